@@ -1,0 +1,329 @@
+"""Exposures and effects as published, and how a course behaves."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tme_abm.foundation.errors import InputError
+from tme_abm.foundation.jit import COMPILED
+from tme_abm.foundation.rng import patient_key
+from tme_abm.pharmacology.compartments import run
+from tme_abm.pharmacology.course import Course, deviate
+from tme_abm.pharmacology.drug import catalogue
+from tme_abm.pharmacology.regimen import Dose, Regimen
+
+ISA = (
+    Dose("isatuximab", 10.0, "mg/kg", (1, 8, 15, 22), 1, 1),
+    Dose("isatuximab", 10.0, "mg/kg", (1, 15), 2),
+)
+DARA = (
+    Dose("daratumumab", 16.0, "mg/kg", (1, 8, 15, 22), 1, 2),
+    Dose("daratumumab", 16.0, "mg/kg", (1, 15), 3, 6),
+    Dose("daratumumab", 16.0, "mg/kg", (1,), 7),
+)
+POM = Dose("pomalidomide", 4.0, "mg", tuple(range(1, 22)))
+LEN = Dose("lenalidomide", 25.0, "mg", tuple(range(1, 22)))
+DEX = Dose("dexamethasone", 40.0, "mg", (1, 8, 15, 22), elderly_amount=20.0)
+KD = (
+    Dose("carfilzomib", 20.0, "mg/m2", (1, 2), 1, 1),
+    Dose("carfilzomib", 56.0, "mg/m2", (8, 9, 15, 16), 1, 1),
+    Dose("carfilzomib", 56.0, "mg/m2", (1, 2, 8, 9, 15, 16), 2),
+)
+HALF_YEAR = 26 * 7 * 24
+
+
+def at(values, hours, dt=0.25):
+    """The mean over the step that ends at `hours`."""
+    return float(values[round(hours / dt) - 1])
+
+
+@pytest.mark.parametrize(
+    ("is_igg", "trough_1", "trough_4", "trough_8", "steady_peak", "steady_trough"),
+    [(True, 44.0, 119.0, 89.0, 287.0, 120.0), (False, 61.0, 221.0, 245.0, 468.0, 303.0)],
+)
+def test_isatuximab_exposure(start, typical, is_igg, trough_1, trough_4, trough_8, steady_peak, steady_trough):
+    c = start(*ISA, body=typical._replace(is_igg=is_igg)).advance(3 * HALF_YEAR, 1.0).concentration[:, 0]
+    assert at(c, 2, 1.0) == pytest.approx(169.0, rel=0.03)
+    assert at(c, 7 * 24, 1.0) == pytest.approx(trough_1, rel=0.03)
+    assert at(c, 28 * 24, 1.0) == pytest.approx(trough_4, rel=0.03)
+    assert at(c, 56 * 24, 1.0) == pytest.approx(trough_8, rel=0.03)
+    assert c[-28 * 24 :].max() == pytest.approx(steady_peak, rel=0.04)
+    assert c[-28 * 24 :].min() == pytest.approx(steady_trough, rel=0.04)
+
+
+def test_isatuximab_area_and_label(start, typical):
+    """Area over two weeks at steady state; linear clearance halves; 99 % is gone in two months."""
+    for is_igg, area in ((True, 57000.0), (False, 119000.0)):
+        course = start(*ISA, body=typical._replace(is_igg=is_igg))
+        c = course.advance(26 * 28 * 24, 1.0).concentration[:, 0]
+        assert c[-14 * 24 :].sum() == pytest.approx(area, rel=0.05)
+        p = course.kinetics("isatuximab")
+        assert np.exp(p.clearance_change) == pytest.approx(1.94, abs=0.01)
+    course = start(*ISA, body=typical)
+    peak = course.advance(18 * 28 * 24, 1.0).concentration[-14 * 24 :, 0].max()
+    course.stop_all()
+    # The last dose was two weeks ago.
+    assert course.advance(47 * 24, 1.0).concentration[-1, 0] < 0.01 * peak
+
+
+@pytest.mark.parametrize(
+    ("is_igg", "trough_1", "trough_8", "steady_trough"), [(True, 95.0, 531.0, 137.0), (False, 108.0, 748.0, 318.0)]
+)
+def test_daratumumab_exposure(start, typical, is_igg, trough_1, trough_8, steady_trough):
+    body = typical._replace(is_igg=is_igg, weight_kg=78.6)
+    c = start(*DARA, body=body).advance(18 * 28 * 24, 1.0).concentration[:, 0]
+    assert at(c, 7 * 24, 1.0) == pytest.approx(trough_1, rel=0.02)
+    assert at(c, 56 * 24, 1.0) == pytest.approx(trough_8, rel=0.02)
+    assert c[-28 * 24 :].min() == pytest.approx(steady_trough, rel=0.06)
+
+
+def test_elotuzumab_clears_faster_with_more_m_protein(start, typical):
+    lines = (Dose("elotuzumab", 10.0, "mg/kg", (1, 8, 15, 22)), LEN)
+    bodies = (typical._replace(m_protein_g_per_l=m) for m in (0.0, 50.0))
+    low, high = (start(*lines, body=body).advance(28 * 24, 1.0).concentration[-1, 0] for body in bodies)
+    assert high < 0.8 * low
+    falling = start(*lines, body=typical._replace(m_protein_g_per_l=50.0))
+    falling.change_body(m_protein_g_per_l=0.0)
+    assert falling.advance(28 * 24, 1.0).concentration[-1, 0] == low
+
+
+def test_small_molecule_exposures(start):
+    """Peaks [ug/mL] and areas [ug h/mL] of the catalogue; a quarter of an hour blurs the peak of a bolus."""
+    pomalidomide = start(POM).advance(20 * 24 * 4, 0.25).concentration[:, 0]
+    assert 0.4 < pomalidomide[-96:].sum() * 0.25 < 0.6
+    lenalidomide = start(LEN).advance(96, 0.25).concentration[:, 0]
+    assert 0.4 < lenalidomide.max() < 0.5
+    carfilzomib = start(Dose("carfilzomib", 56.0, "mg/m2", (1,))).advance(480, 0.05).concentration[:, 0]
+    assert carfilzomib.max() == pytest.approx(2.1, rel=0.03)
+    assert np.log(2.0) / np.log(at(carfilzomib, 4, 0.05) / at(carfilzomib, 5, 0.05)) == pytest.approx(0.66, rel=0.05)
+    bortezomib = start(Dose("bortezomib", 1.3, "mg/m2", (1,)))
+    c = bortezomib.advance(72 * 100, 0.01).concentration[:, 0]
+    assert c.max() == pytest.approx(0.223, rel=0.03)
+    assert c.sum() * 0.01 == pytest.approx(0.151, rel=0.01)
+    later = bortezomib.advance(200, 1.0).concentration[:, 0]
+    assert 76.0 < 100.0 * np.log(2.0) / np.log(later[99] / later[199]) < 109.0
+    dexamethasone = start(DEX).advance(96, 0.25).concentration[:, 0]
+    assert 0.4 < dexamethasone.max() < 0.6
+    assert 3.0 < np.log(2.0) / np.log(at(dexamethasone, 12) / at(dexamethasone, 13)) < 4.0
+
+
+def test_lenalidomide_stays_longer_in_kidney_failure(start, typical):
+    half_lives = []
+    for clearance in (100.0, 20.0, 15.0):
+        course = start(LEN, body=typical._replace(creatinine_clearance_ml_per_min=clearance))
+        p = course.kinetics("lenalidomide")
+        half_lives.append(np.log(2.0) * p.central_volume / p.clearance)
+    assert half_lives[0] == pytest.approx(3.0, rel=0.01)
+    assert half_lives[1] > 8.0
+    assert half_lives[2] > 9.0
+
+
+def test_carfilzomib_inhibition_adds_up_and_recovers_in_a_day(start):
+    effect = start(*KD).advance(56 * 96, 0.25).effect[:, 0]
+    assert at(effect, 24 + 2) > 0.8  # 20 mg/m2 on days 1 and 2
+    assert at(effect, 8 * 24 + 2) > 0.9  # 56 mg/m2 on days 8 and 9
+    assert at(effect, 72) / at(effect, 48) == pytest.approx(0.5, abs=0.005)
+    assert at(effect, 7 * 24) < 0.02
+
+
+def test_bortezomib_acts_within_the_hour_and_is_gone_after_four_days(start):
+    effect = start(Dose("bortezomib", 1.3, "mg/m2", (1,)), cycle_days=21).advance(96 * 5, 0.25).effect[:, 0]
+    assert 0.6 < effect.max() < 0.85
+    assert at(effect, 1) > 0.97 * effect.max()
+    assert at(effect, 72) < 0.3 * effect.max()
+    assert at(effect, 96) < 0.2 * effect.max()
+
+
+@pytest.mark.parametrize("dose", [POM, LEN])
+def test_imid_effect_holds_for_21_days_and_fades_after(start, dose):
+    effect = start(dose).advance(28 * 96, 0.25).effect[:, 0]
+    assert at(effect, 12) > 0.9
+    assert effect[96 : 21 * 96].min() > 0.8
+    last_dose = 20 * 24
+    assert 0.25 < at(effect, last_dose + 72) / at(effect, last_dose) < 0.65
+    assert at(effect, 28 * 24) < 0.1
+
+
+def test_dexamethasone_effect_lasts_two_to_four_days(start, typical):
+    young = start(DEX).advance(7 * 96, 0.25).effect[:, 0]
+    old = start(DEX, body=typical._replace(age=80.0)).advance(7 * 96, 0.25).effect[:, 0]
+    assert young.max() > 0.9
+    assert at(young, 48) > 0.5
+    assert at(young, 96) < 0.3
+    assert np.all(old < young)
+
+
+def test_small_molecules_are_linear_and_saturable_antibodies_are_not(start):
+    for name in ("pomalidomide", "lenalidomide", "carfilzomib", "bortezomib", "dexamethasone"):
+        one, three = (start(Dose(name, mg, "mg", (1, 8))).advance(56, 6.0).concentration for mg in (1.0, 3.0))
+        assert three == pytest.approx(3.0 * one, rel=1e-6, abs=1e-6)
+    one, three = (start(Dose("isatuximab", mg, "mg/kg", (1,))).advance(28, 6.0).concentration for mg in (1.0, 3.0))
+    assert three.sum() > 4.0 * one.sum()
+
+
+FULL = (
+    *ISA,
+    *KD,
+    POM,
+    DEX,
+    Dose("bortezomib", 1.3, "mg/m2", (1, 4, 8, 11)),
+    Dose("elotuzumab", 10.0, "mg/kg", (1, 15)),
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(cuts=st.lists(st.integers(1, 223), max_size=6, unique=True))
+def test_how_time_is_cut_into_calls_changes_nothing(start, cuts):
+    whole = start(*FULL).advance(224, 6.0)
+    pieces = start(*FULL)
+    edges = [0, *sorted(cuts), 224]
+    parts = [pieces.advance(b - a, 6.0) for a, b in pairwise(edges)]
+    for name in ("concentration", "effect"):
+        assert np.array_equal(np.concatenate([getattr(part, name) for part in parts]), getattr(whole, name))
+
+
+@pytest.mark.parametrize("dt", [1.0, 2.0, 12.0])
+def test_the_length_of_a_step_changes_nothing(start, dt):
+    coarse = start(*FULL).advance(28, 24.0)
+    fine = start(*FULL).advance(int(28 * 24 / dt), dt)
+    for name in ("concentration", "effect"):
+        daily = getattr(fine, name).reshape(28, -1, len(start(*FULL).drugs)).mean(axis=1)
+        assert daily == pytest.approx(getattr(coarse, name), rel=1e-9, abs=1e-12)
+
+
+def test_an_infusion_across_calls_gives_the_whole_dose(start):
+    whole = start(Dose("daratumumab", 16.0, "mg/kg", (1,)))
+    whole.advance(1, 8.0)
+    pieces = start(Dose("daratumumab", 16.0, "mg/kg", (1,)))
+    pieces.advance(8, 1.0)
+    assert pieces.concentration == pytest.approx(whole.concentration, rel=1e-12)
+
+
+def test_fork_goes_its_own_way(start):
+    trunk = start(*ISA, POM, DEX)
+    trunk.advance(112, 6.0)
+    branch = trunk.fork()
+    branch.stop_all()
+    after = branch.advance(112, 6.0)
+    going_on = trunk.advance(112, 6.0)
+    assert np.array_equal(going_on.concentration, start(*ISA, POM, DEX).advance(224, 6.0).concentration[112:])
+    assert np.all(after.concentration[-1, 1:] < 1e-6)
+    assert after.concentration[-1, 0] < going_on.concentration[-1, 0]
+    assert np.all(np.diff(after.concentration[4:, 0]) < 0.0)
+
+
+def test_doses_change_from_now_on_and_relative_to_the_regimen(start):
+    course = start(POM)
+    first = course.advance(4, 6.0).concentration
+    course.change_dose("pomalidomide", 0.5)
+    course.change_dose("pomalidomide", 2.0)
+    doubled = course.advance(4, 6.0).concentration
+    residue = start(POM)
+    residue.advance(4, 6.0)
+    residue.stop("pomalidomide")
+    left = residue.advance(4, 6.0).concentration
+    assert doubled == pytest.approx(left + 2.0 * first, rel=1e-9)
+
+
+def test_a_running_infusion_is_finished(start):
+    stopped = start(Dose("daratumumab", 16.0, "mg/kg", (1, 8)))
+    stopped.advance(1, 1.0)
+    stopped.stop("daratumumab")
+    going = start(Dose("daratumumab", 16.0, "mg/kg", (1, 8)))
+    going.advance(1, 1.0)
+    assert np.array_equal(stopped.advance(24, 6.0).concentration, going.advance(24, 6.0).concentration)
+
+
+def test_the_calendar_goes_on_for_as_long_as_it_is_asked(start):
+    course = start(DEX)
+    course.advance(1, 24.0)
+    course.change_dose("dexamethasone", 0.5)
+    late = course.advance(1500, 24.0).concentration[:, 0]
+    assert late[1399:1427].sum() == pytest.approx(late[27:55].sum(), rel=1e-6)
+    assert late[1399:1427].max() == pytest.approx(0.5 * start(DEX).advance(1, 24.0).concentration[0, 0], rel=1e-6)
+
+
+def test_a_regimen_that_ends_ends(start):
+    course = start(Dose("carfilzomib", 56.0, "mg/m2", (1, 2, 8, 9, 15, 16)), stop_day=8.0)
+    concentration = course.advance(28, 24.0).concentration[:, 0]
+    assert [day + 1 for day in np.flatnonzero(concentration > 0.01)] == [1, 2, 8]
+
+
+def test_no_treatment(typical):
+    exposure = Course(Regimen("none", "None", 28), (), typical, 1).advance(10, 6.0)
+    assert exposure.concentration.shape == exposure.effect.shape == (10, 0)
+
+
+def test_columns_follow_the_regimen(start, drug, typical):
+    regimen = Regimen("r", "R", 28, (DEX, POM, *ISA))
+    loaded = [drug(name) for name in catalogue()]
+    course = Course(regimen, loaded, typical, 1)
+    assert tuple(d.name for d in course.drugs) == ("dexamethasone", "pomalidomide", "isatuximab")
+    exposure = course.advance(4, 6.0)
+    assert np.all(exposure.effect[:, 2] == 0.0)
+    assert np.all(exposure.effect[:, :2] > 0.0)
+    assert np.all(exposure.concentration > 0.0)
+
+
+def test_a_patient_has_the_same_kinetics_in_every_arm(start):
+    key = int(patient_key(7, 3))
+    alone = start(POM, key=key, is_varied=True)
+    together = start(*ISA, DEX, POM, key=key, is_varied=True)
+    other = start(POM, key=int(patient_key(7, 4)), is_varied=True)
+    assert alone.kinetics("pomalidomide") == together.kinetics("pomalidomide")
+    assert alone.kinetics("pomalidomide") != other.kinetics("pomalidomide")
+    assert np.array_equal(alone.advance(112, 6.0).concentration[:, 0], together.advance(112, 6.0).concentration[:, 2])
+
+
+def test_patients_vary_as_published(start, drug):
+    """The log of isatuximab's clearance spreads by sqrt(ln(1 + 0.475^2)) = 0.451; the cut at three takes 1.3 %."""
+    keys = [int(patient_key(1, i)) for i in range(2000)]
+    drawn = (("isatuximab", "clearance"), ("isatuximab", "central_volume"), ("x", "clearance"))
+    z = np.array([[deviate(key, *address) for address in drawn] for key in keys])
+    assert np.all(np.abs(z) <= 3.0)
+    assert np.abs(z.mean(axis=0)) == pytest.approx(np.zeros(3), abs=4.0 / np.sqrt(2000))
+    assert z.std(axis=0) == pytest.approx(np.full(3, 0.987), abs=0.06)
+    assert np.abs(np.corrcoef(z.T) - np.eye(3)).max() < 0.09
+    spread = {v.parameter: v.spread for v in drug("isatuximab").variability}
+    assert spread["clearance"] == pytest.approx(0.4511, abs=1e-3)
+    assert spread["clearance_change"] == pytest.approx(0.664 * 0.972)
+    one = start(*ISA, key=keys[0], is_varied=True).kinetics("isatuximab")
+    assert one.clearance == pytest.approx(0.00955 * np.exp(0.4511 * z[0, 0]), rel=1e-3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), weight=st.floats(40.0, 140.0), is_igg=st.booleans())
+def test_nothing_is_ever_out_of_range(start, typical, seed, weight, is_igg):
+    body = typical._replace(weight_kg=weight, is_igg=is_igg)
+    exposure = start(*FULL, body=body, key=seed, is_varied=True).advance(224, 6.0)
+    assert np.all(np.isfinite(exposure.concentration))
+    assert np.all(exposure.concentration >= 0.0)
+    assert np.all((exposure.effect >= 0.0) & (exposure.effect < 1.0))
+
+
+def test_wrong_use_is_named(start, drug, typical):
+    with pytest.raises(InputError, match="no drug 'pomalidomide' was loaded"):
+        Course(Regimen("r", "R", 28, (POM,)), [drug("isatuximab")], typical, 1)
+    course = start(POM)
+    with pytest.raises(InputError, match="did you mean 'pomalidomide'"):
+        course.change_dose("pomalidomid", 0.5)
+    with pytest.raises(InputError, match="zero or more"):
+        course.change_dose("pomalidomide", -0.5)
+    with pytest.raises(InputError, match="did you mean 'weight_kg'"):
+        course.change_body(weight=70.0)
+    with pytest.raises(InputError, match="weight_kg must be above zero"):
+        start(POM, body=typical._replace(weight_kg=0.0))
+    with pytest.raises(InputError, match="positive steps"):
+        course.advance(4, 0.0)
+    with pytest.raises(InputError, match="holds no 'isatuximab'"):
+        course.kinetics("isatuximab")
+
+
+def test_the_kernel_has_one_signature(start):
+    for lines in ((POM,), ISA, (*ISA, POM), FULL):
+        start(*lines).advance(4, 6.0)
+    if COMPILED:
+        assert len(run.signatures) == 1

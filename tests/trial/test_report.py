@@ -1,0 +1,394 @@
+"""Figures and the report page: what they show is read back from them."""
+
+import base64
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tme_abm.foundation.clock import DAYS_PER_MONTH
+from tme_abm.foundation.errors import InputError
+from tme_abm.trial import figures, report, statistics
+
+ARMS = ["isa-pd", "pd"]
+LABELS = {"isa-pd": "Isa-Pd", "pd": "Pd"}
+
+
+def tables(n=24):
+    """Patients who respond for a while and relapse, later in the first arm; the last one failed in it."""
+    visits, patients = [], []
+    for i in range(n):
+        for arm, keeps in (("isa-pd", 5 + i % 7), ("pd", 3 + i % 5)):
+            baseline = 10.0 + i
+            depth = (0.02, 0.4, 0.95)[i % 3] + (0.1 if arm == "pd" else 0.0)
+            for visit in range(keeps + 2):
+                m = baseline * (1.0 if visit == 0 else depth if visit < keeps else 1.3)
+                visits.append(
+                    {
+                        "patient": i,
+                        "arm": arm,
+                        "visit": visit,
+                        "day": 28.0 * visit,
+                        "m_protein_g_per_l": m,
+                        "m_protein_measured_g_per_l": m,
+                        "plasma_fraction": 0.01 * m,
+                        "t_cells": 100 + i,
+                        "nk_cells": 20,
+                        "tregs": 4,
+                        "bregs": 1,
+                        "mdscs": 15,
+                        "adenosine": 0.5,
+                        "deaths_adcc": 30 if arm == "isa-pd" else 0,
+                        "deaths_imid": 10,
+                    }
+                )
+            patients.append(
+                {
+                    "patient": i,
+                    "arm": arm,
+                    "age": 60.0 + i,
+                    "egfr": 40.0 + 2 * i,
+                    "high_risk": i % 4 == 0,
+                    "pfs_days": 28.0 * keeps,
+                    "pfs_event": i % 6 != 0,
+                    "event_kind": "progression" if i % 6 else "censored",
+                    "best_response": ("CR", "PR", "SD")[i % 3],
+                    "mrd_negative": False,
+                    "time_to_response_days": 28.0 if i % 3 < 2 else np.nan,
+                    "status": "failed" if arm == "isa-pd" and i == n - 1 else "completed",
+                }
+            )
+    return pd.DataFrame(visits), pd.DataFrame(patients)
+
+
+@pytest.fixture(scope="module")
+def trial():
+    """Visit and patient table."""
+    return tables()
+
+
+def run_json():
+    """What a run leaves, its regimens in both forms."""
+    doses = [
+        {"drug": "isatuximab", "dose": "10 mg/kg", "days": [1, 8, 15, 22], "cycles": "1"},
+        {"drug": "isatuximab", "dose": "10 mg/kg", "days": [1, 15], "cycles": "2-"},
+        {"drug": "dexamethasone", "dose": "40 mg", "elderly_dose": "20 mg", "days": [1, 8, 15, 22]},
+    ]
+    pd_doses = [{"drug": "pomalidomide", "amount": 4.0, "unit": "mg", "days": list(range(1, 22)), "first_cycle": 1}]
+    return {
+        "name": "icaria",
+        "seed": 20181,
+        "scenario": {
+            "title": "Isatuximab <in> myeloma",
+            "summary": "Does it help?",
+            "patients": 25,
+            "arms": {
+                "isa-pd": {"label": "Isa-Pd", "cycle": "28 d", "doses": doses},
+                "pd": {"label": "Pd", "cycle_days": 28, "doses": pd_doses},
+            },
+            "published": [
+                {"arm": "pd", "endpoint": "median_pfs", "value": 6.47, "source": "attal2019"},
+                {"comparison": ARMS, "endpoint": "hazard_ratio_pfs", "value": 0.6, "ci_low": 0.4, "ci_high": 0.8},
+            ],
+        },
+        "parameters": [
+            {
+                "name": "adcc.lysis_rate",
+                "value": 0.25,
+                "unit": "1/h",
+                "meaning": "rate",
+                "source": "bhat2007",
+                "grade": "V",
+            }
+        ],
+        "versions": {"tme_abm": "0.1.0"},
+    }
+
+
+@pytest.fixture
+def folder(trial, tmp_path):
+    """A results folder."""
+    visits, patients = trial
+    visits.to_parquet(tmp_path / "trajectory.parquet")
+    patients.to_parquet(tmp_path / "patients.parquet")
+    summary = statistics.summarise(patients, ARMS, [("isa-pd", "pd")])
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    (tmp_path / "run.json").write_text(json.dumps(run_json()))
+    return tmp_path
+
+
+class Page(HTMLParser):
+    """Text, sources of images and open tags of a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.images, self.links, self.open = [], [], [], []
+        self.ids = set()
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.ids.add(found.get("id"))
+        if tag == "img":
+            self.images.append(found["src"])
+            assert found["alt"]
+        if tag == "a":
+            self.links.append(found["href"])
+        if tag not in ("img", "meta"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def read(path):
+    """A page, its text with single spaces."""
+    page = Page()
+    page.feed(path.read_text(encoding="utf-8"))
+    assert page.open == []
+    return page, re.sub(r"\s+", " ", " ".join(page.words))
+
+
+def test_report_says_what_was_run_and_what_came_out(folder):
+    """The numbers of the summary stand in the page, and the page is well formed."""
+    page, text = read(report.write_report(folder))
+    summary = json.loads((folder / "summary.json").read_text())
+    assert "Isatuximab <in> myeloma" in text
+    assert "23 of 25 patients completed" in text
+    assert "The others: 1 failed, 1 not run." in text
+    assert "isatuximab 10 mg/kg, days 1, 15, from cycle 2" in text
+    assert "dexamethasone 40 mg (20 mg from 75 years of age), days 1, 8, 15, 22" in text
+    assert "pomalidomide 4 mg, days 1\u201321" in text
+    ratio = summary["comparisons"][0]
+    assert f"{ratio['hazard_ratio']:.2f}" in text
+    assert f"{ratio['ci_low']:.2f} to {ratio['ci_high']:.2f}" in text
+    assert f"{100 * summary['arms']['isa-pd']['orr']:.1f} %" in text
+    assert "6.5 months" in text
+    assert "adcc.lysis_rate" in text
+    assert "tme run icaria --patients 25 --seed 20181" in text
+    assert {link.removeprefix("#") for link in page.links} <= page.ids
+
+
+def test_report_needs_no_network(folder):
+    """Every image is inside the page, and it names no address but those of namespaces."""
+    path = report.write_report(folder)
+    page, _ = read(path)
+    assert len(page.images) == 8
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in page.images)
+    assert "http" not in re.sub("base64,[^\"]*", "", path.read_text(encoding="utf-8"))
+    assert sorted(p.stem for p in (folder / "figures").glob("*.svg")) == sorted(
+        ["kaplan_meier", "responses", "waterfall", "spider", "published", "subgroups_1", "deaths_by_cause", "marrow"]
+    )
+
+
+def test_the_same_folder_gives_the_same_page(folder):
+    """No date, no random identifier."""
+    first = report.write_report(folder).read_bytes()
+    assert report.write_report(folder).read_bytes() == first
+
+
+def test_report_of_a_run_that_recorded_little(folder, trial):
+    """No visit table, no published figures, no parameters, an untreated arm, no comparison."""
+    (folder / "trajectory.parquet").unlink()
+    patients = trial[1][trial[1]["arm"] == "pd"]
+    patients.to_parquet(folder / "patients.parquet")
+    (folder / "summary.json").write_text(json.dumps(statistics.summarise(patients, ["pd"], [])))
+    (folder / "run.json").write_text(json.dumps({"arms": [{"key": "pd", "label": "Untreated", "doses": []}]}))
+    page, text = read(report.write_report(folder))
+    assert len(page.images) == 2
+    assert "no treatment" in text
+    assert "24 of 24 patients completed" in text
+
+
+def test_report_of_an_arm_in_which_nobody_completed(folder, trial):
+    """The page still comes, with the reason."""
+    patients = trial[1].assign(status=np.where(trial[1]["arm"] == "isa-pd", "failed", "completed"))
+    patients.to_parquet(folder / "patients.parquet")
+    (folder / "summary.json").write_text(json.dumps(statistics.summarise(patients, ARMS, [("isa-pd", "pd")])))
+    _, text = read(report.write_report(folder))
+    assert "0 of 25 patients completed" in text
+    assert "an arm has no completed patient" in text
+
+
+def test_files_that_are_missing_or_broken_are_named(folder, tmp_path):
+    """With the place."""
+    (folder / "run.json").write_text("{\n broken")
+    with pytest.raises(InputError, match=r"run\.json, line 2"):
+        report.write_report(folder)
+    (folder / "run.json").write_text("{}")
+    (folder / "patients.parquet").write_text("no table")
+    with pytest.raises(InputError, match="not a parquet table"):
+        report.write_report(folder)
+    with pytest.raises(InputError, match="no such file"):
+        report.write_report(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("dose", "expected"),
+    [
+        ({"drug": "a", "dose": "1 mg", "days": [1], "cycles": "1"}, "a 1 mg, day 1, cycle 1"),
+        ({"drug": "a", "dose": "1 mg", "days": "1-21", "cycles": "3-6"}, "a 1 mg, days 1\u201321, cycles 3\u20136"),
+        ({"drug": "a", "dose": "1 mg", "days": [1, 2, 8, 9, 10]}, "a 1 mg, days 1, 2, 8\u201310"),
+        (
+            {"drug": "a", "amount": 1.3, "unit": "mg/m2", "days": (1, 4), "first_cycle": 1, "last_cycle": 8},
+            "a 1.3 mg/m2, days 1, 4, cycles 1\u20138",
+        ),
+        (
+            {
+                "drug": "a",
+                "amount": 40,
+                "unit": "mg",
+                "days": [1],
+                "elderly_amount": 20.0,
+                "first_cycle": 2,
+                "last_cycle": None,
+            },
+            "a 40 mg (20 mg from 75 years of age), day 1, from cycle 2",
+        ),
+    ],
+)
+def test_doses_in_words(dose, expected):
+    """As a scenario writes them and as the regimen holds them."""
+    assert report.dose_words(dose) == expected
+
+
+def test_numbers_in_words():
+    """Not reached, missing, and small p values."""
+    assert report.interval([9.19, None]) == "9.2 to not reached"
+    assert report.interval([None, None]) == ""
+    assert report.interval([0.1, 0.256], 1, 100) == "10.0 to 25.6"
+    assert report.percent(0.0404) == "4.0 %"
+    assert report.number(None, 1, "not reached") == "not reached"
+    assert [report.p_value(p) for p in (0.0004, 0.012, 0.4567, None)] == ["< 0.001", "0.012", "0.46", "\u2013"]
+
+
+def texts(figure):
+    """All words of a figure."""
+    import matplotlib.text
+
+    return [t.get_text() for t in figure.findobj(matplotlib.text.Text) if t.get_text()]
+
+
+def test_kaplan_meier_figure_draws_the_estimate(trial):
+    """The steps of the first curve, and the patients at risk."""
+    figure = figures.kaplan_meier(trial[1], ARMS, LABELS, note="HR 0.5")
+    times = statistics.survival(trial[1], "isa-pd")
+    curve = statistics.kaplan_meier(times)
+    line = figure.axes[0].lines[0]
+    assert np.allclose(line.get_xdata(), curve["month"])
+    assert np.allclose(line.get_ydata(), 100 * curve["survival"])
+    assert line.get_color() == figures.BLUE
+    assert str(len(times.months)) in texts(figure)
+    assert "HR 0.5" in texts(figure)
+
+
+def test_response_bars_add_up_to_all_patients(trial):
+    """100 % for each arm; overall response at the end of the bar."""
+    figure = figures.responses(trial[1], ARMS, LABELS)
+    widths = {row: 0.0 for row in range(2)}
+    for bar in figure.axes[0].patches:
+        widths[round(bar.get_y() + bar.get_height() / 2)] += bar.get_width()
+    assert widths == pytest.approx({0: 100.0, 1: 100.0})
+    share = statistics.arm_summary(trial[1], "pd").orr
+    assert f"ORR {100 * share:.0f} %" in texts(figure)
+
+
+def test_deaths_are_shared_out_by_cause(trial):
+    """30 of 40 by ADCC under the antibody, none without."""
+    figure = figures.deaths_by_cause(trial[0], ARMS, LABELS)
+    bars = [(bar.get_y() > 0.5, bar.get_width()) for bar in figure.axes[0].patches]
+    assert bars == [(False, 75.0), (True, 0.0), (False, 25.0), (True, 100.0)]
+    with pytest.raises(InputError, match="deaths_"):
+        figures.deaths_by_cause(trial[0][["patient", "arm", "day"]], ARMS)
+
+
+def test_best_change_and_spider_follow_the_measured_m_protein(trial):
+    """The first patient falls from 10 g/L to 0.2 g/L: 98 % less, and back to 30 % more."""
+    change = figures.m_protein_change(trial[0])
+    one = change[(change["patient"] == 0) & (change["arm"] == "isa-pd")]["change"]
+    assert one.min() == pytest.approx(-0.98)
+    assert one.iloc[-1] == pytest.approx(0.3)
+    figure = figures.waterfall(trial[0], trial[1], ARMS, LABELS)
+    heights = [bar.get_height() for bar in figure.axes[0].patches]
+    assert len(heights) == 23
+    assert heights == sorted(heights, reverse=True)
+    assert heights[-1] == pytest.approx(-98.0)
+    assert len(figures.spider(trial[0], trial[1], ARMS).axes[0].lines) == 23 + 3
+
+
+def test_marrow_figure_draws_medians_and_stops_when_patients_are_few(trial):
+    """Median of T cells 100 + 0..23; the line of the second arm is the shorter one."""
+    figure = figures.marrow(trial[0], ARMS, LABELS)
+    panel = next(axes for axes in figure.axes if axes.get_title(loc="left") == "T cells")
+    first, second = panel.lines
+    assert first.get_ydata()[0] == pytest.approx(111.5)
+    visits = trial[0][trial[0]["arm"] == "pd"].groupby("day")["patient"].nunique()
+    last = max(visits[visits >= 6].index) / DAYS_PER_MONTH
+    assert second.get_xdata()[-1] == pytest.approx(last)
+    assert second.get_xdata()[-1] < first.get_xdata()[-1]
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert "Suppressors (Treg, Breg, MDSC)" in titles
+
+
+def test_forest_figure_prints_every_estimate(trial):
+    """Each ratio with its interval, and events of patients."""
+    table = statistics.subgroup_table(trial[1], *ARMS)
+    words = texts(figures.forest(table, "Isa-Pd", "Pd"))
+    first = table.iloc[0]
+    assert f"{first['hazard_ratio']:.2f} ({first['ci_low']:.2f} to {first['ci_high']:.2f})" in words
+    assert f"{first['n_events_arm']}/{first['n_arm']}" in words
+    assert "75 years or older" in words
+
+
+def test_forest_figure_survives_estimates_that_do_not_exist():
+    """Only reasons, no numbers."""
+    table = pd.DataFrame(
+        [("", "All patients", 3, 3, 0, 0, np.nan, np.nan, np.nan, "no event in either arm")],
+        columns=[
+            *("group", "label", "n_arm", "n_reference", "n_events_arm", "n_events_reference"),
+            *("hazard_ratio", "ci_low", "ci_high", "note"),
+        ],
+    )
+    assert "no estimate" in texts(figures.forest(table, "a", "b"))
+
+
+def test_published_figure_has_a_dot_for_each_result(trial):
+    """Diamonds for what was published, dots for what was simulated."""
+    table = statistics.compare_published(run_json()["scenario"]["published"], trial[1], labels=LABELS)
+    figure = figures.published(table)
+    dots = [line.get_xdata()[0] for axes in figure.axes for line in axes.lines if line.get_marker() == "D"]
+    assert dots == pytest.approx([6.47, 0.6])
+    assert "Isa-Pd vs Pd" in texts(figure)
+
+
+def test_figures_are_saved_the_same_twice_and_leave_the_style_alone(trial, tmp_path):
+    """SVG and PNG; another kind is refused; matplotlib's own settings are untouched."""
+    import matplotlib
+
+    size = matplotlib.rcParams["font.size"]
+    figure = figures.responses(trial[1], ARMS)
+    again = figures.responses(trial[1], ARMS)
+    assert matplotlib.rcParams["font.size"] == size
+    assert figures.rendered(figure) == figures.rendered(again)
+    assert figures.save(figure, tmp_path / "new", "responses", "png").read_bytes().startswith(b"\x89PNG")
+    picture = base64.b64decode(figures.data_address(figure).split(",")[1])
+    assert picture.lstrip().startswith(b"<?xml")
+    with pytest.raises(InputError, match="did you mean 'svg'"):
+        figures.rendered(figure, "svgz")
+
+
+def test_importing_the_report_loads_nothing_heavy():
+    """pandas, matplotlib, lifelines, jinja2 and numba come when they are needed."""
+    import subprocess
+    import sys
+
+    heavy = "{'pandas', 'matplotlib', 'lifelines', 'jinja2', 'numba', 'scipy', 'mesa'}"
+    code = f"import sys, tme_abm.trial.report, tme_abm.outcomes.mrd; print(sorted({heavy} & set(sys.modules)))"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )

@@ -1,0 +1,449 @@
+"""Trial statistics: by hand, against lifelines on its own data sets, and at the edges where estimates do not exist."""
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lifelines import CoxPHFitter, KaplanMeierFitter
+from lifelines.datasets import load_rossi, load_waltons
+from lifelines.statistics import logrank_test, proportional_hazard_test
+from lifelines.utils import median_survival_times, restricted_mean_survival_time
+
+from tme_abm.foundation.clock import DAYS_PER_MONTH
+from tme_abm.foundation.errors import InputError
+from tme_abm.trial import statistics
+from tme_abm.trial.statistics import Survival
+
+Z = 1.959963984540054
+
+
+def arm(months, events, patients=None):
+    """Survival of a few patients."""
+    n = len(months)
+    return Survival(np.asarray(months, float), np.asarray(events, bool), np.arange(n) if patients is None else patients)
+
+
+def error(estimate):
+    """Standard error of the log hazard ratio behind a 95 % interval."""
+    return math.log(estimate.ci_high / estimate.ci_low) / 2 / Z
+
+
+def table(arms, **columns):
+    """Patient table from {arm: (months, events)}."""
+    rows = [
+        {"patient": i, "arm": name, "pfs_days": m * DAYS_PER_MONTH, "pfs_event": bool(e), "status": "completed"}
+        for name, (months, events) in arms.items()
+        for i, (m, e) in enumerate(zip(months, events, strict=True))
+    ]
+    return pd.DataFrame(rows).assign(**columns)
+
+
+@pytest.fixture(scope="module")
+def rossi():
+    """Recidivism: financial aid (1) against none (0)."""
+    data = load_rossi()
+    return tuple(
+        arm(d["week"], d["arrest"], d.index.to_numpy()) for d in (data[data["fin"] == 1], data[data["fin"] == 0])
+    )
+
+
+@pytest.fixture(scope="module")
+def waltons():
+    """Flies of the genotype miR-137 and controls, with many ties."""
+    data = load_waltons()
+    return tuple(
+        arm(d["T"], d["E"], d.index.to_numpy())
+        for d in (data[data["group"] == "miR-137"], data[data["group"] == "control"])
+    )
+
+
+@pytest.fixture(scope="module")
+def paired():
+    """Sixty patients in two arms whose times share the patient, on visits every three months: heavy ties."""
+    rng = np.random.default_rng(7)
+    frailty = rng.gamma(1.0, 1.0, 60)
+    times = [np.ceil(rng.exponential(1 / (rate * frailty)) / 3) * 3 for rate in (0.06, 0.10)]
+    return tuple(arm(np.minimum(t, 24), t <= 24) for t in times)
+
+
+def test_kaplan_meier_by_hand():
+    """Six patients: events at 1, 2, 2, 4; censored at 3 and 5. S = 5/6, 3/6, 3/6, 3/6 x 1/2."""
+    curve = statistics.kaplan_meier(arm([1, 2, 2, 3, 4, 5], [1, 1, 1, 0, 1, 0]))
+    assert curve["month"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert curve["survival"].tolist() == pytest.approx([1, 5 / 6, 1 / 2, 1 / 2, 1 / 4, 1 / 4])
+    assert curve["n_events"].tolist() == [0, 1, 2, 0, 1, 0]
+    assert curve["n_censored"].tolist() == [0, 0, 0, 1, 0, 1]
+    assert curve["at_risk"].tolist() == [6, 6, 5, 3, 2, 1]
+    # log(-log S) has the standard error sqrt(sum d/(n(n-d))) / |log S|; at 1 month sqrt(1/30) / log(6/5)
+    half = Z * math.sqrt(1 / 30) / math.log(6 / 5)
+    assert curve.loc[1, "ci_low"] == pytest.approx((5 / 6) ** math.exp(half))
+    assert curve.loc[1, "ci_high"] == pytest.approx((5 / 6) ** math.exp(-half))
+
+
+def test_patients_at_risk_just_before_each_time():
+    """An event at 2 months is still at risk at 2 months."""
+    assert statistics.at_risk(arm([1, 2, 2, 3], [1, 1, 0, 0]), [0, 2, 2.5, 4]) == [4, 3, 1, 0]
+
+
+def test_median_and_its_interval_are_those_of_lifelines(waltons):
+    """Both groups of the flies."""
+    for group in waltons:
+        fit = KaplanMeierFitter().fit(group.months, group.event)
+        low, high = median_survival_times(fit.confidence_interval_).to_numpy()[0]
+        assert statistics.quantile_time(group) == (fit.median_survival_time_, (low, high))
+
+
+def test_median_that_is_not_reached_is_none():
+    """One event in five; and none at all."""
+    assert statistics.quantile_time(arm([1, 2, 3, 4, 5], [1, 0, 0, 0, 0]))[0] is None
+    assert statistics.quantile_time(arm([1, 2], [0, 0])) == (None, (None, None))
+
+
+def test_survival_at_a_month():
+    """Between two events, beyond follow-up, and after everybody failed."""
+    assert statistics.survival_at(arm([1, 2, 4], [1, 1, 0]), 3.0)[0] == pytest.approx(1 / 3)
+    assert statistics.survival_at(arm([1, 2, 4], [1, 1, 0]), 5.0) == (None, (None, None))
+    assert statistics.survival_at(arm([1, 2], [1, 1]), 5.0)[0] == 0.0
+
+
+def test_wilson_interval_by_hand():
+    """Wilson's own example of 5 in 10: centre 0.5, half width z sqrt(0.025 + z^2/400) / (1 + z^2/10)."""
+    share, (low, high) = statistics.rate(5, 10)
+    half = Z * math.sqrt(0.025 + Z * Z / 400) / (1 + Z * Z / 10)
+    assert (share, low, high) == pytest.approx((0.5, 0.5 - half, 0.5 + half))
+    assert statistics.rate(0, 20)[1][0] == 0.0
+    assert statistics.rate(20, 20)[1][1] == 1.0
+    assert statistics.rate(0, 0) == (None, (None, None))
+
+
+def test_rossi_hazard_ratio_log_rank_and_proportional_hazards(rossi):
+    """Fox's data: the coefficient of financial aid alone is -0.369 with a standard error of 0.190, log-rank p 0.050."""
+    ratio = statistics.hazard_ratio(*rossi)
+    assert math.log(ratio.value) == pytest.approx(-0.369, abs=0.001)
+    assert error(ratio) == pytest.approx(0.190, abs=0.001)
+    assert statistics.log_rank(*rossi) == pytest.approx(0.0501, abs=0.0005)
+    # the same whatever the order of the rows, which here is not that of the arms
+    data = load_rossi()[["week", "arrest", "fin"]]
+    test = proportional_hazard_test(CoxPHFitter().fit(data, "week", "arrest"), data, time_transform="km")
+    assert ratio.ph_test_p == pytest.approx(np.ravel(test.p_value)[0])
+
+
+def test_interval_follows_its_level(rossi):
+    """99 % is 2.576 / 1.960 times as wide on the log scale as 95 %."""
+    narrow, wide = (statistics.hazard_ratio(*rossi, level=level) for level in (0.95, 0.99))
+    assert wide.value == narrow.value
+    assert math.log(wide.ci_high / wide.ci_low) / math.log(narrow.ci_high / narrow.ci_low) == pytest.approx(
+        2.575829 / Z
+    )
+
+
+def test_swapping_the_arms_inverts_the_hazard_ratio(waltons):
+    """And mirrors the difference of the restricted means."""
+    there, back = statistics.hazard_ratio(*waltons), statistics.hazard_ratio(*waltons[::-1])
+    assert there.value * back.value == pytest.approx(1.0)
+    assert there.ci_low * back.ci_high == pytest.approx(1.0)
+    a, b = statistics.rmst_difference(*waltons), statistics.rmst_difference(*waltons[::-1])
+    assert a.value == pytest.approx(-b.value)
+
+
+def test_clustered_error_is_that_of_lifelines_without_ties():
+    """Score residuals of untied times: the same sandwich."""
+    rng = np.random.default_rng(3)
+    frailty = rng.gamma(2.0, 0.5, 80)
+    arms = [arm(rng.exponential(10 / frailty), rng.uniform(size=80) < 0.8) for _ in range(2)]
+    data = pd.DataFrame(
+        {
+            "t": np.concatenate([a.months for a in arms]),
+            "e": np.concatenate([a.event for a in arms]),
+            "z": np.repeat([1.0, 0.0], 80),
+            "p": np.tile(np.arange(80), 2),
+        }
+    )
+    fit = CoxPHFitter().fit(data, "t", "e", cluster_col="p")
+    assert error(statistics.hazard_ratio(*arms, design="paired")) == pytest.approx(fit.standard_errors_["z"], rel=1e-4)
+
+
+def test_clustered_error_with_ties_is_near_the_jackknife(paired):
+    """Leave one pair out: an independent estimate of the same error."""
+    full = math.log(statistics.hazard_ratio(*paired).value)
+    shifts = []
+    for i in range(60):
+        rest = [Survival(*(part[a.patient != i] for part in a)) for a in paired]
+        shifts.append(math.log(statistics.hazard_ratio(*rest).value) - full)
+    jackknife = math.sqrt(sum(s * s for s in shifts))
+    assert error(statistics.hazard_ratio(*paired, design="paired")) == pytest.approx(jackknife, rel=0.03)
+
+
+def test_score_residuals_sum_to_the_slope_of_the_likelihood(paired):
+    """Zero at the estimate; at 0 the residual sum is observed minus expected of Efron's first step."""
+    ratio = statistics.hazard_ratio(*paired)
+    assert statistics.score_residuals(*paired, math.log(ratio.value)).sum() == pytest.approx(0.0, abs=1e-4)
+    # one event of two at risk: 1 - 1/2
+    assert statistics.score_residuals(arm([1], [1]), arm([2], [0]), 0.0).tolist() == [0.25, 0.25]
+
+
+def test_pairing_narrows_the_interval_where_patients_decide(paired):
+    """Frailty is shared between the arms, so a paired comparison knows more."""
+    assert error(statistics.hazard_ratio(*paired, design="paired")) < error(statistics.hazard_ratio(*paired))
+
+
+def test_paired_log_rank_by_hand():
+    """Two pairs, untied: A fails at 1 and 3, B at 2 and 4.
+
+    Scores sum to 1/2 - 1/3 + 1/2 = 2/3; shares treated at risk are 1/2, 1/3, 1/2, 0.
+    """
+    a, b = arm([1, 3], [1, 1]), arm([2, 4], [1, 1])
+    # martingale residuals weighted by (treated - share): hazards 1/4, 1/3, 1/2, 1
+    a1 = (1 - 1 / 2) * (1 - 1 / 4)
+    a2 = -(1 / 2) / 4 - (2 / 3) / 3 + (1 / 2) * (1 - 1 / 2)
+    b1 = (1 / 2) / 4 + (-1 / 3) * (1 - 1 / 3)
+    b2 = (1 / 2) / 4 + (1 / 3) / 3 + (1 / 2) / 2
+    score = a1 + a2 + b1 + b2
+    assert score == pytest.approx(2 / 3)
+    z = score / math.sqrt((a1 + b1) ** 2 + (a2 + b2) ** 2)
+    assert statistics.log_rank(a, b, "paired") == pytest.approx(math.erfc(z / math.sqrt(2)))
+
+
+def test_log_rank_is_that_of_lifelines(waltons):
+    """Parallel arms."""
+    expected = logrank_test(waltons[0].months, waltons[1].months, waltons[0].event, waltons[1].event).p_value
+    assert statistics.log_rank(*waltons) == pytest.approx(expected)
+
+
+def test_paired_log_rank_of_unrelated_patients_is_near_the_log_rank(rossi):
+    """Nobody is in both arms of Fox's data."""
+    assert statistics.log_rank(*rossi, design="paired") == pytest.approx(statistics.log_rank(*rossi), rel=0.05)
+
+
+def test_restricted_mean_by_hand():
+    """Events at 1 and 3 of four, to 4 months: 1 + 2 x 3/4 + 1 x 3/8 = 2.875; Greenwood (1.875^2)/12 + (0.375^2)/2."""
+    mean, influence = statistics.restricted_mean(arm([1, 2, 3, 4], [1, 0, 1, 0]), 4.0)
+    assert mean == pytest.approx(2.875)
+    assert np.sum(influence**2) == pytest.approx(1.875**2 / 12 + 0.375**2 / 2)
+    assert influence.sum() == pytest.approx(0.0)
+
+
+def test_restricted_mean_is_that_of_lifelines_and_its_error_greenwoods(waltons):
+    """Error: sum over events of (area to come)^2 d / (n (n - d))."""
+    for group in waltons:
+        fit = KaplanMeierFitter().fit(group.months, group.event)
+        mean, influence = statistics.restricted_mean(group, 50.0)
+        assert mean == pytest.approx(restricted_mean_survival_time(fit, t=50.0), rel=1e-9)
+        variance = 0.0
+        for time, row in fit.event_table.iterrows():
+            if 0 < row["observed"] < row["at_risk"] and time < 50.0:
+                to_come = mean - restricted_mean_survival_time(fit, t=time)
+                variance += to_come**2 * row["observed"] / (row["at_risk"] * (row["at_risk"] - row["observed"]))
+        assert np.sum(influence**2) == pytest.approx(variance, rel=1e-6)
+
+
+def test_difference_of_restricted_means(waltons, paired):
+    """Errors add in parallel arms; the horizon is the shorter follow-up; pairing narrows the interval."""
+    result = statistics.rmst_difference(*waltons)
+    assert result.horizon == min(g.months.max() for g in waltons)
+    parts = [statistics.restricted_mean(g, result.horizon) for g in waltons]
+    half = Z * math.sqrt(sum(np.sum(i**2) for _, i in parts))
+    assert result.ci == pytest.approx((result.value - half, result.value + half))
+    assert result.value == pytest.approx(parts[0][0] - parts[1][0])
+    tight, loose = (statistics.rmst_difference(*paired, design=d).ci for d in ("paired", "parallel"))
+    assert tight[1] - tight[0] < loose[1] - loose[0]
+    with pytest.raises(InputError, match="horizon"):
+        statistics.rmst_difference(*paired, horizon=30.0)
+
+
+@pytest.mark.parametrize("design", ["paired", "parallel"])
+@pytest.mark.parametrize(
+    ("a", "b", "reason"),
+    [
+        (([5, 6], [0, 0]), ([1, 2], [1, 1]), "no event in the arm"),
+        (([1, 2], [1, 1]), ([5, 6], [0, 0]), "no event in the reference"),
+        (([1, 2], [0, 0]), ([3, 4], [0, 0]), "no event in either arm"),
+        (([1, 2], [1, 1]), ([3, 4], [1, 1]), "complete separation"),
+        (([3, 4], [1, 1]), ([1, 2], [1, 1]), "complete separation"),
+        (([1], [1]), ([2], [1]), "complete separation"),
+        (([], []), ([2], [1]), "no completed patient"),
+    ],
+)
+def test_hazard_ratios_that_do_not_exist_say_why(a, b, reason, design):
+    """None with a reason, whatever the design."""
+    result = statistics.hazard_ratio(arm(*a), arm(*b), design)
+    assert result[:4] == (None, None, None, None)
+    assert reason in result.note
+
+
+def test_the_same_patients_twice_have_a_ratio_of_one_and_no_interval():
+    """Paired: their difference is exactly nothing. Parallel: they are taken for different people."""
+    a = arm([1, 2, 2, 4], [1, 1, 1, 0])
+    paired = statistics.hazard_ratio(a, a, "paired")
+    assert (paired.value, paired.ci_low, paired.ci_high) == (pytest.approx(1.0), None, None)
+    assert "same patient by patient" in paired.note
+    assert statistics.log_rank(a, a, "paired") is None
+    parallel = statistics.hazard_ratio(a, a)
+    assert parallel.ci_low < 1.0 < parallel.ci_high
+    assert statistics.rmst_difference(a, a, "paired").ci == (None, None)
+
+
+cells = st.tuples(st.integers(0, 6), st.booleans())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(cells, cells), min_size=1, max_size=8), st.sampled_from(["paired", "parallel"]))
+def test_any_small_trial_gives_numbers_or_reasons(pairs, design):
+    """No NaN, no exception, and JSON can hold it."""
+    both = {name: ([p[i][0] for p in pairs], [p[i][1] for p in pairs]) for i, name in enumerate(("a", "b"))}
+    patients = table(both, best_response="PR", mrd_negative=False)
+    summary = statistics.summarise(patients, ["a", "b"], [("a", "b")], design)
+    json.dumps(summary, allow_nan=False)
+    comparison = summary["comparisons"][0]
+    assert (comparison["hazard_ratio"] is not None) or comparison["note"]
+    assert (comparison["rmst_ci"][0] is not None) or comparison["note"]
+
+
+def cohort():
+    """Two arms of four patients with everything, one of whom failed."""
+    patients = table({"isa": ([10, 12, 20, 24], [1, 1, 0, 0]), "ref": ([3, 6, 9, 24], [1, 1, 1, 0])})
+    patients["best_response"] = ["sCR", "CR", "VGPR", "SD", "PR", "MR", "PD", "NE"]
+    patients["mrd_negative"] = [True, None, False, False, False, False, False, True]
+    patients["time_to_response_days"] = [28.0, 56.0, 28.0, np.nan, 56.0, np.nan, np.nan, np.nan]
+    patients["age"] = [80.0, 70.0, 60.0, 76.0] * 2
+    patients["egfr"] = [50.0, 90.0, 50.0, 90.0] * 2
+    patients.loc[3, "status"] = "failed"
+    return patients
+
+
+def test_denominators_are_the_patients_who_completed():
+    """The failed patient of the arm counts in nothing but `n_started`; a missing test is positive."""
+    summary = statistics.arm_summary(cohort(), "isa")
+    assert (summary.n, summary.n_started, summary.n_events) == (3, 4, 2)
+    assert (summary.orr, summary.vgpr_or_better, summary.cr_or_better) == pytest.approx((1.0, 1.0, 2 / 3))
+    assert summary.mrd_negative == pytest.approx(1 / 3)
+    assert summary.median_pfs_months == pytest.approx(12.0)
+    assert summary.median_time_to_response_months == pytest.approx(28 / DAYS_PER_MONTH)
+    reference = statistics.arm_summary(cohort(), "ref")
+    assert (reference.n, reference.orr, reference.cr_or_better) == (4, 0.25, 0.0)
+
+
+def test_response_table_counts_every_category():
+    """Three completed patients, one each of sCR, CR, VGPR."""
+    result = statistics.response_table(cohort(), ["isa"]).set_index("response")
+    assert result.loc[["sCR", "CR", "VGPR", "PR"], "n"].tolist() == [1, 1, 1, 0]
+    assert result["fraction"].sum() == pytest.approx(1.0)
+    with pytest.raises(InputError, match="did you mean 'VGPR'"):
+        statistics.response_table(cohort().replace({"best_response": {"VGPR": "VGRP"}}), ["isa"])
+
+
+def test_summary_holds_what_the_report_reads():
+    """Keys of the results folder."""
+    summary = statistics.summarise(cohort(), ["isa", "ref"], [("isa", "ref")], "paired", 0.99)
+    assert {"n", "median_pfs_months", "pfs_ci", "orr", "vgpr_or_better", "cr_or_better", "mrd_negative"} <= set(
+        summary["arms"]["isa"]
+    )
+    comparison = summary["comparisons"][0]
+    assert comparison["ci_level"] == 0.99
+    assert comparison["hazard_ratio"] < 1.0
+    assert (comparison["n_events_arm"], comparison["n_events_reference"]) == (2, 3)
+
+
+def test_subgroups_pick_their_patients_and_say_what_is_missing():
+    """75 years or older: patients 0 and 3, of whom one failed in the arm; columns that the table lacks are left out."""
+    result = statistics.subgroup_table(cohort(), "isa", "ref").set_index(["group", "label"])
+    assert result.index[0] == ("", "All patients")
+    assert result.loc[("Age", "75 years or older"), ["n_arm", "n_reference"]].tolist() == [1, 2]
+    assert result.loc[("Renal impairment", "eGFR below 60"), ["n_arm", "n_reference"]].tolist() == [2, 2]
+    assert "ISS stage" not in result.index.get_level_values(0)
+    missing = result[result["hazard_ratio"].isna()]
+    assert len(missing) > 0
+    assert (missing["note"] != "").all()
+
+
+def test_subgroup_ratio_is_that_of_the_subgroup_alone(rossi):
+    """Half of Fox's patients, by an age of 24."""
+    data = load_rossi()
+    patients = pd.DataFrame(
+        {
+            "patient": data.index,
+            "arm": np.where(data["fin"] == 1, "aid", "none"),
+            "pfs_days": data["week"] * DAYS_PER_MONTH,
+            "pfs_event": data["arrest"] == 1,
+            "age": data["age"] + 41,
+        }
+    )
+    result = statistics.subgroup_table(patients, "aid", "none", "parallel").set_index(["group", "label"])
+    old = data[data["age"] >= 24]
+    expected = CoxPHFitter().fit(old[["week", "arrest", "fin"]], "week", "arrest").hazard_ratios_["fin"]
+    assert result.loc[("Age", "65 years or older"), "hazard_ratio"] == pytest.approx(expected)
+    assert result.loc[("", "All patients"), "hazard_ratio"] == pytest.approx(statistics.hazard_ratio(*rossi).value)
+
+
+def test_published_results_stand_beside_the_same_quantity():
+    """Months, rates in per cent and as fractions, ratios, a subgroup, PFS at a month, a number brought along."""
+    published = [
+        {"arm": "isa", "endpoint": "median_pfs", "value": 11.5, "source": "x"},
+        {"arm": "isa", "endpoint": "orr", "value": 60.4, "unit": "percent", "n": 154},
+        {"arm": "ref", "endpoint": "mrd_negative_1e-5", "value": 0.13},
+        {
+            "comparison": ["isa", "ref"],
+            "endpoint": "hazard_ratio_pfs",
+            "value": 0.6,
+            "ci_low": 0.1,
+            "ci_high": 0.8,
+            "ci_level": 99,
+        },
+        {"comparison": ["isa", "ref"], "endpoint": "hazard_ratio_pfs", "value": 0.5, "subgroup": "renal impairment"},
+        {"arm": "ref", "endpoint": "pfs_12_months", "value": 20},
+        {"arm": "isa", "endpoint": "tumour_growth_inhibition", "value": 94, "unit": "percent", "simulated": 90.0},
+    ]
+    result = statistics.compare_published(published, cohort(), labels={"isa": "Isa-Pd", "ref": "Pd"})
+    assert result["kind"].tolist() == ["months", "rate", "rate", "ratio", "ratio", "rate", "rate"]
+    assert result.loc[0, "simulated"] == pytest.approx(12.0)
+    assert result.loc[1, ["published", "simulated"]].tolist() == pytest.approx([0.604, 1.0])
+    assert (result.loc[1, "published_low"], result.loc[1, "published_high"]) == pytest.approx(
+        statistics.rate(93, 154)[1]
+    )
+    assert result.loc[2, "published"] == 0.13
+    patients = cohort()
+    ratio = statistics.hazard_ratio(*(statistics.survival(patients, a) for a in ("isa", "ref")), "paired", 0.99)
+    assert result.loc[3, "simulated_low"] == pytest.approx(ratio.ci_low)
+    assert result.loc[3, "is_inside"] == (0.1 <= ratio.value <= 0.8)
+    assert result.loc[3, "who"] == "Isa-Pd vs Pd (99 % interval)"
+    assert result.loc[4, "who"] == "Isa-Pd vs Pd, renal impairment: eGFR below 60"
+    assert result.loc[5, ["published", "simulated"]].tolist() == pytest.approx([0.2, 0.25])
+    assert result.loc[6, "simulated"] == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"arm": "isa", "endpoint": "medain_pfs", "value": 1}, "did you mean 'median_pfs'"),
+        ({"arm": "isa", "endpoint": "orr"}, "give a value"),
+        ({"arm": "isa", "endpoint": "hazard_ratio_pfs", "value": 1}, "comparison"),
+        ({"endpoint": "orr", "value": 1}, "needs an arm"),
+        ({"arm": "isa", "endpoint": "orr", "value": 1, "subgroup": "age => 75"}, "did you mean 'age>=75'"),
+        ({"arm": "isa", "endpoint": "orr", "value": 1, "subgroup": "refractory"}, "no column 'len_refractory'"),
+    ],
+)
+def test_published_results_that_cannot_be_read_are_refused(entry, message):
+    """With a hint."""
+    with pytest.raises(InputError, match=message):
+        statistics.compare_published([entry], cohort())
+
+
+def test_bad_tables_and_choices_are_refused():
+    """Missing column, unknown arm, missing time, double patient, unknown design, impossible level."""
+    patients = cohort()
+    with pytest.raises(InputError, match="column 'pfs_days' is missing"):
+        statistics.survival(patients.drop(columns="pfs_days"), "isa")
+    with pytest.raises(InputError, match="no patient in arm 'iza'; did you mean 'isa'"):
+        statistics.survival(patients, "iza")
+    with pytest.raises(InputError, match="missing or negative"):
+        statistics.survival(patients.assign(pfs_days=np.nan), "isa")
+    with pytest.raises(InputError, match="stands twice"):
+        statistics.survival(patients.assign(patient=1), "isa")
+    with pytest.raises(InputError, match="did you mean 'paired'"):
+        statistics.compare(patients, "isa", "ref", "pared")
+    with pytest.raises(InputError, match="level"):
+        statistics.arm_summary(patients, "isa", 95.0)

@@ -1,0 +1,40 @@
+"""An agent-based model of the bone marrow in multiple myeloma under anti-CD38 therapy.
+
+These names are the whole public interface. Each is imported on first use, so `import tme_abm` costs nothing and only what needs
+Mesa, numba or pandas loads them.
+
+    >>> import tme_abm
+    >>> study = tme_abm.load_scenario("icaria", patients=20)
+    >>> summary = tme_abm.run(study, "results/icaria")  # doctest: +SKIP
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "TumourModel": "tme_abm.model",
+    "PlasmaCell": "tme_abm.model",
+    "TCell": "tme_abm.model",
+    "NKCell": "tme_abm.model",
+    "Treg": "tme_abm.model",
+    "Breg": "tme_abm.model",
+    "MDSC": "tme_abm.model",
+    "Macrophage": "tme_abm.model",
+    "StromalCell": "tme_abm.model",
+    "load_scenario": "tme_abm.scenario",
+    "run": "tme_abm.scenario",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tme_abm' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,1 @@
+"""Ground floor: arrays, compilation, chance, units. It knows no biology."""

@@ -1,0 +1,132 @@
+"""Declare a quantity once: value, unit, meaning, source and grade.
+
+A block of parameters and a table of columns are both NamedTuples whose members carry an `Annotated` note. The tuple that a
+reader reads is the tuple that a kernel receives; nothing is converted or said twice.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, NamedTuple, TypeVar, get_type_hints
+
+import numpy as np
+
+from tme_abm.foundation.errors import InputError, did_you_mean
+
+T = TypeVar("T")
+
+GRADES = {
+    "V": "read in a stored page of the source",
+    "V-art": "stated in the article on isatuximab",
+    "D": "derived, with the calculation shown",
+    "M": "from memory, with the citation that is believed to hold it",
+    "M-low": "from memory and weak: a wide prior, never a target",
+    "A": "assumption of this model, to be varied in sensitivity analyses",
+    "C": "calibrated here, to control arms and single agents only",
+}
+
+
+class Param(NamedTuple):
+    """Note on a parameter."""
+
+    unit: str
+    meaning: str
+    source: str
+    grade: str = "A"
+
+
+class Column(NamedTuple):
+    """Note on an array: its dtype, unit and meaning."""
+
+    dtype: str
+    unit: str
+    meaning: str
+
+
+class Origin(NamedTuple):
+    """A resolved value with all that a reader needs to judge it."""
+
+    value: Any
+    unit: str
+    meaning: str
+    source: str
+    grade: str
+
+
+class Filled(NamedTuple):
+    """A block of parameters and where each of its values comes from."""
+
+    params: Any
+    origins: dict[str, Origin]
+
+
+@cache
+def notes(block: type) -> dict[str, Any]:
+    """Member name -> note (`Param` or `Column`) in order of declaration."""
+    hints = get_type_hints(block, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items() if hasattr(hint, "__metadata__")}
+
+
+def fill(block: type, given: Mapping[str, Any] | None = None, where: str = "") -> Filled:
+    """Build `block` from a table `{name: {value, unit, source, grade}}`; what is not given keeps its default.
+
+    Args:
+        block: A NamedTuple whose members are annotated with `Param`.
+        given: Table as read from TOML. `source` and `grade` may be left out where a study overrides a value (then the source
+            is "this study" and the grade "A").
+        where: Name of the table, for messages.
+
+    Returns:
+        The block, every value a float (an int would make numba compile a second version), and the origins of its values.
+
+    Raises:
+        InputError: For an unknown name, a wrong unit, an unknown grade, a missing value, or a value that is not a finite number.
+    """
+    declared = notes(block)
+    defaults: dict[str, Any] = getattr(block, "_field_defaults", {})
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+    for name in given or {}:
+        if name not in declared:
+            raise InputError(f"{where}: unknown parameter '{name}'{did_you_mean(name, declared)}")
+    for name, note in declared.items():
+        entry = (given or {}).get(name)
+        if entry is None:
+            if name not in defaults:
+                raise InputError(f"{where}: parameter '{name}' [{note.unit}] is missing ({note.meaning})")
+            values[name] = float(defaults[name])
+            origins[name] = Origin(values[name], note.unit, note.meaning, note.source, note.grade)
+            continue
+        if not isinstance(entry, Mapping) or "value" not in entry:
+            raise InputError(f"{where}.{name}: write {{ value = ..., unit = \"{note.unit}\", source = \"...\" }}")
+        if unknown := set(entry) - {"value", "unit", "source", "grade"}:
+            word = sorted(unknown)[0]
+            raise InputError(f"{where}.{name}: unknown key '{word}'{did_you_mean(word, ('value', 'unit', 'source', 'grade'))}")
+        if entry.get("unit", note.unit) != note.unit:
+            raise InputError(f"{where}.{name}: the unit must be '{note.unit}', not '{entry['unit']}'")
+        grade = entry.get("grade", "A")
+        if grade not in GRADES:
+            raise InputError(f"{where}.{name}: unknown grade '{grade}'{did_you_mean(str(grade), GRADES)}")
+        values[name] = number(entry["value"], f"{where}.{name}")
+        origins[name] = Origin(values[name], note.unit, note.meaning, str(entry.get("source", "this study")), grade)
+    return Filled(block(**values), origins)
+
+
+def number(value: Any, where: str) -> float:
+    """`value` as a finite float.
+
+    Raises:
+        InputError: Where it is not one (a truth value counts as none).
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        raise InputError(f"{where}: expected a number, got {value!r}")
+    return float(value)
+
+
+def allocate(table: type[T], n: int) -> T:
+    """A `table` of zeroed arrays of length `n` with the declared dtypes."""
+    return table(**{name: np.zeros(n, note.dtype) for name, note in notes(table).items()})
+
+
+def stack(block: type[T], tuples: list[Any]) -> T:
+    """Several parameter blocks as one whose members are float64 arrays of shape (len(tuples),)."""
+    return block(**{name: np.array([getattr(t, name) for t in tuples], np.float64) for name in notes(block)})

@@ -1,0 +1,30 @@
+"""The one kind of error that a user can cause: bad input."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """What a user gave cannot be used.
+
+    The message is one sentence that names the place (file and line where there is one), what is wrong and, where there is
+    one, the nearest right word. The command line prints it and ends with exit code 2.
+    """
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint to append to a message.
+
+    Args:
+        word: What was given.
+        known: The words that are right.
+
+    Returns:
+        `"; did you mean 'x'?"` for the nearest right word, or the list of right words where none is near.
+    """
+    choices = sorted(str(k) for k in known)
+    folded = {c.lower(): c for c in reversed(choices)}
+    near = difflib.get_close_matches(word.lower(), folded, 1, cutoff=0.6)
+    if near:
+        return f"; did you mean '{folded[near[0]]}'?"
+    return f"; known: {', '.join(choices)}" if choices else ""

@@ -1,0 +1,98 @@
+"""The only file that configures numba.
+
+Every compiled function of the package is decorated with `kernel`. Compiled code is cached on disk in a folder that carries a
+digest of all of the package's sources, because numba does not notice an edit in an imported helper (numba issue 1833) and
+would hand back an old result. `NUMBA_CACHE_DIR` is respected; where no folder can be written the code is compiled afresh in
+each process.
+
+`parallel=True` is deliberately not offered: inside `prange` numba silently loses writes to arrays held in a NamedTuple (issues
+5872, 7135, 10338). This package runs patients in parallel instead, on threads, which `nogil=True` makes worthwhile.
+
+Kernels are compiled without `fastmath`, so that the interpreted twin (`NUMBA_DISABLE_JIT=1`, or `f.py_func`) takes the same
+decisions as the compiled one.
+"""
+
+import functools
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
+
+
+def source_digest(root: Path) -> str:
+    """Short digest of all Python sources below `root`."""
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _cache_folder() -> str | None:
+    """A writable folder for compiled code, or None where there is none."""
+    name = f"tme_abm-{source_digest(Path(__file__).parents[1])}"
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    candidates = [Path(given)] if given else [Path.home() / ".cache" / "tme_abm", Path(tempfile.gettempdir()) / "tme_abm"]
+    for candidate in candidates:
+        folder = candidate / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return str(folder)
+        except OSError:
+            continue
+    return None
+
+
+CACHE_FOLDER = _cache_folder()
+
+
+def kernel(function: F) -> F:
+    """Compile `function` with numba in nopython mode, once per machine and version of the sources."""
+    return _compile(function, {})
+
+
+def part(function: F) -> F:
+    """Compile a function that only other kernels call, without the wrapper that Python would need to call it.
+
+    With bundles of many arrays the wrapper takes most of the time of compiling. A test calls `f.py_func`.
+    """
+    return _compile(function, {"no_cpython_wrapper": True})
+
+
+def _compile(function: F, options: dict[str, bool]) -> F:
+    if not COMPILED:
+        return cast(F, _interpreted(function))
+    config: Any = numba.config
+    before = config.CACHE_DIR
+    try:
+        if CACHE_FOLDER is not None:
+            config.CACHE_DIR = CACHE_FOLDER
+        # no memory manager (_nrt): kernels allocate nothing, and counting references to every array of a bundle at every call
+        # doubles the code to compile
+        options = {"nogil": True, "_nrt": False, "no_cfunc_wrapper": True, **options}
+        compiled = numba.njit(cache=CACHE_FOLDER is not None, error_model="numpy", **options)(function)
+    finally:
+        config.CACHE_DIR = before
+    return cast(F, compiled)
+
+
+def _interpreted(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The plain Python function, silent where unsigned integers wrap round as they do in compiled code."""
+
+    @functools.wraps(function)
+    def run(*args: Any) -> Any:
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            return function(*args)
+
+    run.py_func = function  # type: ignore[attr-defined]
+    return run

@@ -1,0 +1,37 @@
+"""Dose-response shapes and the passage from a rate to a probability, each written once."""
+
+import math
+
+from tme_abm.foundation.jit import kernel
+
+
+@kernel
+def hill(x, half, steepness):
+    """Hill function of `x`, 0 to 1; one half at `x == half` (same unit)."""
+    if x <= 0.0:
+        return 0.0
+    return 1.0 / (1.0 + (half / x) ** steepness)
+
+
+@kernel
+def saturation(x, half):
+    """Michaelis-Menten saturation, the Hill function of steepness 1."""
+    return x / (half + x)
+
+
+@kernel
+def probability(hazard, dt):
+    """Probability of at least one event within `dt` [h] at a constant `hazard` [1/h]."""
+    return -math.expm1(-hazard * dt)
+
+
+@kernel
+def relax(value, target, rate, dt):
+    """Where `value` stands after `dt` [h] of first-order approach to `target` at `rate` [1/h] (exact)."""
+    return target + (value - target) * math.exp(-rate * dt)
+
+
+@kernel
+def shielded(held, fold):
+    """Effect of a drug on a cell that is `held` (0 to 1) by the niche, where a cell fully held feels 1/`fold` of it."""
+    return 1.0 - held * (1.0 - 1.0 / fold)

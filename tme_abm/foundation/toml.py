@@ -1,0 +1,158 @@
+"""TOML as text: on which line something stands, how its place is written, and a table written out again."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tme_abm.foundation.errors import InputError
+
+Keys = tuple[str | int, ...]  # where something stands in a table: ("arms", "isa-pd", "doses", 0, "dose")
+
+
+class Lines:
+    """Line numbers of the keys and elements of a valid TOML text: `Lines(text).found[("arms", "isa-pd", "label")]`."""
+
+    BARE = re.compile(r"[A-Za-z0-9_-]+")
+    TEXT = re.compile(r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'', re.DOTALL)
+    BLANK = re.compile(r"(?:[\s]|#[^\n]*)*")
+    SCALAR = re.compile(r"[^,\]}#\n]*")
+
+    def __init__(self, text: str) -> None:
+        """Walk through the text once."""
+        self.text = text
+        self.at = 0
+        self.found: dict[Keys, int] = {}
+        tables: dict[Keys, int] = {}  # arrays of tables -> number of tables so far
+        base: Keys = ()
+        while self._blank() < len(text):
+            if text[self.at] != "[":
+                self._pair(base)
+                continue
+            is_array = text.startswith("[[", self.at)
+            line = self._line()
+            self.at += 2 if is_array else 1
+            keys = self._keys()
+            self.at += 2 if is_array else 1
+            base = ()
+            for i, key in enumerate(keys):
+                base = (*base, key)
+                if is_array and i == len(keys) - 1:
+                    tables[base] = tables.get(base, -1) + 1
+                if base in tables:
+                    self.found.setdefault(base, line)
+                    base = (*base, tables[base])
+                self.found.setdefault(base, line)
+
+    def _line(self) -> int:
+        return self.text.count("\n", 0, self.at) + 1
+
+    def _blank(self) -> int:
+        blank = self.BLANK.match(self.text, self.at)
+        self.at = blank.end() if blank else self.at
+        return self.at
+
+    def _keys(self) -> list[str]:
+        """A dotted key and the blanks around it."""
+        keys = []
+        while True:
+            self._blank()
+            quoted = self.text[self.at] in "\"'"
+            part = (self.TEXT if quoted else self.BARE).match(self.text, self.at)
+            assert part is not None, "the text has passed tomllib"
+            keys.append(part[0][1:-1] if quoted else part[0])
+            self.at = part.end()
+            if self.text[self._blank()] != ".":
+                return keys
+            self.at += 1
+
+    def _pair(self, base: Keys) -> None:
+        line = self._line()
+        keys = self._keys()
+        self.at += 1  # the equals sign
+        for i in range(len(keys)):
+            self.found.setdefault((*base, *keys[: i + 1]), line)
+        self._value((*base, *keys))
+
+    def _value(self, path: Keys) -> None:
+        start = self.text[self._blank()]
+        if start not in "[{":
+            value = (self.TEXT if start in "\"'" else self.SCALAR).match(self.text, self.at)
+            assert value is not None, "the text has passed tomllib"
+            self.at = value.end()
+            return
+        self.at += 1
+        index = 0
+        while self.text[self._blank()] not in "]}":
+            if self.text[self.at] == ",":
+                self.at += 1
+                continue
+            if start == "{":
+                self._pair(path)
+                continue
+            self.found[(*path, index)] = self._line()
+            self._value((*path, index))
+            index += 1
+        self.at += 1
+
+
+def dotted(path: Keys) -> str:
+    """A path as people write it: arms.isa-pd.doses[0].dose."""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).lstrip(".")
+
+
+def parse_path(text: str) -> Keys:
+    """The path of "arms.isa-pd.doses[0].dose".
+
+    Raises:
+        InputError: Where the text is none.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(\[\d+\])*(\.[A-Za-z0-9_-]+(\[\d+\])*)*", text):
+        raise InputError(f"cannot read '{text}' as a place in a scenario; write it like trial.design or arms.pd.doses[0].dose")
+    return tuple(int(index) if index else key for key, index in re.findall(r"([A-Za-z0-9_-]+)|\[(\d+)\]", text))
+
+
+def to_toml(table: Mapping[str, Any]) -> str:
+    """A table as a TOML text that reads back the same."""
+    lines: list[str] = []
+    _write_table(table, (), lines)
+    return "\n".join(lines).strip("\n") + "\n"
+
+
+def _write_table(table: Mapping[str, Any], path: tuple[str, ...], lines: list[str]) -> None:
+    """Plain values first, then tables; a table without plain values needs no head of its own."""
+    deep = {key: value for key, value in table.items() if isinstance(value, Mapping) and not _is_inline(value, len(path))}
+    plain = {key: value for key, value in table.items() if key not in deep}
+    if path and (plain or not deep):
+        lines += ["", f"[{'.'.join(_key(key) for key in path)}]"]
+    for key, value in plain.items():
+        if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+            lines += [f"{_key(key)} = [", *(f"    {_inline(item)}," for item in value), "]"]
+        else:
+            lines.append(f"{_key(key)} = {_inline(value)}")
+    for key, value in deep.items():
+        _write_table(value, (*path, key), lines)
+
+
+def _is_inline(table: Mapping[str, Any], depth: int) -> bool:
+    return depth >= 2 and not any(isinstance(value, Mapping) for value in table.values())
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _quoted(key)
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(k)} = {_inline(v)}" for k, v in value.items()) + " }" if value else "{}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_inline(item) for item in value) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return _quoted(value)
+    return repr(value)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

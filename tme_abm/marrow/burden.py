@@ -1,0 +1,92 @@
+"""The systemic burden: the patch is a sample of the marrow, and a clone that is absent from it is not extinct.
+
+Each clone has a number of cells in the whole marrow. While it is visible in the patch (fate.VISIBLE cells) its burden grows and
+shrinks by the factor that the patch shows; below that by the rates that probes of the clone meet in the present marrow, or met
+last. A clone whose burden says that the patch should hold cells of it, and does not, comes back into the patch: relapse from residual
+disease. Below one cell in the body a clone is extinct.
+"""
+
+import math
+from typing import Annotated, NamedTuple
+
+from tme_abm.foundation.declare import Param
+from tme_abm.foundation.jit import part
+from tme_abm.foundation.rng import Stream, below, bits, normal, stream_key, subkey, unit
+from tme_abm.marrow.cells import CellType
+from tme_abm.marrow.clones import N_CLONES
+from tme_abm.marrow.fate import VISIBLE
+
+PLASMA = int(CellType.PLASMA)
+
+
+class Params(NamedTuple):
+    """How a clone returns to the patch."""
+
+    seeding: Annotated[
+        float, Param("1/h", "arrival in the patch for each plasma cell that it should hold of a clone and does not", "-", "A")
+    ] = 0.02
+
+
+@part
+def follow(marrow, tick):
+    """Carry the burden of each clone over the step that was just settled."""
+    body, cells = marrow.body, marrow.cells
+    for c in range(N_CLONES):
+        if body.burden[c] <= 0.0:
+            continue
+        n = body.clone_count[c]
+        if n >= VISIBLE:
+            body.burden[c] *= (n + body.clone_births[c] - body.clone_deaths[c]) / n
+        else:
+            body.burden[c] *= math.exp((body.clone_rates[c, 0] - body.clone_rates[c, 1]) * tick.dt)
+        if body.burden[c] < 1.0:
+            body.burden[c] = 0.0
+    for c in range(N_CLONES):
+        if body.clone_births[c] > 0 and body.burden[c] <= 0.0 and body.clone_count[c] == 0:
+            body.burden[c] = body.clone_births[c] * marrow.host.burden_per_cell  # a clone that switching has just made
+    if tick.step % max(1, int(24.0 / tick.dt)) == 0:
+        remember_niche(marrow, cells)
+
+
+@part
+def remember_niche(marrow, cells):
+    """Share of each visible clone that stands in the niche, for the probes of the days when it is visible no longer."""
+    site, start = marrow.roster.site, marrow.roster.start
+    body = marrow.body
+    for c in range(N_CLONES):
+        if body.clone_count[c] >= VISIBLE:
+            body.clone_niche[c] = 0.0
+    for i in range(start[PLASMA], start[PLASMA + 1]):
+        s = site[i]
+        if cells.kind[s] == PLASMA and marrow.lattice.niche[s] == 1:
+            c = int(cells.clone[s])
+            if body.clone_count[c] >= VISIBLE:
+                body.clone_niche[c] += 1.0 / body.clone_count[c]
+
+
+@part
+def reseed(marrow, p, tick):
+    """Bring back into the patch a clone that the body holds and the patch lacks."""
+    body, cells = marrow.body, marrow.cells
+    for c in range(N_CLONES):
+        expected = body.burden[c] / marrow.host.burden_per_cell
+        missing = expected - body.clone_count[c]
+        if expected < 1.0 or missing < 0.5 * expected:
+            continue
+        key = subkey(stream_key(tick.key, Stream.RESEEDING, tick.step), c)
+        arrivals = min(int(p.seeding * missing * tick.dt + unit(bits(key, 0))), 64)
+        for j in range(arrivals):
+            for attempt in range(16):
+                s = below(bits(key, 1 + 16 * j + attempt), cells.kind.size)
+                if cells.kind[s] == 0:
+                    cells.kind[s] = PLASMA
+                    cells.clone[s] = c
+                    cells.uid[s] = subkey(key, j)
+                    z = normal(key, 2000 + j)
+                    cells.cd38[s] = marrow.clones.cd38[c] * math.exp(marrow.host.cd38_spread * z)
+                    cells.complement_inhibitors[s] = marrow.clones.complement_inhibitors[c]
+                    cells.activity[s] = 0.0
+                    cells.granzyme[s] = 0.0
+                    cells.born[s] = tick.step * tick.dt
+                    body.births[PLASMA] += 1
+                    break

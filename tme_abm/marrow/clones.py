@@ -1,0 +1,75 @@
+"""Clones: what is inherited. Eight, one for each combination of three resistances.
+
+A clone may be resistant to IMiDs (cereblon-low), to proteasome inhibitors (PSMB5 or XBP1-low), and may have escaped from
+anti-CD38 antibodies (CD38-low and rich in complement inhibitors). The resistances are there before treatment, at fractions that
+belong to the patient, and combine independently (catalogue 10.3); division switches one of them rarely.
+"""
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from tme_abm.foundation.declare import Column, Param
+
+Array = np.ndarray
+
+IMID_RESISTANT = 1
+PROTEASOME_RESISTANT = 2
+ANTIBODY_ESCAPED = 4
+N_CLONES = 8
+
+CLONE_NAMES = (
+    "sensitive",
+    "imid",
+    "proteasome",
+    "imid_proteasome",
+    "antibody",
+    "imid_antibody",
+    "proteasome_antibody",
+    "imid_proteasome_antibody",
+)
+
+N_CLONOTYPES = 200  # of T cells
+N_REACTIVE = 50  # the first clonotypes see the tumour: a quarter of marrow T cells (grade A)
+
+
+class Clones(NamedTuple):
+    """What a clone passes on, each of shape (N_CLONES,)."""
+
+    division: Annotated[Array, Column("f8", "1/h", "rate of division with room, at the patient's usual interleukin-6")]
+    cd38: Annotated[Array, Column("f8", "sites/cell", "median CD38")]
+    complement_inhibitors: Annotated[Array, Column("f8", "1", "median CD55 and CD59, relative to typical plasma cells")]
+    imid_sensitivity: Annotated[Array, Column("f8", "1", "multiplies the kill of an IMiD")]
+    proteasome_sensitivity: Annotated[Array, Column("f8", "1", "multiplies the kill of a proteasome inhibitor")]
+    glucocorticoid_sensitivity: Annotated[Array, Column("f8", "1", "multiplies the kill of a glucocorticoid")]
+    tp53_mutated: Annotated[Array, Column("u1", "-", "1 where TP53 is lost")]
+
+
+class Params(NamedTuple):
+    """How the clones of a patient differ from each other."""
+
+    imid_residual: Annotated[
+        float, Param("1", "IMiD kill that remains in a cereblon-low clone", "kronke2014; lu2014", "A")
+    ] = 0.05
+    proteasome_residual: Annotated[
+        float, Param("1", "proteasome-inhibitor kill that remains in a resistant clone", "catalogue 10.3", "A")
+    ] = 0.10
+    escape_cd38: Annotated[float, Param("1", "CD38 of an escaped clone relative to the others", "nijhof2016", "A")] = 0.12
+    escape_inhibitors: Annotated[
+        float, Param("1", "CD55 and CD59 of an escaped clone relative to the others", "nijhof2016", "A")
+    ] = 3.0
+    tp53_drug_factor: Annotated[
+        float, Param("1", "kill by IMiD and proteasome inhibitor where TP53 is lost", "catalogue 10.3", "A")
+    ] = 0.6
+    fitness_cost: Annotated[
+        float, Param("1", "division of a clone for each resistance that it carries, relative to none", "catalogue 10.3", "A")
+    ] = 0.97
+
+
+def clone_fractions(imid: float, proteasome: float, antibody: float) -> np.ndarray:
+    """Fractions (N_CLONES,) of the tumour, each resistance independent of the others."""
+    fractions = np.ones(N_CLONES)
+    for clone in range(N_CLONES):
+        for bit, p in ((IMID_RESISTANT, imid), (PROTEASOME_RESISTANT, proteasome), (ANTIBODY_ESCAPED, antibody)):
+            fractions[clone] *= p if clone & bit else 1.0 - p
+    return fractions

@@ -1,0 +1,72 @@
+"""Contact: who could touch whom during a step.
+
+A lymphocyte crosses several sites an hour, so within a step it meets many cells. It leaves its potency, divided by the number of its
+stops, at each stop; what a plasma cell meets is the sum over its own site and the eight around it.
+"""
+
+from tme_abm.foundation.jit import part
+from tme_abm.marrow.cells import CellType
+from tme_abm.marrow.clones import N_REACTIVE
+from tme_abm.marrow.lattice import neighbourhood_sum
+from tme_abm.marrow.state import CROWD, Gauge
+
+PLASMA, T, NK, STROMA = int(CellType.PLASMA), int(CellType.T), int(CellType.NK), int(CellType.STROMA)
+MACROPHAGE = int(CellType.MACROPHAGE)
+
+
+@part
+def clear(marrow):
+    """Forget the contacts of the last step."""
+    contacts = marrow.contacts
+    contacts.nk[:] = 0.0
+    contacts.t_cell[:] = 0.0
+    contacts.phagocyte[:] = 0.0
+    contacts.suppressor[:] = 0.0
+
+
+@part
+def potency(marrow, kind, site):
+    """What the immune cell of a site can do to those it touches; T cells that do not see the tumour can do nothing."""
+    if kind == NK:
+        return float(marrow.cells.granzyme[site])
+    if kind == T:
+        return float(marrow.cells.granzyme[site]) if marrow.cells.clone[site] < N_REACTIVE else 0.0
+    if kind == MACROPHAGE:
+        return 1.0
+    return marrow.traits.suppression[kind]
+
+
+@part
+def leave(marrow, kind, stop, share):
+    """Write down that a cell of a kind spent time at a stop, weighted by its potency."""
+    contacts = marrow.contacts
+    if kind == NK:
+        contacts.nk[stop] += share
+    elif kind == T:
+        contacts.t_cell[stop] += share
+    elif kind == MACROPHAGE:
+        contacts.phagocyte[stop] += share
+    else:
+        contacts.suppressor[stop] += share
+
+
+@part
+def stand(marrow):
+    """Contacts of cells that stay where they are for the whole step."""
+    site, start = marrow.roster.site, marrow.roster.start
+    for kind in range(T, STROMA):
+        for i in range(start[kind], start[kind + 1]):
+            leave(marrow, kind, site[i], potency(marrow, kind, site[i]))
+
+
+@part
+def meet(marrow):
+    """Effectors in contact with each plasma cell at risk; no more of a kind than can crowd around one cell."""
+    risk, contacts, lattice = marrow.at_risk, marrow.contacts, marrow.lattice
+    armed = marrow.body.gauge[Gauge.NK_ARMED]
+    for k in range(marrow.n_at_risk[1]):
+        if risk.kind[k] == PLASMA:
+            s = risk.site[k]
+            risk.nk[k] = min(CROWD, armed * neighbourhood_sum(contacts.nk, s, lattice))
+            risk.t_cell[k] = min(CROWD, neighbourhood_sum(contacts.t_cell, s, lattice))
+            risk.phagocyte[k] = min(CROWD, neighbourhood_sum(contacts.phagocyte, s, lattice))

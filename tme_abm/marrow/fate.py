@@ -1,0 +1,243 @@
+"""Fate: the one place where hazards become births and deaths, and where a death gets its cause.
+
+Mechanisms add hazards [1/h] to the rows of the cells at risk. Here one draw per cell and step decides whether an event comes at all,
+with probability 1 - exp(-sum of hazards * dt), and a second one which of the competing events it is, in proportion to the hazards.
+So the order of the mechanisms does not matter, and how many deaths were ADCC is counted, not guessed.
+"""
+
+import math
+from typing import Annotated, NamedTuple
+
+from tme_abm.foundation.declare import Param
+from tme_abm.foundation.jit import kernel, part
+from tme_abm.foundation.response import probability
+from tme_abm.foundation.rng import Stream, again, below, bits, normal, stream_key, subkey, unit
+from tme_abm.marrow.cells import N_CAUSES, N_EVENTS, N_TYPES, Cause, CellType, clear
+from tme_abm.marrow.clones import N_CLONES
+from tme_abm.marrow.lattice import find_free_neighbour
+from tme_abm.marrow.state import N_PROBES, Gauge
+
+PLASMA = int(CellType.PLASMA)
+STROMA = int(CellType.STROMA)
+DIVISION = int(Cause.DIVISION)
+VISIBLE = 50  # plasma cells of a clone in the patch from which on its rates are read off the patch
+
+
+class Params(NamedTuple):
+    """Inheritance."""
+
+    cd38_memory: Annotated[
+        float, Param("1", "correlation of log CD38 between mother and daughter plasma cell", "catalogue 2a", "A")
+    ] = 0.95
+    switching: Annotated[
+        float, Param("1/division", "chance that a daughter gains or loses one resistance", "catalogue 10.3", "A")
+    ] = 2e-6
+
+
+@kernel
+def take_roster(marrow):
+    """Write down who stands where, by type, and count."""
+    kinds, count = marrow.cells.kind, marrow.body.count
+    start, site = marrow.roster.start, marrow.roster.site
+    for k in range(N_TYPES):
+        count[k] = 0
+    for s in range(kinds.size):
+        count[kinds[s]] += 1
+    start[0] = 0
+    for k in range(N_TYPES):
+        start[k + 1] = start[k] + count[k]
+    # `start` is moved along while the sites are dealt out, and moved back afterwards
+    for s in range(kinds.size):
+        k = int(kinds[s])
+        site[start[k]] = s
+        start[k] += 1
+    for k in range(N_TYPES):
+        start[k] -= count[k]
+    clone_count = marrow.body.clone_count
+    for c in range(N_CLONES):
+        clone_count[c] = 0
+        marrow.body.clone_births[c] = 0
+        marrow.body.clone_deaths[c] = 0
+    for i in range(start[PLASMA], start[PLASMA + 1]):
+        clone_count[marrow.cells.clone[site[i]]] += 1
+
+
+@part
+def surface_cd38(marrow, kind, cd38):
+    """CD38 on the surface of a cell now [sites/cell], after trogocytosis and, on plasma cells, induction by an IMiD."""
+    gauge = marrow.body.gauge
+    now = float(cd38) * gauge[Gauge.SURFACE_CD38]
+    return now * gauge[Gauge.CD38_INDUCTION] if kind == PLASMA else now
+
+
+@part
+def enrol(marrow, row, site, draw):
+    """Put the cell of a site into a row of the risk set."""
+    risk, cells = marrow.at_risk, marrow.cells
+    kind = int(cells.kind[site])
+    risk.site[row] = site
+    risk.kind[row] = kind
+    risk.clone[row] = cells.clone[site]
+    risk.cd38[row] = surface_cd38(marrow, kind, cells.cd38[site])
+    risk.complement_inhibitors[row] = cells.complement_inhibitors[site]
+    risk.draw[row] = draw
+    reset(marrow, row)
+
+
+@part
+def reset(marrow, row):
+    """Nothing acts on a row yet."""
+    risk = marrow.at_risk
+    risk.held[row] = 0.0
+    risk.nk[row] = 0.0
+    risk.t_cell[row] = 0.0
+    risk.phagocyte[row] = 0.0
+    for e in range(N_EVENTS):
+        marrow.hazard[row, e] = 0.0
+
+
+@part
+def draw_at_risk(marrow, tick):
+    """Draw for every cell that can divide or die, and enrol those for which something may happen."""
+    cells, body = marrow.cells, marrow.body
+    site, start = marrow.roster.site, marrow.roster.start
+    key = stream_key(tick.key, Stream.EVENT, tick.step)
+    n = 0
+    for kind in range(PLASMA, STROMA):
+        threshold = probability(body.ceiling[kind], tick.dt)
+        for i in range(start[kind], start[kind + 1]):
+            s = site[i]
+            draw = unit(bits(key, cells.uid[s]))
+            if draw < threshold:
+                enrol(marrow, n, s, draw)
+                n += 1
+    body.updates[0] += start[STROMA + 1] - start[PLASMA]
+    marrow.n_at_risk[0] = n
+    marrow.n_at_risk[1] = n
+
+
+@part
+def place_probes(marrow, tick):
+    """Once a day, add rows that measure the rates of each clone too rare for the patch: cells as they would stand now."""
+    if tick.step % max(1, int(24.0 / tick.dt)) != 0:
+        return
+    risk, body, lattice = marrow.at_risk, marrow.body, marrow.lattice
+    row = marrow.n_at_risk[1]
+    for c in range(N_CLONES):
+        if body.burden[c] <= 0.0 or body.clone_count[c] >= VISIBLE:
+            continue
+        key = subkey(stream_key(tick.key, Stream.PROBE, tick.step), c)
+        for j in range(N_PROBES):
+            in_niche = (j + 0.5) / N_PROBES < body.clone_niche[c]
+            s = 0
+            for attempt in range(8):
+                s = below(bits(key, 8 * j + attempt), lattice.niche.size)
+                if marrow.cells.kind[s] != STROMA and (lattice.niche[s] == 1) == in_niche:
+                    break
+            risk.site[row] = s
+            risk.kind[row] = PLASMA
+            risk.clone[row] = c
+            z = normal(key, 8 * N_PROBES + j)
+            risk.cd38[row] = surface_cd38(marrow, PLASMA, marrow.clones.cd38[c] * math.exp(marrow.host.cd38_spread * z))
+            risk.complement_inhibitors[row] = marrow.clones.complement_inhibitors[c]
+            risk.draw[row] = 2.0
+            reset(marrow, row)
+            row += 1
+    marrow.n_at_risk[1] = row
+
+
+@part
+def settle(marrow, p, tick):
+    """Turn the hazards into events: nothing, a division, or a death with its cause."""
+    risk, body = marrow.at_risk, marrow.body
+    key = stream_key(tick.key, Stream.CAUSE, tick.step)
+    for row in range(marrow.n_at_risk[0]):
+        total = 0.0
+        for e in range(N_EVENTS):
+            total += marrow.hazard[row, e]
+        kind = int(risk.kind[row])
+        if total > body.ceiling[kind] * (1.0 + 1e-9):
+            body.gauge[Gauge.VIOLATIONS] += 1.0
+        if risk.draw[row] >= probability(total, tick.dt):
+            continue
+        site = int(risk.site[row])
+        uid = marrow.cells.uid[site]
+        word = bits(key, uid)
+        mark = unit(word) * total
+        event = -1
+        for e in range(N_EVENTS):
+            if marrow.hazard[row, e] > 0.0:
+                event = e
+                mark -= marrow.hazard[row, e]
+                if mark < 0.0:
+                    break
+        if event == DIVISION:
+            # 840 is divisible by every number of free neighbours, so each of them is as likely as the others
+            target = find_free_neighbour(marrow.cells.kind, site, below(again(word), 840), marrow.lattice)
+            if target >= 0:
+                divide(marrow, site, target, p, tick)
+        else:
+            die(marrow, site, event)
+
+
+@part
+def die(marrow, site, cause):
+    """Remove the cell of a site and write its death into the ledger."""
+    cells, body = marrow.cells, marrow.body
+    kind = int(cells.kind[site])
+    body.ledger[kind, cause] += 1
+    if kind == PLASMA:
+        clone = int(cells.clone[site])
+        body.clone_ledger[clone, cause] += 1
+        body.clone_deaths[clone] += 1
+    clear(cells, site)
+
+
+@part
+def divide(marrow, site, target, p, tick):
+    """A daughter on the free site `target`, like her mother but for the variation of inheritance."""
+    cells, body = marrow.cells, marrow.body
+    kind = int(cells.kind[site])
+    mother = cells.uid[site]
+    # identity by descent: it does not depend on the order of births
+    daughter = subkey(mother, tick.step)
+    key = stream_key(tick.key, Stream.DAUGHTER_TRAITS, tick.step)
+    clone = int(cells.clone[site])
+    cells.kind[target] = kind
+    cells.uid[target] = daughter
+    cells.cd38[target] = cells.cd38[site]
+    cells.complement_inhibitors[target] = cells.complement_inhibitors[site]
+    cells.activity[target] = cells.activity[site]
+    cells.granzyme[target] = cells.granzyme[site]
+    cells.born[target] = tick.step * tick.dt
+    if kind == PLASMA:
+        u = unit(bits(key, mother))
+        if u < p.switching:
+            clone ^= 1 << int(3.0 * u / p.switching)
+            cells.complement_inhibitors[target] = marrow.clones.complement_inhibitors[clone]
+        spread = marrow.host.cd38_spread
+        median = marrow.clones.cd38[int(cells.clone[site])]
+        deviation = math.log(float(cells.cd38[site]) / median)
+        fresh = spread * math.sqrt(1.0 - p.cd38_memory**2) * normal(key, daughter)
+        cells.cd38[target] = marrow.clones.cd38[clone] * math.exp(p.cd38_memory * deviation + fresh)
+        body.clone_births[clone] += 1
+    cells.clone[target] = clone
+    body.births[kind] += 1
+
+
+@part
+def read_probes(marrow):
+    """Mean rates of division and death of each clone that was probed."""
+    risk, body = marrow.at_risk, marrow.body
+    row = marrow.n_at_risk[0]
+    while row < marrow.n_at_risk[1]:
+        clone = int(risk.clone[row])
+        division, death = 0.0, 0.0
+        for _ in range(N_PROBES):
+            if find_free_neighbour(marrow.cells.kind, risk.site[row], 0, marrow.lattice) >= 0:
+                division += marrow.hazard[row, DIVISION]
+            for e in range(N_CAUSES):
+                death += marrow.hazard[row, e]
+            row += 1
+        body.clone_rates[clone, 0] = division / N_PROBES
+        body.clone_rates[clone, 1] = death / N_PROBES

@@ -1,0 +1,127 @@
+"""Genesis: lay out a patient's marrow, so that its composition, its fields and its growth are those of the patient."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from tme_abm.foundation.arrays import total
+from tme_abm.foundation.jit import kernel, part
+from tme_abm.foundation.rng import Stream, again, below, bits, normal, stream_key, subkey, unit, uniform
+from tme_abm.marrow.cells import EMPTY, CellType
+from tme_abm.marrow.clones import N_CLONES, N_CLONOTYPES
+from tme_abm.marrow.lattice import find_free_neighbour, mark_niche
+from tme_abm.marrow.state import Marrow
+
+PLASMA, T, NK, STROMA = int(CellType.PLASMA), int(CellType.T), int(CellType.NK), int(CellType.STROMA)
+CELLULARITY = 0.8  # sites of the patch that marrow cells can fill, the rest being fat and sinus (catalogue 9, grade M)
+NUCLEATED_CELLS = 8e11  # of the whole marrow, at most (Poels 2025; catalogue 8, grade V)
+INTERSTITIAL = 0.35  # share of plasma cells that lie scattered, the others in nests (catalogue 9, grade M)
+
+
+class Composition(NamedTuple):
+    """How many cells of each kind a patch starts with."""
+
+    count: np.ndarray  # (N_TYPES,) int64
+    clones: np.ndarray  # (N_CLONES,) int64, of the plasma cells
+
+
+@part
+def put(marrow, site, kind, clone, key):
+    """A founding cell on a free site."""
+    cells = marrow.cells
+    cells.kind[site] = kind
+    cells.clone[site] = clone
+    cells.uid[site] = subkey(key, site)
+    z = normal(cells.uid[site], 1)
+    if kind == PLASMA:
+        cells.cd38[site] = marrow.clones.cd38[clone] * math.exp(marrow.host.cd38_spread * z)
+        cells.complement_inhibitors[site] = marrow.clones.complement_inhibitors[clone]
+    else:
+        cells.cd38[site] = marrow.traits.cd38[kind] * math.exp(marrow.traits.cd38_spread[kind] * z)
+        cells.complement_inhibitors[site] = 1.0
+
+
+@kernel
+def scatter(marrow, kind, n, key):
+    """Put `n` cells of an immune or stromal kind on free sites anywhere."""
+    n_sites = marrow.cells.kind.size
+    placed, j = 0, 0
+    while placed < n and j < 200 * n + 1000:
+        s = below(bits(key, j), n_sites)
+        j += 1
+        if marrow.cells.kind[s] == EMPTY:
+            clonotype = below(bits(key + 1, s), N_CLONOTYPES) if kind == T else 0
+            put(marrow, s, kind, clonotype, key)
+            placed += 1
+
+
+@kernel
+def nest(marrow, left, where, key):
+    """Put plasma cells, some scattered, the others beside those that are there, so that nests form; a nest is of one clone.
+
+    `left` (N_CLONES,) holds how many of each clone to put and is counted down, `where` (their sum,) receives their sites.
+    """
+    n_sites = marrow.cells.kind.size
+    wanted = where.size
+    placed, j = 0, 0
+    while placed < wanted and j < 400 * wanted + 1000:
+        word = bits(key, j)
+        j += 1
+        clone, s = -1, -1
+        if placed > 0 and unit(word) > INTERSTITIAL:
+            mother = where[below(again(word), placed)]
+            clone = int(marrow.cells.clone[mother])
+            if left[clone] > 0:
+                s = find_free_neighbour(marrow.cells.kind, mother, below(again(again(word)), 840), marrow.lattice)
+        else:
+            s = below(again(word), n_sites)
+            mark = unit(again(again(word))) * total(left)
+            for c in range(N_CLONES):
+                mark -= left[c]
+                if mark < 0.0:
+                    clone = c
+                    break
+            if marrow.cells.kind[s] != EMPTY:
+                s = -1
+        if s >= 0 and clone >= 0:
+            put(marrow, s, PLASMA, clone, key)
+            left[clone] -= 1
+            where[placed] = s
+            placed += 1
+
+
+def deal_clones(fractions: np.ndarray, n_plasma: int, key: int) -> np.ndarray:
+    """Plasma cells of each clone in a patch of `n_plasma`, rounded by chance; the largest clone takes what is over.
+
+    Returns:
+        Counts (N_CLONES,) that sum to `n_plasma`.
+    """
+    expected = fractions * n_plasma
+    counts = np.floor(expected).astype(np.int64)
+    for c in range(N_CLONES):
+        counts[c] += uniform(key, c) < expected[c] - counts[c]
+    counts[int(np.argmax(fractions))] += n_plasma - int(counts.sum())
+    return counts
+
+
+def populate(marrow: Marrow, composition: Composition, key: int) -> None:
+    """Fill an empty marrow: stroma first, then plasma cells in nests, then the immune cells."""
+    place = int(stream_key(key, int(Stream.PLACEMENT), 0))
+    scatter(marrow, STROMA, int(composition.count[STROMA]), int(subkey(place, STROMA)))
+    mark_niche(marrow.lattice, marrow.cells.kind == STROMA)
+    nest(marrow, composition.clones.copy(), np.zeros(int(composition.clones.sum()), np.int64), int(subkey(place, PLASMA)))
+    for kind in range(T, STROMA):
+        scatter(marrow, kind, int(composition.count[kind]), int(subkey(place, kind)))
+
+
+@kernel
+def room(marrow):
+    """Share of the plasma cells that have a free neighbour."""
+    n, free = 0, 0
+    for s in range(marrow.cells.kind.size):
+        if marrow.cells.kind[s] == PLASMA:
+            n += 1
+            if find_free_neighbour(marrow.cells.kind, s, 0, marrow.lattice) >= 0:
+                free += 1
+    return free / n if n > 0 else 1.0

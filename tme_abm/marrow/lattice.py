@@ -1,0 +1,113 @@
+"""The lattice: square sites of 12 um on a torus, each with eight neighbours.
+
+Sites are numbered row by row: `site = y * width + x`. Almost every site has its neighbours at fixed distances in that numbering;
+only those on the rim need the arithmetic of the torus, and one byte a site tells which they are.
+"""
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from tme_abm.foundation.declare import Column
+from tme_abm.foundation.errors import InputError
+from tme_abm.foundation.jit import kernel
+
+SITE_UM = 12.0
+Array = np.ndarray
+
+
+class Lattice(NamedTuple):
+    """Geometry of a patch; `n_sites = height * width`."""
+
+    height: int
+    width: int
+    offsets: Array  # (8,) distance of each neighbour in the numbering of the sites, away from the rim
+    inner: Annotated[Array, Column("u1", "-", "1 away from the rim, where `offsets` hold")]
+    niche: Annotated[Array, Column("u1", "-", "1 where a stromal cell is among the eight neighbours")]
+
+
+def make_lattice(height: int, width: int) -> Lattice:
+    """A lattice without stroma.
+
+    Raises:
+        InputError: For a side below 8 or above 4096 sites.
+    """
+    for side in (height, width):
+        if not 8 <= side <= 4096:
+            raise InputError(f"a patch has sides of 8 to 4096 sites, not {height} x {width}")
+    inner = np.zeros((height, width), np.uint8)
+    inner[1:-1, 1:-1] = 1
+    offsets = np.array([dy * width + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx], np.int64)
+    return Lattice(int(height), int(width), offsets, inner.ravel(), np.zeros(height * width, np.uint8))
+
+
+@kernel
+def displaced(site, dy, dx, lattice):
+    """The site `dy` rows and `dx` columns away on the torus."""
+    y = (site // lattice.width + dy) % lattice.height
+    x = (site % lattice.width + dx) % lattice.width
+    return y * lattice.width + x
+
+
+@kernel
+def neighbour(site, k, lattice):
+    """The `k`-th (0 to 7) of the eight neighbours of a site."""
+    if lattice.inner[site] == 1:
+        return site + lattice.offsets[k]
+    j = k if k < 4 else k + 1
+    return displaced(site, j // 3 - 1, j % 3 - 1, lattice)
+
+
+@kernel
+def neighbourhood_sum(column, site, lattice):
+    """Sum of a column over a site and its eight neighbours."""
+    total = float(column[site])
+    if lattice.inner[site] == 1:
+        w = lattice.width
+        total += float(column[site - w - 1]) + float(column[site - w]) + float(column[site - w + 1])
+        total += float(column[site - 1]) + float(column[site + 1])
+        total += float(column[site + w - 1]) + float(column[site + w]) + float(column[site + w + 1])
+    else:
+        for k in range(8):
+            total += float(column[neighbour(site, k, lattice)])
+    return total
+
+
+@kernel
+def count_neighbours(kinds, kind, site, lattice):
+    """How many of the eight neighbours are of a `kind`."""
+    n = 0
+    for k in range(8):
+        if kinds[neighbour(site, k, lattice)] == kind:
+            n += 1
+    return n
+
+
+@kernel
+def find_free_neighbour(kinds, site, start, lattice):
+    """A free neighbour of a site, or -1; `start` (0 to 7) says where the search begins, so that a random start is fair."""
+    free = 0
+    for k in range(8):
+        if kinds[neighbour(site, k, lattice)] == 0:
+            free += 1
+    if free == 0:
+        return -1
+    skip = start % free
+    for k in range(8):
+        target = neighbour(site, k, lattice)
+        if kinds[target] == 0:
+            if skip == 0:
+                return target
+            skip -= 1
+    return -1
+
+
+def mark_niche(lattice: Lattice, is_stroma: np.ndarray) -> None:
+    """Write into `lattice.niche` which sites touch one of the stromal cells, given as (n_sites,) truth values."""
+    stroma = is_stroma.reshape(lattice.height, lattice.width)
+    near = np.zeros_like(stroma)
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
+            if dy or dx:
+                near |= np.roll(stroma, (dy, dx), (0, 1))
+    lattice.niche[:] = near.ravel()

@@ -1,0 +1,31 @@
+"""Serum M-protein: made by the plasma cells of the whole marrow, cleared with the half-life of its class of immunoglobulin.
+
+IgG is rescued by the neonatal Fc receptor, which saturates: its half-life falls from about 21 days where there is little to about 11
+where there is much (catalogue 8). IgA and light chains have one half-life each. So the M-protein lags behind the tumour.
+"""
+
+import math
+
+from tme_abm.foundation.arrays import total
+from tme_abm.foundation.jit import kernel, part
+from tme_abm.foundation.response import relax
+from tme_abm.marrow.state import Gauge
+
+HALF_SATURATION = 20.0  # g/L at which the rescue of IgG is half-way to saturation (catalogue 8, grade M)
+
+
+@kernel
+def clearance(m_protein, host):
+    """Clearance of the M-protein [1/h] at a concentration [g/L]."""
+    slow = math.log(2.0) / host.m_protein_half_life_low
+    fast = math.log(2.0) / host.m_protein_half_life_high
+    return slow + (fast - slow) * m_protein / (m_protein + HALF_SATURATION)
+
+
+@part
+def follow(marrow, tick):
+    """Carry the M-protein over one step."""
+    gauge = marrow.body.gauge
+    rate = clearance(gauge[Gauge.M_PROTEIN], marrow.host)
+    tumour = total(marrow.body.burden)
+    gauge[Gauge.M_PROTEIN] = relax(gauge[Gauge.M_PROTEIN], marrow.host.secretion * tumour / rate, rate, tick.dt)

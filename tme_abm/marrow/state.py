@@ -1,0 +1,206 @@
+"""The state of one patient's marrow, as the kernels receive it: one bundle of bundles, named by what they hold."""
+
+from enum import IntEnum
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from tme_abm.foundation.declare import Column, allocate
+from tme_abm.marrow.cells import N_CAUSES, N_EVENTS, N_TYPES, Array, Cells
+from tme_abm.marrow.clones import N_CLONES, Clones
+from tme_abm.marrow.diffusion import Grid, allocate_grid
+from tme_abm.marrow.lattice import Lattice
+from tme_abm.marrow.traits import Traits
+
+CROWD = 2.0  # most effectors (by potency) of one kind that can engage one plasma cell at once
+N_PROBES = 16  # places at which the rates of a clone too rare for the patch are measured
+
+
+class Fields(NamedTuple):
+    """Concentrations of substances, relative to a reference, each of shape (n_sites,)."""
+
+    adenosine: Annotated[Array, Column("f4", "K(A2A)", "extracellular adenosine over the level that halves effector function")]
+    il6: Annotated[Array, Column("f4", "1", "interleukin-6 over the patient's mean when the disease becomes eligible")]
+    chemokine: Annotated[Array, Column("f4", "1", "CCL3 over the patient's mean when the disease becomes eligible")]
+    source: Annotated[Array, Column("f4", "1/h", "production, while a field is solved")]
+    uptake: Annotated[Array, Column("f4", "1/h", "clearance, while a field is solved")]
+
+
+class Contacts(NamedTuple):
+    """Where effectors spent this step, each of shape (n_sites,): share of the step times potency, at the sites visited."""
+
+    nk: Annotated[Array, Column("f4", "1", "NK cells, by their granzyme")]
+    t_cell: Annotated[Array, Column("f4", "1", "tumour-reactive T cells, by their granzyme")]
+    phagocyte: Annotated[Array, Column("f4", "1", "macrophages")]
+    suppressor: Annotated[Array, Column("f4", "1", "Treg, Breg and MDSC, by their strength")]
+
+
+class Roster(NamedTuple):
+    """Who stands where, by type: sites of type k are `site[start[k]:start[k + 1]]`."""
+
+    site: Array  # (n_sites,) int32
+    start: Array  # (N_TYPES + 1,) int64
+
+
+class AtRisk(NamedTuple):
+    """The cells for which something may happen in this step, and the probes of rare clones.
+
+    A uniform number is drawn for each cell first. Only where it falls below the chance that the highest hazards possible would
+    give (the ceiling) can anything happen, and only there are the hazards worked out: thinning, as Lewis and Shedler (1979) sample a
+    point process. The outcome has the very distribution that working out all hazards would give.
+    """
+
+    site: Annotated[Array, Column("i4", "-", "site")]
+    kind: Annotated[Array, Column("u1", "-", "a CellType")]
+    clone: Annotated[Array, Column("u1", "-", "clone")]
+    cd38: Annotated[Array, Column("f8", "sites/cell", "CD38 on the surface now")]
+    complement_inhibitors: Annotated[Array, Column("f8", "1", "CD55 and CD59")]
+    held: Annotated[Array, Column("f8", "1", "how firmly the niche holds the cell: 0 free to 1 adherent")]
+    nk: Annotated[Array, Column("f8", "1", "NK cells in contact, by potency")]
+    t_cell: Annotated[Array, Column("f8", "1", "tumour-reactive T cells in contact, by potency")]
+    phagocyte: Annotated[Array, Column("f8", "1", "macrophages in contact")]
+    draw: Annotated[Array, Column("f8", "1", "the uniform number; probes have none (2)")]
+
+
+class Drugs(NamedTuple):
+    """The drugs of the regimen in this step, each of shape (n_drugs,)."""
+
+    antigen: Annotated[Array, Column("i8", "-", "an Antigen, -1 for small molecules")]
+    concentration: Annotated[Array, Column("f8", "ug/mL", "mean over the step")]
+    effect: Annotated[Array, Column("f8", "1", "target engagement of a small molecule, mean over the step")]
+    occupancy: Annotated[Array, Column("f8", "1", "fraction of the antigen bound by this antibody")]
+
+
+class Gauge(IntEnum):
+    """Quantities of the whole marrow that change with time; indices of `Body.gauge`. 1 is undisturbed unless said."""
+
+    SURFACE_CD38 = 0  # CD38 left on the surface after trogocytosis
+    CD38_INDUCTION = 1  # CD38 of plasma cells under an IMiD
+    ENZYME_ACTIVITY = 2  # activity of the CD38 ectoenzyme
+    NK_ARMED = 3  # potency of NK cells whose CD16 or SLAMF7 is engaged
+    CD16 = 4  # CD16 left on NK cells
+    NK_SUPPLY = 5  # supply of NK cells under an IMiD
+    T_SUPPLY = 6  # supply and division of T cells under an IMiD
+    STIMULATION = 7  # lytic capacity of T and NK cells under an IMiD
+    REVIVAL = 8  # share of exhaustion that an IMiD takes back, 0 undisturbed
+    IL6_OUTPUT = 9  # interleukin-6 made under an IMiD
+    M_PROTEIN = 10  # serum M-protein [g/L]
+    FIELD_AGE = 11  # hours since the fields were solved
+    SOLVED_OUTPUT = 12  # adenosine production of the patch when the fields were last solved [1/h]
+    VIOLATIONS = 13  # hazards found above their ceiling: must stay 0
+
+
+class Body(NamedTuple):
+    """Counters and quantities of the whole patient."""
+
+    gauge: Array  # (len(Gauge),)
+    count: Array  # (N_TYPES,) int64, cells in the patch
+    target: Array  # (N_TYPES,) float64, cells that the blood replenishes towards
+    clone_count: Array  # (N_CLONES,) int64
+    clone_births: Array  # (N_CLONES,) int64, in this step
+    clone_deaths: Array  # (N_CLONES,) int64, in this step
+    burden: Array  # (N_CLONES,) float64, cells in the whole marrow
+    clone_rates: Array  # (N_CLONES, 2) float64, division and death of a mean cell [1/h], from the probes
+    clone_niche: Array  # (N_CLONES,) float64, share of the clone in the niche, last seen
+    ledger: Array  # (N_TYPES, N_CAUSES) int64, deaths since the start
+    clone_ledger: Array  # (N_CLONES, N_CAUSES) int64, deaths of plasma cells since the start
+    births: Array  # (N_TYPES,) int64, divisions and arrivals since the start
+    ceiling: Array  # (N_TYPES,) float64, highest total hazard possible in this step [1/h]
+    updates: Array  # (1,) int64, cells advanced by one step since the start
+
+
+class Host(NamedTuple):
+    """What belongs to the patient and does not change."""
+
+    burden_per_cell: Annotated[float, Column("f8", "cells", "plasma cells of the body for one in the patch")]
+    secretion: Annotated[float, Column("f8", "g/L/h", "M-protein made by one plasma cell of the body")]
+    m_protein_half_life_low: Annotated[float, Column("f8", "h", "half-life of the M-protein when there is little")]
+    m_protein_half_life_high: Annotated[float, Column("f8", "h", "half-life of the M-protein when there is much")]
+    effector_fitness: Annotated[float, Column("f8", "1", "multiplies ADCC and ADCP")]
+    nk_renewal: Annotated[float, Column("f8", "1/h", "turnover of NK cells")]
+    adenosine_cd38: Annotated[float, Column("f8", "1/h", "adenosine made through CD38 by a typical plasma cell")]
+    adenosine_other: Annotated[float, Column("f8", "1/h", "adenosine made by other routes by a plasma cell")]
+    il6_source: Annotated[float, Column("f8", "1/h", "interleukin-6 made by a macrophage")]
+    chemokine_source: Annotated[float, Column("f8", "1/h", "chemokine made by a plasma cell")]
+    cd38_spread: Annotated[float, Column("f8", "1", "standard deviation of log CD38 between plasma cells of a clone")]
+    exhaustion: Annotated[float, Column("f8", "1", "exhaustion of T cells per plasma cell a site, of this patient")]
+
+
+class Marrow(NamedTuple):
+    """One patient's marrow."""
+
+    cells: Cells
+    fields: Fields
+    contacts: Contacts
+    lattice: Lattice
+    grid: Grid
+    clones: Clones
+    traits: Traits
+    roster: Roster
+    at_risk: AtRisk
+    hazard: Array  # (n_sites + probes, N_EVENTS) float64 [1/h], a row per cell at risk
+    drugs: Drugs
+    body: Body
+    host: Host
+    n_at_risk: Array  # (2,) int64: rows of cells, rows of cells and probes
+
+
+class Tick(NamedTuple):
+    """What a kernel may know about now."""
+
+    dt: float  # [h]
+    step: int
+    key: int  # of the patient's chance
+
+
+def make_body() -> Body:
+    """A body with nothing in it, every gauge undisturbed."""
+    gauge = np.ones(len(Gauge))
+    for undisturbed_at_zero in (Gauge.REVIVAL, Gauge.M_PROTEIN, Gauge.SOLVED_OUTPUT, Gauge.VIOLATIONS):
+        gauge[undisturbed_at_zero] = 0.0
+    gauge[Gauge.FIELD_AGE] = np.inf  # never solved
+    return Body(
+        gauge=gauge,
+        count=np.zeros(N_TYPES, np.int64),
+        target=np.zeros(N_TYPES),
+        clone_count=np.zeros(N_CLONES, np.int64),
+        clone_births=np.zeros(N_CLONES, np.int64),
+        clone_deaths=np.zeros(N_CLONES, np.int64),
+        burden=np.zeros(N_CLONES),
+        clone_rates=np.zeros((N_CLONES, 2)),
+        clone_niche=np.zeros(N_CLONES),
+        ledger=np.zeros((N_TYPES, N_CAUSES), np.int64),
+        clone_ledger=np.zeros((N_CLONES, N_CAUSES), np.int64),
+        births=np.zeros(N_TYPES, np.int64),
+        ceiling=np.zeros(N_TYPES),
+        updates=np.zeros(1, np.int64),
+    )
+
+
+def make_drugs(antigens: list[int]) -> Drugs:
+    """The drugs of a regimen, none of them given yet."""
+    drugs = allocate(Drugs, len(antigens))
+    drugs.antigen[:] = antigens
+    return drugs
+
+
+def make_marrow(lattice: Lattice, clones: Clones, traits: Traits, host: Host, antigens: list[int]) -> Marrow:
+    """An empty marrow."""
+    n = lattice.height * lattice.width
+    rows = n + N_CLONES * N_PROBES
+    return Marrow(
+        cells=allocate(Cells, n),
+        fields=allocate(Fields, n),
+        contacts=allocate(Contacts, n),
+        lattice=lattice,
+        grid=allocate_grid(lattice.height, lattice.width),
+        clones=clones,
+        traits=traits,
+        roster=Roster(np.zeros(n, np.int32), np.zeros(N_TYPES + 1, np.int64)),
+        at_risk=allocate(AtRisk, rows),
+        hazard=np.zeros((rows, N_EVENTS)),
+        drugs=make_drugs(antigens),
+        body=make_body(),
+        host=host,
+        n_at_risk=np.zeros(2, np.int64),
+    )

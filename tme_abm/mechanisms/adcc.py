@@ -1,0 +1,71 @@
+"""Antibody-dependent cellular cytotoxicity (ADCC): NK cells lyse the plasma cell whose bound antibody engages their CD16.
+
+    hazard = lysis_rate * fitness * NK cells in contact * hill(bound antigen, half_density, steepness)
+
+NK cells count by their granzyme and by how far CD16 is armed, so adenosine, suppressors, exhaustion and depletion all tell. ADCC is
+the first mode to work as CD38 rises: some at low density (Moreno 2019), most above 100 thousand sites (quantitative cytometry
+2018; catalogue X7). Rates in vivo lie 15-40 times below those of NK cells in vitro (catalogue 2d).
+"""
+
+from typing import Annotated, NamedTuple
+
+from tme_abm.foundation.declare import Param
+from tme_abm.foundation.jit import part
+from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.response import hill
+from tme_abm.marrow.antigen import density
+from tme_abm.marrow.cells import Cause, CellType
+from tme_abm.marrow.state import CROWD
+
+PLASMA = int(CellType.PLASMA)
+
+
+class Params(NamedTuple):
+    """Of each antibody."""
+
+    lysis_rate: Annotated[
+        float, Param("1/h", "lysis rate for each NK cell in contact, fresh and with all antigen bound", "catalogue 2d", "A")
+    ] = 0.03
+    half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019", "M-low")] = 50e3
+    steepness: Annotated[float, Param("1", "Hill exponent", "catalogue 2d", "A")] = 2.0
+
+
+@part
+def rate(contact, bound, p, i):
+    """Death hazard [1/h] of a plasma cell with `contact` (NK cells in contact, by potency) and `bound` antibodies, for antibody `i`."""
+    return p.lysis_rate[i] * contact * hill(bound, p.half_density[i], p.steepness[i])
+
+
+@part
+def ceiling(marrow, rows, tick):
+    """The highest hazard is that of a fully coated cell in a crowd of effectors."""
+    for i in range(rows.drug.size):
+        if marrow.drugs.occupancy[rows.drug[i]] > 0.0:
+            marrow.body.ceiling[PLASMA] += rows.p.lysis_rate[i] * CROWD * marrow.host.effector_fitness
+
+
+@part
+def hazard(marrow, rows, tick):
+    """Add the hazard to every plasma cell at risk."""
+    risk, fitness = marrow.at_risk, marrow.host.effector_fitness
+    for i in range(rows.drug.size):
+        occupancy = marrow.drugs.occupancy[rows.drug[i]]
+        antigen = marrow.drugs.antigen[rows.drug[i]]
+        if occupancy <= 0.0:
+            continue
+        for k in range(marrow.n_at_risk[1]):
+            if risk.kind[k] == PLASMA and risk.nk[k] > 0.0:
+                bound = density(risk, k, antigen) * occupancy
+                marrow.hazard[k, Cause.ADCC] += fitness * rate(risk.nk[k], bound, rows.p, i)
+
+
+ADCC = Mechanism(
+    name="adcc",
+    Params=Params,
+    summary="NK cells lyse antibody-coated plasma cells through CD16.",
+    reads=("occupancy", "surface antigen", "NK cells in contact"),
+    writes=("hazard",),
+    by_drug=True,
+    ceiling=ceiling,
+    hazard=hazard,
+)

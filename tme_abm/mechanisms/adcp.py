@@ -1,0 +1,69 @@
+"""Antibody-dependent cellular phagocytosis (ADCP): macrophages engulf plasma cells coated densely enough with antibody.
+
+    hazard = engulfment_rate * fitness * macrophages in contact * hill(bound antigen, half_density, steepness)
+
+It joins ADCC at intermediate CD38 and is seen with CD38-rich cells only (Moreno 2019; Overdijk 2015).
+"""
+
+from typing import Annotated, NamedTuple
+
+from tme_abm.foundation.declare import Param
+from tme_abm.foundation.jit import part
+from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.response import hill
+from tme_abm.marrow.antigen import density
+from tme_abm.marrow.cells import Cause, CellType
+from tme_abm.marrow.state import CROWD
+
+PLASMA = int(CellType.PLASMA)
+
+
+class Params(NamedTuple):
+    """Of each antibody."""
+
+    engulfment_rate: Annotated[
+        float, Param("1/h", "engulfment rate for each macrophage in contact, at full coating", "overdijk2015", "M-low")
+    ] = 0.012
+    half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019", "M-low")] = 150e3
+    steepness: Annotated[float, Param("1", "Hill exponent", "catalogue 2d", "A")] = 3.0
+
+
+@part
+def rate(contact, bound, p, i):
+    """Death hazard [1/h] of a plasma cell with `contact` (macrophages in contact) and `bound` antibodies, for antibody `i`."""
+    return p.engulfment_rate[i] * contact * hill(bound, p.half_density[i], p.steepness[i])
+
+
+@part
+def ceiling(marrow, rows, tick):
+    """The highest hazard is that of a fully coated cell in a crowd of effectors."""
+    for i in range(rows.drug.size):
+        if marrow.drugs.occupancy[rows.drug[i]] > 0.0:
+            marrow.body.ceiling[PLASMA] += rows.p.engulfment_rate[i] * CROWD * marrow.host.effector_fitness
+
+
+@part
+def hazard(marrow, rows, tick):
+    """Add the hazard to every plasma cell at risk."""
+    risk, fitness = marrow.at_risk, marrow.host.effector_fitness
+    for i in range(rows.drug.size):
+        occupancy = marrow.drugs.occupancy[rows.drug[i]]
+        antigen = marrow.drugs.antigen[rows.drug[i]]
+        if occupancy <= 0.0:
+            continue
+        for k in range(marrow.n_at_risk[1]):
+            if risk.kind[k] == PLASMA and risk.phagocyte[k] > 0.0:
+                bound = density(risk, k, antigen) * occupancy
+                marrow.hazard[k, Cause.ADCP] += fitness * rate(risk.phagocyte[k], bound, rows.p, i)
+
+
+ADCP = Mechanism(
+    name="adcp",
+    Params=Params,
+    summary="Macrophages engulf plasma cells that carry enough antibody.",
+    reads=("occupancy", "surface antigen", "macrophages in contact"),
+    writes=("hazard",),
+    by_drug=True,
+    ceiling=ceiling,
+    hazard=hazard,
+)

@@ -1,0 +1,72 @@
+"""Adenosine: made by cells through CD38 and by other routes, spread by diffusion, taken up; it is what brakes the effectors.
+
+    D lap(a) - u(site) a + s(site) = 0
+    s = cd38_route * CD38 on the surface / 130,000 * enzyme activity + other_routes * relative output of the cell type
+
+The CD38 route (CD38, CD203a, CD73) makes it from NAD+, the other (CD39, CD73) from ATP (Horenstein 2016, Costa 2019). It spreads 3-11 sites
+and lives for seconds, so it is in balance with its sources at every step; it is solved anew once a day, or when the sources have
+changed. Concentrations are relative to the level that halves effector function through the A2A receptor (catalogue 5).
+"""
+
+from typing import Annotated, NamedTuple
+
+from tme_abm.foundation.declare import Param
+from tme_abm.foundation.jit import part
+from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.marrow.cells import EMPTY
+from tme_abm.marrow.diffusion import solve_steady
+from tme_abm.marrow.fate import surface_cd38
+from tme_abm.marrow.state import Gauge
+
+TYPICAL_CD38 = 130e3  # sites/cell, the median plasma cell (catalogue 2a, grade V)
+TOLERANCE = 1e-3
+
+
+class Params(NamedTuple):
+    """Of the tissue."""
+
+    diffusivity: Annotated[float, Param("site2/h", "diffusion in marrow, 270 um2/s", "catalogue 5", "D")] = 6750.0
+    clearance_free: Annotated[float, Param("1/h", "clearance on a site without a cell (lifetime 20 s)", "catalogue 5", "M-low")] = 180.0
+    clearance_cell: Annotated[float, Param("1/h", "clearance on a site with a cell (lifetime 7.5 s)", "catalogue 5", "M-low")] = 480.0
+
+
+@part
+def output(marrow, site, kind):
+    """Adenosine made by the cell of a site [1/h]."""
+    host = marrow.host
+    cd38 = surface_cd38(marrow, kind, marrow.cells.cd38[site]) / TYPICAL_CD38
+    through_cd38 = host.adenosine_cd38 * cd38 * marrow.body.gauge[Gauge.ENZYME_ACTIVITY]
+    return through_cd38 + host.adenosine_other * marrow.traits.adenosine_other[kind]
+
+
+@part
+def lay_out(marrow, p):
+    """Sources and clearance of every site."""
+    fields = marrow.fields
+    for s in range(fields.source.size):
+        kind = int(marrow.cells.kind[s])
+        if kind == EMPTY:
+            fields.source[s] = 0.0
+            fields.uptake[s] = p.clearance_free
+        else:
+            fields.source[s] = output(marrow, s, kind)
+            fields.uptake[s] = p.clearance_cell
+
+
+@part
+def prepare(marrow, p, tick):
+    """Solve the field where it is due."""
+    if marrow.body.gauge[Gauge.FIELD_AGE] == 0.0:
+        lay_out(marrow, p)
+        fields = marrow.fields
+        solve_steady(fields.adenosine, fields.source, fields.uptake, p.diffusivity, marrow.grid, TOLERANCE)
+
+
+ADENOSINE = Mechanism(
+    name="adenosine",
+    Params=Params,
+    summary="Plasma, suppressor and other cells make adenosine, through CD38 and by other routes; it spreads a few cells far.",
+    reads=("cells", "surface CD38", "enzyme activity"),
+    writes=("adenosine",),
+    prepare=prepare,
+)

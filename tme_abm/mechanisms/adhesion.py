@@ -1,0 +1,37 @@
+"""Adhesion: a plasma cell that touches stroma is held by the niche, and held cells resist drugs (cell-adhesion-mediated resistance).
+
+`held` is 1 for a cell with a stromal cell among its neighbours. How much resistance that gives is a coefficient of each drug
+(bortezomib 1.3-3 fold, dexamethasone 3-10, IMiD 1-1.5: catalogue 6); ADCC and CDC are not hindered (de Weers 2011). Stroma comes
+with the patient's marrow; switching this mechanism off leaves the stroma and takes its protection away.
+"""
+
+from typing import NamedTuple
+
+from tme_abm.foundation.jit import part
+from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.marrow.cells import CellType
+
+PLASMA = int(CellType.PLASMA)
+
+
+class Params(NamedTuple):
+    """None of its own: the share of adherent cells belongs to the patient, the resistance to each drug."""
+
+
+@part
+def hazard(marrow, p, tick):
+    """Mark the plasma cells at risk that the niche holds."""
+    risk = marrow.at_risk
+    for k in range(marrow.n_at_risk[1]):
+        if risk.kind[k] == PLASMA:
+            risk.held[k] = float(marrow.lattice.niche[risk.site[k]])
+
+
+ADHESION = Mechanism(
+    name="adhesion",
+    Params=Params,
+    summary="Plasma cells that touch stroma are protected from proteasome inhibitor, dexamethasone and partly IMiD.",
+    reads=("niche",),
+    writes=("held",),
+    hazard=hazard,
+)

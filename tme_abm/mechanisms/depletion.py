@@ -1,0 +1,67 @@
+"""Depletion: an anti-CD38 antibody removes immune cells other than NK in the measure of their CD38.
+
+    hazard = max_rate * hill(CD38 on the cell * occupancy, half_density, steepness)
+
+No cell type is exempt (catalogue X8): regulatory B cells go first, CD38-rich regulatory T cells and MDSC next, effector T cells and
+macrophages, with little CD38, hardly (Krejcik 2016, Feng 2017).
+"""
+
+from typing import Annotated, NamedTuple
+
+from tme_abm.foundation.declare import Param
+from tme_abm.foundation.jit import part
+from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.response import hill
+from tme_abm.marrow.antigen import Antigen
+from tme_abm.marrow.cells import Cause, CellType
+
+PLASMA, NK, STROMA = int(CellType.PLASMA), int(CellType.NK), int(CellType.STROMA)
+
+
+class Params(NamedTuple):
+    """Of each antibody."""
+
+    max_rate: Annotated[float, Param("1/h", "death rate of immune cells rich in CD38 at full occupancy", "krejcik2016", "A")] = 0.03
+    half_density: Annotated[float, Param("sites/cell", "bound CD38 that gives half that rate", "krejcik2016", "A")] = 7e3
+    steepness: Annotated[float, Param("1", "Hill exponent", "krejcik2016", "A")] = 2.0
+
+
+@part
+def rate(bound, p, i):
+    """Death hazard [1/h] of an immune cell with `bound` antibodies, for antibody `i`."""
+    return p.max_rate[i] * hill(bound, p.half_density[i], p.steepness[i])
+
+
+@part
+def ceiling(marrow, rows, tick):
+    """The highest hazard is that of a cell with very much CD38."""
+    for i in range(rows.drug.size):
+        if marrow.drugs.occupancy[rows.drug[i]] > 0.0:
+            for kind in range(PLASMA + 1, STROMA):
+                if kind != NK:
+                    marrow.body.ceiling[kind] += rows.p.max_rate[i]
+
+
+@part
+def hazard(marrow, rows, tick):
+    """Add the hazard to every immune cell at risk, NK cells excepted, whose loss has its own mechanism."""
+    risk = marrow.at_risk
+    for i in range(rows.drug.size):
+        d = rows.drug[i]
+        if marrow.drugs.antigen[d] != Antigen.CD38 or marrow.drugs.occupancy[d] <= 0.0:
+            continue
+        for k in range(marrow.n_at_risk[0]):
+            if risk.kind[k] != PLASMA and risk.kind[k] != NK:
+                marrow.hazard[k, Cause.DEPLETION] += rate(risk.cd38[k] * marrow.drugs.occupancy[d], rows.p, i)
+
+
+DEPLETION = Mechanism(
+    name="depletion",
+    Params=Params,
+    summary="Treg, Breg and MDSC are depleted in the measure of their CD38.",
+    reads=("occupancy", "surface CD38"),
+    writes=("hazard",),
+    by_drug=True,
+    ceiling=ceiling,
+    hazard=hazard,
+)

@@ -1,0 +1,63 @@
+"""Direct killing: bound antibody alone kills plasma cells that carry very much CD38 (caspases and lysosomes), whatever their TP53.
+
+    hazard = max_rate * hill(CD38 on the surface * occupancy, half_density, steepness)
+
+Strong in CD38-rich lines, near zero at the CD38 of patients (Moreno 2019 against Deckert 2014: catalogue X6).
+"""
+
+from typing import Annotated, NamedTuple
+
+from tme_abm.foundation.declare import Param
+from tme_abm.foundation.jit import part
+from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.response import hill
+from tme_abm.marrow.antigen import Antigen
+from tme_abm.marrow.cells import Cause, CellType
+
+PLASMA = int(CellType.PLASMA)
+
+
+class Params(NamedTuple):
+    """Of each antibody."""
+
+    max_rate: Annotated[float, Param("1/h", "death rate at very high CD38: 10-40 % in 48-72 h", "jiang2016", "M-low")] = 0.006
+    half_density: Annotated[float, Param("sites/cell", "bound CD38 that gives half the rate", "moreno2019", "M-low")] = 400e3
+    steepness: Annotated[float, Param("1", "Hill exponent", "jiang2016", "A")] = 4.0
+
+
+@part
+def rate(bound, p, i):
+    """Death hazard [1/h] of a plasma cell with `bound` antibodies, for antibody `i`."""
+    return p.max_rate[i] * hill(bound, p.half_density[i], p.steepness[i])
+
+
+@part
+def ceiling(marrow, rows, tick):
+    """The highest rate is that at very high CD38."""
+    for i in range(rows.drug.size):
+        marrow.body.ceiling[PLASMA] += rows.p.max_rate[i]
+
+
+@part
+def hazard(marrow, rows, tick):
+    """Add the hazard to every plasma cell at risk."""
+    risk = marrow.at_risk
+    for i in range(rows.drug.size):
+        d = rows.drug[i]
+        if marrow.drugs.occupancy[d] <= 0.0 or marrow.drugs.antigen[d] != Antigen.CD38:
+            continue
+        for k in range(marrow.n_at_risk[1]):
+            if risk.kind[k] == PLASMA:
+                marrow.hazard[k, Cause.DIRECT] += rate(risk.cd38[k] * marrow.drugs.occupancy[d], rows.p, i)
+
+
+DIRECT_KILLING = Mechanism(
+    name="direct_killing",
+    Params=Params,
+    summary="Bound antibody alone kills plasma cells with very much CD38, independently of TP53.",
+    reads=("surface CD38", "occupancy"),
+    writes=("hazard",),
+    by_drug=True,
+    ceiling=ceiling,
+    hazard=hazard,
+)

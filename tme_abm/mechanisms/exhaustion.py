@@ -1,0 +1,56 @@
+"""Exhaustion: chronic antigen wears T and NK cells out; with the tumour gone, or under an IMiD, they recover.
+
+    activity moves towards  b + (1 - b) * revival,   b = 1 / (1 + exhaustion * plasma cells per site)
+
+`exhaustion` belongs to the patient and is smaller for NK cells; `revival` is what an IMiD takes back (reversed senescence).
+Exhausted T cells kill 0.1-0.5 times as much (catalogue 4).
+"""
+
+import math
+from typing import Annotated, NamedTuple
+
+from tme_abm.foundation.declare import Param
+from tme_abm.foundation.jit import part
+from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.marrow.cells import CellType
+from tme_abm.marrow.state import Gauge
+
+PLASMA, T, NK = int(CellType.PLASMA), int(CellType.T), int(CellType.NK)
+
+
+class Params(NamedTuple):
+    """Of T and NK cells."""
+
+    pace: Annotated[float, Param("1/h", "rate at which activity follows the tumour load (about ten days)", "catalogue 4", "A")] = 0.004
+    nk_share: Annotated[float, Param("1", "exhaustion of NK cells relative to T cells", "catalogue 4", "A")] = 0.3
+
+
+@part
+def sustained(load, exhaustion, revival):
+    """Activity that lasts under a load of plasma cells per site."""
+    base = 1.0 / (1.0 + exhaustion * load)
+    return base + (1.0 - base) * revival
+
+
+@part
+def prepare(marrow, p, tick):
+    """Let the activity of every T and NK cell follow."""
+    cells, site, start = marrow.cells, marrow.roster.site, marrow.roster.start
+    load = marrow.body.count[PLASMA] / cells.kind.size
+    kept = math.exp(-p.pace * tick.dt)
+    revival = marrow.body.gauge[Gauge.REVIVAL]
+    for kind in (T, NK):
+        share = 1.0 if kind == T else p.nk_share
+        target = sustained(load, marrow.host.exhaustion * share, revival)
+        for i in range(start[kind], start[kind + 1]):
+            cells.activity[site[i]] = target + (float(cells.activity[site[i]]) - target) * kept
+
+
+EXHAUSTION = Mechanism(
+    name="exhaustion",
+    Params=Params,
+    summary="Chronic antigen exhausts T and NK cells; debulking and IMiDs let them recover.",
+    reads=("tumour load", "exhaustion taken back"),
+    writes=("activity",),
+    prepare=prepare,
+)

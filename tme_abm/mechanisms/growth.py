@@ -1,0 +1,59 @@
+"""Growth: plasma cells divide into a free neighbouring site, faster with interleukin-6, and die at a low background rate.
+
+    division = rate of the clone * (1 - dependence + dependence * 2 c / (1 + c))      c: interleukin-6 relative to the patient's own
+    death    = apoptosis
+
+The rate of a clone is set so that untreated disease grows, net of apoptosis and of the toll of T cells, at the patient's own rate (0.006-0.0085
+a day in the median: catalogue 10.2). Without a free neighbour there is no division: space is the limit.
+"""
+
+from typing import Annotated, NamedTuple
+
+from tme_abm.foundation.arrays import largest
+from tme_abm.foundation.declare import Param
+from tme_abm.foundation.jit import part
+from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.marrow.cells import Cause, CellType
+
+PLASMA = int(CellType.PLASMA)
+
+
+class Params(NamedTuple):
+    """Of plasma cells."""
+
+    apoptosis: Annotated[float, Param("1/h", "background death: labelling index above 2 % against a net doubling time of months", "catalogue 4", "D")] = 2.5e-4
+    il6_dependence: Annotated[float, Param("1", "share of division that interleukin-6 drives", "catalogue S6", "A")] = 0.3
+
+
+@part
+def drive(il6, dependence):
+    """Factor on division at a level of interleukin-6; 1 at the patient's usual level."""
+    return 1.0 - dependence + dependence * 2.0 * il6 / (1.0 + il6)
+
+
+@part
+def ceiling(marrow, p, tick):
+    """The highest hazards are those of the fastest clone under very much interleukin-6."""
+    marrow.body.ceiling[PLASMA] += p.apoptosis + largest(marrow.clones.division) * (1.0 + p.il6_dependence)
+
+
+@part
+def hazard(marrow, p, tick):
+    """Add division and background death to every plasma cell at risk."""
+    risk = marrow.at_risk
+    for k in range(marrow.n_at_risk[1]):
+        if risk.kind[k] == PLASMA:
+            il6 = float(marrow.fields.il6[risk.site[k]])
+            marrow.hazard[k, Cause.DIVISION] += marrow.clones.division[risk.clone[k]] * drive(il6, p.il6_dependence)
+            marrow.hazard[k, Cause.TURNOVER] += p.apoptosis
+
+
+GROWTH = Mechanism(
+    name="growth",
+    Params=Params,
+    summary="Plasma cells divide where there is room, driven by interleukin-6, and die at a low background rate.",
+    reads=("clone division", "il6"),
+    writes=("hazard",),
+    ceiling=ceiling,
+    hazard=hazard,
+)

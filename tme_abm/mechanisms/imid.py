@@ -1,0 +1,95 @@
+"""Immunomodulatory drugs (IMiD): bound to cereblon they have Ikaros and Aiolos degraded, in plasma cells and in lymphocytes.
+
+    kill hazard   = kill_rate * E * sensitivity of the clone * shielded(held, adhesion_fold)
+    T and NK      supply x (1 + (supply_fold - 1) E), lytic capacity x (1 + (stimulation_fold - 1) E), exhaustion taken back by revival * E
+    IL-6 output   x (1 - il6_inhibition * E)
+    CD38          on plasma cells moves towards x (1 + (cd38_fold - 1) E) with a lag of one to three days
+
+E is the fraction of Ikaros and Aiolos degraded. A cereblon-low clone escapes the kill, not what the host's own lymphocytes gain
+(Lu 2014, Kronke 2014). Pomalidomide raises CD38 (Jiang 2016) and with it every effect of an anti-CD38 antibody.
+"""
+
+import math
+from typing import Annotated, NamedTuple
+
+from tme_abm.foundation.arrays import largest
+from tme_abm.foundation.declare import Param
+from tme_abm.foundation.jit import part
+from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.response import shielded
+from tme_abm.marrow.cells import Cause, CellType
+from tme_abm.marrow.state import Gauge
+
+PLASMA = int(CellType.PLASMA)
+
+
+class Params(NamedTuple):
+    """Of each IMiD."""
+
+    kill_rate: Annotated[float, Param("1/h", "death rate of a typical sensitive plasma cell at full effect", "richardson2014", "A")] = 8e-4
+    adhesion_fold: Annotated[float, Param("1", "resistance of a cell fully held by the niche", "catalogue 6", "M-low")] = 1.25
+    supply_fold: Annotated[float, Param("1", "supply of T and NK cells at full effect", "catalogue S4", "M-low")] = 1.8
+    stimulation_fold: Annotated[float, Param("1", "lytic capacity of T and NK cells at full effect", "catalogue S4", "M-low")] = 1.5
+    revival: Annotated[float, Param("1", "share of exhaustion taken back at full effect", "catalogue S4", "A")] = 0.3
+    il6_inhibition: Annotated[float, Param("1", "interleukin-6 output lost at full effect", "catalogue S6", "M-low")] = 0.6
+    cd38_fold: Annotated[float, Param("1", "CD38 of plasma cells at full effect", "catalogue 2b", "M-low")] = 1.5
+    cd38_lag: Annotated[float, Param("h", "time constant of the rise in CD38", "catalogue S23", "M-low")] = 36.0
+
+
+@part
+def rate(effect, sensitivity, held, p, i):
+    """Death hazard [1/h] of a plasma cell, for drug `i`."""
+    return p.kill_rate[i] * effect * sensitivity * shielded(held, p.adhesion_fold[i])
+
+
+@part
+def prepare(marrow, rows, tick):
+    """What the drug does to the host's cells and to CD38."""
+    gauge = marrow.body.gauge
+    target, lag = 1.0, 36.0
+    for i in range(rows.drug.size):
+        effect = marrow.drugs.effect[rows.drug[i]]
+        supply = 1.0 + (rows.p.supply_fold[i] - 1.0) * effect
+        gauge[Gauge.NK_SUPPLY] *= supply
+        gauge[Gauge.T_SUPPLY] *= supply
+        gauge[Gauge.STIMULATION] *= 1.0 + (rows.p.stimulation_fold[i] - 1.0) * effect
+        gauge[Gauge.REVIVAL] = 1.0 - (1.0 - gauge[Gauge.REVIVAL]) * (1.0 - rows.p.revival[i] * effect)
+        gauge[Gauge.IL6_OUTPUT] *= 1.0 - rows.p.il6_inhibition[i] * effect
+        target *= 1.0 + (rows.p.cd38_fold[i] - 1.0) * effect
+        lag = rows.p.cd38_lag[i]
+    gauge[Gauge.CD38_INDUCTION] = target + (gauge[Gauge.CD38_INDUCTION] - target) * math.exp(-tick.dt / lag)
+
+
+@part
+def ceiling(marrow, rows, tick):
+    """The highest hazard is that of the most sensitive clone, free of the niche."""
+    for i in range(rows.drug.size):
+        effect = marrow.drugs.effect[rows.drug[i]]
+        marrow.body.ceiling[PLASMA] += rows.p.kill_rate[i] * effect * largest(marrow.clones.imid_sensitivity)
+
+
+@part
+def hazard(marrow, rows, tick):
+    """Add the kill to every plasma cell at risk."""
+    risk = marrow.at_risk
+    for i in range(rows.drug.size):
+        effect = marrow.drugs.effect[rows.drug[i]]
+        if effect <= 0.0:
+            continue
+        for k in range(marrow.n_at_risk[1]):
+            if risk.kind[k] == PLASMA:
+                sensitivity = marrow.clones.imid_sensitivity[risk.clone[k]]
+                marrow.hazard[k, Cause.IMID] += rate(effect, sensitivity, risk.held[k], rows.p, i)
+
+
+IMID = Mechanism(
+    name="imid",
+    Params=Params,
+    summary="Through cereblon, Ikaros and Aiolos: kills plasma cells, raises T and NK cells, lowers IL-6, raises CD38.",
+    reads=("effect", "held", "clone sensitivity"),
+    writes=("hazard", "T and NK supply", "lytic capacity", "exhaustion", "IL-6 output", "CD38 induction"),
+    by_drug=True,
+    prepare=prepare,
+    ceiling=ceiling,
+    hazard=hazard,
+)

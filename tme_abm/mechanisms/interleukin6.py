@@ -1,0 +1,52 @@
+"""Interleukin-6: made by stroma, macrophages and MDSC; it drives the growth of plasma cells.
+
+    D lap(c) - u c + s(site) = 0,  s = source * relative output of the cell type
+
+Relative to the patient's mean when the disease becomes eligible. IMiDs lower the output (catalogue S6).
+"""
+
+from typing import Annotated, NamedTuple
+
+from tme_abm.foundation.declare import Param
+from tme_abm.foundation.jit import part
+from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.marrow.diffusion import solve_steady
+from tme_abm.marrow.state import Gauge
+
+TOLERANCE = 1e-3
+
+
+class Params(NamedTuple):
+    """Of the tissue."""
+
+    diffusivity: Annotated[float, Param("site2/h", "diffusion in marrow, 40 um2/s", "catalogue 5", "A")] = 1000.0
+    clearance: Annotated[float, Param("1/h", "clearance, which gives a reach of about 100 um", "catalogue 5", "A")] = 16.0
+
+
+@part
+def lay_out(marrow, p):
+    """Sources and clearance of every site."""
+    fields = marrow.fields
+    strength = marrow.host.il6_source * marrow.body.gauge[Gauge.IL6_OUTPUT]
+    for s in range(fields.source.size):
+        fields.source[s] = strength * marrow.traits.il6[marrow.cells.kind[s]]
+        fields.uptake[s] = p.clearance
+
+
+@part
+def prepare(marrow, p, tick):
+    """Solve the field where it is due."""
+    if marrow.body.gauge[Gauge.FIELD_AGE] == 0.0:
+        lay_out(marrow, p)
+        fields = marrow.fields
+        solve_steady(fields.il6, fields.source, fields.uptake, p.diffusivity, marrow.grid, TOLERANCE)
+
+
+INTERLEUKIN6 = Mechanism(
+    name="interleukin6",
+    Params=Params,
+    summary="Interleukin-6 is made by stroma, macrophages and MDSC; it drives the growth of plasma cells.",
+    reads=("cells", "IL-6 output"),
+    writes=("il6",),
+    prepare=prepare,
+)

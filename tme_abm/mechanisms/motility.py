@@ -1,0 +1,110 @@
+"""Motility: immune cells walk several sites an hour through the marrow; a plasma cell creeps while the niche does not hold it.
+
+An immune cell makes `stops` displacements in a step, each as far in mean square as its diffusion coefficient gives in that time, squeezing past
+others on the way; it ends on the last free site that it came by. T and NK cells prefer, of two places, the one with more
+chemokine. A plasma cell moves to a free neighbouring site (catalogue 4).
+"""
+
+import math
+from typing import Annotated, NamedTuple
+
+from tme_abm.foundation.declare import Param
+from tme_abm.foundation.jit import part
+from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.response import probability
+from tme_abm.foundation.rng import Stream, again, below, bits, lower, stream_key, unit, upper
+from tme_abm.marrow.cells import CellType, move
+from tme_abm.marrow.contact import leave, potency
+from tme_abm.marrow.lattice import displaced, find_free_neighbour
+
+PLASMA, T, NK, STROMA = int(CellType.PLASMA), int(CellType.T), int(CellType.NK), int(CellType.STROMA)
+STOPS = 4
+
+
+class Params(NamedTuple):
+    """Of the walk."""
+
+    chemotaxis: Annotated[float, Param("1", "how often a T or NK cell compares two places and goes for more chemokine", "-", "A")] = 0.25
+
+
+@part
+def reach(diffusivity, dt):
+    """Half width [sites] of the square from which a displacement is drawn, so that its variance is 2 D dt along each axis."""
+    return math.sqrt(6.0 * diffusivity * dt + 0.25) - 0.5
+
+
+@part
+def stride(site, word, half_width, lattice):
+    """The site that a displacement drawn from a random word leads to."""
+    span = 2.0 * half_width + 1.0
+    dy = int(math.floor(upper(word) * span - half_width))
+    dx = int(math.floor(lower(word) * span - half_width))
+    return displaced(site, dy, dx, lattice)
+
+
+@part
+def walk(marrow, kind, p, tick):
+    """Move the immune cells of one kind, leaving their contacts at each stop."""
+    site, start, lattice, kinds = marrow.roster.site, marrow.roster.start, marrow.lattice, marrow.cells.kind
+    key = stream_key(tick.key, Stream.WALK, tick.step)
+    half_width = reach(marrow.traits.motility[kind], tick.dt / STOPS)
+    follows = kind == T or kind == NK
+    for i in range(start[kind], start[kind + 1]):
+        s = int(site[i])
+        word = bits(key, marrow.cells.uid[s])
+        share = potency(marrow, kind, s) / STOPS
+        here, end = s, s
+        for _ in range(STOPS):
+            word = again(word)
+            there = stride(here, word, half_width, lattice)
+            if follows:
+                word = again(word)
+                if lower(word) < p.chemotaxis:
+                    other = stride(here, again(word), half_width, lattice)
+                    if marrow.fields.chemokine[other] > marrow.fields.chemokine[there]:
+                        there = other
+            here = there
+            if share > 0.0:
+                leave(marrow, kind, here, share)
+            if kinds[here] == 0:
+                end = here
+        if end != s:
+            move(marrow.cells, s, end)
+            site[i] = end
+
+
+@part
+def creep(marrow, tick):
+    """Move plasma cells that the niche does not hold, at most one site."""
+    site, start, cells = marrow.roster.site, marrow.roster.start, marrow.cells
+    key = stream_key(tick.key, Stream.PLASMA_MOTION, tick.step)
+    # a step to one of eight neighbours has a variance of 0.75 along each axis
+    chance = probability(2.0 * marrow.traits.motility[PLASMA] / 0.75, tick.dt)
+    for i in range(start[PLASMA], start[PLASMA + 1]):
+        s = int(site[i])
+        if marrow.lattice.niche[s] == 1:
+            continue
+        word = bits(key, cells.uid[s])
+        if unit(word) < chance:
+            end = find_free_neighbour(cells.kind, s, below(again(word), 840), marrow.lattice)
+            if end >= 0:
+                move(cells, s, end)
+                site[i] = end
+
+
+@part
+def prepare(marrow, p, tick):
+    """Everybody moves, effectors first."""
+    for kind in range(T, STROMA):
+        walk(marrow, kind, p, tick)
+    creep(marrow, tick)
+
+
+MOTILITY = Mechanism(
+    name="motility",
+    Params=Params,
+    summary="Immune cells walk, T and NK cells towards chemokine; plasma cells creep where the niche does not hold them.",
+    reads=("chemokine", "niche", "granzyme"),
+    writes=("position", "contact"),
+    prepare=prepare,
+)

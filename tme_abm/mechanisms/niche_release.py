@@ -1,0 +1,53 @@
+"""Release from the niche: antibody on CD38 loosens the hold of the stroma on plasma cells rich in CD38.
+
+    held = held * (1 - max_release * occupancy * hill(CD38, half_density, steepness))
+
+CD38 binds CD31 and hyaluronic acid; isatuximab interferes with adhesion and migration, and sensitises CD38-rich cells only to bortezomib and
+dexamethasone in the presence of stroma (Moreno 2019). Size 20-50 % (catalogue 6, M-low).
+"""
+
+from typing import Annotated, NamedTuple
+
+from tme_abm.foundation.declare import Param
+from tme_abm.foundation.jit import part
+from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.response import hill
+from tme_abm.marrow.antigen import Antigen
+
+
+class Params(NamedTuple):
+    """Of each antibody."""
+
+    max_release: Annotated[float, Param("1", "hold lost by a cell rich in CD38 at full occupancy", "pharmaceutics2025", "M-low")] = 0.5
+    half_density: Annotated[float, Param("sites/cell", "CD38 that gives half of it", "moreno2019", "A")] = 100e3
+    steepness: Annotated[float, Param("1", "Hill exponent", "moreno2019", "A")] = 2.0
+
+
+@part
+def kept(cd38, occupancy, p, i):
+    """Share of its hold that the niche keeps on a cell, under antibody `i`."""
+    return 1.0 - p.max_release[i] * occupancy * hill(cd38, p.half_density[i], p.steepness[i])
+
+
+@part
+def hazard(marrow, rows, tick):
+    """Loosen the hold on the plasma cells at risk."""
+    risk = marrow.at_risk
+    for i in range(rows.drug.size):
+        d = rows.drug[i]
+        if marrow.drugs.antigen[d] != Antigen.CD38 or marrow.drugs.occupancy[d] <= 0.0:
+            continue
+        for k in range(marrow.n_at_risk[1]):
+            if risk.held[k] > 0.0:
+                risk.held[k] *= kept(risk.cd38[k], marrow.drugs.occupancy[d], rows.p, i)
+
+
+NICHE_RELEASE = Mechanism(
+    name="niche_release",
+    Params=Params,
+    summary="The antibody loosens the hold of the niche on CD38-rich plasma cells.",
+    reads=("held", "surface CD38", "occupancy"),
+    writes=("held",),
+    by_drug=True,
+    hazard=hazard,
+)

@@ -1,0 +1,88 @@
+"""NK activation and depletion: antibody on CD38 engages CD16, which first arms NK cells and then costs them.
+
+    armed potency  = 1 + (armed_fold - 1) * engagement * CD16 left
+    dCD16/dt       = -shedding * engagement * CD16 + recovery * (1 - CD16)
+    death hazard   = fratricide * hill(CD38 on the NK cell * occupancy, half_density, steepness)
+
+Engagement is the occupancy of the antigen on the NK cell. Within hours NK cells are activated (Zhu 2020); by the end of the first week
+70-90 % of the CD38-positive ones are gone, killed by their like, and CD38-low ones go on lysing (Casneuf 2017; catalogue S27).
+An antibody to SLAMF7 arms NK cells without that cost.
+"""
+
+import math
+from typing import Annotated, NamedTuple
+
+from tme_abm.foundation.declare import Param
+from tme_abm.foundation.jit import part
+from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.response import hill
+from tme_abm.marrow.antigen import Antigen
+from tme_abm.marrow.cells import Cause, CellType
+from tme_abm.marrow.state import Gauge
+
+NK = int(CellType.NK)
+RECOVERY = math.log(2.0) / 72.0  # 1/h, CD16 after shedding comes back within days (grade M-low)
+
+
+class Params(NamedTuple):
+    """Of each antibody."""
+
+    armed_fold: Annotated[float, Param("1", "potency of an NK cell with its Fc receptor fully engaged", "zhu2020", "A")] = 2.0
+    shedding: Annotated[float, Param("1/h", "loss of CD16 at full engagement", "zhu2020", "A")] = 0.01
+    fratricide: Annotated[float, Param("1/h", "death rate of NK cells rich in CD38 at full occupancy", "casneuf2017", "A")] = 0.024
+    half_density: Annotated[float, Param("sites/cell", "bound CD38 that gives half that rate", "catalogue 2a", "A")] = 4e3
+    steepness: Annotated[float, Param("1", "Hill exponent", "catalogue 2a", "A")] = 2.0
+
+
+@part
+def rate(bound, p, i):
+    """Death hazard [1/h] of an NK cell with `bound` antibodies, for antibody `i`."""
+    return p.fratricide[i] * hill(bound, p.half_density[i], p.steepness[i])
+
+
+@part
+def prepare(marrow, rows, tick):
+    """How far the NK cells are armed, and how much CD16 they have left."""
+    gauge = marrow.body.gauge
+    shed, fold = 0.0, 1.0
+    for i in range(rows.drug.size):
+        engagement = marrow.drugs.occupancy[rows.drug[i]]
+        shed += rows.p.shedding[i] * engagement
+        fold += (rows.p.armed_fold[i] - 1.0) * engagement
+    left = RECOVERY / (RECOVERY + shed)
+    gauge[Gauge.CD16] = left + (gauge[Gauge.CD16] - left) * math.exp(-(RECOVERY + shed) * tick.dt)
+    gauge[Gauge.NK_ARMED] = 1.0 + (fold - 1.0) * gauge[Gauge.CD16]
+
+
+@part
+def ceiling(marrow, rows, tick):
+    """The highest hazard is that of an NK cell with very much CD38."""
+    for i in range(rows.drug.size):
+        if marrow.drugs.occupancy[rows.drug[i]] > 0.0:
+            marrow.body.ceiling[NK] += rows.p.fratricide[i]
+
+
+@part
+def hazard(marrow, rows, tick):
+    """Add fratricide to every NK cell at risk."""
+    risk = marrow.at_risk
+    for i in range(rows.drug.size):
+        d = rows.drug[i]
+        if marrow.drugs.antigen[d] != Antigen.CD38 or marrow.drugs.occupancy[d] <= 0.0:
+            continue
+        for k in range(marrow.n_at_risk[0]):
+            if risk.kind[k] == NK:
+                marrow.hazard[k, Cause.FRATRICIDE] += rate(risk.cd38[k] * marrow.drugs.occupancy[d], rows.p, i)
+
+
+NK_ACTIVATION = Mechanism(
+    name="nk_activation",
+    Params=Params,
+    summary="CD16 engagement first arms NK cells, then the CD38-positive ones are lost.",
+    reads=("occupancy", "surface CD38"),
+    writes=("NK potency", "CD16", "hazard"),
+    by_drug=True,
+    prepare=prepare,
+    ceiling=ceiling,
+    hazard=hazard,
+)

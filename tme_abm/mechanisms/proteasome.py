@@ -1,0 +1,67 @@
+"""Proteasome inhibition: plasma cells, full of immunoglobulin to be cleared, die when most of their proteasomes are blocked.
+
+    hazard = kill_rate * hill(E, half_inhibition, steepness) * sensitivity of the clone * shielded(held, adhesion_fold)
+
+E is the fraction of proteasomes inhibited; it recovers by resynthesis after carfilzomib, which binds irreversibly, and by dissociation
+after bortezomib (catalogue 3b). Adherent cells are 1.2-3 times less sensitive (catalogue 6).
+"""
+
+from typing import Annotated, NamedTuple
+
+from tme_abm.foundation.arrays import largest
+from tme_abm.foundation.declare import Param
+from tme_abm.foundation.jit import part
+from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.response import hill, shielded
+from tme_abm.marrow.cells import Cause, CellType
+
+PLASMA = int(CellType.PLASMA)
+
+
+class Params(NamedTuple):
+    """Of each proteasome inhibitor."""
+
+    kill_rate: Annotated[float, Param("1/h", "death rate of a typical sensitive plasma cell at full inhibition", "moreau2021", "A")] = 2.5e-3
+    half_inhibition: Annotated[float, Param("1", "inhibition that gives half of it", "catalogue 3b", "A")] = 0.5
+    steepness: Annotated[float, Param("1", "Hill exponent", "catalogue 3b", "A")] = 3.0
+    adhesion_fold: Annotated[float, Param("1", "resistance of a cell fully held by the niche", "catalogue 6", "M-low")] = 2.0
+
+
+@part
+def rate(effect, sensitivity, held, p, i):
+    """Death hazard [1/h] of a plasma cell, for drug `i`."""
+    return p.kill_rate[i] * hill(effect, p.half_inhibition[i], p.steepness[i]) * sensitivity * shielded(held, p.adhesion_fold[i])
+
+
+@part
+def ceiling(marrow, rows, tick):
+    """The highest hazard is that of the most sensitive clone, free of the niche."""
+    most = largest(marrow.clones.proteasome_sensitivity)
+    for i in range(rows.drug.size):
+        marrow.body.ceiling[PLASMA] += rate(marrow.drugs.effect[rows.drug[i]], most, 0.0, rows.p, i)
+
+
+@part
+def hazard(marrow, rows, tick):
+    """Add the kill to every plasma cell at risk."""
+    risk = marrow.at_risk
+    for i in range(rows.drug.size):
+        effect = marrow.drugs.effect[rows.drug[i]]
+        if effect <= 0.0:
+            continue
+        for k in range(marrow.n_at_risk[1]):
+            if risk.kind[k] == PLASMA:
+                sensitivity = marrow.clones.proteasome_sensitivity[risk.clone[k]]
+                marrow.hazard[k, Cause.PROTEASOME] += rate(effect, sensitivity, risk.held[k], rows.p, i)
+
+
+PROTEASOME = Mechanism(
+    name="proteasome",
+    Params=Params,
+    summary="Plasma cells die while most of their proteasomes are inhibited.",
+    reads=("effect", "held", "clone sensitivity"),
+    writes=("hazard",),
+    by_drug=True,
+    ceiling=ceiling,
+    hazard=hazard,
+)

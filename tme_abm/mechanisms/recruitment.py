@@ -1,0 +1,99 @@
+"""Recruitment: immune cells arrive from the blood, as many as turnover takes from a marrow at its own balance.
+
+    arrivals per hour = target * turnover * supply * (1 - drive + drive * tumour load relative to that at eligibility)
+
+Supply is what an IMiD does for T and NK cells; `drive` is the share of Treg, Breg and MDSC that the tumour calls, so that suppressors fade with
+debulking. Arrivals land on a free site; T and NK cells on that with more chemokine of two.
+"""
+
+import math
+from typing import Annotated, NamedTuple
+
+from tme_abm.foundation.declare import Param
+from tme_abm.foundation.jit import part
+from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.rng import Stream, below, bits, normal, poisson, stream_key, subkey, unit
+from tme_abm.marrow.cells import CellType
+from tme_abm.marrow.clones import N_CLONOTYPES
+from tme_abm.marrow.state import Gauge
+
+PLASMA, T, NK, TREG, MDSC = (int(k) for k in (CellType.PLASMA, CellType.T, CellType.NK, CellType.TREG, CellType.MDSC))
+STROMA = int(CellType.STROMA)
+TRIES = 12
+
+
+class Params(NamedTuple):
+    """Of the supply from the blood."""
+
+    tumour_drive: Annotated[float, Param("1", "share of Treg, Breg and MDSC that the tumour calls", "catalogue 10.2", "A")] = 0.4
+
+
+@part
+def supply(marrow, kind, p):
+    """Arrivals of a kind relative to what turnover takes from an undisturbed marrow."""
+    gauge = marrow.body.gauge
+    if kind == T:
+        return gauge[Gauge.T_SUPPLY]
+    if kind == NK:
+        return gauge[Gauge.NK_SUPPLY]
+    if TREG <= kind <= MDSC:
+        load = marrow.body.count[PLASMA] / max(1.0, marrow.body.target[PLASMA])
+        return 1.0 - p.tumour_drive + p.tumour_drive * min(load, 2.0)
+    return 1.0
+
+
+@part
+def find_place(marrow, key, prefers):
+    """A free site, or -1 where the marrow is packed."""
+    best = -1
+    for attempt in range(TRIES):
+        s = below(bits(key, attempt), marrow.cells.kind.size)
+        if marrow.cells.kind[s] == 0:
+            if not prefers:
+                return s
+            if best >= 0:
+                return s if marrow.fields.chemokine[s] > marrow.fields.chemokine[best] else best
+            best = s
+    return best
+
+
+@part
+def arrive(marrow, kind, site, key, hour):
+    """A new immune cell on a free site."""
+    cells = marrow.cells
+    cells.kind[site] = kind
+    cells.uid[site] = key
+    cells.clone[site] = below(bits(key, 1), N_CLONOTYPES) if kind == T else 0
+    spread = marrow.traits.cd38_spread[kind]
+    cells.cd38[site] = marrow.traits.cd38[kind] * math.exp(spread * normal(key, 2))
+    cells.complement_inhibitors[site] = 1.0
+    cells.activity[site] = 1.0 if kind == T or kind == NK else 0.0
+    cells.granzyme[site] = 0.5 if kind == T or kind == NK else 0.0
+    cells.born[site] = hour
+    marrow.body.births[kind] += 1
+
+
+@part
+def prepare(marrow, p, tick):
+    """The arrivals of one step."""
+    key = stream_key(tick.key, Stream.RECRUITMENT, tick.step)
+    for kind in range(T, STROMA):
+        own = subkey(key, kind)
+        renewal = marrow.host.nk_renewal if kind == NK else marrow.traits.renewal[kind]
+        mean = marrow.body.target[kind] * renewal * supply(marrow, kind, p) * tick.dt
+        arrivals = poisson(min(mean, 400.0), unit(bits(own, 0)))
+        for j in range(arrivals):
+            one = subkey(own, j + 1)
+            s = find_place(marrow, one, kind == T or kind == NK)
+            if s >= 0:
+                arrive(marrow, kind, s, one, tick.step * tick.dt)
+
+
+RECRUITMENT = Mechanism(
+    name="recruitment",
+    Params=Params,
+    summary="Immune cells arrive from the blood and keep the marrow at its balance.",
+    reads=("T and NK supply", "tumour load", "chemokine"),
+    writes=("cells",),
+    prepare=prepare,
+)

@@ -1,0 +1,59 @@
+"""Suppression: adenosine and the suppressor cells nearby keep T and NK cells from filling up with granzyme.
+
+    restraint = (1 - max_adenosine * a / (1 + a)) / (1 + neighbour_strength * suppressors nearby)
+    granzyme moves towards  activity * restraint * stimulation (IMiD)  within about half a day
+
+Adenosine acts through the A2A receptor (40-80 % at most: catalogue 5), Treg, Breg and MDSC by contact and cytokines. So when the
+suppressors are depleted and adenosine falls, granzyme and killing rise: the effect follows, as it should, from depletion.
+"""
+
+import math
+from typing import Annotated, NamedTuple
+
+from tme_abm.foundation.declare import Param
+from tme_abm.foundation.jit import kernel, part
+from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.marrow.cells import CellType
+from tme_abm.marrow.lattice import neighbourhood_sum
+from tme_abm.marrow.state import Gauge
+
+T, NK = int(CellType.T), int(CellType.NK)
+
+
+class Params(NamedTuple):
+    """Of T and NK cells."""
+
+    max_adenosine: Annotated[float, Param("1", "lytic capacity lost under very much adenosine", "catalogue 5", "M-low")] = 0.7
+    neighbour_strength: Annotated[float, Param("1", "suppression by one MDSC nearby all the time", "catalogue 2a", "A")] = 0.8
+    refill: Annotated[float, Param("1/h", "rate at which granzyme follows", "bhat2007", "A")] = 0.06
+    most: Annotated[float, Param("1", "granzyme of a fresh, stimulated cell", "catalogue S26", "A")] = 1.5
+
+
+@kernel
+def restraint(adenosine, suppressors, p):
+    """Share of its lytic capacity that an effector keeps, 0 to 1."""
+    return (1.0 - p.max_adenosine * adenosine / (1.0 + adenosine)) / (1.0 + p.neighbour_strength * suppressors)
+
+
+@part
+def prepare(marrow, p, tick):
+    """Let the granzyme of every T and NK cell follow."""
+    cells, site, start = marrow.cells, marrow.roster.site, marrow.roster.start
+    kept = math.exp(-p.refill * tick.dt)
+    stimulation = marrow.body.gauge[Gauge.STIMULATION]
+    for i in range(start[T], start[NK + 1]):
+        s = site[i]
+        near = neighbourhood_sum(marrow.contacts.suppressor, s, marrow.lattice)
+        full = float(cells.activity[s]) * restraint(float(marrow.fields.adenosine[s]), near, p) * stimulation
+        target = min(full, p.most)
+        cells.granzyme[s] = target + (float(cells.granzyme[s]) - target) * kept
+
+
+SUPPRESSION = Mechanism(
+    name="suppression",
+    Params=Params,
+    summary="Adenosine, Treg, Breg and MDSC hold down the lytic capacity of T and NK cells.",
+    reads=("adenosine", "suppressor contact", "activity", "lytic capacity"),
+    writes=("granzyme",),
+    prepare=prepare,
+)

@@ -1,0 +1,49 @@
+"""Killing by T cells: tumour-reactive CD8 cells lyse the plasma cells that they touch.
+
+    hazard = lysis_rate * tumour-reactive T cells in contact, by their granzyme
+
+In untreated disease it is a small toll, suppressed and exhausted; what it becomes under treatment follows from suppression and exhaustion.
+In vivo 0.5-4 kills per cell and day, exhausted cells 0.1-0.5 of that (catalogue 4; Halle 2016 as an upper bound).
+"""
+
+from typing import Annotated, NamedTuple
+
+from tme_abm.foundation.declare import Param
+from tme_abm.foundation.jit import part
+from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.marrow.cells import Cause, CellType
+from tme_abm.marrow.state import CROWD
+
+PLASMA = int(CellType.PLASMA)
+
+
+class Params(NamedTuple):
+    """Of T cells."""
+
+    lysis_rate: Annotated[float, Param("1/h", "lysis rate for each fresh tumour-reactive T cell in contact", "halle2016", "A")] = 0.003
+
+
+@part
+def ceiling(marrow, p, tick):
+    """The highest hazard is that amid a crowd of fresh T cells."""
+    marrow.body.ceiling[PLASMA] += p.lysis_rate * CROWD
+
+
+@part
+def hazard(marrow, p, tick):
+    """Add the hazard to every plasma cell at risk."""
+    risk = marrow.at_risk
+    for k in range(marrow.n_at_risk[1]):
+        if risk.kind[k] == PLASMA:
+            marrow.hazard[k, Cause.T_CELL] += p.lysis_rate * risk.t_cell[k]
+
+
+T_CELL_KILLING = Mechanism(
+    name="t_cell_killing",
+    Params=Params,
+    summary="Tumour-reactive T cells lyse plasma cells that they touch.",
+    reads=("T-cell contact",),
+    writes=("hazard",),
+    ceiling=ceiling,
+    hazard=hazard,
+)

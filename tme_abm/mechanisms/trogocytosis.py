@@ -1,0 +1,55 @@
+"""Trogocytosis: monocytes and granulocytes nibble antibody and CD38 off the cells, within hours of the first infusion.
+
+    dS/dt = -loss * occupancy * (S - floor) + recovery * (1 - S)
+
+S is the CD38 left on the surface, on all cells alike: the nibbling cells are many and mobile, so within a step every cell
+meets them. It recovers with the turnover of CD38 once the antibody is gone (Krejcik 2017, Nijhof 2016).
+"""
+
+import math
+from typing import Annotated, NamedTuple
+
+from tme_abm.foundation.declare import Param
+from tme_abm.foundation.jit import part
+from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.marrow.state import Gauge
+
+RECOVERY = 0.0082  # 1/h, turnover of CD38 (Li, PAGE 2021; catalogue 2a, grade V)
+
+
+class Params(NamedTuple):
+    """Of each antibody."""
+
+    loss: Annotated[float, Param("1/h", "loss of CD38 from the surface at full occupancy", "krejcik2017", "A")] = 0.1
+    floor: Annotated[float, Param("1", "CD38 that stays on the surface however long the exposure", "nijhof2016", "M-low")] = 0.2
+
+
+@part
+def surface(now, loss, stripped, dt):
+    """CD38 left after `dt` [h]: exact solution for a total rate of loss `loss` [1/h] and its product with the floors `stripped` [1/h]."""
+    rate = loss + RECOVERY
+    end = (stripped + RECOVERY) / rate
+    return end + (now - end) * math.exp(-rate * dt)
+
+
+@part
+def prepare(marrow, rows, tick):
+    """Loss and recovery over one step."""
+    loss, stripped = 0.0, 0.0
+    for i in range(rows.drug.size):
+        rate = rows.p.loss[i] * marrow.drugs.occupancy[rows.drug[i]]
+        loss += rate
+        stripped += rate * rows.p.floor[i]
+    gauge = marrow.body.gauge
+    gauge[Gauge.SURFACE_CD38] = surface(gauge[Gauge.SURFACE_CD38], loss, stripped, tick.dt)
+
+
+TROGOCYTOSIS = Mechanism(
+    name="trogocytosis",
+    Params=Params,
+    summary="CD38 is stripped from the surface within hours of the antibody and returns after it is stopped.",
+    reads=("occupancy",),
+    writes=("surface CD38",),
+    by_drug=True,
+    prepare=prepare,
+)

@@ -1,0 +1,49 @@
+"""Turnover: immune cells leave or die at the rate of their type; arrivals from the blood make it good (recruitment).
+
+NK cells turn over in weeks, more slowly in the elderly (Zhang 2007); MDSC live for days, macrophages for months (catalogue 4).
+"""
+
+from typing import NamedTuple
+
+from tme_abm.foundation.jit import part
+from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.marrow.cells import Cause, CellType
+
+T, NK, STROMA = int(CellType.T), int(CellType.NK), int(CellType.STROMA)
+
+
+class Params(NamedTuple):
+    """None of its own: the rates stand with the cell types, that of NK cells with the patient."""
+
+
+@part
+def renewal(marrow, kind):
+    """Rate of turnover of a type of cell [1/h]."""
+    return marrow.host.nk_renewal if kind == NK else marrow.traits.renewal[kind]
+
+
+@part
+def ceiling(marrow, p, tick):
+    """The hazard is the same for all cells of a type."""
+    for kind in range(T, STROMA):
+        marrow.body.ceiling[kind] += renewal(marrow, kind)
+
+
+@part
+def hazard(marrow, p, tick):
+    """Add the hazard to every immune cell at risk."""
+    risk = marrow.at_risk
+    for k in range(marrow.n_at_risk[0]):
+        if risk.kind[k] >= T:
+            marrow.hazard[k, Cause.TURNOVER] += renewal(marrow, int(risk.kind[k]))
+
+
+TURNOVER = Mechanism(
+    name="turnover",
+    Params=Params,
+    summary="Immune cells leave or die at the rate of their type.",
+    reads=("cell type",),
+    writes=("hazard",),
+    ceiling=ceiling,
+    hazard=hazard,
+)

@@ -1,0 +1,354 @@
+"""A drug is data: one TOML file with its kinetics, how they vary between patients, and the mechanisms by which it acts.
+
+Adding a drug means adding a file, here or in a folder of one's own; no code knows a drug by its name.
+"""
+
+import math
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from tme_abm.foundation.declare import GRADES, Filled, Origin, Param, fill, notes, number
+from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.pharmacology.body import Body
+from tme_abm.pharmacology.compartments import Antibody, SmallMolecule
+
+FOLDER = Path(__file__).parent / "drugs"
+CLASSES = ("antibody", "imid", "proteasome_inhibitor", "glucocorticoid")
+ANTIGENS = ("CD38", "SLAMF7")
+ROUTES = ("infusion", "bolus", "oral", "subcutaneous")
+MODELS: dict[str, type] = {"antibody": Antibody, "small_molecule": SmallMolecule}
+FORMS = ("power", "exponential", "linear", "factor")
+COVARIATES = (*Body._fields, "is_with_imid")
+MAY_BE_NEGATIVE = ("clearance_change",)
+MAY_BE_ZERO = (
+    "clearance_change",
+    "intercompartmental_clearance",
+    "saturable_rate",
+    "saturable_rate_per_volume",
+    "saturable_decay",
+    "target_pool",
+    "target_binding",
+    "absorption_rate",
+)
+
+
+class Infusion(NamedTuple):
+    """How long it takes to give a dose."""
+
+    infusion_hours: Annotated[
+        float, Param("h", "duration of an infusion; 0 where a dose is given at once", "gibaldi1982")
+    ] = 0.0
+
+
+@dataclass(frozen=True)
+class Variability:
+    """How one parameter of the kinetics differs between patients.
+
+    Attributes:
+        parameter: Its name.
+        spread: Standard deviation of its log, or of itself where it is normal.
+        is_normal: Whether it is normal rather than log-normal.
+        origin: The published number.
+    """
+
+    parameter: str
+    spread: float
+    is_normal: bool
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class Covariate:
+    """How one parameter of the kinetics depends on one trait `x` of the patient.
+
+    Attributes:
+        parameter: Name of the parameter.
+        covariate: Name of the trait: a field of `Body`, or "is_with_imid" (another drug of the regimen is an IMiD).
+        form: "power" (x / reference) ** value; "exponential" exp(value * (x - reference)); "linear" 1 + value *
+            (x / reference - 1); "factor" value from `reference` upwards, else 1.
+        reference: Where the effect is 1 (for a factor: where it sets in).
+        value: The coefficient.
+        origin: Where it comes from.
+    """
+
+    parameter: str
+    covariate: str
+    form: str
+    reference: float
+    value: float
+    origin: Origin
+
+    def multiplier(self, x: float) -> float:
+        """What the parameter is multiplied by at `x`."""
+        if self.form == "power":
+            return (x / self.reference) ** self.value
+        if self.form == "exponential":
+            return math.exp(self.value * (x - self.reference))
+        if self.form == "linear":
+            return 1.0 + self.value * (x / self.reference - 1.0)
+        return self.value if x >= self.reference else 1.0
+
+
+@dataclass(frozen=True)
+class Drug:
+    """A drug as its TOML file describes it.
+
+    Attributes:
+        name: INN, lower case.
+        label: Short name as regimens use it.
+        drug_class: "antibody", "imid", "proteasome_inhibitor" or "glucocorticoid".
+        antigen: What an antibody binds, None for a small molecule.
+        route: "infusion", "bolus", "oral" or "subcutaneous".
+        infusion: Duration of an infusion.
+        model: "antibody" or "small_molecule".
+        kinetics: `Antibody` or `SmallMolecule` of the typical patient at the reference covariates.
+        variability: What differs between patients.
+        covariates: What depends on the patient.
+        effects: Mechanism name -> its parameters for this drug.
+        file: The TOML file.
+    """
+
+    name: str
+    label: str
+    drug_class: str
+    antigen: str | None
+    route: str
+    infusion: Filled
+    model: str
+    kinetics: Filled
+    variability: tuple[Variability, ...] = ()
+    covariates: tuple[Covariate, ...] = ()
+    effects: dict[str, Filled] = field(default_factory=dict)
+    file: Path = Path()
+
+    @property
+    def infusion_hours(self) -> float:
+        """Duration of an infusion [h]."""
+        return float(self.infusion.params.infusion_hours)
+
+    def origins(self) -> dict[str, Origin]:
+        """Every number of the drug, by its place in the file, with unit, meaning, source and grade."""
+        found = {f"drug.{name}": origin for name, origin in self.infusion.origins.items()}
+        found |= {f"kinetics.{name}": origin for name, origin in self.kinetics.origins.items()}
+        found |= {f"kinetics.variability.{v.parameter}": v.origin for v in self.variability}
+        for c in self.covariates:
+            place = f"kinetics.covariates.{c.parameter}.{c.covariate}"
+            found[f"{place}.{c.reference:g}" if place in found else place] = c.origin
+        for mechanism, filled in self.effects.items():
+            found |= {f"mechanisms.{mechanism}.{name}": origin for name, origin in filled.origins.items()}
+        return found
+
+    def individual(self, traits: Mapping[str, float], deviates: Mapping[str, float]) -> Any:
+        """The kinetics of one patient.
+
+        Args:
+            traits: Value of every name in `COVARIATES`.
+            deviates: Standard normal deviate of each parameter that varies; one that is missing counts as 0.
+
+        Raises:
+            InputError: Where a trait takes a parameter out of its range.
+        """
+        values: dict[str, float] = self.kinetics.params._asdict()
+        for effect in self.covariates:
+            values[effect.parameter] *= effect.multiplier(float(traits[effect.covariate]))
+        for vary in self.variability:
+            shift = vary.spread * deviates.get(vary.parameter, 0.0)
+            if vary.is_normal:
+                values[vary.parameter] += shift
+            else:
+                values[vary.parameter] *= math.exp(shift)
+        for name, value in values.items():
+            _check_range(name, value, f"{self.file.name}: {self.name} in this patient")
+        return MODELS[self.model](**values)
+
+
+def catalogue(folders: Iterable[Path | str] = ()) -> tuple[str, ...]:
+    """Names of the drugs that come with the package and of those in `folders`, in alphabetical order."""
+    return tuple(sorted({file.stem for folder in (*folders, FOLDER) for file in Path(folder).glob("*.toml")}))
+
+
+def load_drug(name: str, folders: Iterable[Path | str] = (), mechanisms: Mapping[str, type] | None = None) -> Drug:
+    """Read one drug.
+
+    Args:
+        name: INN, the name of its file without ".toml".
+        folders: Folders that are searched before the package's own.
+        mechanisms: Mechanism name -> its block of parameters; by default all mechanisms that a drug can have.
+
+    Raises:
+        InputError: For an unknown drug, or a file that does not describe one.
+    """
+    searched = (*folders, FOLDER)
+    file = next(
+        (Path(folder) / f"{name}.toml" for folder in searched if (Path(folder) / f"{name}.toml").is_file()), None
+    )
+    if file is None:
+        raise InputError(f"unknown drug '{name}'{did_you_mean(str(name), catalogue(searched))}")
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: not a readable TOML file: {error}") from None
+    return _drug(table, file, _registered() if mechanisms is None else mechanisms)
+
+
+def _registered() -> dict[str, type]:
+    """The mechanisms that a drug can have. Imported late, because the registry compiles what it holds."""
+    from tme_abm.mechanisms import MECHANISMS
+
+    return {mechanism.name: mechanism.Params for mechanism in MECHANISMS if mechanism.by_drug}
+
+
+def _drug(table: Mapping[str, Any], file: Path, mechanisms: Mapping[str, type]) -> Drug:
+    _known(table, ("drug", "kinetics", "mechanisms"), str(file), "table")
+    head = _table(table, "drug", str(file))
+    where = f"{file} [drug]"
+    _known(head, ("name", "label", "class", "antigen", "route", "infusion_hours"), where, "key")
+    name, label = (_text(head, key, where) for key in ("name", "label"))
+    if name != file.stem:
+        raise InputError(f"{where}: the name '{name}' must be that of the file, '{file.stem}'")
+    drug_class = _choice(head, "class", CLASSES, where)
+    route = _choice(head, "route", ROUTES, where)
+    antigen = None
+    if drug_class == "antibody":
+        antigen = _choice(head, "antigen", ANTIGENS, where)
+    elif "antigen" in head:
+        raise InputError(f"{where}: only an antibody has an antigen")
+    infusion = fill(Infusion, {k: v for k, v in head.items() if k == "infusion_hours"}, where)
+
+    rates = dict(_table(table, "kinetics", str(file)))
+    where = f"{file} [kinetics]"
+    model = _choice(rates, "model", tuple(MODELS), where)
+    del rates["model"]
+    varied = rates.pop("variability", {})
+    depends = rates.pop("covariates", [])
+    kinetics = fill(MODELS[model], rates, where)
+    for parameter, value in kinetics.params._asdict().items():
+        _check_range(parameter, value, where)
+    hours, absorption = infusion.params.infusion_hours, kinetics.params.absorption_rate
+    if (route == "infusion") != (hours > 0.0) or hours < 0.0:
+        raise InputError(
+            f"{file}: route '{route}' and infusion_hours {hours:g} do not fit; only an infusion takes time"
+        )
+    if (route in ("oral", "subcutaneous")) != (absorption > 0.0):
+        raise InputError(
+            f"{file}: route '{route}' and absorption_rate {absorption:g} do not fit; only what is swallowed or "
+            "injected under the skin is absorbed"
+        )
+
+    effects: dict[str, Filled] = {}
+    for mechanism, given in _table(table, "mechanisms", str(file), {}).items():
+        if mechanism not in mechanisms:
+            raise InputError(f"{file}: '{mechanism}' is no mechanism of a drug{did_you_mean(mechanism, mechanisms)}")
+        if not isinstance(given, Mapping):
+            raise InputError(f"{file}: write [mechanisms.{mechanism}] as a table")
+        effects[mechanism] = fill(mechanisms[mechanism], given, f"{file} [mechanisms.{mechanism}]")
+    return Drug(
+        name=name,
+        label=label,
+        drug_class=drug_class,
+        antigen=antigen,
+        route=route,
+        infusion=infusion,
+        model=model,
+        kinetics=kinetics,
+        variability=_variability(varied, MODELS[model], kinetics.params, file),
+        covariates=_covariates(depends, MODELS[model], file),
+        effects=effects,
+        file=file,
+    )
+
+
+def _variability(given: Any, block: type, typical: Any, file: Path) -> tuple[Variability, ...]:
+    """Spreads from coefficients of variation ("%") or from variances of the log ("log variance")."""
+    where = f"{file} [kinetics.variability]"
+    if not isinstance(given, Mapping):
+        raise InputError(f"{where}: write a table")
+    found = []
+    for name, entry in given.items():
+        place = f"{where}.{name}"
+        if name not in notes(block):
+            raise InputError(f"{where}: unknown parameter '{name}'{did_you_mean(name, notes(block))}")
+        if not isinstance(entry, Mapping):
+            raise InputError(f'{place}: write {{ value = ..., unit = "%", source = "..." }}')
+        _known(entry, ("value", "unit", "source", "grade", "distribution"), place, "key")
+        unit = _choice(entry, "unit", ("%", "log variance"), place)
+        shape = _choice({"distribution": "log-normal", **entry}, "distribution", ("log-normal", "normal"), place)
+        is_normal = shape == "normal"
+        value = number(entry.get("value"), place)
+        if value < 0.0:
+            raise InputError(f"{place}: a spread cannot be below zero, got {value:g}")
+        if is_normal and unit != "%":
+            raise InputError(f"{place}: the spread of a normal parameter is given in %")
+        if is_normal:
+            spread = abs(getattr(typical, name)) * value / 100.0
+        else:
+            spread = math.sqrt(value if unit == "log variance" else math.log1p((value / 100.0) ** 2))
+        origin = _origin(entry, value, unit, f"{shape} spread of {name} between patients", place)
+        found.append(Variability(name, spread, is_normal, origin))
+    return tuple(found)
+
+
+def _covariates(given: Any, block: type, file: Path) -> tuple[Covariate, ...]:
+    where = f"{file} [[kinetics.covariates]]"
+    if not isinstance(given, list) or not all(isinstance(entry, Mapping) for entry in given):
+        raise InputError(f"{where}: write an array of tables")
+    found = []
+    for entry in given:
+        _known(entry, ("parameter", "covariate", "form", "reference", "value", "source", "grade"), where, "key")
+        parameter = _choice(entry, "parameter", tuple(notes(block)), where)
+        covariate = _choice(entry, "covariate", COVARIATES, where)
+        form = _choice(entry, "form", FORMS, where)
+        place = f"{where} {parameter} by {covariate}"
+        value, reference = number(entry.get("value"), place), number(entry.get("reference"), place)
+        if form in ("power", "linear") and reference <= 0.0:
+            raise InputError(f"{place}: the reference must be above zero, got {reference:g}")
+        meaning = f"{form} effect of {covariate} on {parameter}, reference {reference:g}"
+        origin = _origin(entry, value, "1", meaning, place)
+        found.append(Covariate(parameter, covariate, form, reference, value, origin))
+    return tuple(found)
+
+
+def _origin(entry: Mapping[str, Any], value: float, unit: str, meaning: str, where: str) -> Origin:
+    grade = str(entry.get("grade", "A"))
+    if grade not in GRADES:
+        raise InputError(f"{where}: unknown grade '{grade}'{did_you_mean(grade, GRADES)}")
+    return Origin(value, unit, meaning, str(entry.get("source", "this study")), grade)
+
+
+def _check_range(name: str, value: float, where: str) -> None:
+    if name in MAY_BE_NEGATIVE:
+        return
+    if value < 0.0 or (value == 0.0 and name not in MAY_BE_ZERO) or not math.isfinite(value):
+        raise InputError(f"{where}: '{name}' cannot be {value:g}")
+
+
+def _known(table: Mapping[str, Any], names: Iterable[str], where: str, what: str) -> None:
+    for name in table:
+        if name not in tuple(names):
+            raise InputError(f"{where}: unknown {what} '{name}'{did_you_mean(name, names)}")
+
+
+def _table(
+    table: Mapping[str, Any], name: str, where: str, default: Mapping[str, Any] | None = None
+) -> Mapping[str, Any]:
+    found = table.get(name, default)
+    if not isinstance(found, Mapping):
+        raise InputError(f"{where}: the table [{name}] is missing")
+    return found
+
+
+def _text(table: Mapping[str, Any], name: str, where: str) -> str:
+    found = table.get(name)
+    if not isinstance(found, str) or not found:
+        raise InputError(f'{where}: write {name} = "..."')
+    return found
+
+
+def _choice(table: Mapping[str, Any], name: str, allowed: tuple[str, ...], where: str) -> str:
+    found = _text(table, name, where)
+    if found not in allowed:
+        raise InputError(f"{where}: unknown {name} '{found}'{did_you_mean(found, allowed)}")
+    return found

@@ -1,0 +1,1 @@
+"""Many patients: the study, its execution, survival statistics, figures and report."""

@@ -1,0 +1,351 @@
+"""Report of a trial: one page of HTML made from a results folder, with its figures inside and nothing to be fetched.
+
+What is read (all else in these files is left alone):
+
+`run.json`
+:   `scenario` (`title`, `summary`, `name`, `population`, `patients`, `seed`, `arms`, `published`; as resolved from the
+    scenario file), `parameters` (`name, value, unit, meaning, source, grade` each), `versions`, `command`. `arms`,
+    `name`, `seed`, `population` and `patients` may also stand at the top; there they win.
+`summary.json`
+:   What `statistics.summarise` gives.
+`patients.parquet`, `trajectory.parquet`
+:   The patient and the visit table; without the latter its figures are left out.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tme_abm.foundation.declare import GRADES
+from tme_abm.foundation.errors import InputError
+from tme_abm.trial import figures, statistics
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+DASH = "\N{EN DASH}"
+
+
+def write_report(folder: Path | str) -> Path:
+    """Write `report.html` and the files of its figures (`figures/*.svg`) into a results folder.
+
+    The same folder gives the same page: it holds no date but those of the run.
+
+    Args:
+        folder: Where `run.json`, `summary.json`, `patients.parquet` and, if recorded, `trajectory.parquet` are.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        InputError: Where a file is missing or cannot be read, or holds what cannot be used.
+    """
+    import pandas as pd
+
+    folder = Path(folder)
+    run, summary = _json(folder / "run.json"), _json(folder / "summary.json")
+    patients = _table(folder / "patients.parquet")
+    path = folder / "trajectory.parquet"
+    trajectory = _table(path) if path.exists() else pd.DataFrame()
+    page = render(run, summary, patients, trajectory, folder)
+    target = folder / "report.html"
+    target.write_text(page, encoding="utf-8")
+    return target
+
+
+def render(
+    run: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    patients: "pd.DataFrame",
+    trajectory: "pd.DataFrame",
+    folder: Path | None = None,
+) -> str:
+    """The page as text.
+
+    Args:
+        run: Contents of run.json.
+        summary: Contents of summary.json.
+        patients: A row per patient and arm.
+        trajectory: A row per patient, arm and visit; may be empty.
+        folder: Where the files of the figures go; None to write none.
+
+    Raises:
+        InputError: Where something is missing or cannot be used.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    for name in ("arms", "comparisons"):
+        if name not in summary:
+            raise InputError(f"summary.json: '{name}' is missing")
+    scenario = run.get("scenario") or {}
+    arms = list(summary["arms"])
+    labels = arm_labels(run, arms)
+    design, level = summary.get("design", "paired"), float(summary.get("level", 0.95))
+    published = list(scenario.get("published") or ())
+    beside = statistics.compare_published(published, patients, design, level, labels) if published else None
+    drawn = _figures(patients, trajectory, arms, labels, summary, beside)
+    if folder is not None:
+        for key, figure in drawn.items():
+            figures.save(figure, folder / "figures", key)
+    templates = Path(__file__).parent / "templates"
+    environment = Environment(
+        loader=FileSystemLoader(templates),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "percent": percent, "interval": interval, "p": p_value}
+    asked = run.get("patients") or scenario.get("patients")
+    return environment.get_template("report.html.j2").render(
+        title=scenario.get("title") or run.get("title") or "Virtual trial",
+        summary_text=scenario.get("summary") or run.get("summary") or "",
+        population=_population_name(run, scenario),
+        design=design,
+        level=level,
+        seed=run.get("seed", scenario.get("seed")),
+        completion=completion(patients, arms, asked if isinstance(asked, int) else None),
+        regimens=[regimen_words(key, _regimen(run, key), labels) for key in arms],
+        arms=summary["arms"],
+        labels=labels,
+        comparisons=summary["comparisons"],
+        figures={key: figures.data_address(figure) for key, figure in drawn.items()},
+        published=[] if beside is None else _published_rows(beside),
+        parameters=list(run.get("parameters") or ()),
+        grades=GRADES,
+        versions=dict(run.get("versions") or {}),
+        command=command(run, scenario),
+    )
+
+
+def _figures(
+    patients: "pd.DataFrame",
+    trajectory: "pd.DataFrame",
+    arms: Sequence[str],
+    labels: Mapping[str, str],
+    summary: Mapping[str, Any],
+    beside: "pd.DataFrame | None",
+) -> dict[str, "Figure"]:
+    """The figures that the tables allow, by name."""
+    drawn: dict[str, Figure] = {}
+    design, level = summary.get("design", "paired"), float(summary.get("level", 0.95))
+    can_change = "best_response" in patients.columns and "m_protein_measured_g_per_l" in trajectory.columns
+    comparisons = summary["comparisons"]
+    followed = [arm for arm in arms if summary["arms"][arm]["n"]]
+    if followed:
+        note = headline(comparisons[0]) if len(comparisons) == 1 else ""
+        drawn["kaplan_meier"] = figures.kaplan_meier(patients, followed, labels, level, note)
+        if "best_response" in patients.columns:
+            drawn["responses"] = figures.responses(patients, followed, labels)
+    if beside is not None and len(beside):
+        drawn["published"] = figures.published(beside)
+    for i, pair in enumerate(comparisons):
+        table = statistics.subgroup_table(patients, pair["arm"], pair["reference"], design, pair["ci_level"])
+        if len(table) > 1 and table["hazard_ratio"].notna().any():
+            names = labels[pair["arm"]], labels[pair["reference"]]
+            drawn[f"subgroups_{i + 1}"] = figures.forest(table, *names, level=pair["ci_level"])
+    if len(trajectory):
+        if any(name.startswith("deaths_") for name in trajectory.columns):
+            drawn["deaths_by_cause"] = figures.deaths_by_cause(trajectory, arms, labels)
+        drawn["marrow"] = figures.marrow(trajectory, arms, labels)
+        if followed and can_change:
+            drawn["waterfall"] = figures.waterfall(trajectory, patients, followed, labels)
+            drawn["spider"] = figures.spider(trajectory, patients, followed, labels)
+    return drawn
+
+
+def completion(patients: "pd.DataFrame", arms: Sequence[str], asked: int | None) -> dict[str, Any]:
+    """How many patients completed all that was simulated of them.
+
+    Args:
+        patients: A row per patient and arm.
+        arms: Names.
+        asked: Patients that the scenario asks for, if known.
+
+    Returns:
+        `n`, `total` and `other`: patients by each other status that a row of theirs has.
+    """
+    rows = patients[patients["arm"].isin(list(arms))]
+    total = max(asked or 0, int(rows["patient"].nunique()))
+    if "status" not in rows.columns:
+        return {"n": int(rows["patient"].nunique()), "total": total, "other": {}}
+    failed = rows[rows["status"] != "completed"]
+    n = int(rows["patient"].nunique() - failed["patient"].nunique())
+    other = failed.groupby("status", observed=True)["patient"].nunique().to_dict()
+    if missing := total - int(rows["patient"].nunique()):
+        other["not run"] = missing
+    return {"n": n, "total": total, "other": {str(key): int(value) for key, value in sorted(other.items())}}
+
+
+def arm_labels(run: Mapping[str, Any], arms: Sequence[str]) -> dict[str, str]:
+    """What to call each arm."""
+    return {arm: str(_regimen(run, arm).get("label") or arm) for arm in arms}
+
+
+def regimen_words(key: str, regimen: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """A regimen in words: `label`, `cycle`, `stop`, `doses`.
+
+    Doses are read as a scenario writes them (`dose = "10 mg/kg"`, `cycles = "2-"`) or as `Dose` holds them (`amount`,
+    `unit`, `first_cycle`, `last_cycle`).
+    """
+    cycle = regimen.get("cycle") or (f"{regimen['cycle_days']} d" if regimen.get("cycle_days") else "")
+    stop = regimen.get("stop") or (f"{regimen['stop_day']:g} d" if regimen.get("stop_day") else "")
+    return {
+        "label": labels[key],
+        "cycle": str(cycle).replace(" d", " days"),
+        "stop": str(stop).replace(" d", " days") if str(stop).endswith(" d") else str(stop),
+        "doses": [dose_words(dose) for dose in regimen.get("doses") or ()],
+    }
+
+
+def dose_words(dose: Mapping[str, Any]) -> str:
+    """One line of a regimen in words."""
+    amount = dose.get("dose") or f"{dose['amount']:g} {dose['unit']}"
+    elderly = dose.get("elderly_dose")
+    if elderly is None and dose.get("elderly_amount") is not None:
+        elderly = f"{dose['elderly_amount']:g} {dose['unit']}"
+    text = f"{dose['drug']} {amount}"
+    if elderly:
+        text += f" ({elderly} from 75 years of age)"
+    days = dose["days"]
+    shown = str(days).replace("-", DASH) if isinstance(days, str) else ranges([int(day) for day in days])
+    text += f", day{'' if shown.isdigit() else 's'} {shown}"
+    cycles = str(dose.get("cycles") or _cycles(dose.get("first_cycle") or 1, dose.get("last_cycle")))
+    if cycles in ("", "1-"):
+        return text
+    if cycles.endswith("-"):
+        return f"{text}, from cycle {cycles[:-1]}"
+    return f"{text}, cycle{'s' if '-' in cycles else ''} {cycles.replace('-', DASH)}"
+
+
+def _cycles(first: int, last: int | None) -> str:
+    """Cycles as a scenario writes them."""
+    return f"{first}-" if last is None else str(first) if first == last else f"{first}-{last}"
+
+
+def ranges(days: Sequence[int]) -> str:
+    """Days in few words: 1, 2, 3, 8 as "1-3, 8" (with a dash), two neighbours one by one."""
+    runs: list[list[int]] = []
+    for day in sorted(days):
+        if runs and day == runs[-1][-1] + 1:
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    parts = []
+    for run in runs:
+        parts += [f"{run[0]}{DASH}{run[-1]}"] if len(run) > 2 else [str(day) for day in run]
+    return ", ".join(parts)
+
+
+def headline(comparison: Mapping[str, Any]) -> str:
+    """A hazard ratio in one line; empty where there is none."""
+    if comparison["hazard_ratio"] is None:
+        return ""
+    text = f"HR {comparison['hazard_ratio']:.2f}"
+    if comparison["ci_low"] is not None:
+        text += f" ({100 * comparison['ci_level']:g} % CI {comparison['ci_low']:.2f} to {comparison['ci_high']:.2f})"
+    return text
+
+
+def command(run: Mapping[str, Any], scenario: Mapping[str, Any]) -> str:
+    """The command that repeats the run."""
+    given = run.get("command")
+    if given:
+        return given if isinstance(given, str) else " ".join(map(str, given))
+    words = ["tme run", str(run.get("name") or scenario.get("name") or "SCENARIO")]
+    for name in ("patients", "seed"):
+        value = run.get(name, scenario.get(name))
+        if isinstance(value, int):
+            words.append(f"--{name} {value}")
+    return " ".join(words)
+
+
+def number(value: float | None, digits: int = 1, missing: str = DASH) -> str:
+    """A number with a fixed count of decimals."""
+    return missing if value is None or value != value else f"{value:.{digits}f}"
+
+
+def percent(value: float | None, missing: str = DASH) -> str:
+    """A fraction in per cent, one decimal."""
+    return missing if value is None or value != value else f"{100 * value:.1f} %"
+
+
+def interval(ends: Sequence[float | None], digits: int = 1, scale: float = 1.0) -> str:
+    """An interval in words; an end that is not reached is said to be so, and nothing where there is no interval."""
+    low, high = (None if end is None or end != end else end * scale for end in ends)
+    if low is None and high is None:
+        return ""
+    words = ["not reached" if end is None else f"{end:.{digits}f}" for end in (low, high)]
+    return f"{words[0]} to {words[1]}"
+
+
+def p_value(value: float | None) -> str:
+    """A p value as journals print it."""
+    if value is None:
+        return DASH
+    return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
+def _published_rows(table: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Published beside simulated, as text."""
+    rows = []
+    entries: list[Any] = list(table.itertuples(index=False))
+    for entry in entries:
+        scale, digits = (100.0, 1) if entry.kind == "rate" else (1.0, 2 if entry.kind == "ratio" else 1)
+        unit = {"rate": " %", "months": " months", "ratio": ""}[entry.kind]
+        row = {"who": entry.who, "what": entry.what, "source": entry.source, "note": entry.note}
+        for name in ("published", "simulated"):
+            value, ends = getattr(entry, name), (getattr(entry, f"{name}_low"), getattr(entry, f"{name}_high"))
+            row[name] = DASH if value != value else f"{value * scale:.{digits}f}{unit}"
+            row[f"{name}_interval"] = interval(ends, digits, scale)
+        row["verdict"] = DASH if entry.is_inside is None else "yes" if entry.is_inside else "no"
+        rows.append(row)
+    return rows
+
+
+def _regimen(run: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """The regimen of an arm, wherever run.json holds it; empty where it does not."""
+    for held in (run.get("arms"), (run.get("scenario") or {}).get("arms")):
+        if isinstance(held, Mapping) and key in held:
+            found = held[key]
+            return found if isinstance(found, Mapping) else {}
+        if isinstance(held, Sequence) and not isinstance(held, str):
+            for entry in held:
+                if isinstance(entry, Mapping) and key in (entry.get("key"), entry.get("name")):
+                    return entry
+    return {}
+
+
+def _population_name(run: Mapping[str, Any], scenario: Mapping[str, Any]) -> str:
+    """Name of the population."""
+    given = run.get("population") or scenario.get("population") or ""
+    if isinstance(given, Mapping):
+        return str(given.get("label") or given.get("name") or given.get("base") or given.get("inherits") or "")
+    return str(given)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """Contents of a JSON file that holds an object."""
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; is '{path.parent}' a results folder?") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from None
+    if not isinstance(given, dict):
+        raise InputError(f"{path}: expected an object")
+    return given
+
+
+def _table(path: Path) -> "pd.DataFrame":
+    """A parquet table."""
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; is '{path.parent}' a results folder?") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a parquet table ({str(error).splitlines()[0]})") from None
