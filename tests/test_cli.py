@@ -14,7 +14,6 @@ from tme_abm.cli import app, regimen_in_words
 from tme_abm.pharmacology.regimen import Dose, Regimen
 from tme_abm.scenario import load_scenario, scenarios
 
-SMALL = ["--patients", "2", "--set", "marrow.shape=[16,16]", "--set", "trial.follow_up=['2 month','2 month']"]
 SUMMARY = {
     "arms": {
         "isa-pd": {"n": 2, "median_pfs_months": 11.5, "pfs_ci": [9.0, None], "orr": 0.6, "vgpr_or_better": 0.3, "cr_or_better": 0.0},
@@ -310,3 +309,19 @@ def test_every_command_of_the_readme_exists(tme):
     assert {"run", "list", "show", "describe"} <= commands
     for command in commands:
         assert tme(command, "--help").exit_code == 0
+
+
+def test_a_small_study_runs_to_its_report(tme, tmp_path):
+    small = ["--patients", "1", "--set", "marrow.shape=[32,32]", "--set", "trial.follow_up=['2 month','2 month']", "--workers", "1"]
+    result = tme("run", "untreated", *small)
+    assert result.exit_code == 0, result.output
+    folder = tmp_path / "results" / "untreated"
+    for name in ("patients.parquet", "trajectory.parquet", "summary.json", "run.json", "report.html", "scenario.toml"):
+        assert (folder / name).stat().st_size > 0
+        assert name in result.output
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert run["scenario"] == load_scenario(folder / "scenario.toml").resolved
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    (folder / "report.html").unlink()
+    assert tme("report", str(folder)).exit_code == 0
+    assert (folder / "report.html").read_text(encoding="utf-8") == page

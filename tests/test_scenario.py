@@ -132,7 +132,7 @@ def test_a_resolved_scenario_reads_back_the_same(name, tmp_path):
     path = tmp_path / f"{name}.toml"
     path.write_text(scenario.to_toml(study.resolved), encoding="utf-8")
     again = load_scenario(path)
-    assert again.resolved == study.resolved
+    assert again.resolved == load_scenario(study.resolved).resolved == study.resolved
     assert again.arms == study.arms
     assert again.settings == study.settings
     assert describe_run(again)["parameters"] == describe_run(study)["parameters"]
@@ -323,7 +323,10 @@ WRONG = {
         (ISA, ISA.replace("dose =", "dosse =")),
         "line 18: unknown key 'dosse' in arms.isa-d.doses[0]; did you mean 'dose'?",
     ),
-    "unknown key in an arm": (('label = "d"', 'label = "d"\ngrowth = 1'), "line 24: unknown key 'growth' in arms.d; known: cycle, doses, label, stop"),
+    "unknown key in an arm": (
+        ('label = "d"', 'label = "d"\ngrowth = 1'),
+        "line 24: unknown key 'growth' in arms.d; known: cycle, doses, label, stop",
+    ),
     "missing key": (("patients = 4\n", ""), "the key 'patients' is missing"),
     "missing key in a table": (('follow_up = ["3 month", "6 month"]\n', ""), "line 11: the key 'follow_up' is missing in trial"),
     "missing key in a dose": ((ISA, '{ drug = "isatuximab", dose = "1 mg" }'), "line 18: the key 'days' is missing in arms.isa-d.doses[0]"),
@@ -344,7 +347,10 @@ WRONG = {
         "line 19: arms.isa-d.doses[1]: dose and elderly_dose have different units, mg and mg/kg",
     ),
     "wrong days": (('days = "1, 8"', 'days = "8-1"'), "line 19: arms.isa-d.doses[1].days: the range '8-1' runs backwards"),
-    "days of no type": (('days = "1, 8"', "days = true"), 'line 19: arms.isa-d.doses[1].days: expected days such as "1-21" or [1, 8, 15], got true'),
+    "days of no type": (
+        ('days = "1, 8"', "days = true"),
+        'line 19: arms.isa-d.doses[1].days: expected days such as "1-21" or [1, 8, 15], got true',
+    ),
     "a day outside of the cycle": ((ISA, ISA.replace("15", "29")), "line 15: regimen 'isa-d': isatuximab on day 29 of a cycle of 28 days"),
     "wrong cycles": (
         ('cycles = "1-2"', 'cycles = "2-1"'),
@@ -357,17 +363,26 @@ WRONG = {
     "an arm that stands twice": (("[arms.d]", "[arms.isa-d]"), "line 22: not valid TOML: the table [arms.isa-d] stands twice"),
     "two arms of one label": (('label = "d"', 'label = "Isa-d"'), "line 23: the arms 'isa-d' and 'd' have the same label 'Isa-d'"),
     "key of an arm": (("[arms.d]", "[arms.D]"), "line 22: 'D' is no key of an arm; write it with small letters, digits, - and _"),
-    "comparison without its arm": (('["isa-d", "d"]', '["isa-d", "pd"]'), "line 12: trial.compare[0]: there is no arm 'pd'; did you mean 'd'?"),
+    "comparison without its arm": (
+        ('["isa-d", "d"]', '["isa-d", "pd"]'),
+        "line 12: trial.compare[0]: there is no arm 'pd'; did you mean 'd'?",
+    ),
     "comparison with itself": (('["isa-d", "d"]', '["d", "d"]'), "line 12: trial.compare[0]: the arm 'd' is compared with itself"),
     "comparison of three": (('["isa-d", "d"]', '["isa-d", "d", "d"]'), "line 12: trial.compare[0] needs 2 elements, got 3"),
     "small patch": (("[16, 16]", "[4, 16]"), "line 8: marrow.shape: a patch has sides of 8 to 4096 sites, not 4 x 16"),
     "patch of one side": (("[16, 16]", "[16]"), "line 8: marrow.shape needs 2 elements, got 1"),
     "step": (('"6 h"', '"5 h"'), "line 9: marrow.step: a step of 5 h does not divide a day"),
-    "unit of a duration": (('"6 h"', '"6 hours"'), "line 9: marrow.step: unknown unit 'hours' in \"6 hours\"; known: d, h, month, week, year"),
+    "unit of a duration": (
+        ('"6 h"', '"6 hours"'),
+        "line 9: marrow.step: unknown unit 'hours' in \"6 hours\"; known: d, h, month, week, year",
+    ),
     "no duration": (('"6 h"', '"often"'), 'line 9: marrow.step: write a number and a unit, such as "28 d", not "often"'),
     "follow-up": (('["3 month", "6 month"]', '["6 month", "3 month"]'), 'line 13: the longest follow-up comes second, not "3 month"'),
-    "visits": (("[arms.d]", '[trial.x]\n[arms.d]'), "line 22: unknown key 'x' in trial"),
-    "design": (("[arms.isa-d]", 'design = "paralel"\n[arms.isa-d]'), "line 15: unknown word 'paralel' for trial.design; did you mean 'parallel'?"),
+    "visits": (("[arms.d]", "[trial.x]\n[arms.d]"), "line 22: unknown key 'x' in trial"),
+    "design": (
+        ("[arms.isa-d]", 'design = "paralel"\n[arms.isa-d]'),
+        "line 15: unknown word 'paralel' for trial.design; did you mean 'parallel'?",
+    ),
     "allocation": (("[arms.isa-d]", "allocation = [1]\n[arms.isa-d]"), "line 15: trial.allocation has 1 weights for 2 arms"),
     "level": (("[arms.isa-d]", "ci_level = 95\n[arms.isa-d]"), "line 15: trial.ci_level must be below 1, got 95"),
     "unknown block of parameters": (
@@ -406,7 +421,10 @@ WRONG = {
     "published arm": (('arm = "d"', 'arm = "e"'), "line 27: published[0].arm: there is no arm 'e'"),
     "published endpoint": (('"orr"', '"os"'), "line 28: unknown endpoint 'os'"),
     "published unit": (('"percent"', '"month"'), "line 30: the unit of orr must be 'percent', not 'month'"),
-    "published subgroup": (('value = 10.0', 'value = 10.0\nsubgroup = "age > 75"'), "line 30: unknown subgroup 'age > 75'; did you mean 'age>=75'?"),
+    "published subgroup": (
+        ("value = 10.0", 'value = 10.0\nsubgroup = "age > 75"'),
+        "line 30: unknown subgroup 'age > 75'; did you mean 'age>=75'?",
+    ),
 }
 
 
@@ -457,7 +475,7 @@ def test_a_scenario_that_does_not_exist():
 
 
 def test_a_file_that_is_no_text(tmp_path):
-    (tmp_path / "x.toml").write_bytes(b"title = \"\xff\"\n")
+    (tmp_path / "x.toml").write_bytes(b'title = "\xff"\n')
     with pytest.raises(InputError, match="not a text in UTF-8"):
         load_scenario(tmp_path / "x.toml")
 
@@ -484,6 +502,15 @@ def test_any_text_is_a_scenario_or_an_input_error(tmp_path_factory, text):
         expected = "not valid TOML"
     with pytest.raises(InputError, match=expected):
         load_scenario(path)
+
+
+def test_a_table_in_memory_is_checked_like_a_file_and_left_alone(write):
+    table = tomllib.loads(MINIMAL)
+    assert load_scenario(table, ["trial.design=parallel"]).design == "parallel"
+    assert table == tomllib.loads(MINIMAL)
+    table["arms"]["d"]["doses"][0]["dosse"] = "1 mg"
+    with pytest.raises(InputError, match=r"^scenario: unknown key 'dosse' in arms.d.doses\[0\]; did you mean 'dose'\?$"):
+        load_scenario(table)
 
 
 def test_reading_does_not_judge(write):

@@ -156,11 +156,18 @@ class Progress:
 
     def phase(self, name: str, total: int | None) -> None:
         """A phase of a length begins; phases may run side by side."""
-        self._tasks[name] = self._bars.add_task(name, total=total)
+        if name in self._tasks:
+            self._bars.update(self._tasks[name], total=total)
+        else:
+            self._tasks[name] = self._bars.add_task(name, total=total)
 
     def advance(self, n: float = 1, phase: str | None = None) -> None:
-        """So much more of a phase is done; of the last one that began where none is named."""
+        """So much more of a phase is done, of the one that began last where none is named."""
         self._bars.advance(self._tasks[phase] if phase is not None else list(self._tasks.values())[-1], n)
+
+    def stop(self) -> None:
+        """Leave the bars as they stand."""
+        self._bars.stop()
 
 
 def _print_headline(console: "Console", study: "Study", summary: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ import re
 import shutil
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -223,7 +224,7 @@ def scenarios() -> dict[str, Path]:
 
 
 def read(
-    name_or_path: str | Path,
+    given: str | Path | Mapping[str, Any],
     overrides: Iterable[str] = (),
     patients: int | None = None,
     seed: int | None = None,
@@ -232,7 +233,7 @@ def read(
     """Read a scenario without judging what it says.
 
     Args:
-        name_or_path: Name of a bundled scenario, or the path of a file.
+        given: Name of a bundled scenario, path of a file, or the table that such a file holds.
         overrides: "PATH=VALUE", as `tme run --set` takes them.
         patients: Another number of patients.
         seed: Another seed.
@@ -241,22 +242,13 @@ def read(
     Raises:
         InputError: Where there is no such file, or it is not TOML, or an override is not PATH=VALUE.
     """
-    bundled = scenarios()
-    text = str(name_or_path)
-    if text in bundled:
-        path, shown = bundled[text], f"scenarios/{text}.toml"
+    found: dict[Keys, int] = {}
+    if isinstance(given, Mapping):
+        name, shown, folder, table = "scenario", "scenario", Path.cwd(), deepcopy(dict(given))
     else:
-        path, shown = Path(text), text
-        if not path.is_file():
-            what = "file" if path.suffix == ".toml" else "scenario"
-            raise InputError(f"there is no {what} '{text}'{did_you_mean(path.stem, bundled)}")
-    try:
-        content = path.read_text(encoding="utf-8")
-        table = tomllib.loads(content)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{shown}: not a text in UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(_syntax(shown, content, str(error))) from error
+        path, shown = _find(given)
+        table, found = _parse(path, shown)
+        name, folder = path.stem, path.resolve().parent
     options: dict[Keys, str] = {}
     for override in overrides:
         keys, value = _override(override)
@@ -271,8 +263,32 @@ def read(
         table["without"] = [*(before if isinstance(before, list) else []), *without]
         first = len(table["without"]) - len(without)
         options |= {("without", first + i): f"--without {name}" for i, name in enumerate(without)}
-    lines = {at: line for at, line in Lines(content).found.items() if not any(at[: len(keys)] == keys for keys in options)}
-    return Source(path.stem, shown, path.resolve().parent, table, lines, options)
+    lines = {at: line for at, line in found.items() if not any(at[: len(keys)] == keys for keys in options)}
+    return Source(name, shown, folder, table, lines, options)
+
+
+def _find(given: str | Path) -> tuple[Path, str]:
+    """The file of a scenario, and how messages name it."""
+    bundled, text = scenarios(), str(given)
+    if text in bundled:
+        return bundled[text], f"scenarios/{text}.toml"
+    path = Path(text)
+    if not path.is_file():
+        what = "file" if path.suffix == ".toml" else "scenario"
+        raise InputError(f"there is no {what} '{text}'{did_you_mean(path.stem, bundled)}")
+    return path, text
+
+
+def _parse(path: Path, shown: str) -> tuple[dict[str, Any], dict[Keys, int]]:
+    """The table of a file and the lines of its keys."""
+    try:
+        content = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{shown}: not a text in UTF-8") from error
+    try:
+        return tomllib.loads(content), Lines(content).found
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(_syntax(shown, content, str(error))) from error
 
 
 def _syntax(shown: str, content: str, error: str) -> str:
@@ -450,7 +466,7 @@ def parse_cycles(given: str | int, where: str = "cycles") -> tuple[int, int | No
 
 
 def load_scenario(
-    name_or_path: str | Path,
+    given: str | Path | Mapping[str, Any],
     overrides: Iterable[str] = (),
     patients: int | None = None,
     seed: int | None = None,
@@ -459,7 +475,7 @@ def load_scenario(
     """Read a scenario and resolve it into a study that can run.
 
     Args:
-        name_or_path: Name of a bundled scenario, or the path of a file.
+        given: Name of a bundled scenario, path of a file, or the table that such a file holds (`Study.resolved`).
         overrides: "PATH=VALUE", as `tme run --set` takes them.
         patients: Another number of patients.
         seed: Another seed.
@@ -468,7 +484,7 @@ def load_scenario(
     Raises:
         InputError: One sentence with file, line, what is wrong and the nearest right word.
     """
-    return resolve(read(name_or_path, overrides, patients, seed, without))
+    return resolve(read(given, overrides, patients, seed, without))
 
 
 def resolve(source: Source) -> "Study":
@@ -707,7 +723,7 @@ def _check_arm(key: str, path: Keys, scenario: Scenario, source: Source) -> None
 
 
 def run(
-    scenario: "str | Path | Study",
+    scenario: "str | Path | Mapping[str, Any] | Study",
     folder: str | Path | None = None,
     workers: int | None = None,
     force: bool = False,
@@ -716,7 +732,7 @@ def run(
     """Run a study and write its tables, its report and the scenario itself into a folder.
 
     Args:
-        scenario: Name of a bundled scenario, path of a file, or what `load_scenario` has returned.
+        scenario: As `load_scenario` takes it, or what that has returned.
         folder: Folder of the results; results/<name of the scenario> by default.
         workers: Patients at a time; the number of cores by default.
         force: Whether to replace earlier results in the folder.
@@ -728,7 +744,7 @@ def run(
     Raises:
         InputError: For a scenario that cannot run, or a folder that holds something else.
     """
-    study = load_scenario(scenario) if isinstance(scenario, str | Path) else scenario
+    study = load_scenario(scenario) if isinstance(scenario, str | Path | Mapping) else scenario
     target = Path("results") / study.name if folder is None else Path(folder)
     refuse_to_overwrite(target, force)
     from tme_abm.trial.execution import run_study

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tme_abm.foundation.clock import HOURS_PER_DAY
-from tme_abm.foundation.declare import Filled, Origin, fill
+from tme_abm.foundation.declare import Filled, Origin, fill, notes
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.mechanism import by_drug
 from tme_abm.foundation.rng import patient_key, subkey
@@ -37,7 +37,7 @@ UNTREATED = Regimen("untreated", "untreated", 28, ())
 START = 1.4  # disease is made at 1 / START of the burden at which it becomes eligible
 RISE = 1.25  # M-protein at eligibility over that at the start: measurable and progressing
 LONGEST_GROWTH_DAYS = 730.0
-M_PROTEIN_HALF_LIFE_DAYS = {"IgG": (21.0, 11.0), "IgA": (5.5, 5.5), "light chain": (0.25, 0.25)}  # catalogue 8, grade M
+M_PROTEIN_HALF_LIFE_DAYS = {"IgG": (21.0, 11.0), "IgA": (5.5, 5.5), "light chain": (0.25, 0.25)}  # [d] willrich2016, grade M
 FLOORS = {"inheritance": fate.Params, "burden": burden.Params, "clones": clones.Params}  # parameters that no mechanism owns
 
 
@@ -124,10 +124,9 @@ class Simulation:
         blocks: dict[str, Any] = {name: filled.params for name, filled in self._filled.items()}
         for m in MECHANISMS:
             if m.by_drug:
-                given = [(i, d.effects[m.name].params) for i, d in enumerate(self.course.drugs) if m.name in d.effects]
-                blocks[m.name] = by_drug(m, given)
+                blocks[m.name] = by_drug(m, [(i, d.effects[m.name].params) for i, d in enumerate(self.course.drugs) if m.name in d.effects])
         self.rules = Rules(**{name: blocks[name] for name in Rules._fields})
-        self.on = Switches(**{m.name: m.name not in without for m in MECHANISMS})
+        self.on = Switches(*(m.name not in without for m in MECHANISMS))
 
     @property
     def hour(self) -> float:
@@ -362,7 +361,7 @@ def found(patient: VirtualPatient, settings: Settings, filled: Mapping[str, Fill
 
 def inherit(patient: VirtualPatient, p: clones.Params) -> Clones:
     """What the clones of a patient pass on; their division is set once the marrow stands (`equip`)."""
-    table = Clones(*(np.ones(N_CLONES) for _ in Clones._fields[:-1]), np.zeros(N_CLONES, np.uint8))
+    table = Clones(**{name: np.ones(N_CLONES, note.dtype) for name, note in notes(Clones).items()})
     table.cd38[:] = patient.cd38_sites
     table.complement_inhibitors[:] = patient.cip_level
     tp53 = p.tp53_drug_factor if patient.tp53_mutated else 1.0
@@ -376,6 +375,8 @@ def inherit(patient: VirtualPatient, p: clones.Params) -> Clones:
             table.imid_sensitivity[clone] *= p.imid_residual
         if clone & clones.PROTEASOME_RESISTANT:
             table.proteasome_sensitivity[clone] *= p.proteasome_residual
+        if clone & (clones.IMID_RESISTANT | clones.PROTEASOME_RESISTANT):
+            table.glucocorticoid_sensitivity[clone] *= p.glucocorticoid_residual
         if clone & clones.ANTIBODY_ESCAPED:
             table.cd38[clone] *= p.escape_cd38
             table.complement_inhibitors[clone] *= p.escape_inhibitors

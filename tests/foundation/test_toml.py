@@ -86,7 +86,10 @@ def test_what_is_no_path_is_refused(text):
 
 keys = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), min_size=1, max_size=8)
 scalars = (
-    st.booleans() | st.integers(-(2**62), 2**62) | st.floats(allow_nan=False, allow_infinity=False) | st.text(st.characters(codec="utf-8"), max_size=12)
+    st.booleans()
+    | st.integers(-(2**62), 2**62)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8"), max_size=12)
 )
 values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3), max_leaves=12)
 tables = st.dictionaries(keys, values, max_size=5)
@@ -107,7 +110,9 @@ def paths(node, path=()):
 
 plain_keys = st.text("abcdefgh-_0123456789", min_size=1, max_size=8)
 plain_values = st.recursive(
-    st.integers(0, 9) | st.text(max_size=8), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(plain_keys, inner, max_size=3), max_leaves=12
+    st.integers(0, 9) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(plain_keys, inner, max_size=3),
+    max_leaves=12,
 )
 
 

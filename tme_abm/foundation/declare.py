@@ -6,7 +6,7 @@ reader reads is the tuple that a kernel receives; nothing is converted or said t
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple, TypeVar, get_type_hints
+from typing import Any, NamedTuple, TypeVar, cast, get_type_hints
 
 import numpy as np
 
@@ -124,9 +124,9 @@ def number(value: Any, where: str) -> float:
 
 def allocate(table: type[T], n: int) -> T:
     """A `table` of zeroed arrays of length `n` with the declared dtypes."""
-    return table(**{name: np.zeros(n, note.dtype) for name, note in notes(table).items()})
+    return table(**{name: np.zeros(n, note.dtype) for name, note in notes(cast(Any, table)).items()})
 
 
 def stack(block: type[T], tuples: list[Any]) -> T:
     """Several parameter blocks as one whose members are float64 arrays of shape (len(tuples),)."""
-    return block(**{name: np.array([getattr(t, name) for t in tuples], np.float64) for name in notes(block)})
+    return block(**{name: np.array([getattr(t, name) for t in tuples], np.float64) for name in notes(cast(Any, block))})

@@ -79,8 +79,8 @@ def _compile(function: F, options: dict[str, bool]) -> F:
             config.CACHE_DIR = CACHE_FOLDER
         # no memory manager (_nrt): kernels allocate nothing, and counting references to every array of a bundle at every call
         # doubles the code to compile
-        options = {"nogil": True, "_nrt": False, "no_cfunc_wrapper": True, **options}
-        compiled = numba.njit(cache=CACHE_FOLDER is not None, error_model="numpy", **options)(function)
+        flags: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cfunc_wrapper": True, **options}
+        compiled = numba.njit(cache=CACHE_FOLDER is not None, error_model="numpy", **flags)(function)
     finally:
         config.CACHE_DIR = before
     return cast(F, compiled)

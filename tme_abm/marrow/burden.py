@@ -23,7 +23,7 @@ class Params(NamedTuple):
     """How a clone returns to the patch."""
 
     seeding: Annotated[
-        float, Param("1/h", "arrival in the patch for each plasma cell that it should hold of a clone and does not", "-", "A")
+        float, Param("1/h", "arrival in the patch for each plasma cell that it should hold of a clone and does not", "tme_abm", "A")
     ] = 0.02
 
 

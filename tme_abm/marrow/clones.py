@@ -2,7 +2,7 @@
 
 A clone may be resistant to IMiDs (cereblon-low), to proteasome inhibitors (PSMB5 or XBP1-low), and may have escaped from
 anti-CD38 antibodies (CD38-low and rich in complement inhibitors). The resistances are there before treatment, at fractions that
-belong to the patient, and combine independently (catalogue 10.3); division switches one of them rarely.
+belong to the patient, and combine independently; division switches one of them rarely.
 """
 
 from typing import Annotated, NamedTuple
@@ -50,20 +50,24 @@ class Params(NamedTuple):
 
     imid_residual: Annotated[
         float, Param("1", "IMiD kill that remains in a cereblon-low clone", "kronke2014; lu2014", "A")
-    ] = 0.05
+    ] = 0.01
     proteasome_residual: Annotated[
-        float, Param("1", "proteasome-inhibitor kill that remains in a resistant clone", "catalogue 10.3", "A")
-    ] = 0.10
+        float, Param("1", "proteasome-inhibitor kill that remains in a resistant clone", "tme_abm", "A")
+    ] = 0.01
+    glucocorticoid_residual: Annotated[
+        float,
+        Param("1", "dexamethasone kill that remains in a clone selected under an IMiD or proteasome inhibitor with it", "tme_abm", "A"),
+    ] = 0.2
     escape_cd38: Annotated[float, Param("1", "CD38 of an escaped clone relative to the others", "nijhof2016", "A")] = 0.12
     escape_inhibitors: Annotated[
         float, Param("1", "CD55 and CD59 of an escaped clone relative to the others", "nijhof2016", "A")
     ] = 3.0
     tp53_drug_factor: Annotated[
-        float, Param("1", "kill by IMiD and proteasome inhibitor where TP53 is lost", "catalogue 10.3", "A")
+        float, Param("1", "kill by IMiD and proteasome inhibitor where TP53 is lost", "tme_abm", "A")
     ] = 0.6
     fitness_cost: Annotated[
-        float, Param("1", "division of a clone for each resistance that it carries, relative to none", "catalogue 10.3", "A")
-    ] = 0.97
+        float, Param("1", "division of a clone for each resistance that it carries, relative to none", "tme_abm", "A")
+    ] = 0.99
 
 
 def clone_fractions(imid: float, proteasome: float, antibody: float) -> np.ndarray:

@@ -27,10 +27,10 @@ class Params(NamedTuple):
     """Inheritance."""
 
     cd38_memory: Annotated[
-        float, Param("1", "correlation of log CD38 between mother and daughter plasma cell", "catalogue 2a", "A")
+        float, Param("1", "correlation of log CD38 between mother and daughter plasma cell", "tme_abm: CD38 is largely inherited", "A")
     ] = 0.95
     switching: Annotated[
-        float, Param("1/division", "chance that a daughter gains or loses one resistance", "catalogue 10.3", "A")
+        float, Param("1/division", "chance that a daughter gains or loses one resistance", "tme_abm", "A")
     ] = 2e-6
 
 

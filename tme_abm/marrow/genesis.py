@@ -7,22 +7,22 @@ import numpy as np
 
 from tme_abm.foundation.arrays import total
 from tme_abm.foundation.jit import kernel, part
-from tme_abm.foundation.rng import Stream, again, below, bits, normal, stream_key, subkey, unit, uniform
+from tme_abm.foundation.rng import Stream, again, below, bits, normal, stream_key, subkey, uniform, unit
 from tme_abm.marrow.cells import EMPTY, CellType
 from tme_abm.marrow.clones import N_CLONES, N_CLONOTYPES
 from tme_abm.marrow.lattice import find_free_neighbour, mark_niche
 from tme_abm.marrow.state import Marrow
 
 PLASMA, T, NK, STROMA = int(CellType.PLASMA), int(CellType.T), int(CellType.NK), int(CellType.STROMA)
-CELLULARITY = 0.8  # sites of the patch that marrow cells can fill, the rest being fat and sinus (catalogue 9, grade M)
-NUCLEATED_CELLS = 8e11  # of the whole marrow, at most (Poels 2025; catalogue 8, grade V)
-INTERSTITIAL = 0.35  # share of plasma cells that lie scattered, the others in nests (catalogue 9, grade M)
+CELLULARITY = 0.8  # sites of the patch that marrow cells can fill, the rest being fat and sinus (grade M)
+NUCLEATED_CELLS = 8e11  # of the whole marrow, at most (Poels 2025, grade V)
+INTERSTITIAL = 0.35  # share of plasma cells that lie scattered, the others in nests (grade M)
 
 
 class Composition(NamedTuple):
     """How many cells of each kind a patch starts with."""
 
-    count: np.ndarray  # (N_TYPES,) int64
+    count: np.ndarray  # type: ignore[assignment]  # (N_TYPES,) int64
     clones: np.ndarray  # (N_CLONES,) int64, of the plasma cells
 
 

@@ -1,7 +1,7 @@
 """Serum M-protein: made by the plasma cells of the whole marrow, cleared with the half-life of its class of immunoglobulin.
 
 IgG is rescued by the neonatal Fc receptor, which saturates: its half-life falls from about 21 days where there is little to about 11
-where there is much (catalogue 8). IgA and light chains have one half-life each. So the M-protein lags behind the tumour.
+where there is much. IgA and light chains have one half-life each. So the M-protein lags behind the tumour.
 """
 
 import math
@@ -11,7 +11,7 @@ from tme_abm.foundation.jit import kernel, part
 from tme_abm.foundation.response import relax
 from tme_abm.marrow.state import Gauge
 
-HALF_SATURATION = 20.0  # g/L at which the rescue of IgG is half-way to saturation (catalogue 8, grade M)
+HALF_SATURATION = 20.0  # g/L at which the rescue of IgG is half-way to saturation (grade M)
 
 
 @kernel

@@ -94,7 +94,7 @@ class Body(NamedTuple):
     """Counters and quantities of the whole patient."""
 
     gauge: Array  # (len(Gauge),)
-    count: Array  # (N_TYPES,) int64, cells in the patch
+    count: Array  # type: ignore[assignment]  # (N_TYPES,) int64, cells in the patch
     target: Array  # (N_TYPES,) float64, cells that the blood replenishes towards
     clone_count: Array  # (N_CLONES,) int64
     clone_births: Array  # (N_CLONES,) int64, in this step

@@ -3,7 +3,7 @@
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
@@ -17,16 +17,16 @@ from tme_abm.marrow.lattice import SITE_UM
 class Traits(NamedTuple):
     """One cell type as floats; all types as arrays (N_TYPES,) indexed by `CellType` (see `load_traits`)."""
 
-    cd38: Annotated[float, Param("sites/cell", "median CD38 of a cell", "-", "A")] = 1.0
-    cd38_spread: Annotated[float, Param("1", "standard deviation of log CD38 between cells", "-", "A")] = 0.5
-    renewal: Annotated[float, Param("1/d", "turnover: leaving or dying, made good by new cells from the blood", "-", "A")] = 0.0
-    motility: Annotated[float, Param("um2/min", "effective diffusion coefficient of the migrating cell", "-", "A")] = 0.0
+    cd38: Annotated[float, Param("sites/cell", "median CD38 of a cell", "tme_abm", "A")] = 1.0
+    cd38_spread: Annotated[float, Param("1", "standard deviation of log CD38 between cells", "tme_abm", "A")] = 0.5
+    renewal: Annotated[float, Param("1/d", "turnover: leaving or dying, made good by new cells from the blood", "tme_abm", "A")] = 0.0
+    motility: Annotated[float, Param("um2/min", "effective diffusion coefficient of the migrating cell", "tme_abm", "A")] = 0.0
     adenosine_other: Annotated[
-        float, Param("1", "adenosine made by routes other than CD38, relative to a plasma cell", "-", "A")
+        float, Param("1", "adenosine made by routes other than CD38, relative to a plasma cell", "tme_abm", "A")
     ] = 0.0
-    suppression: Annotated[float, Param("1", "suppression of effectors nearby, relative to an MDSC", "-", "A")] = 0.0
-    il6: Annotated[float, Param("1", "interleukin-6 made, relative to a macrophage", "-", "A")] = 0.0
-    chemokine: Annotated[float, Param("1", "chemokine (CCL3) made, relative to a plasma cell", "-", "A")] = 0.0
+    suppression: Annotated[float, Param("1", "suppression of effectors nearby, relative to an MDSC", "tme_abm", "A")] = 0.0
+    il6: Annotated[float, Param("1", "interleukin-6 made, relative to a macrophage", "tme_abm", "A")] = 0.0
+    chemokine: Annotated[float, Param("1", "chemokine (CCL3) made, relative to a plasma cell", "tme_abm", "A")] = 0.0
 
 
 class TypeTable(NamedTuple):
@@ -36,8 +36,11 @@ class TypeTable(NamedTuple):
     origins: dict[str, Origin]
 
 
+FILE = Path(__file__).with_name("cell_types.toml")
+
+
 @cache
-def load_traits(path: Path = Path(__file__).with_name("cell_types.toml")) -> TypeTable:
+def load_traits(path: Path = FILE) -> TypeTable:
     """Read the table of cell types.
 
     Returns:
@@ -59,7 +62,8 @@ def load_traits(path: Path = Path(__file__).with_name("cell_types.toml")) -> Typ
         for name, origin in f.origins.items()
         if name in tables[t.name]
     }
-    columns = Traits(*(np.array(column) for column in zip(*(filled[t].params for t in CellType), strict=True)))
+    arrays: Any = (np.array(column) for column in zip(*(filled[t].params for t in CellType), strict=True))
+    columns = Traits(*arrays)
     return TypeTable(
         columns._replace(
             renewal=columns.renewal / HOURS_PER_DAY,

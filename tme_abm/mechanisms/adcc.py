@@ -4,7 +4,7 @@
 
 NK cells count by their granzyme and by how far CD16 is armed, so adenosine, suppressors, exhaustion and depletion all tell. ADCC is
 the first mode to work as CD38 rises: some at low density (Moreno 2019), most above 100 thousand sites (quantitative cytometry
-2018; catalogue X7). Rates in vivo lie 15-40 times below those of NK cells in vitro (catalogue 2d).
+2018). Rates in vivo lie 15-40 times below those of NK cells in vitro.
 """
 
 from typing import Annotated, NamedTuple
@@ -24,10 +24,10 @@ class Params(NamedTuple):
     """Of each antibody."""
 
     lysis_rate: Annotated[
-        float, Param("1/h", "lysis rate for each NK cell in contact, fresh and with all antigen bound", "catalogue 2d", "A")
-    ] = 0.03
+        float, Param("1/h", "lysis rate for each NK cell in contact, fresh and with all antigen bound", "tme_abm: far below the rates in vitro", "A")
+    ] = 0.06
     half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019", "M-low")] = 50e3
-    steepness: Annotated[float, Param("1", "Hill exponent", "catalogue 2d", "A")] = 2.0
+    steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm", "A")] = 2.0
 
 
 @part

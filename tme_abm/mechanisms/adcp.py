@@ -23,9 +23,9 @@ class Params(NamedTuple):
 
     engulfment_rate: Annotated[
         float, Param("1/h", "engulfment rate for each macrophage in contact, at full coating", "overdijk2015", "M-low")
-    ] = 0.012
+    ] = 0.024
     half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019", "M-low")] = 150e3
-    steepness: Annotated[float, Param("1", "Hill exponent", "catalogue 2d", "A")] = 3.0
+    steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm", "A")] = 3.0
 
 
 @part

@@ -5,7 +5,7 @@
 
 The CD38 route (CD38, CD203a, CD73) makes it from NAD+, the other (CD39, CD73) from ATP (Horenstein 2016, Costa 2019). It spreads 3-11 sites
 and lives for seconds, so it is in balance with its sources at every step; it is solved anew once a day, or when the sources have
-changed. Concentrations are relative to the level that halves effector function through the A2A receptor (catalogue 5).
+changed. Concentrations are relative to the level that halves effector function through the A2A receptor.
 """
 
 from typing import Annotated, NamedTuple
@@ -18,16 +18,16 @@ from tme_abm.marrow.diffusion import solve_steady
 from tme_abm.marrow.fate import surface_cd38
 from tme_abm.marrow.state import Gauge
 
-TYPICAL_CD38 = 130e3  # sites/cell, the median plasma cell (catalogue 2a, grade V)
+TYPICAL_CD38 = 130e3  # sites/cell, the median plasma cell (grade V)
 TOLERANCE = 1e-3
 
 
 class Params(NamedTuple):
     """Of the tissue."""
 
-    diffusivity: Annotated[float, Param("site2/h", "diffusion in marrow, 270 um2/s", "catalogue 5", "D")] = 6750.0
-    clearance_free: Annotated[float, Param("1/h", "clearance on a site without a cell (lifetime 20 s)", "catalogue 5", "M-low")] = 180.0
-    clearance_cell: Annotated[float, Param("1/h", "clearance on a site with a cell (lifetime 7.5 s)", "catalogue 5", "M-low")] = 480.0
+    diffusivity: Annotated[float, Param("site2/h", "diffusion in marrow, 270 um2/s", "tme_abm: 7e-6 cm2/s in water and a tortuosity of 1.6", "D")] = 6750.0
+    clearance_free: Annotated[float, Param("1/h", "clearance on a site without a cell (lifetime 20 s)", "tme_abm: lifetime of 5-60 s in tissue, from memory", "M-low")] = 180.0
+    clearance_cell: Annotated[float, Param("1/h", "clearance on a site with a cell (lifetime 7.5 s)", "tme_abm: lifetime of 5-60 s in tissue, from memory", "M-low")] = 480.0
 
 
 @part

@@ -1,7 +1,7 @@
 """Adhesion: a plasma cell that touches stroma is held by the niche, and held cells resist drugs (cell-adhesion-mediated resistance).
 
 `held` is 1 for a cell with a stromal cell among its neighbours. How much resistance that gives is a coefficient of each drug
-(bortezomib 1.3-3 fold, dexamethasone 3-10, IMiD 1-1.5: catalogue 6); ADCC and CDC are not hindered (de Weers 2011). Stroma comes
+(bortezomib 1.3-3 fold, dexamethasone 3-10, IMiD 1-1.5); ADCC and CDC are not hindered (de Weers 2011). Stroma comes
 with the patient's marrow; switching this mechanism off leaves the stroma and takes its protection away.
 """
 

@@ -22,9 +22,9 @@ PLASMA = int(CellType.PLASMA)
 class Params(NamedTuple):
     """Of each antibody."""
 
-    max_rate: Annotated[float, Param("1/h", "lysis rate under a full carpet, without CD55 and CD59", "catalogue 2d", "A")] = 0.004
+    max_rate: Annotated[float, Param("1/h", "lysis rate under a full carpet, without CD55 and CD59", "tme_abm", "A")] = 0.004
     half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019", "M-low")] = 250e3
-    steepness: Annotated[float, Param("1", "Hill exponent of hexamer formation", "catalogue 2d", "A")] = 4.0
+    steepness: Annotated[float, Param("1", "Hill exponent of hexamer formation", "tme_abm", "A")] = 4.0
     protection: Annotated[float, Param("1", "protection by the CD55 and CD59 of a typical plasma cell", "nijhof2016", "A")] = 1.0
 
 

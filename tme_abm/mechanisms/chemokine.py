@@ -19,8 +19,8 @@ TOLERANCE = 1e-3
 class Params(NamedTuple):
     """Of the tissue."""
 
-    diffusivity: Annotated[float, Param("site2/h", "diffusion in marrow, 40 um2/s", "catalogue 6", "A")] = 1000.0
-    clearance: Annotated[float, Param("1/h", "clearance, which gives a reach of about 120 um", "catalogue 6", "A")] = 10.0
+    diffusivity: Annotated[float, Param("site2/h", "diffusion in marrow, 40 um2/s", "tme_abm", "A")] = 1000.0
+    clearance: Annotated[float, Param("1/h", "clearance, which gives a reach of about 120 um", "tme_abm", "A")] = 10.0
 
 
 @part

@@ -2,7 +2,7 @@
 
     hazard = max_rate * hill(CD38 on the cell * occupancy, half_density, steepness)
 
-No cell type is exempt (catalogue X8): regulatory B cells go first, CD38-rich regulatory T cells and MDSC next, effector T cells and
+No cell type is exempt: regulatory B cells go first, CD38-rich regulatory T cells and MDSC next, effector T cells and
 macrophages, with little CD38, hardly (Krejcik 2016, Feng 2017).
 """
 

@@ -2,7 +2,7 @@
 
     hazard = max_rate * hill(CD38 on the surface * occupancy, half_density, steepness)
 
-Strong in CD38-rich lines, near zero at the CD38 of patients (Moreno 2019 against Deckert 2014: catalogue X6).
+Strong in CD38-rich lines, near zero at the CD38 of patients (Moreno 2019 against Deckert 2014).
 """
 
 from typing import Annotated, NamedTuple

@@ -3,7 +3,7 @@
     activity moves towards  b + (1 - b) * revival,   b = 1 / (1 + exhaustion * plasma cells per site)
 
 `exhaustion` belongs to the patient and is smaller for NK cells; `revival` is what an IMiD takes back (reversed senescence).
-Exhausted T cells kill 0.1-0.5 times as much (catalogue 4).
+Exhausted T cells kill 0.1-0.5 times as much.
 """
 
 import math
@@ -21,8 +21,8 @@ PLASMA, T, NK = int(CellType.PLASMA), int(CellType.T), int(CellType.NK)
 class Params(NamedTuple):
     """Of T and NK cells."""
 
-    pace: Annotated[float, Param("1/h", "rate at which activity follows the tumour load (about ten days)", "catalogue 4", "A")] = 0.004
-    nk_share: Annotated[float, Param("1", "exhaustion of NK cells relative to T cells", "catalogue 4", "A")] = 0.3
+    pace: Annotated[float, Param("1/h", "rate at which activity follows the tumour load (about ten days)", "tme_abm", "A")] = 0.004
+    nk_share: Annotated[float, Param("1", "exhaustion of NK cells relative to T cells", "tme_abm", "A")] = 0.3
 
 
 @part

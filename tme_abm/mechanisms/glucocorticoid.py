@@ -3,8 +3,8 @@
     kill hazard of plasma cells = kill_rate * E * sensitivity of the clone * shielded(held, adhesion_fold)
     loss of lymphocytes         = lympholysis * E
 
-E is the engagement of the glucocorticoid receptor, which outlasts the drug in plasma by days (catalogue 3b). Adherent plasma
-cells are 3-10 times less sensitive (catalogue 6).
+E is the engagement of the glucocorticoid receptor, which outlasts the drug in plasma by days. Adherent plasma
+cells are 3-10 times less sensitive.
 """
 
 from typing import Annotated, NamedTuple
@@ -22,9 +22,9 @@ PLASMA, T, BREG = int(CellType.PLASMA), int(CellType.T), int(CellType.BREG)
 class Params(NamedTuple):
     """Of each glucocorticoid."""
 
-    kill_rate: Annotated[float, Param("1/h", "death rate of a typical sensitive plasma cell at full effect", "richardson2014", "A")] = 1.2e-3
-    adhesion_fold: Annotated[float, Param("1", "resistance of a cell fully held by the niche", "catalogue 6", "M-low")] = 4.0
-    lympholysis: Annotated[float, Param("1/h", "loss of lymphocytes at full effect", "catalogue 3b", "A")] = 5e-4
+    kill_rate: Annotated[float, Param("1/h", "death rate of a typical sensitive plasma cell at full effect", "richardson2014", "A")] = 1.4e-3
+    adhesion_fold: Annotated[float, Param("1", "resistance of a cell fully held by the niche", "damiano1999: direction, 3-10 fold from memory", "M-low")] = 4.0
+    lympholysis: Annotated[float, Param("1/h", "loss of lymphocytes at full effect", "czock2005", "A")] = 5e-4
 
 
 @part

@@ -4,7 +4,7 @@
     death    = apoptosis
 
 The rate of a clone is set so that untreated disease grows, net of apoptosis and of the toll of T cells, at the patient's own rate (0.006-0.0085
-a day in the median: catalogue 10.2). Without a free neighbour there is no division: space is the limit.
+a day in the median). Without a free neighbour there is no division: space is the limit.
 """
 
 from typing import Annotated, NamedTuple
@@ -21,8 +21,8 @@ PLASMA = int(CellType.PLASMA)
 class Params(NamedTuple):
     """Of plasma cells."""
 
-    apoptosis: Annotated[float, Param("1/h", "background death: labelling index above 2 % against a net doubling time of months", "catalogue 4", "D")] = 2.5e-4
-    il6_dependence: Annotated[float, Param("1", "share of division that interleukin-6 drives", "catalogue S6", "A")] = 0.3
+    apoptosis: Annotated[float, Param("1/h", "background death: labelling index above 2 % against a net doubling time of months", "tme_abm: from a labelling index above 2 % at relapse", "D")] = 2.5e-4
+    il6_dependence: Annotated[float, Param("1", "share of division that interleukin-6 drives", "tme_abm", "A")] = 0.15
 
 
 @part

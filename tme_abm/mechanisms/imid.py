@@ -26,14 +26,14 @@ PLASMA = int(CellType.PLASMA)
 class Params(NamedTuple):
     """Of each IMiD."""
 
-    kill_rate: Annotated[float, Param("1/h", "death rate of a typical sensitive plasma cell at full effect", "richardson2014", "A")] = 8e-4
-    adhesion_fold: Annotated[float, Param("1", "resistance of a cell fully held by the niche", "catalogue 6", "M-low")] = 1.25
-    supply_fold: Annotated[float, Param("1", "supply of T and NK cells at full effect", "catalogue S4", "M-low")] = 1.8
-    stimulation_fold: Annotated[float, Param("1", "lytic capacity of T and NK cells at full effect", "catalogue S4", "M-low")] = 1.5
-    revival: Annotated[float, Param("1", "share of exhaustion taken back at full effect", "catalogue S4", "A")] = 0.3
-    il6_inhibition: Annotated[float, Param("1", "interleukin-6 output lost at full effect", "catalogue S6", "M-low")] = 0.6
-    cd38_fold: Annotated[float, Param("1", "CD38 of plasma cells at full effect", "catalogue 2b", "M-low")] = 1.5
-    cd38_lag: Annotated[float, Param("h", "time constant of the rise in CD38", "catalogue S23", "M-low")] = 36.0
+    kill_rate: Annotated[float, Param("1/h", "death rate of a typical sensitive plasma cell at full effect", "richardson2014", "A")] = 1.2e-3
+    adhesion_fold: Annotated[float, Param("1", "resistance of a cell fully held by the niche", "tme_abm: 1-1.5 fold, from memory", "M-low")] = 1.25
+    supply_fold: Annotated[float, Param("1", "supply of T and NK cells at full effect", "montefusco2022: direction, the size from memory", "M-low")] = 1.4
+    stimulation_fold: Annotated[float, Param("1", "lytic capacity of T and NK cells at full effect", "montefusco2022: direction, the size from memory", "M-low")] = 1.25
+    revival: Annotated[float, Param("1", "share of exhaustion taken back at full effect", "montefusco2022: direction, the size from memory", "A")] = 0.15
+    il6_inhibition: Annotated[float, Param("1", "interleukin-6 output lost at full effect", "montefusco2022: direction, the size from memory", "M-low")] = 0.6
+    cd38_fold: Annotated[float, Param("1", "CD38 of plasma cells at full effect", "jiang2016: 1.2 to 2, from memory", "M-low")] = 1.5
+    cd38_lag: Annotated[float, Param("h", "time constant of the rise in CD38", "jiang2016: one to three days", "M-low")] = 36.0
 
 
 @part

@@ -2,7 +2,7 @@
 
     D lap(c) - u c + s(site) = 0,  s = source * relative output of the cell type
 
-Relative to the patient's mean when the disease becomes eligible. IMiDs lower the output (catalogue S6).
+Relative to the patient's mean when the disease becomes eligible. IMiDs lower the output.
 """
 
 from typing import Annotated, NamedTuple
@@ -19,8 +19,8 @@ TOLERANCE = 1e-3
 class Params(NamedTuple):
     """Of the tissue."""
 
-    diffusivity: Annotated[float, Param("site2/h", "diffusion in marrow, 40 um2/s", "catalogue 5", "A")] = 1000.0
-    clearance: Annotated[float, Param("1/h", "clearance, which gives a reach of about 100 um", "catalogue 5", "A")] = 16.0
+    diffusivity: Annotated[float, Param("site2/h", "diffusion in marrow, 40 um2/s", "tme_abm", "A")] = 1000.0
+    clearance: Annotated[float, Param("1/h", "clearance, which gives a reach of about 100 um", "tme_abm", "A")] = 16.0
 
 
 @part

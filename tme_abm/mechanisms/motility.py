@@ -2,7 +2,7 @@
 
 An immune cell makes `stops` displacements in a step, each as far in mean square as its diffusion coefficient gives in that time, squeezing past
 others on the way; it ends on the last free site that it came by. T and NK cells prefer, of two places, the one with more
-chemokine. A plasma cell moves to a free neighbouring site (catalogue 4).
+chemokine. A plasma cell moves to a free neighbouring site.
 """
 
 import math
@@ -24,7 +24,7 @@ STOPS = 4
 class Params(NamedTuple):
     """Of the walk."""
 
-    chemotaxis: Annotated[float, Param("1", "how often a T or NK cell compares two places and goes for more chemokine", "-", "A")] = 0.25
+    chemotaxis: Annotated[float, Param("1", "how often a T or NK cell compares two places and goes for more chemokine", "tme_abm", "A")] = 0.25
 
 
 @part

@@ -3,7 +3,7 @@
     held = held * (1 - max_release * occupancy * hill(CD38, half_density, steepness))
 
 CD38 binds CD31 and hyaluronic acid; isatuximab interferes with adhesion and migration, and sensitises CD38-rich cells only to bortezomib and
-dexamethasone in the presence of stroma (Moreno 2019). Size 20-50 % (catalogue 6, M-low).
+dexamethasone in the presence of stroma (Moreno 2019). Size 20-50 % (M-low).
 """
 
 from typing import Annotated, NamedTuple

@@ -5,7 +5,7 @@
     death hazard   = fratricide * hill(CD38 on the NK cell * occupancy, half_density, steepness)
 
 Engagement is the occupancy of the antigen on the NK cell. Within hours NK cells are activated (Zhu 2020); by the end of the first week
-70-90 % of the CD38-positive ones are gone, killed by their like, and CD38-low ones go on lysing (Casneuf 2017; catalogue S27).
+70-90 % of the CD38-positive ones are gone, killed by their like, and CD38-low ones go on lysing (Casneuf 2017).
 An antibody to SLAMF7 arms NK cells without that cost.
 """
 
@@ -30,8 +30,8 @@ class Params(NamedTuple):
     armed_fold: Annotated[float, Param("1", "potency of an NK cell with its Fc receptor fully engaged", "zhu2020", "A")] = 2.0
     shedding: Annotated[float, Param("1/h", "loss of CD16 at full engagement", "zhu2020", "A")] = 0.01
     fratricide: Annotated[float, Param("1/h", "death rate of NK cells rich in CD38 at full occupancy", "casneuf2017", "A")] = 0.024
-    half_density: Annotated[float, Param("sites/cell", "bound CD38 that gives half that rate", "catalogue 2a", "A")] = 4e3
-    steepness: Annotated[float, Param("1", "Hill exponent", "catalogue 2a", "A")] = 2.0
+    half_density: Annotated[float, Param("sites/cell", "bound CD38 that gives half that rate", "tme_abm", "A")] = 4e3
+    steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm", "A")] = 2.0
 
 
 @part

@@ -3,7 +3,7 @@
     hazard = kill_rate * hill(E, half_inhibition, steepness) * sensitivity of the clone * shielded(held, adhesion_fold)
 
 E is the fraction of proteasomes inhibited; it recovers by resynthesis after carfilzomib, which binds irreversibly, and by dissociation
-after bortezomib (catalogue 3b). Adherent cells are 1.2-3 times less sensitive (catalogue 6).
+after bortezomib. Adherent cells are 1.2-3 times less sensitive.
 """
 
 from typing import Annotated, NamedTuple
@@ -21,10 +21,10 @@ PLASMA = int(CellType.PLASMA)
 class Params(NamedTuple):
     """Of each proteasome inhibitor."""
 
-    kill_rate: Annotated[float, Param("1/h", "death rate of a typical sensitive plasma cell at full inhibition", "moreau2021", "A")] = 2.5e-3
-    half_inhibition: Annotated[float, Param("1", "inhibition that gives half of it", "catalogue 3b", "A")] = 0.5
-    steepness: Annotated[float, Param("1", "Hill exponent", "catalogue 3b", "A")] = 3.0
-    adhesion_fold: Annotated[float, Param("1", "resistance of a cell fully held by the niche", "catalogue 6", "M-low")] = 2.0
+    kill_rate: Annotated[float, Param("1/h", "death rate of a typical sensitive plasma cell at full inhibition", "moreau2021", "A")] = 10e-3
+    half_inhibition: Annotated[float, Param("1", "inhibition that gives half of it", "tme_abm", "A")] = 0.5
+    steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm", "A")] = 3.0
+    adhesion_fold: Annotated[float, Param("1", "resistance of a cell fully held by the niche", "azab2009: direction, 1.3-3 fold from memory", "M-low")] = 2.0
 
 
 @part

@@ -25,7 +25,7 @@ TRIES = 12
 class Params(NamedTuple):
     """Of the supply from the blood."""
 
-    tumour_drive: Annotated[float, Param("1", "share of Treg, Breg and MDSC that the tumour calls", "catalogue 10.2", "A")] = 0.4
+    tumour_drive: Annotated[float, Param("1", "share of Treg, Breg and MDSC that the tumour calls", "tme_abm", "A")] = 0.4
 
 
 @part

@@ -3,7 +3,7 @@
     restraint = (1 - max_adenosine * a / (1 + a)) / (1 + neighbour_strength * suppressors nearby)
     granzyme moves towards  activity * restraint * stimulation (IMiD)  within about half a day
 
-Adenosine acts through the A2A receptor (40-80 % at most: catalogue 5), Treg, Breg and MDSC by contact and cytokines. So when the
+Adenosine acts through the A2A receptor (40-80 % at most), Treg, Breg and MDSC by contact and cytokines. So when the
 suppressors are depleted and adenosine falls, granzyme and killing rise: the effect follows, as it should, from depletion.
 """
 
@@ -23,10 +23,10 @@ T, NK = int(CellType.T), int(CellType.NK)
 class Params(NamedTuple):
     """Of T and NK cells."""
 
-    max_adenosine: Annotated[float, Param("1", "lytic capacity lost under very much adenosine", "catalogue 5", "M-low")] = 0.7
-    neighbour_strength: Annotated[float, Param("1", "suppression by one MDSC nearby all the time", "catalogue 2a", "A")] = 0.8
+    max_adenosine: Annotated[float, Param("1", "lytic capacity lost under very much adenosine", "tme_abm: 40-80 % through the A2A receptor, from memory", "M-low")] = 0.7
+    neighbour_strength: Annotated[float, Param("1", "suppression by one MDSC nearby all the time", "tme_abm", "A")] = 0.8
     refill: Annotated[float, Param("1/h", "rate at which granzyme follows", "bhat2007", "A")] = 0.06
-    most: Annotated[float, Param("1", "granzyme of a fresh, stimulated cell", "catalogue S26", "A")] = 1.5
+    most: Annotated[float, Param("1", "granzyme of a fresh, stimulated cell", "krejcik2016: direction", "A")] = 1.5
 
 
 @kernel

@@ -3,7 +3,7 @@
     hazard = lysis_rate * tumour-reactive T cells in contact, by their granzyme
 
 In untreated disease it is a small toll, suppressed and exhausted; what it becomes under treatment follows from suppression and exhaustion.
-In vivo 0.5-4 kills per cell and day, exhausted cells 0.1-0.5 of that (catalogue 4; Halle 2016 as an upper bound).
+In vivo 0.5-4 kills per cell and day, exhausted cells 0.1-0.5 of that (Halle 2016 as an upper bound).
 """
 
 from typing import Annotated, NamedTuple
@@ -20,7 +20,7 @@ PLASMA = int(CellType.PLASMA)
 class Params(NamedTuple):
     """Of T cells."""
 
-    lysis_rate: Annotated[float, Param("1/h", "lysis rate for each fresh tumour-reactive T cell in contact", "halle2016", "A")] = 0.003
+    lysis_rate: Annotated[float, Param("1/h", "lysis rate for each fresh tumour-reactive T cell in contact", "halle2016", "A")] = 0.0003
 
 
 @part

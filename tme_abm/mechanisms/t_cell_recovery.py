@@ -3,7 +3,7 @@
     hazard of division = expansion * share of neighbours that are plasma cells * granzyme * supply (IMiD)
 
 So relief from suppression lets the reactive clonotypes expand: the number of T cells, their clonality and their granzyme rise after the
-suppressors have gone, in this order of cause and effect (Krejcik 2016; catalogue S26b).
+suppressors have gone, in this order of cause and effect (Krejcik 2016).
 """
 
 from typing import Annotated, NamedTuple
@@ -23,7 +23,7 @@ MOST_GRANZYME = 1.5  # as in suppression.py
 class Params(NamedTuple):
     """Of tumour-reactive T cells."""
 
-    expansion: Annotated[float, Param("1/h", "division rate amid plasma cells with full granzyme", "krejcik2016", "A")] = 0.008
+    expansion: Annotated[float, Param("1/h", "division rate amid plasma cells with full granzyme", "krejcik2016", "A")] = 0.003
 
 
 @part

@@ -14,7 +14,7 @@ from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Mechanism
 from tme_abm.marrow.state import Gauge
 
-RECOVERY = 0.0082  # 1/h, turnover of CD38 (Li, PAGE 2021; catalogue 2a, grade V)
+RECOVERY = 0.0082  # 1/h, turnover of CD38 (Li, PAGE 2021, grade V)
 
 
 class Params(NamedTuple):

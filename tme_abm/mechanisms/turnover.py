@@ -1,6 +1,6 @@
 """Turnover: immune cells leave or die at the rate of their type; arrivals from the blood make it good (recruitment).
 
-NK cells turn over in weeks, more slowly in the elderly (Zhang 2007); MDSC live for days, macrophages for months (catalogue 4).
+NK cells turn over in weeks, more slowly in the elderly (Zhang 2007); MDSC live for days, macrophages for months.
 """
 
 from typing import NamedTuple

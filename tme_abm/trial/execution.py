@@ -319,8 +319,6 @@ def run_study(study: Study, folder: Path, workers: int | None = None, progress: 
     Raises:
         RuntimeError: Where every patient failed.
     """
-    import pandas as pd
-
     from tme_abm.trial.report import write_report
     from tme_abm.trial.statistics import summarise
 

@@ -1,0 +1,205 @@
+"""Compilation: the interpreted twin, the digest of the sources, and where compiled code is kept."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numba.core.caching import NullCache
+
+import tme_abm
+from tme_abm.foundation import jit
+from tme_abm.foundation.jit import COMPILED, kernel, source_digest
+from tme_abm.foundation.response import hill, probability, relax, shielded
+from tme_abm.foundation.rng import bits, normal, poisson, subkey, uniform
+
+PACKAGE = Path(tme_abm.__file__).parent
+needs_compiler = pytest.mark.skipif(not COMPILED, reason="runs interpreted")
+
+TWIN = """
+import json
+from tme_abm.foundation.jit import COMPILED
+from tme_abm.foundation.response import hill, probability, relax
+from tme_abm.foundation.rng import bits, normal, poisson, stream_key, subkey, uniform
+exact, rounded = [], []
+for i in range(200):
+    key = int(stream_key(subkey(7, i), 3, 2**20 + i))
+    exact += [key, int(bits(key, i)), float(uniform(key, i)), int(poisson(0.3 * i, uniform(key, i)))]
+    rounded += [float(normal(key, i)), float(hill(i, 50.0, 2.5)), float(relax(i, 3.0, 0.1, 6.0)), float(probability(1e-3 * i, 6.0))]
+print(json.dumps([COMPILED, exact, rounded]))
+"""
+
+
+def twin(disabled):
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": disabled, "PYTHONPATH": str(PACKAGE.parent)}
+    done = subprocess.run([sys.executable, "-c", TWIN], check=True, env=environment, capture_output=True, text=True)
+    assert done.stderr == ""  # unsigned numbers wrap round in silence
+    return json.loads(done.stdout)
+
+
+def test_interpreted_and_compiled_kernels_agree():
+    compiled, interpreted = twin("0"), twin("1")
+    assert (compiled[0], interpreted[0]) == (True, False)
+    assert compiled[1] == interpreted[1]
+    np.testing.assert_allclose(interpreted[2], compiled[2], rtol=1e-13)
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        (hill, (30.0, 50.0, 2.5)),
+        (probability, (0.01, 6.0)),
+        (relax, (3.0, 1.0, 0.2, 6.0)),
+        (shielded, (0.4, 3.0)),
+        (subkey, (12345, 6)),
+        (uniform, (12345, 6)),
+        (normal, (12345, 6)),
+        (poisson, (3.0, 0.7)),
+    ],
+)
+def test_every_kernel_keeps_its_python_twin(function, arguments):
+    with np.errstate(over="ignore"):
+        plain = function.py_func(*arguments)
+    assert float(function(*arguments)) == pytest.approx(float(plain), rel=1e-14)
+
+
+def test_division_by_zero_is_infinite_as_in_numpy():
+    @kernel
+    def divide(a, b):
+        return a / b
+
+    with np.errstate(divide="ignore"):
+        assert divide(np.float64(1.0), np.float64(0.0)) == math.inf
+
+
+def test_a_kernel_wraps_round_in_silence(recwarn):
+    bits(2**61, 2**61)
+    assert not recwarn.list
+
+
+def test_interpreted_functions_are_the_plain_ones():
+    def add(a, b):
+        """Sum."""
+        return a + b
+
+    run = jit._interpreted(add)
+    assert run(1, 2) == 3
+    assert run.py_func is add
+    assert (run.__name__, run.__doc__) == ("add", "Sum.")
+
+
+@needs_compiler
+def test_compiling_leaves_numba_as_it_was():
+    import numba
+
+    before = numba.config.CACHE_DIR
+
+    @kernel
+    def one():
+        return 1.0
+
+    assert one() == 1.0
+    assert numba.config.CACHE_DIR == before
+
+
+# ---- the folder of compiled code -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """A small tree of sources."""
+    root = tmp_path / "sources"
+    (root / "below").mkdir(parents=True)
+    (root / "a.py").write_text("x = 1\n")
+    (root / "below" / "b.py").write_text("y = 2\n")
+    (root / "note.txt").write_text("no source")
+    return root
+
+
+def test_the_digest_changes_with_every_source(sources):
+    seen = {source_digest(sources)}
+    (sources / "below" / "b.py").write_text("y = 3\n")
+    seen.add(source_digest(sources))
+    (sources / "a.py").rename(sources / "c.py")
+    seen.add(source_digest(sources))
+    (sources / "c.py").unlink()
+    seen.add(source_digest(sources))
+    assert len(seen) == 4
+
+
+def test_the_digest_changes_with_nothing_else(sources):
+    before = source_digest(sources)
+    (sources / "note.txt").write_text("other words")
+    os.utime(sources / "a.py", (0, 0))
+    assert source_digest(sources) == before
+
+
+def test_the_cache_is_named_by_the_digest_of_the_package(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    folder = jit._cache_folder()
+    assert folder == str(tmp_path / f"tme_abm-{source_digest(PACKAGE)}")
+    assert Path(folder).is_dir()
+
+
+def test_a_changed_source_gets_another_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    before = jit._cache_folder()
+    monkeypatch.setattr(jit, "source_digest", lambda root: "0123456789ab")
+    assert jit._cache_folder() == str(tmp_path / "tme_abm-0123456789ab") != before
+
+
+def test_the_home_folder_comes_first(tmp_path, monkeypatch):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    folder = jit._cache_folder()
+    assert folder is not None and Path(folder).parent == tmp_path / "home" / ".cache" / "tme_abm"
+
+
+def test_the_folder_of_temporary_files_comes_next(tmp_path, monkeypatch):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder can be made below a file")
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(Path, "home", lambda: blocked)
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
+    folder = jit._cache_folder()
+    assert folder is not None and Path(folder).parent == tmp_path / "temporary" / "tme_abm"
+
+
+def test_a_folder_that_takes_no_file_is_passed_over(tmp_path, monkeypatch):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    home, temporary = tmp_path / "home", tmp_path / "temporary"
+    monkeypatch.setattr(Path, "home", lambda: home)
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(temporary))
+    honest = tempfile.TemporaryFile
+
+    def refuse(*args, dir, **options):
+        if Path(dir).is_relative_to(home):
+            raise PermissionError(dir)
+        return honest(*args, dir=dir, **options)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    folder = jit._cache_folder()
+    assert folder is not None and Path(folder).is_relative_to(temporary)
+
+
+@needs_compiler
+def test_without_any_folder_code_is_compiled_afresh(tmp_path, monkeypatch):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(blocked))
+    assert jit._cache_folder() is None
+    monkeypatch.setattr(jit, "CACHE_FOLDER", None)
+
+    @kernel
+    def double(x):
+        return 2.0 * x
+
+    assert double(4.0) == 8.0
+    assert isinstance(double._cache, NullCache)

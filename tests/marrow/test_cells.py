@@ -1,0 +1,205 @@
+"""Rows of cells, clones, the traits of types, contact, and the founding of a marrow."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tme_abm.foundation.declare import Column, notes
+from tme_abm.foundation.errors import InputError
+from tme_abm.marrow import antigen, contact, fate, genesis
+from tme_abm.marrow.cells import N_CAUSES, N_TYPES, Cells, CellType, clear, move
+from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES, N_REACTIVE, clone_fractions
+from tme_abm.marrow.genesis import Composition, deal_clones, populate
+from tme_abm.marrow.state import CROWD, AtRisk, Contacts, Drugs, Fields, Gauge, Host, make_body
+from tme_abm.marrow.traits import load_traits
+
+PLASMA, T, NK, STROMA = CellType.PLASMA, CellType.T, CellType.NK, CellType.STROMA
+chances = st.floats(0.0, 1.0)
+
+
+@pytest.mark.parametrize("table", [Cells, Fields, Contacts, AtRisk, Drugs, Host])
+def test_every_column_has_a_type_a_unit_and_a_meaning(table):
+    assert list(notes(table)) == list(table._fields)
+    for note in notes(table).values():
+        assert isinstance(note, Column) and np.dtype(note.dtype).itemsize > 0 and note.unit and note.meaning
+
+
+def test_moving_takes_the_whole_row_along(bare, put):
+    marrow = bare()
+    put(marrow, 5, T, clone=9, activity=0.5, granzyme=0.25, born=7.0, cd38=2e3)
+    before = [column[5] for column in marrow.cells]
+    move(marrow.cells, 5, 8)
+    assert [column[8] for column in marrow.cells] == before
+    assert marrow.cells.kind[5] == marrow.cells.uid[5] == 0
+    clear(marrow.cells, 8)
+    assert not marrow.cells.kind.any() and not marrow.cells.uid.any()
+
+
+# ---- clones ----------------------------------------------------------------------------------------------------------
+
+
+def test_fractions_of_clones_by_hand():
+    fractions = clone_fractions(0.1, 0.2, 0.5)
+    assert fractions[0] == pytest.approx(0.9 * 0.8 * 0.5)
+    assert fractions[CLONE_NAMES.index("imid_antibody")] == pytest.approx(0.1 * 0.8 * 0.5)
+    assert fractions[CLONE_NAMES.index("imid_proteasome_antibody")] == pytest.approx(0.1 * 0.2 * 0.5)
+
+
+@given(chances, chances, chances)
+def test_resistances_are_independent_and_nothing_is_left_over(imid, proteasome, antibody):
+    fractions = clone_fractions(imid, proteasome, antibody)
+    assert fractions.sum() == pytest.approx(1.0)
+    for bit, expected in ((1, imid), (2, proteasome), (4, antibody)):
+        carriers = [bool(clone & bit) for clone in range(N_CLONES)]
+        assert fractions[carriers].sum() == pytest.approx(expected, abs=1e-12)
+
+
+@given(chances, chances, chances, st.integers(0, 3000), st.integers(0, 2**60))
+def test_dealt_clones_add_up_and_lie_near_what_is_expected(imid, proteasome, antibody, n, key):
+    fractions = clone_fractions(imid, proteasome, antibody)
+    counts = deal_clones(fractions, n, key)
+    assert counts.sum() == n
+    others = np.arange(N_CLONES) != np.argmax(fractions)
+    assert (np.abs(counts - fractions * n)[others] < 1.0).all()
+    assert np.abs(counts - fractions * n).max() < N_CLONES
+
+
+def test_clone_names_say_their_resistances():
+    for clone, name in enumerate(CLONE_NAMES):
+        words = [word for bit, word in ((1, "imid"), (2, "proteasome"), (4, "antibody")) if clone & bit]
+        assert name == ("_".join(words) or "sensitive")
+
+
+# ---- types -----------------------------------------------------------------------------------------------------------
+
+
+def test_traits_come_in_the_units_of_kernels():
+    table = load_traits()
+    origin = table.origins
+    assert table.traits.renewal[CellType.MDSC] == pytest.approx(origin["mdsc.renewal"].value / 24.0)
+    assert table.traits.motility[T] == pytest.approx(origin["t.motility"].value * 60.0 / 144.0)
+    assert table.traits.cd38[NK] == origin["nk.cd38"].value
+    assert all(column.shape == (N_TYPES,) and column.dtype == np.float64 for column in table.traits)
+    assert table.traits.motility[STROMA] == 0.0
+
+
+def test_a_table_of_types_must_be_complete(tmp_path):
+    path = tmp_path / "types.toml"
+    path.write_text("[PLASMA]\n")
+    with pytest.raises(InputError, match=r"types.toml: the tables must be"):
+        load_traits(path)
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_density_of_antigens(bare):
+    risk = bare().at_risk
+    risk.cd38[3] = 7e4
+    assert antigen.density(risk, 3, antigen.Antigen.CD38) == 7e4
+    assert antigen.density(risk, 3, antigen.Antigen.SLAMF7) == antigen.SLAMF7_SITES
+
+
+# ---- contact ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_what_each_kind_can_do_to_those_it_touches(bare, put):
+    marrow = bare()
+    put(marrow, 0, NK, granzyme=0.5)
+    put(marrow, 1, T, granzyme=0.75, clone=N_REACTIVE - 1)
+    put(marrow, 2, T, granzyme=0.75, clone=N_REACTIVE)
+    for site, kind, expected in ((0, NK, 0.5), (1, T, 0.75), (2, T, 0.0), (3, CellType.MACROPHAGE, 1.0)):
+        assert contact.potency(marrow, int(kind), site) == expected
+    for kind in (CellType.TREG, CellType.BREG, CellType.MDSC):
+        assert contact.potency(marrow, int(kind), 4) == marrow.traits.suppression[kind] > 0.0
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_plasma_cells_meet_who_stands_beside_them(bare, put):
+    marrow = bare()
+    centre = 8 * 16 + 8
+    put(marrow, centre)
+    put(marrow, [centre - 1, centre + 16, centre + 2], NK, granzyme=0.5)
+    put(marrow, centre - 17, CellType.MACROPHAGE)
+    fate.take_roster(marrow)
+    contact.clear(marrow)
+    contact.stand(marrow)
+    marrow.body.gauge[Gauge.NK_ARMED] = 1.5
+    fate.enrol(marrow, 0, centre, 0.0)
+    marrow.n_at_risk[:] = 1
+    contact.meet(marrow)
+    assert (marrow.at_risk.nk[0], marrow.at_risk.t_cell[0], marrow.at_risk.phagocyte[0]) == (1.5, 0.0, 1.0)
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_no_more_than_a_crowd_engages_one_cell(bare, put):
+    marrow = bare()
+    contact.clear(marrow)
+    for column in (marrow.contacts.nk, marrow.contacts.t_cell, marrow.contacts.phagocyte):
+        column[:] = 1.0
+    put(marrow, 77)
+    fate.enrol(marrow, 0, 77, 0.0)
+    marrow.n_at_risk[:] = 1
+    contact.meet(marrow)
+    assert marrow.at_risk.nk[0] == marrow.at_risk.t_cell[0] == marrow.at_risk.phagocyte[0] == CROWD
+    contact.clear(marrow)
+    assert not any(column.any() for column in marrow.contacts)
+
+
+# ---- genesis ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_founded_marrow_has_the_composition_asked_for(bare):
+    marrow = bare(32, 32)
+    count = np.array([0, 200, 100, 30, 10, 5, 40, 25, 60], np.int64)
+    clones = np.array([150, 20, 10, 0, 20, 0, 0, 0], np.int64)
+    populate(marrow, Composition(count, clones), 99)
+    cells = marrow.cells
+    np.testing.assert_array_equal(np.bincount(cells.kind, minlength=N_TYPES)[1:], count[1:])
+    np.testing.assert_array_equal(np.bincount(cells.clone[cells.kind == PLASMA], minlength=N_CLONES), clones)
+    occupied = cells.kind > 0
+    assert np.unique(cells.uid[occupied]).size == occupied.sum() and (cells.uid[occupied] > 0).all()
+    assert not cells.uid[~occupied].any()
+    assert clones.sum() == 200  # what was asked for is not used up
+
+
+def test_founders_have_the_cd38_of_their_kind(bare):
+    marrow = bare(64, 64)
+    count = np.zeros(N_TYPES, np.int64)
+    count[[PLASMA, CellType.BREG]] = 1500
+    populate(marrow, Composition(count, np.array([1500, 0, 0, 0, 0, 0, 0, 0])), 5)
+    for kind, median, spread in ((PLASMA, 130e3, 0.6), (CellType.BREG, *(marrow.traits[i][CellType.BREG] for i in (0, 1)))):
+        logs = np.log(marrow.cells.cd38[marrow.cells.kind == kind] / median)
+        assert abs(logs.mean()) < 4.0 * spread / math.sqrt(1500)
+        assert abs(logs.std() - spread) < 4.0 * spread / math.sqrt(3000)
+
+
+def test_plasma_cells_lie_in_nests(bare):
+    marrow = bare(64, 64)
+    count = np.zeros(N_TYPES, np.int64)
+    count[PLASMA] = 600
+    populate(marrow, Composition(count, np.array([600, 0, 0, 0, 0, 0, 0, 0])), 5)
+    sheet = (marrow.cells.kind == PLASMA).reshape(64, 64).astype(int)
+    beside = sum(np.roll(sheet, shift, (0, 1)) for shift in ((0, 1), (0, -1), (1, 0), (-1, 0)))
+    scattered = 600 / 4096
+    assert beside[sheet == 1].mean() / 4.0 > 2.0 * scattered
+
+
+def test_room_is_the_share_of_plasma_cells_with_a_free_neighbour(bare, put):
+    marrow = bare()
+    assert genesis.room(marrow) == 1.0
+    put(marrow, np.arange(256))
+    assert genesis.room(marrow) == 0.0
+    clear(marrow.cells, 100)
+    assert genesis.room(marrow) == pytest.approx(8 / 255)
+
+
+def test_a_new_body_is_undisturbed():
+    body = make_body()
+    zero = {Gauge.REVIVAL, Gauge.M_PROTEIN, Gauge.SOLVED_OUTPUT, Gauge.VIOLATIONS}
+    for gauge in Gauge:
+        expected = 0.0 if gauge in zero else math.inf if gauge is Gauge.FIELD_AGE else 1.0
+        assert body.gauge[gauge] == expected
+    assert body.ledger.shape == (N_TYPES, N_CAUSES)
