@@ -125,8 +125,9 @@ class Simulation:
         for m in MECHANISMS:
             if m.by_drug:
                 blocks[m.name] = by_drug(m, [(i, d.effects[m.name].params) for i, d in enumerate(self.course.drugs) if m.name in d.effects])
-        self.rules = Rules(**{name: blocks[name] for name in Rules._fields})
-        self.on = Switches(*(m.name not in without for m in MECHANISMS))
+        fields: tuple[str, ...] = Rules._fields
+        self.rules = Rules._make(blocks[name] for name in fields)
+        self.on = Switches._make(m.name not in without for m in MECHANISMS)
 
     @property
     def hour(self) -> float:

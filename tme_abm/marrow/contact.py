@@ -8,9 +8,9 @@ from tme_abm.foundation.jit import part
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.clones import N_REACTIVE
 from tme_abm.marrow.lattice import neighbourhood_sum
-from tme_abm.marrow.state import CROWD, Gauge
+from tme_abm.marrow.state import CROWD, Effector, Gauge
 
-PLASMA, T, NK, STROMA = int(CellType.PLASMA), int(CellType.T), int(CellType.NK), int(CellType.STROMA)
+T, NK, STROMA = int(CellType.T), int(CellType.NK), int(CellType.STROMA)
 MACROPHAGE = int(CellType.MACROPHAGE)
 
 
@@ -60,13 +60,19 @@ def stand(marrow):
 
 
 @part
-def meet(marrow):
-    """Effectors in contact with each plasma cell at risk; no more of a kind than can crowd around one cell."""
+def meet(marrow, row):
+    """Effectors in contact with the plasma cell of a row at risk; no more of a kind than can crowd around one cell."""
     risk, contacts, lattice = marrow.at_risk, marrow.contacts, marrow.lattice
-    armed = marrow.body.gauge[Gauge.NK_ARMED]
-    for k in range(marrow.n_at_risk[1]):
-        if risk.kind[k] == PLASMA:
-            s = risk.site[k]
-            risk.nk[k] = min(CROWD, armed * neighbourhood_sum(contacts.nk, s, lattice))
-            risk.t_cell[k] = min(CROWD, neighbourhood_sum(contacts.t_cell, s, lattice))
-            risk.phagocyte[k] = min(CROWD, neighbourhood_sum(contacts.phagocyte, s, lattice))
+    s = risk.site[row]
+    risk.nk[row] = min(CROWD, marrow.body.gauge[Gauge.NK_ARMED] * neighbourhood_sum(contacts.nk, s, lattice))
+    risk.t_cell[row] = min(CROWD, neighbourhood_sum(contacts.t_cell, s, lattice))
+    risk.phagocyte[row] = min(CROWD, neighbourhood_sum(contacts.phagocyte, s, lattice))
+
+
+@part
+def reach(marrow, row):
+    """Highest hazard that the effectors in contact can give to the plasma cell of a row [1/h]."""
+    risk, most = marrow.at_risk, marrow.body.contact_ceiling
+    return (
+        most[Effector.NK] * risk.nk[row] + most[Effector.T_CELL] * risk.t_cell[row] + most[Effector.PHAGOCYTE] * risk.phagocyte[row]
+    )

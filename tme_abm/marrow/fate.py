@@ -8,14 +8,16 @@ So the order of the mechanisms does not matter, and how many deaths were ADCC is
 import math
 from typing import Annotated, NamedTuple
 
+from tme_abm.foundation.arrays import total
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import kernel, part
 from tme_abm.foundation.response import probability
 from tme_abm.foundation.rng import Stream, again, below, bits, normal, stream_key, subkey, unit
+from tme_abm.marrow import contact
 from tme_abm.marrow.cells import N_CAUSES, N_EVENTS, N_TYPES, Cause, CellType, clear
 from tme_abm.marrow.clones import N_CLONES
 from tme_abm.marrow.lattice import find_free_neighbour
-from tme_abm.marrow.state import N_PROBES, Gauge
+from tme_abm.marrow.state import CROWD, N_PROBES, Gauge
 
 PLASMA = int(CellType.PLASMA)
 STROMA = int(CellType.STROMA)
@@ -82,6 +84,10 @@ def enrol(marrow, row, site, draw):
     risk.complement_inhibitors[row] = cells.complement_inhibitors[site]
     risk.draw[row] = draw
     reset(marrow, row)
+    if kind != PLASMA:
+        risk.nk[row] = 0.0
+        risk.t_cell[row] = 0.0
+        risk.phagocyte[row] = 0.0
 
 
 @part
@@ -89,26 +95,32 @@ def reset(marrow, row):
     """Nothing acts on a row yet."""
     risk = marrow.at_risk
     risk.held[row] = 0.0
-    risk.nk[row] = 0.0
-    risk.t_cell[row] = 0.0
-    risk.phagocyte[row] = 0.0
     for e in range(N_EVENTS):
         marrow.hazard[row, e] = 0.0
 
 
 @part
 def draw_at_risk(marrow, tick):
-    """Draw for every cell that can divide or die, and enrol those for which something may happen."""
+    """Draw for every cell that can divide or die, and enrol those for which something may happen.
+
+    For a plasma cell in two stages: could anything happen in a crowd of effectors, and, if so, with those that are there?
+    """
     cells, body = marrow.cells, marrow.body
     site, start = marrow.roster.site, marrow.roster.start
     key = stream_key(tick.key, Stream.EVENT, tick.step)
     n = 0
     for kind in range(PLASMA, STROMA):
-        threshold = probability(body.ceiling[kind], tick.dt)
+        crowded = CROWD * total(body.contact_ceiling) if kind == PLASMA else 0.0
+        threshold = probability(body.ceiling[kind] + crowded, tick.dt)
         for i in range(start[kind], start[kind + 1]):
             s = site[i]
             draw = unit(bits(key, cells.uid[s]))
             if draw < threshold:
+                marrow.at_risk.site[n] = s
+                if kind == PLASMA:
+                    contact.meet(marrow, n)
+                    if draw >= probability(body.ceiling[PLASMA] + contact.reach(marrow, n), tick.dt):
+                        continue
                 enrol(marrow, n, s, draw)
                 n += 1
     body.updates[0] += start[STROMA + 1] - start[PLASMA]
@@ -142,6 +154,7 @@ def place_probes(marrow, tick):
             risk.complement_inhibitors[row] = marrow.clones.complement_inhibitors[c]
             risk.draw[row] = 2.0
             reset(marrow, row)
+            contact.meet(marrow, row)
             row += 1
     marrow.n_at_risk[1] = row
 
@@ -152,18 +165,19 @@ def settle(marrow, p, tick):
     risk, body = marrow.at_risk, marrow.body
     key = stream_key(tick.key, Stream.CAUSE, tick.step)
     for row in range(marrow.n_at_risk[0]):
-        total = 0.0
+        all_hazards = 0.0
         for e in range(N_EVENTS):
-            total += marrow.hazard[row, e]
+            all_hazards += marrow.hazard[row, e]
         kind = int(risk.kind[row])
-        if total > body.ceiling[kind] * (1.0 + 1e-9):
+        ceiling = body.ceiling[kind] + contact.reach(marrow, row)
+        if all_hazards > ceiling * (1.0 + 1e-9):
             body.gauge[Gauge.VIOLATIONS] += 1.0
-        if risk.draw[row] >= probability(total, tick.dt):
+        if risk.draw[row] >= probability(all_hazards, tick.dt):
             continue
         site = int(risk.site[row])
         uid = marrow.cells.uid[site]
         word = bits(key, uid)
-        mark = unit(word) * total
+        mark = unit(word) * all_hazards
         event = -1
         for e in range(N_EVENTS):
             if marrow.hazard[row, e] > 0.0:

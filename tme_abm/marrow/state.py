@@ -71,6 +71,14 @@ class Drugs(NamedTuple):
     occupancy: Annotated[Array, Column("f8", "1", "fraction of the antigen bound by this antibody")]
 
 
+class Effector(IntEnum):
+    """Who kills by contact; indices of `Body.contact_ceiling`."""
+
+    NK = 0
+    T_CELL = 1
+    PHAGOCYTE = 2
+
+
 class Gauge(IntEnum):
     """Quantities of the whole marrow that change with time; indices of `Body.gauge`. 1 is undisturbed unless said."""
 
@@ -105,7 +113,8 @@ class Body(NamedTuple):
     ledger: Array  # (N_TYPES, N_CAUSES) int64, deaths since the start
     clone_ledger: Array  # (N_CLONES, N_CAUSES) int64, deaths of plasma cells since the start
     births: Array  # (N_TYPES,) int64, divisions and arrivals since the start
-    ceiling: Array  # (N_TYPES,) float64, highest total hazard possible in this step [1/h]
+    ceiling: Array  # (N_TYPES,) float64, highest hazard possible in this step without effectors in contact [1/h]
+    contact_ceiling: Array  # (len(Effector),) float64, what each unit of contact can add to that of a plasma cell [1/h]
     updates: Array  # (1,) int64, cells advanced by one step since the start
 
 
@@ -173,6 +182,7 @@ def make_body() -> Body:
         clone_ledger=np.zeros((N_CLONES, N_CAUSES), np.int64),
         births=np.zeros(N_TYPES, np.int64),
         ceiling=np.zeros(N_TYPES),
+        contact_ceiling=np.zeros(len(Effector)),
         updates=np.zeros(1, np.int64),
     )
 

@@ -15,7 +15,7 @@ from tme_abm.foundation.mechanism import Mechanism
 from tme_abm.foundation.response import hill
 from tme_abm.marrow.antigen import density
 from tme_abm.marrow.cells import Cause, CellType
-from tme_abm.marrow.state import CROWD
+from tme_abm.marrow.state import Effector
 
 PLASMA = int(CellType.PLASMA)
 
@@ -24,7 +24,7 @@ class Params(NamedTuple):
     """Of each antibody."""
 
     lysis_rate: Annotated[
-        float, Param("1/h", "lysis rate for each NK cell in contact, fresh and with all antigen bound", "tme_abm: far below the rates in vitro", "A")
+        float, Param("1/h", "lysis rate for each NK cell in contact, fresh and with all antigen bound", "tme_abm: set by hand to control arms and single agents, docs/calibration.md", "C")
     ] = 0.06
     half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019", "M-low")] = 50e3
     steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm", "A")] = 2.0
@@ -38,10 +38,10 @@ def rate(contact, bound, p, i):
 
 @part
 def ceiling(marrow, rows, tick):
-    """The highest hazard is that of a fully coated cell in a crowd of effectors."""
+    """The highest hazard for each NK cell in contact is that of a fully coated cell."""
     for i in range(rows.drug.size):
         if marrow.drugs.occupancy[rows.drug[i]] > 0.0:
-            marrow.body.ceiling[PLASMA] += rows.p.lysis_rate[i] * CROWD * marrow.host.effector_fitness
+            marrow.body.contact_ceiling[Effector.NK] += rows.p.lysis_rate[i] * marrow.host.effector_fitness
 
 
 @part

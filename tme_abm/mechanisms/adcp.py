@@ -13,7 +13,7 @@ from tme_abm.foundation.mechanism import Mechanism
 from tme_abm.foundation.response import hill
 from tme_abm.marrow.antigen import density
 from tme_abm.marrow.cells import Cause, CellType
-from tme_abm.marrow.state import CROWD
+from tme_abm.marrow.state import Effector
 
 PLASMA = int(CellType.PLASMA)
 
@@ -22,7 +22,7 @@ class Params(NamedTuple):
     """Of each antibody."""
 
     engulfment_rate: Annotated[
-        float, Param("1/h", "engulfment rate for each macrophage in contact, at full coating", "overdijk2015", "M-low")
+        float, Param("1/h", "engulfment rate for each macrophage in contact, at full coating", "tme_abm: set by hand to control arms and single agents, docs/calibration.md", "C")
     ] = 0.024
     half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019", "M-low")] = 150e3
     steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm", "A")] = 3.0
@@ -36,10 +36,10 @@ def rate(contact, bound, p, i):
 
 @part
 def ceiling(marrow, rows, tick):
-    """The highest hazard is that of a fully coated cell in a crowd of effectors."""
+    """The highest hazard for each macrophage in contact is that of a fully coated cell."""
     for i in range(rows.drug.size):
         if marrow.drugs.occupancy[rows.drug[i]] > 0.0:
-            marrow.body.ceiling[PLASMA] += rows.p.engulfment_rate[i] * CROWD * marrow.host.effector_fitness
+            marrow.body.contact_ceiling[Effector.PHAGOCYTE] += rows.p.engulfment_rate[i] * marrow.host.effector_fitness
 
 
 @part

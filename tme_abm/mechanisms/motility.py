@@ -15,7 +15,7 @@ from tme_abm.foundation.response import probability
 from tme_abm.foundation.rng import Stream, again, below, bits, lower, stream_key, unit, upper
 from tme_abm.marrow.cells import CellType, move
 from tme_abm.marrow.contact import leave, potency
-from tme_abm.marrow.lattice import displaced, find_free_neighbour
+from tme_abm.marrow.lattice import find_free_neighbour, wrapped
 
 PLASMA, T, NK, STROMA = int(CellType.PLASMA), int(CellType.T), int(CellType.NK), int(CellType.STROMA)
 STOPS = 4
@@ -34,18 +34,16 @@ def reach(diffusivity, dt):
 
 
 @part
-def stride(site, word, half_width, lattice):
-    """The site that a displacement drawn from a random word leads to."""
-    span = 2.0 * half_width + 1.0
-    dy = int(math.floor(upper(word) * span - half_width))
-    dx = int(math.floor(lower(word) * span - half_width))
-    return displaced(site, dy, dx, lattice)
+def stride(share, half_width):
+    """Displacement along one axis [sites] for a uniform number in [0, 1)."""
+    return int(math.floor(share * (2.0 * half_width + 1.0) - half_width))
 
 
 @part
 def walk(marrow, kind, p, tick):
     """Move the immune cells of one kind, leaving their contacts at each stop."""
-    site, start, lattice, kinds = marrow.roster.site, marrow.roster.start, marrow.lattice, marrow.cells.kind
+    site, start, kinds, chemokine = marrow.roster.site, marrow.roster.start, marrow.cells.kind, marrow.fields.chemokine
+    height, width = marrow.lattice.height, marrow.lattice.width
     key = stream_key(tick.key, Stream.WALK, tick.step)
     half_width = reach(marrow.traits.motility[kind], tick.dt / STOPS)
     follows = kind == T or kind == NK
@@ -53,17 +51,21 @@ def walk(marrow, kind, p, tick):
         s = int(site[i])
         word = bits(key, marrow.cells.uid[s])
         share = potency(marrow, kind, s) / STOPS
-        here, end = s, s
+        y, x, end = s // width, s % width, s
         for _ in range(STOPS):
             word = again(word)
-            there = stride(here, word, half_width, lattice)
+            y_there = wrapped(y + stride(upper(word), half_width), height)
+            x_there = wrapped(x + stride(lower(word), half_width), width)
             if follows:
                 word = again(word)
                 if lower(word) < p.chemotaxis:
-                    other = stride(here, again(word), half_width, lattice)
-                    if marrow.fields.chemokine[other] > marrow.fields.chemokine[there]:
-                        there = other
-            here = there
+                    word = again(word)
+                    y_other = wrapped(y + stride(upper(word), half_width), height)
+                    x_other = wrapped(x + stride(lower(word), half_width), width)
+                    if chemokine[y_other * width + x_other] > chemokine[y_there * width + x_there]:
+                        y_there, x_there = y_other, x_other
+            y, x = y_there, x_there
+            here = y * width + x
             if share > 0.0:
                 leave(marrow, kind, here, share)
             if kinds[here] == 0:

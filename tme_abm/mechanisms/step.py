@@ -126,6 +126,7 @@ def step(marrow, rules, on, tick):
 
     # who is at risk
     marrow.body.ceiling[:] = 0.0
+    marrow.body.contact_ceiling[:] = 0.0
     if on.growth:
         growth.ceiling(marrow, rules.growth, tick)
     if on.turnover:
@@ -156,7 +157,6 @@ def step(marrow, rules, on, tick):
     fate.place_probes(marrow, tick)
 
     # what acts on them
-    contact.meet(marrow)
     if on.adhesion:
         adhesion.hazard(marrow, rules.adhesion, tick)
     if on.niche_release:

@@ -12,7 +12,7 @@ from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Mechanism
 from tme_abm.marrow.cells import Cause, CellType
-from tme_abm.marrow.state import CROWD
+from tme_abm.marrow.state import Effector
 
 PLASMA = int(CellType.PLASMA)
 
@@ -20,13 +20,13 @@ PLASMA = int(CellType.PLASMA)
 class Params(NamedTuple):
     """Of T cells."""
 
-    lysis_rate: Annotated[float, Param("1/h", "lysis rate for each fresh tumour-reactive T cell in contact", "halle2016", "A")] = 0.0003
+    lysis_rate: Annotated[float, Param("1/h", "lysis rate for each fresh tumour-reactive T cell in contact", "tme_abm: set by hand to control arms and single agents, docs/calibration.md", "C")] = 0.0003
 
 
 @part
 def ceiling(marrow, p, tick):
-    """The highest hazard is that amid a crowd of fresh T cells."""
-    marrow.body.ceiling[PLASMA] += p.lysis_rate * CROWD
+    """The hazard for each T cell in contact is the same for all plasma cells."""
+    marrow.body.contact_ceiling[Effector.T_CELL] += p.lysis_rate
 
 
 @part

@@ -23,7 +23,7 @@ MOST_GRANZYME = 1.5  # as in suppression.py
 class Params(NamedTuple):
     """Of tumour-reactive T cells."""
 
-    expansion: Annotated[float, Param("1/h", "division rate amid plasma cells with full granzyme", "krejcik2016", "A")] = 0.003
+    expansion: Annotated[float, Param("1/h", "division rate amid plasma cells with full granzyme", "tme_abm: set by hand to control arms and single agents, docs/calibration.md", "C")] = 0.003
 
 
 @part
