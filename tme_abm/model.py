@@ -25,7 +25,7 @@ import secrets
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache, partial
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, SupportsIndex
 
@@ -45,17 +45,16 @@ from tme_abm.marrow.cells import EMPTY, N_TYPES, CellType, clear, move
 from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES, N_CLONOTYPES, N_REACTIVE
 from tme_abm.marrow.lattice import mark_niche
 from tme_abm.marrow.state import Fields, Marrow
-from tme_abm.patient import VirtualPatient, draw_patient, preset
+from tme_abm.patient import VirtualPatient, preset
 from tme_abm.pharmacology.drug import load_drug
 from tme_abm.pharmacology.regimen import Regimen
-from tme_abm.simulation import UNTREATED, Settings, Simulation, make_patient_key
+from tme_abm.simulation import UNTREATED, Settings, Simulation, enrol, make_patient_key
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = np.ndarray
 Coordinate = tuple[int, int]
-MOST_SCREENED = 25  # candidates for one place in a study, as in trial.execution
 LARGEST_SEED = 2**62
 BY_HAND = 0x68616E64  # address of the identities of cells that Python code makes
 
@@ -356,13 +355,17 @@ AGENT_TYPES: tuple[type[MarrowCell], ...] = (PlasmaCell, TCell, NKCell, Treg, Br
 BY_KIND: dict[int, type[MarrowCell]] = {int(t.kind): t for t in AGENT_TYPES}
 
 
-@cache
+ATTRIBUTES: dict[type[MarrowCell], dict[str, CellColumn | Derived]] = {}  # filled as types are asked for
+
+
 def attributes(agent_type: type[MarrowCell]) -> dict[str, CellColumn | Derived]:
     """The attributes of a type of agent that come from columns, those of all types first."""
-    found: dict[str, CellColumn | Derived] = {}
-    for base in reversed(agent_type.__mro__):
-        found |= {name: value for name, value in vars(base).items() if isinstance(value, CellColumn | Derived)}
-    return found
+    if agent_type not in ATTRIBUTES:
+        found: dict[str, CellColumn | Derived] = {}
+        for base in reversed(agent_type.__mro__):
+            found |= {name: value for name, value in vars(base).items() if isinstance(value, CellColumn | Derived)}
+        ATTRIBUTES[agent_type] = found
+    return ATTRIBUTES[agent_type]
 
 
 # ---- sets of agents --------------------------------------------------------------------------------------------------
@@ -853,7 +856,7 @@ class TumourModel(mesa.Model):
         if not 0 <= operator.index(patient) < LARGEST_SEED:
             raise InputError(f"patient must be a whole number from 0, got {patient!r}")
         chosen = study.seed if seed is None and rng is None else read_seed(seed, rng)
-        grown = enrol(study, int(patient), chosen)
+        grown, _ = enrol(study.population, study.settings, chosen, int(patient))
         return cls.from_simulation(grown.fork(regimen, study.drugs), collect, chosen)
 
     def _begin(self, simulation: Simulation, seed: int, collect: bool) -> None:
@@ -1346,18 +1349,3 @@ def find_arm(study: Any, key: str) -> Regimen:
     if key not in arms:
         raise InputError(f"scenario '{study.name}': there is no arm '{key}'{did_you_mean(key, arms)}")
     return arms[key]
-
-
-def enrol(study: Any, index: int, seed: int) -> Simulation:
-    """The grown marrow of the first candidate for a place in a study who is eligible, as in `trial.execution`.
-
-    Raises:
-        RuntimeError: Where none is.
-    """
-    key = make_patient_key(seed, index)
-    for attempt in range(MOST_SCREENED):
-        patient = draw_patient(study.population, seed, index, attempt)
-        simulation = Simulation(patient, study.settings, int(subkey(key, attempt)) if attempt else key)
-        if simulation.grow():
-            return simulation
-    raise RuntimeError(f"none of {MOST_SCREENED} candidates for place {index} has eligible disease")

@@ -27,7 +27,7 @@ from tme_abm.marrow.traits import load_traits
 from tme_abm.mechanisms import BY_NAME, MECHANISMS, suppression
 from tme_abm.mechanisms.adenosine import TYPICAL_CD38
 from tme_abm.mechanisms.step import Rules, Switches, advance
-from tme_abm.patient import VirtualPatient
+from tme_abm.patient import Population, VirtualPatient, draw_patient
 from tme_abm.pharmacology.body import Body as Physique
 from tme_abm.pharmacology.course import Course, Exposure
 from tme_abm.pharmacology.drug import Drug
@@ -37,6 +37,7 @@ UNTREATED = Regimen("untreated", "untreated", 28, ())
 START = 1.4  # disease is made at 1 / START of the burden at which it becomes eligible
 RISE = 1.25  # M-protein at eligibility over that at the start: measurable and progressing
 LONGEST_GROWTH_DAYS = 730.0
+MOST_SCREENED = 25  # candidates for one place in a study, before it is given up
 M_PROTEIN_HALF_LIFE_DAYS = {"IgG": (21.0, 11.0), "IgA": (5.5, 5.5), "light chain": (0.25, 0.25)}  # [d] willrich2016, grade M
 FLOORS = {"inheritance": fate.Params, "burden": burden.Params, "clones": clones.Params}  # parameters that no mechanism owns
 
@@ -223,6 +224,24 @@ class Simulation:
     def observe(self) -> dict[str, float]:
         """The marrow now, as a row of a table; names carry their units, deaths count from the start of the regimen."""
         return observe(self.marrow)
+
+
+def enrol(population: Population, settings: Settings, seed: int, index: int) -> tuple[Simulation, int]:
+    """Draw candidates for one place in a study until one has measurable, progressing disease.
+
+    Returns:
+        The grown marrow and the number of candidates screened out before.
+
+    Raises:
+        RuntimeError: Where none of `MOST_SCREENED` candidates is eligible.
+    """
+    key = make_patient_key(seed, index)
+    for attempt in range(MOST_SCREENED):
+        patient = draw_patient(population, seed, index, attempt)
+        simulation = Simulation(patient, settings, int(subkey(key, attempt)) if attempt else key)
+        if simulation.grow():
+            return simulation, attempt
+    raise RuntimeError(f"none of {MOST_SCREENED} candidates for place {index} has eligible disease")
 
 
 def observe(marrow: Marrow) -> dict[str, float]:

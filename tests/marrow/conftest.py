@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from numba.core.dispatcher import Dispatcher
 
 from tme_abm.foundation import jit
 from tme_abm.marrow.cells import CellType
@@ -29,13 +30,23 @@ HOST = Host(
 
 
 @pytest.fixture
-def interpreted(monkeypatch):
-    """Kernels that only other kernels may call (`jit.part`) can be called from Python; reach them through their modules."""
-    if jit.COMPILED:
-        for module in [m for name, m in sys.modules.items() if name.startswith("tme_abm.")]:
-            for name, value in list(vars(module).items()):
-                if hasattr(value, "py_func"):
-                    monkeypatch.setattr(module, name, jit._interpreted(value.py_func))
+def interpreted(monkeypatch, request):
+    """Kernels are plain Python, so that those that only other kernels may call (`jit.part`) can be called from a test.
+
+    The names that the test has imported are replaced too, and nothing may be compiled meanwhile: a kernel compiled against
+    the replaced names would fail, but only where no compiled code of it is at hand, as on a new machine.
+    """
+    if not jit.COMPILED:
+        return
+    for module in [request.module, *(m for name, m in sys.modules.items() if name.startswith("tme_abm."))]:
+        for name, value in list(vars(module).items()):
+            if isinstance(value, Dispatcher):
+                monkeypatch.setattr(module, name, jit._interpreted(value.py_func))
+
+    def refuse(self, signature):
+        raise AssertionError(f"{self.py_func.__qualname__} would be compiled in a test that runs interpreted")
+
+    monkeypatch.setattr(Dispatcher, "compile", refuse)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tme_abm.marrow import antigen, contact, fate, genesis
 from tme_abm.marrow.cells import N_CAUSES, N_TYPES, Cells, CellType, clear, move
 from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES, N_REACTIVE, clone_fractions
 from tme_abm.marrow.genesis import Composition, deal_clones, populate
-from tme_abm.marrow.state import CROWD, AtRisk, Contacts, Drugs, Fields, Gauge, Host, make_body
+from tme_abm.marrow.state import CROWD, AtRisk, Contacts, Drugs, Effector, Fields, Gauge, Host, make_body
 from tme_abm.marrow.traits import load_traits
 
 PLASMA, T, NK, STROMA = CellType.PLASMA, CellType.T, CellType.NK, CellType.STROMA
@@ -128,8 +128,7 @@ def test_plasma_cells_meet_who_stands_beside_them(bare, put):
     contact.stand(marrow)
     marrow.body.gauge[Gauge.NK_ARMED] = 1.5
     fate.enrol(marrow, 0, centre, 0.0)
-    marrow.n_at_risk[:] = 1
-    contact.meet(marrow)
+    contact.meet(marrow, 0)
     assert (marrow.at_risk.nk[0], marrow.at_risk.t_cell[0], marrow.at_risk.phagocyte[0]) == (1.5, 0.0, 1.0)
 
 
@@ -141,9 +140,10 @@ def test_no_more_than_a_crowd_engages_one_cell(bare, put):
         column[:] = 1.0
     put(marrow, 77)
     fate.enrol(marrow, 0, 77, 0.0)
-    marrow.n_at_risk[:] = 1
-    contact.meet(marrow)
+    contact.meet(marrow, 0)
     assert marrow.at_risk.nk[0] == marrow.at_risk.t_cell[0] == marrow.at_risk.phagocyte[0] == CROWD
+    marrow.body.contact_ceiling[[Effector.NK, Effector.T_CELL, Effector.PHAGOCYTE]] = (0.1, 0.01, 0.001)
+    assert contact.reach(marrow, 0) == pytest.approx(0.111 * CROWD)
     contact.clear(marrow)
     assert not any(column.any() for column in marrow.contacts)
 

@@ -123,7 +123,8 @@ def poisson(mean, u):
     term = math.exp(-mean)
     total = term
     count = 0
-    while u > total and count < 10_000:
+    # beyond the mean the terms fall; one that rounding would lose ends the sum, which may stay short of the largest draws
+    while u > total and (count < mean or term > 1e-17):
         count += 1
         term *= mean / count
         total += term

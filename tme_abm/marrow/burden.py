@@ -3,7 +3,7 @@
 Each clone has a number of cells in the whole marrow. While it is visible in the patch (fate.VISIBLE cells) its burden grows and
 shrinks by the factor that the patch shows; below that by the rates that probes of the clone meet in the present marrow, or met
 last. A clone whose burden says that the patch should hold cells of it, and does not, comes back into the patch: relapse from residual
-disease. Below one cell in the body a clone is extinct.
+disease. Below one cell in the body a clone is extinct; the body never holds fewer cells than the patch shows.
 """
 
 import math
@@ -39,7 +39,10 @@ def follow(marrow, tick):
             body.burden[c] *= (n + body.clone_births[c] - body.clone_deaths[c]) / n
         else:
             body.burden[c] *= math.exp((body.clone_rates[c, 0] - body.clone_rates[c, 1]) * tick.dt)
-        if body.burden[c] < 1.0:
+        shown = body.clone_count[c] + body.clone_births[c] - body.clone_deaths[c]
+        if shown > 0:
+            body.burden[c] = max(body.burden[c], shown)
+        elif body.burden[c] < 1.0:
             body.burden[c] = 0.0
     for c in range(N_CLONES):
         if body.clone_births[c] > 0 and body.burden[c] <= 0.0 and body.clone_count[c] == 0:

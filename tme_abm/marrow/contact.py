@@ -13,6 +13,8 @@ from tme_abm.marrow.state import CROWD, Effector, Gauge
 T, NK, STROMA = int(CellType.T), int(CellType.NK), int(CellType.STROMA)
 MACROPHAGE = int(CellType.MACROPHAGE)
 
+MOST_GRANZYME = 1.5  # of a fresh cell stimulated by an IMiD; 1 is a fresh cell in peace (grade A)
+
 
 @part
 def clear(marrow):

@@ -141,15 +141,15 @@ def place_probes(marrow, tick):
         key = subkey(stream_key(tick.key, Stream.PROBE, tick.step), c)
         for j in range(N_PROBES):
             in_niche = (j + 0.5) / N_PROBES < body.clone_niche[c]
-            s = 0
-            for attempt in range(8):
-                s = below(bits(key, 8 * j + attempt), lattice.niche.size)
+            s = below(bits(key, j), lattice.niche.size)
+            for _ in range(lattice.niche.size):  # to the next such place
                 if marrow.cells.kind[s] != STROMA and (lattice.niche[s] == 1) == in_niche:
                     break
+                s = s + 1 if s + 1 < lattice.niche.size else 0
             risk.site[row] = s
             risk.kind[row] = PLASMA
             risk.clone[row] = c
-            z = normal(key, 8 * N_PROBES + j)
+            z = normal(key, N_PROBES + j)
             risk.cd38[row] = surface_cd38(marrow, PLASMA, marrow.clones.cd38[c] * math.exp(marrow.host.cd38_spread * z))
             risk.complement_inhibitors[row] = marrow.clones.complement_inhibitors[c]
             risk.draw[row] = 2.0

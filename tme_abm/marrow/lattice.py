@@ -70,12 +70,19 @@ def neighbour(site, k, lattice):
 @kernel
 def neighbourhood_sum(column, site, lattice):
     """Sum of a column over a site and its eight neighbours."""
-    total = float(column[site])
+    # one at a time: compiled, the sum of two 32-bit numbers is rounded to 32 bits
+    total = 0.0
+    total += float(column[site])
     if lattice.inner[site] == 1:
         w = lattice.width
-        total += float(column[site - w - 1]) + float(column[site - w]) + float(column[site - w + 1])
-        total += float(column[site - 1]) + float(column[site + 1])
-        total += float(column[site + w - 1]) + float(column[site + w]) + float(column[site + w + 1])
+        total += float(column[site - w - 1])
+        total += float(column[site - w])
+        total += float(column[site - w + 1])
+        total += float(column[site - 1])
+        total += float(column[site + 1])
+        total += float(column[site + w - 1])
+        total += float(column[site + w])
+        total += float(column[site + w + 1])
     else:
         for k in range(8):
             total += float(column[neighbour(site, k, lattice)])

@@ -28,9 +28,15 @@ class Params(NamedTuple):
 
 
 @part
-def reach(diffusivity, dt):
-    """Half width [sites] of the square from which a displacement is drawn, so that its variance is 2 D dt along each axis."""
-    return math.sqrt(6.0 * diffusivity * dt + 0.25) - 0.5
+def squares(diffusivity, dt):
+    """Half width [sites] of the smaller of two squares from which a displacement is drawn, and how often it is the one a site wider.
+
+    A square of half width n has the variance n (n + 1) / 3 along each axis; of the two the mean is 2 D dt, also for cells that
+    are slower than a site in a stop.
+    """
+    variance = 2.0 * diffusivity * dt
+    small = math.floor(math.sqrt(3.0 * variance + 0.25) - 0.5)
+    return small, (3.0 * variance - small * (small + 1.0)) / (2.0 * (small + 1.0))
 
 
 @part
@@ -45,7 +51,7 @@ def walk(marrow, kind, p, tick):
     site, start, kinds, chemokine = marrow.roster.site, marrow.roster.start, marrow.cells.kind, marrow.fields.chemokine
     height, width = marrow.lattice.height, marrow.lattice.width
     key = stream_key(tick.key, Stream.WALK, tick.step)
-    half_width = reach(marrow.traits.motility[kind], tick.dt / STOPS)
+    small, often_wider = squares(marrow.traits.motility[kind], tick.dt / STOPS)
     follows = kind == T or kind == NK
     for i in range(start[kind], start[kind + 1]):
         s = int(site[i])
@@ -53,6 +59,8 @@ def walk(marrow, kind, p, tick):
         share = potency(marrow, kind, s) / STOPS
         y, x, end = s // width, s % width, s
         for _ in range(STOPS):
+            word = again(word)
+            half_width = small + 1.0 if lower(word) < often_wider else small
             word = again(word)
             y_there = wrapped(y + stride(upper(word), half_width), height)
             x_there = wrapped(x + stride(lower(word), half_width), width)

@@ -14,6 +14,7 @@ from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import kernel, part
 from tme_abm.foundation.mechanism import Mechanism
 from tme_abm.marrow.cells import CellType
+from tme_abm.marrow.contact import MOST_GRANZYME
 from tme_abm.marrow.lattice import neighbourhood_sum
 from tme_abm.marrow.state import Gauge
 
@@ -26,7 +27,6 @@ class Params(NamedTuple):
     max_adenosine: Annotated[float, Param("1", "lytic capacity lost under very much adenosine", "tme_abm: 40-80 % through the A2A receptor, from memory", "M-low")] = 0.7
     neighbour_strength: Annotated[float, Param("1", "suppression by one MDSC nearby all the time", "tme_abm", "A")] = 0.8
     refill: Annotated[float, Param("1/h", "rate at which granzyme follows", "bhat2007", "A")] = 0.06
-    most: Annotated[float, Param("1", "granzyme of a fresh, stimulated cell", "krejcik2016: direction", "A")] = 1.5
 
 
 @kernel
@@ -45,7 +45,7 @@ def prepare(marrow, p, tick):
         s = site[i]
         near = neighbourhood_sum(marrow.contacts.suppressor, s, marrow.lattice)
         full = float(cells.activity[s]) * restraint(float(marrow.fields.adenosine[s]), near, p) * stimulation
-        target = min(full, p.most)
+        target = min(full, MOST_GRANZYME)
         cells.granzyme[s] = target + (float(cells.granzyme[s]) - target) * kept
 
 

@@ -13,11 +13,11 @@ from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Mechanism
 from tme_abm.marrow.cells import Cause, CellType
 from tme_abm.marrow.clones import N_REACTIVE
+from tme_abm.marrow.contact import MOST_GRANZYME
 from tme_abm.marrow.lattice import count_neighbours
 from tme_abm.marrow.state import Gauge
 
 PLASMA, T = int(CellType.PLASMA), int(CellType.T)
-MOST_GRANZYME = 1.5  # as in suppression.py
 
 
 class Params(NamedTuple):

@@ -22,19 +22,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tme_abm.foundation.clock import DAYS_PER_MONTH, HOURS_PER_DAY, months
 from tme_abm.foundation.errors import InputError
-from tme_abm.foundation.rng import Stream, normal, stream_key, subkey, uniform
+from tme_abm.foundation.rng import Stream, normal, stream_key, uniform
 from tme_abm.marrow.cells import N_CAUSES, Cause
 from tme_abm.outcomes import mrd, pfs
 from tme_abm.outcomes.imwg import Assessment, Assessor, Reading, is_at_least, is_hidden, measure
 from tme_abm.patient import VirtualPatient, covariates, draw_patient, provenance
 from tme_abm.pharmacology.regimen import Regimen
-from tme_abm.simulation import Simulation, make_patient_key
+from tme_abm.simulation import Simulation, enrol, make_patient_key
 from tme_abm.trial.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_SCREENED = 25  # candidates for one place in the study, before it is given up
 MRD_EVERY = 6  # visits between tests for residual disease while the response is deep enough
 PART = 20  # patients whose rows go to disk together
 PACKAGES = ("tme-abm", "numpy", "numba", "pandas", "scipy", "lifelines", "mesa")
@@ -99,24 +98,6 @@ def draw_exits(patient: VirtualPatient, study: Study, key: int) -> Exits:
         waiting_days(1, patient.dropout_rate_per_month),
         study.follow_up.days(patient.entry_fraction),
     )
-
-
-def enrol(study: Study, index: int) -> tuple[Simulation, int]:
-    """Draw candidates for one place until one has measurable, progressing disease.
-
-    Returns:
-        The grown marrow and the number of candidates screened out before.
-
-    Raises:
-        RuntimeError: Where none of `MOST_SCREENED` candidates is eligible.
-    """
-    for attempt in range(MOST_SCREENED):
-        patient = draw_patient(study.population, study.seed, index, attempt)
-        key = make_patient_key(study.seed, index)
-        simulation = Simulation(patient, study.settings, int(subkey(key, attempt)) if attempt else key)
-        if simulation.grow():
-            return simulation, attempt
-    raise RuntimeError(f"none of {MOST_SCREENED} candidates for place {index} has eligible disease")
 
 
 def allocated(study: Study, index: int) -> tuple[Regimen, ...]:
@@ -257,7 +238,7 @@ def run_patient(study: Study, index: int, progress: Progress) -> Case:
     case = Case(index, [], [], [], 0, {})
     arms = allocated(study, index)
     try:
-        grown, screened_out = enrol(study, index)
+        grown, screened_out = enrol(study.population, study.settings, study.seed, index)
         progress.advance(1, "growing")
         exits = draw_exits(grown.patient, study, grown.key)
         for regimen in arms:
@@ -332,7 +313,8 @@ def run_study(study: Study, folder: Path, workers: int | None = None, progress: 
 
     folder.mkdir(parents=True, exist_ok=True)
     parts = folder / "parts"
-    parts.mkdir(exist_ok=True)
+    shutil.rmtree(parts, ignore_errors=True)  # what an interrupted run may have left
+    parts.mkdir()
     digest = hashlib.blake2b(digest_size=16)
     updates = 0
     killing = {arm.key: [0] * N_CAUSES for arm in study.arms}

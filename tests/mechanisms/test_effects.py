@@ -1,0 +1,513 @@
+"""What each mechanism does to a marrow: the loops around the rules, read by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy.integrate import solve_ivp
+
+from tme_abm.marrow import contact, fate
+from tme_abm.marrow.antigen import SLAMF7_SITES, Antigen
+from tme_abm.marrow.cells import N_TYPES, Cause, CellType
+from tme_abm.marrow.clones import N_CLONOTYPES, N_REACTIVE
+from tme_abm.marrow.lattice import mark_niche
+from tme_abm.marrow.state import Gauge, Tick
+from tme_abm.mechanisms import (
+    adcc,
+    adcp,
+    adenosine,
+    adhesion,
+    binding,
+    cdc,
+    chemokine,
+    depletion,
+    direct_killing,
+    ectoenzyme,
+    exhaustion,
+    glucocorticoid,
+    growth,
+    imid,
+    interleukin6,
+    motility,
+    niche_release,
+    nk_activation,
+    proteasome,
+    recruitment,
+    suppression,
+    t_cell_killing,
+    t_cell_recovery,
+    trogocytosis,
+    turnover,
+)
+
+pytestmark = pytest.mark.usefixtures("interpreted")
+CD38, SLAMF7, NONE = int(Antigen.CD38), int(Antigen.SLAMF7), -1
+PLASMA, T, NK, STROMA = CellType.PLASMA, CellType.T, CellType.NK, CellType.STROMA
+NOW = Tick(6.0, 3, 17)
+MAKERS = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # fixtures are makers: each example has its own marrow
+
+
+# ---- antibodies ------------------------------------------------------------------------------------------------------
+
+
+def test_antibodies_on_one_antigen_compete(bare, rules):
+    marrow = bare(antigens=(CD38, CD38, SLAMF7))
+    marrow.drugs.concentration[:] = (3.0, 6.0, 9.0)
+    p = rules("binding", *({"binding_constant": k, "accessible": 0.8} for k in (0.3, 0.6, 9.0)))
+    binding.prepare(marrow, p, NOW)
+    np.testing.assert_allclose(marrow.drugs.occupancy, [0.8 * 10 / 21, 0.8 * 10 / 21, 0.4], rtol=1e-12)
+    marrow.drugs.concentration[1] = 0.0
+    binding.prepare(marrow, p, NOW)
+    np.testing.assert_allclose(marrow.drugs.occupancy, [0.8 * 10 / 11, 0.0, 0.4], rtol=1e-12)
+
+
+def test_small_molecules_bind_nothing(bare, rules):
+    marrow = bare(antigens=(NONE, CD38))
+    marrow.drugs.concentration[:] = 5.0
+    one = rules("binding", {"binding_constant": 5.0, "accessible": 1.0})
+    binding.prepare(marrow, one._replace(drug=np.array([1])), NOW)
+    np.testing.assert_allclose(marrow.drugs.occupancy, [0.0, 0.5])
+
+
+@given(c=st.lists(st.floats(0.0, 500.0), min_size=2, max_size=2), up=st.floats(0.0, 500.0))
+@settings(MAKERS, max_examples=25)
+def test_more_of_an_antibody_holds_more_and_leaves_less_to_the_other(bare, rules, c, up):
+    marrow = bare(8, 8, antigens=(CD38, CD38))
+    p = rules("binding", {}, {})
+    marrow.drugs.concentration[:] = c
+    binding.prepare(marrow, p, NOW)
+    before = marrow.drugs.occupancy.copy()
+    marrow.drugs.concentration[0] += up
+    binding.prepare(marrow, p, NOW)
+    assert marrow.drugs.occupancy[0] >= before[0] - 1e-12
+    assert marrow.drugs.occupancy[1] <= before[1] + 1e-12
+    assert marrow.drugs.occupancy.sum() <= 0.8 + 1e-9
+
+
+def test_trogocytosis_strips_within_hours_and_recovers_after_the_antibody(bare, rules):
+    marrow = bare(antigens=(CD38,))
+    p = rules("trogocytosis", {"loss": 0.1, "floor": 0.2})
+    gauge = marrow.body.gauge
+
+    def run(hours, occupancy):
+        marrow.drugs.occupancy[:] = occupancy
+        for _ in range(hours // 6):
+            trogocytosis.prepare(marrow, p, NOW)
+        return gauge[Gauge.SURFACE_CD38]
+
+    r = trogocytosis.RECOVERY
+    exact = solve_ivp(lambda t, s: -0.08 * (s - 0.2) + r * (1.0 - s), (0.0, 48.0), [1.0], rtol=1e-10, atol=1e-12)
+    assert run(48, 0.8) == pytest.approx(exact.y[0, -1], rel=1e-7)
+    lowest = run(2400, 0.8)
+    assert lowest == pytest.approx((0.08 * 0.2 + r) / (0.08 + r), rel=1e-6)
+    assert run(96, 0.0) == pytest.approx(1.0 - (1.0 - lowest) * math.exp(-96 * r), rel=1e-9)
+    assert run(4800, 0.0) == pytest.approx(1.0, abs=1e-9)
+
+
+def test_two_antibodies_strip_more_than_one(bare, rules):
+    left = []
+    for occupancy in ((0.4, 0.0), (0.4, 0.4)):
+        marrow = bare(antigens=(CD38, CD38))
+        marrow.drugs.occupancy[:] = occupancy
+        trogocytosis.prepare(marrow, rules("trogocytosis", {}, {}), NOW)
+        left.append(marrow.body.gauge[Gauge.SURFACE_CD38])
+    assert left[1] < left[0] < 1.0
+
+
+def test_blocks_of_the_enzyme_multiply(bare, rules):
+    marrow = bare(antigens=(CD38, CD38))
+    marrow.drugs.occupancy[:] = (0.5, 0.4)
+    ectoenzyme.prepare(marrow, rules("ectoenzyme", {"max_inhibition": 0.6}, {"max_inhibition": 0.5}), NOW)
+    assert marrow.body.gauge[Gauge.ENZYME_ACTIVITY] == pytest.approx(0.7 * 0.8)
+
+
+def test_nk_cells_are_armed_and_then_lose_cd16(bare, rules):
+    marrow = bare(antigens=(CD38,))
+    marrow.drugs.occupancy[:] = 0.8
+    p = rules("nk_activation", {"armed_fold": 2.0, "shedding": 0.02})
+    gauge = marrow.body.gauge
+    armed = []
+    for _ in range(100):
+        nk_activation.prepare(marrow, p, NOW)
+        armed.append(gauge[Gauge.NK_ARMED])
+    r = nk_activation.RECOVERY
+    exact = solve_ivp(lambda t, c: -0.016 * c + r * (1.0 - c), (0.0, 600.0), [1.0], t_eval=[6.0, 600.0], rtol=1e-10, atol=1e-12)
+    assert armed[0] == pytest.approx(1.0 + 0.8 * exact.y[0, 0], rel=1e-8)
+    assert armed[-1] == pytest.approx(1.0 + 0.8 * exact.y[0, 1], rel=1e-7)
+    assert armed[0] > armed[-1] > 1.0
+    marrow.drugs.occupancy[:] = 0.0
+    for _ in range(200):
+        nk_activation.prepare(marrow, p, NOW)
+    assert gauge[Gauge.NK_ARMED] == 1.0 and gauge[Gauge.CD16] == pytest.approx(1.0, abs=1e-4)
+
+
+def test_an_antibody_to_slamf7_costs_no_nk_cells(bare, rules, enlist):
+    for antigen, lost in ((CD38, True), (SLAMF7, False)):
+        marrow = enlist(bare(antigens=(antigen,)), 3, NK, cd38=12e3)
+        marrow.drugs.occupancy[:] = 0.8
+        nk_activation.hazard(marrow, rules("nk_activation"), NOW)
+        assert (marrow.hazard[:3, Cause.FRATRICIDE] > 0.0).all() == lost
+        assert marrow.hazard[:3].any() == lost
+
+
+@pytest.mark.parametrize(
+    ("module", "cause", "column"), [(adcc, Cause.ADCC, "nk"), (adcp, Cause.ADCP, "phagocyte")], ids=["adcc", "adcp"]
+)
+def test_effector_modes_add_their_hazard_to_plasma_cells_in_contact(bare, rules, enlist, module, cause, column):
+    marrow = enlist(bare(antigens=(CD38, SLAMF7), effector_fitness=0.5), 4, cd38=np.array([20e3, 1e5, 4e5, 1e5]))
+    getattr(marrow.at_risk, column)[:4] = (1.0, 0.0, 2.0, 0.5)
+    marrow.at_risk.kind[3] = T
+    marrow.drugs.occupancy[:] = (0.6, 0.2)
+    p = rules(module.__name__.rsplit(".", 1)[1], {}, {"half_density": 3e4})
+    module.hazard(marrow, p, NOW)
+    for row, contact_, cd38 in ((0, 1.0, 20e3), (1, 0.0, 1e5), (2, 2.0, 4e5)):
+        alone = [module.rate(contact_, 0.6 * cd38, p.p, 0), module.rate(contact_, 0.2 * SLAMF7_SITES, p.p, 1)]
+        assert marrow.hazard[row, cause] == pytest.approx(0.5 * sum(alone), rel=1e-12)
+    assert not marrow.hazard[3].any()
+    assert marrow.hazard.sum() == marrow.hazard[:, cause].sum()
+
+
+def test_complement_spares_protected_cells(bare, rules, enlist):
+    marrow = enlist(bare(antigens=(CD38,), effector_fitness=0.0), 3, cd38=5e5, complement_inhibitors=np.array([0.0, 1.0, 3.0]))
+    marrow.drugs.occupancy[:] = 0.8
+    cdc.hazard(marrow, rules("cdc", {"protection": 1.0}), NOW)
+    lysis = marrow.hazard[:3, Cause.CDC]
+    np.testing.assert_allclose(lysis / lysis[0], [1.0, math.exp(-1.0), math.exp(-3.0)], rtol=1e-12)
+    assert marrow.hazard.sum() == lysis.sum() > 0.0
+
+
+def test_antibodies_to_other_antigens_deplete_release_and_kill_nobody_directly(bare, rules, enlist):
+    for antigen, acts in ((SLAMF7, False), (CD38, True)):
+        marrow = enlist(bare(antigens=(antigen,)), 2, np.array([PLASMA, CellType.BREG]), cd38=3e5, held=1.0)
+        marrow.drugs.occupancy[:] = 0.8
+        direct_killing.hazard(marrow, rules("direct_killing"), NOW)
+        depletion.hazard(marrow, rules("depletion"), NOW)
+        niche_release.hazard(marrow, rules("niche_release"), NOW)
+        assert (marrow.hazard[0, Cause.DIRECT] > 0.0) == acts
+        assert (marrow.hazard[1, Cause.DEPLETION] > 0.0) == acts
+        assert (marrow.at_risk.held[0] < 1.0) == acts
+        assert marrow.hazard[0, Cause.DEPLETION] == marrow.hazard[1, Cause.DIRECT] == 0.0
+
+
+def test_depletion_goes_by_cd38_and_exempts_nobody_but_nk_cells(bare, rules, enlist):
+    kinds = np.arange(T, STROMA)
+    traits = bare().traits
+    marrow = enlist(bare(antigens=(CD38,)), kinds.size, kinds, cd38=traits.cd38[kinds])
+    marrow.drugs.occupancy[:] = 0.8
+    p = rules("depletion")
+    depletion.hazard(marrow, p, NOW)
+    found = dict(zip(kinds, marrow.hazard[: kinds.size, Cause.DEPLETION], strict=True))
+    assert found[NK] == 0.0
+    for kind in set(kinds) - {NK}:
+        assert found[kind] == pytest.approx(depletion.rate(0.8 * traits.cd38[kind], p.p, 0), rel=1e-12) and found[kind] > 0.0
+    assert found[CellType.BREG] > found[CellType.TREG] > found[T] > found[CellType.MACROPHAGE]
+
+
+# ---- niche -----------------------------------------------------------------------------------------------------------
+
+
+def test_cells_that_touch_stroma_are_held(bare, enlist):
+    marrow = enlist(bare(), 3, np.array([PLASMA, PLASMA, T]))
+    stroma = np.zeros(256, bool)
+    stroma[100] = True
+    mark_niche(marrow.lattice, stroma)
+    marrow.at_risk.site[:3] = (101, 150, 99)
+    adhesion.hazard(marrow, adhesion.Params(), NOW)
+    assert marrow.at_risk.held[:3].tolist() == [1.0, 0.0, 0.0]
+
+
+def test_antibody_loosens_the_hold_on_cells_rich_in_cd38(bare, rules, enlist):
+    marrow = enlist(bare(antigens=(CD38,)), 3, held=np.array([1.0, 1.0, 0.0]), cd38=np.array([1e5, 1e4, 1e5]))
+    marrow.drugs.occupancy[:] = 0.8
+    niche_release.hazard(marrow, rules("niche_release", {"max_release": 0.5, "half_density": 1e5, "steepness": 2.0}), NOW)
+    np.testing.assert_allclose(marrow.at_risk.held[:3], [0.8, 1.0 - 0.4 / 101.0, 0.0], rtol=1e-12)
+
+
+def test_the_niche_protects_from_small_molecules_and_not_from_antibodies(bare, rules, enlist):
+    marrow = enlist(bare(antigens=(CD38, NONE)), 2, held=np.array([0.0, 1.0]), cd38=5e5, nk=1.0, phagocyte=1.0)
+    marrow.drugs.occupancy[:] = (0.8, 0.0)
+    marrow.drugs.effect[:] = (0.0, 0.9)
+    for module in (adcc, adcp, cdc, direct_killing):
+        module.hazard(marrow, rules(module.__name__.rsplit(".", 1)[1]), NOW)
+    for module, fold in ((imid, 1.25), (proteasome, 2.0), (glucocorticoid, 4.0)):
+        p = rules(module.__name__.rsplit(".", 1)[1], {"adhesion_fold": fold})
+        module.hazard(marrow, p._replace(drug=np.array([1])), NOW)
+    free, held = marrow.hazard[:2]
+    for cause in (Cause.ADCC, Cause.ADCP, Cause.CDC, Cause.DIRECT):
+        assert free[cause] == held[cause] > 0.0
+    for cause, fold in ((Cause.IMID, 1.25), (Cause.PROTEASOME, 2.0), (Cause.GLUCOCORTICOID, 4.0)):
+        assert free[cause] / held[cause] == pytest.approx(fold, rel=1e-12)
+
+
+# ---- small molecules -------------------------------------------------------------------------------------------------
+
+
+def test_an_imid_changes_the_host(bare, rules):
+    marrow = bare(antigens=(NONE,))
+    marrow.drugs.effect[:] = 0.5
+    gauge = marrow.body.gauge
+    p = {"supply_fold": 1.8, "stimulation_fold": 1.6, "revival": 0.4, "il6_inhibition": 0.6, "cd38_fold": 1.5, "cd38_lag": 36.0}
+    imid.prepare(marrow, rules("imid", p), NOW)
+    assert gauge[Gauge.NK_SUPPLY] == gauge[Gauge.T_SUPPLY] == pytest.approx(1.4)
+    assert gauge[Gauge.STIMULATION] == pytest.approx(1.3)
+    assert gauge[Gauge.REVIVAL] == pytest.approx(0.2)
+    assert gauge[Gauge.IL6_OUTPUT] == pytest.approx(0.7)
+    assert gauge[Gauge.CD38_INDUCTION] == pytest.approx(1.25 - 0.25 * math.exp(-6.0 / 36.0))
+
+
+def test_sensitivity_belongs_to_the_clone(bare, rules, enlist):
+    marrow = enlist(bare(antigens=(NONE,)), 3, clone=np.array([0, 1, 2]))
+    marrow.drugs.effect[:] = 0.8
+    marrow.clones.imid_sensitivity[:3] = (1.0, 0.05, 1.0)
+    marrow.clones.proteasome_sensitivity[:3] = (1.0, 1.0, 0.1)
+    marrow.clones.glucocorticoid_sensitivity[:3] = (1.0, 0.5, 2.0)
+    for name, module in (("imid", imid), ("proteasome", proteasome), ("glucocorticoid", glucocorticoid)):
+        module.hazard(marrow, rules(name), NOW)
+    np.testing.assert_allclose(marrow.hazard[:3, Cause.IMID] / marrow.hazard[0, Cause.IMID], [1.0, 0.05, 1.0])
+    np.testing.assert_allclose(marrow.hazard[:3, Cause.PROTEASOME] / marrow.hazard[0, Cause.PROTEASOME], [1.0, 1.0, 0.1])
+    np.testing.assert_allclose(marrow.hazard[:3, Cause.GLUCOCORTICOID] / marrow.hazard[0, Cause.GLUCOCORTICOID], [1.0, 0.5, 2.0])
+
+
+def test_dexamethasone_thins_lymphocytes_alone(bare, rules, enlist):
+    kinds = np.arange(T, STROMA)
+    marrow = enlist(bare(antigens=(NONE,)), kinds.size, kinds)
+    marrow.drugs.effect[:] = 0.5
+    glucocorticoid.hazard(marrow, rules("glucocorticoid", {"lympholysis": 4e-4}), NOW)
+    lymphocytes = (T, NK, CellType.TREG, CellType.BREG)
+    expected = [2e-4 if kind in lymphocytes else 0.0 for kind in kinds]
+    np.testing.assert_allclose(marrow.hazard[: kinds.size, Cause.GLUCOCORTICOID], expected)
+
+
+# ---- effectors -------------------------------------------------------------------------------------------------------
+
+
+def test_activity_follows_the_tumour_load(bare, put):
+    marrow = bare(exhaustion=4.0)
+    put(marrow, np.arange(64))
+    put(marrow, 100, T, activity=1.0)
+    put(marrow, 101, NK, activity=1.0)
+    fate.take_roster(marrow)
+    p = exhaustion.Params(pace=0.01, nk_share=0.5)
+    exhaustion.prepare(marrow, p, NOW)
+    kept = math.exp(-0.06)
+    assert marrow.cells.activity[100] == pytest.approx(0.5 + 0.5 * kept, rel=1e-6)  # load 1/4, exhaustion 4
+    assert marrow.cells.activity[101] == pytest.approx(2 / 3 + kept / 3, rel=1e-6)
+    marrow.body.gauge[Gauge.REVIVAL] = 1.0
+    for _ in range(500):
+        exhaustion.prepare(marrow, p, NOW)
+    np.testing.assert_allclose(marrow.cells.activity[[100, 101]], 1.0, rtol=1e-5)
+
+
+def test_granzyme_follows_what_the_neighbourhood_allows(bare, put):
+    marrow = bare()
+    put(marrow, 100, T, activity=0.8, granzyme=0.2)
+    put(marrow, 50, NK, activity=1.0, granzyme=1.0)
+    marrow.fields.adenosine[100] = 1.0
+    marrow.contacts.suppressor[101] = 1.25
+    marrow.body.gauge[Gauge.STIMULATION] = 4.0
+    fate.take_roster(marrow)
+    p = suppression.Params(max_adenosine=0.7, neighbour_strength=0.8, refill=0.05)
+    suppression.prepare(marrow, p, NOW)
+    target, kept = 0.8 * 0.65 / 2.0 * 4.0, math.exp(-0.3)
+    assert marrow.cells.granzyme[100] == pytest.approx(target + (0.2 - target) * kept, rel=1e-6)
+    assert marrow.cells.granzyme[50] == pytest.approx(1.5 - 0.5 * kept, rel=1e-6)  # no more than the most
+
+
+def test_reactive_t_cells_kill_and_expand_where_there_is_antigen(bare, put, enlist):
+    marrow = enlist(bare(), 2, np.array([PLASMA, PLASMA]), t_cell=np.array([1.5, 0.0]))
+    t_cell_killing.hazard(marrow, t_cell_killing.Params(lysis_rate=0.004), NOW)
+    np.testing.assert_allclose(marrow.hazard[:2, Cause.T_CELL], [0.006, 0.0])
+    marrow = bare()
+    put(marrow, [99, 101], PLASMA)
+    put(marrow, 100, T, granzyme=0.5)
+    enlist(marrow, 3, T, clone=np.array([0, N_REACTIVE - 1, N_REACTIVE]), site=100)
+    marrow.body.gauge[Gauge.T_SUPPLY] = 1.5
+    t_cell_recovery.hazard(marrow, t_cell_recovery.Params(expansion=0.01), NOW)
+    np.testing.assert_allclose(marrow.hazard[:3, Cause.DIVISION], [0.01 * 0.25 * 0.5 * 1.5] * 2 + [0.0])
+
+
+def test_growth_and_background_death(bare, enlist):
+    marrow = enlist(bare(), 2, clone=np.array([0, 3]))
+    marrow.clones.division[[0, 3]] = (1e-3, 2e-3)
+    marrow.fields.il6[:2] = (1.0, 3.0)
+    growth.hazard(marrow, growth.Params(apoptosis=3e-4, il6_dependence=0.4), NOW)
+    np.testing.assert_allclose(marrow.hazard[:2, Cause.DIVISION], [1e-3, 2e-3 * (0.6 + 0.4 * 1.5)], rtol=1e-6)
+    np.testing.assert_allclose(marrow.hazard[:2, Cause.TURNOVER], 3e-4)
+
+
+def test_turnover_takes_immune_cells_at_the_rate_of_their_kind(bare, enlist):
+    kinds = np.arange(PLASMA, STROMA)
+    marrow = enlist(bare(nk_renewal=0.004), kinds.size, kinds)
+    turnover.hazard(marrow, turnover.Params(), NOW)
+    expected = [0.0, *(0.004 if k == NK else marrow.traits.renewal[k] for k in kinds[1:])]
+    np.testing.assert_allclose(marrow.hazard[: kinds.size, Cause.TURNOVER], expected)
+
+
+# ---- fields ----------------------------------------------------------------------------------------------------------
+
+
+def test_sources_of_adenosine(bare, put):
+    marrow = bare(adenosine_cd38=100.0, adenosine_other=10.0)
+    put(marrow, 0, PLASMA, cd38=260e3)
+    put(marrow, 1, CellType.TREG, cd38=13e3)
+    gauge = marrow.body.gauge
+    gauge[Gauge.SURFACE_CD38], gauge[Gauge.CD38_INDUCTION], gauge[Gauge.ENZYME_ACTIVITY] = 0.5, 1.5, 0.4
+    adenosine.lay_out(marrow, adenosine.Params())
+    assert marrow.fields.source[0] == pytest.approx(100.0 * 2.0 * 0.5 * 1.5 * 0.4 + 10.0, rel=1e-6)
+    other = 10.0 * marrow.traits.adenosine_other[CellType.TREG]
+    assert marrow.fields.source[1] == pytest.approx(100.0 * 0.1 * 0.5 * 0.4 + other, rel=1e-6)
+    assert marrow.fields.source[2] == 0.0
+    np.testing.assert_array_equal(marrow.fields.uptake[:3], np.float32([480.0, 480.0, 180.0]))
+
+
+def test_sources_of_cytokines(bare, put):
+    marrow = bare(il6_source=50.0, chemokine_source=20.0)
+    put(marrow, 0, PLASMA)
+    put(marrow, 1, STROMA)
+    marrow.body.gauge[Gauge.IL6_OUTPUT] = 0.5
+    interleukin6.lay_out(marrow, interleukin6.Params())
+    np.testing.assert_allclose(marrow.fields.source[:3], 25.0 * marrow.traits.il6[[PLASMA, STROMA, 0]], rtol=1e-6)
+    chemokine.lay_out(marrow, chemokine.Params())
+    np.testing.assert_allclose(marrow.fields.source[:3], 20.0 * marrow.traits.chemokine[[PLASMA, STROMA, 0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("module", [adenosine, interleukin6, chemokine])
+def test_fields_are_solved_when_they_are_due_and_made_equals_cleared(bare, put, module):
+    marrow = bare()
+    put(marrow, np.arange(0, 256, 7), CellType.MACROPHAGE)
+    field = {adenosine: "adenosine", interleukin6: "il6", chemokine: "chemokine"}[module]
+    marrow.body.gauge[Gauge.FIELD_AGE] = 6.0
+    module.prepare(marrow, module.Params(), NOW)
+    assert not getattr(marrow.fields, field).any()
+    marrow.body.gauge[Gauge.FIELD_AGE] = 0.0
+    module.prepare(marrow, module.Params(), NOW)
+    values = getattr(marrow.fields, field).astype(float)
+    assert (values > 0.0).all()
+    assert (values * marrow.fields.uptake).sum() == pytest.approx(marrow.fields.source.sum(dtype=float), rel=5e-3)
+
+
+# ---- motion and arrival ----------------------------------------------------------------------------------------------
+
+
+def crowd(marrow, put, seed=4):
+    """All kinds mixed on half of the sites."""
+    random = np.random.default_rng(seed)
+    sites = random.permutation(256)[:128]
+    put(marrow, sites, random.integers(PLASMA, N_TYPES, 128), granzyme=0.5, clone=random.integers(0, 8, 128))
+    fate.take_roster(marrow)
+    contact.clear(marrow)
+    return marrow
+
+
+def test_motion_loses_nobody_and_changes_nobody(bare, put):
+    marrow = crowd(bare(), put)
+    before = sorted(zip(*(column.tolist() for column in marrow.cells), strict=True))
+    fixed = np.flatnonzero(marrow.cells.kind == STROMA)
+    motility.prepare(marrow, motility.Params(), NOW)
+    after = sorted(row for row in zip(*(column.tolist() for column in marrow.cells), strict=True) if row[0])
+    assert after == sorted(row for row in before if row[0])
+    np.testing.assert_array_equal(np.flatnonzero(marrow.cells.kind == STROMA), fixed)
+    for kind in range(PLASMA, N_TYPES):  # the roster follows
+        listed = marrow.roster.site[marrow.roster.start[kind] : marrow.roster.start[kind + 1]]
+        assert (marrow.cells.kind[listed] == kind).all()
+
+
+@pytest.mark.parametrize("moves", [True, False])
+def test_contact_adds_up_to_the_potency_of_the_cells(bare, put, moves):
+    marrow = crowd(bare(), put)
+    kinds, cells = marrow.cells.kind, marrow.cells
+    expected = {
+        "nk": cells.granzyme[kinds == NK].sum(),
+        "t_cell": cells.granzyme[(kinds == T) & (cells.clone < N_REACTIVE)].sum(),
+        "phagocyte": (kinds == CellType.MACROPHAGE).sum(),
+        "suppressor": marrow.traits.suppression[kinds].sum(),
+    }
+    if moves:
+        motility.prepare(marrow, motility.Params(), NOW)
+    else:
+        contact.stand(marrow)
+    for name, value in expected.items():
+        assert value > 0.0
+        assert getattr(marrow.contacts, name).sum() == pytest.approx(value, rel=1e-5)
+
+
+def test_the_niche_holds_plasma_cells_where_they_are(bare, put):
+    marrow = bare()
+    marrow.lattice.niche[:128] = 1
+    put(marrow, np.arange(0, 256, 3))
+    fate.take_roster(marrow)
+    before = set(np.flatnonzero(marrow.cells.kind))
+    for step in range(40):
+        fate.take_roster(marrow)
+        motility.creep(marrow, Tick(24.0, step, 2))
+    after = set(np.flatnonzero(marrow.cells.kind))
+    assert {s for s in before if s < 128} <= after
+    assert {s for s in before if s >= 128} - after
+
+
+def test_t_cells_go_where_there_is_chemokine_and_macrophages_do_not(bare, put):
+    found = {}
+    for kind in (T, CellType.MACROPHAGE):
+        for taste in (0.0, 1.0):
+            marrow = bare(32, 32)
+            marrow.fields.chemokine[:] = 1.0 + np.cos(2.0 * np.pi * (np.arange(1024) % 32) / 32.0)
+            put(marrow, np.arange(0, 1024, 4), kind)
+            for step in range(8):
+                fate.take_roster(marrow)
+                motility.walk(marrow, int(kind), motility.Params(chemotaxis=taste), Tick(6.0, step, 9))
+            found[kind, taste] = marrow.fields.chemokine[marrow.cells.kind == kind].mean()
+    assert found[T, 1.0] > found[T, 0.0] + 0.2
+    assert found[CellType.MACROPHAGE, 1.0] == found[CellType.MACROPHAGE, 0.0]
+
+
+def test_arrivals_make_good_what_turnover_takes(bare):
+    totals = np.zeros(N_TYPES)
+    for step in range(300):
+        marrow = bare(nk_renewal=0.003)
+        marrow.body.target[T:STROMA] = 20.0
+        marrow.body.target[PLASMA] = marrow.body.count[PLASMA] = 50
+        recruitment.prepare(marrow, recruitment.Params(tumour_drive=0.4), Tick(6.0, step, 6))
+        arrived = np.bincount(marrow.cells.kind, minlength=N_TYPES)
+        np.testing.assert_array_equal(marrow.body.births[1:], arrived[1:])
+        totals += arrived
+    for kind in range(T, STROMA):
+        mean = 300 * 6.0 * 20.0 * (0.003 if kind == NK else marrow.traits.renewal[kind])
+        assert abs(totals[kind] - mean) < 4.0 * math.sqrt(mean)
+    assert totals[PLASMA] == totals[STROMA] == 0
+
+
+def test_supply_follows_the_imid_and_the_tumour(bare):
+    marrow = bare()
+    p = recruitment.Params(tumour_drive=0.4)
+    marrow.body.gauge[Gauge.T_SUPPLY], marrow.body.gauge[Gauge.NK_SUPPLY] = 1.7, 1.3
+    marrow.body.target[PLASMA], marrow.body.count[PLASMA] = 100.0, 25
+    expected = {T: 1.7, NK: 1.3, CellType.TREG: 0.7, CellType.BREG: 0.7, CellType.MDSC: 0.7, CellType.MACROPHAGE: 1.0}
+    for kind, value in expected.items():
+        assert recruitment.supply(marrow, int(kind), p) == pytest.approx(value)
+    marrow.body.count[PLASMA] = 1000
+    assert recruitment.supply(marrow, int(CellType.MDSC), p) == pytest.approx(1.4)  # twice the usual load at most
+
+
+def test_who_arrives_is_fresh_and_knows_any_clonotype(bare, put):
+    marrow = bare()
+    marrow.body.target[[T, NK]] = 400.0
+    for step in range(20):
+        recruitment.prepare(marrow, recruitment.Params(), Tick(6.0, step, 6))
+    cells = marrow.cells
+    came = cells.kind > 0
+    assert set(cells.kind[came]) == {T, NK}
+    assert (cells.activity[came] == 1.0).all() and (cells.granzyme[came] == 0.5).all()
+    assert np.unique(cells.uid[came]).size == came.sum()
+    assert not cells.clone[cells.kind == NK].any()
+    clonotypes = cells.clone[cells.kind == T]
+    assert clonotypes.max() < N_CLONOTYPES and np.unique(clonotypes).size > 0.5 * min(clonotypes.size, N_CLONOTYPES)
+
+
+def test_nobody_arrives_in_a_packed_marrow(bare, put):
+    marrow = bare()
+    put(marrow, np.arange(256), STROMA)
+    marrow.body.target[T:STROMA] = 400.0
+    recruitment.prepare(marrow, recruitment.Params(), NOW)
+    assert not marrow.body.births.any() and (marrow.cells.kind == STROMA).all()

@@ -1,0 +1,254 @@
+"""Each rule by hand arithmetic, on the Python that the compiled kernel is made of."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.integrate import solve_ivp
+
+from tme_abm.foundation.declare import stack
+from tme_abm.mechanisms import (
+    adcc,
+    adcp,
+    binding,
+    cdc,
+    depletion,
+    direct_killing,
+    ectoenzyme,
+    exhaustion,
+    glucocorticoid,
+    growth,
+    imid,
+    motility,
+    niche_release,
+    nk_activation,
+    proteasome,
+    suppression,
+    trogocytosis,
+)
+from tme_abm.pharmacology.drug import load_drug
+
+fractions = st.floats(0.0, 1.0)
+sites = st.floats(0.0, 2e6)
+
+
+def one(module, **values):
+    """The parameters of one drug, as its kernels take them."""
+    return stack(module.Params, [module.Params(**values)])
+
+
+def test_adcc_by_hand():
+    p = one(adcc, lysis_rate=0.04, half_density=50e3, steepness=2.0)
+    assert adcc.rate.py_func(1.5, 50e3, p, 0) == pytest.approx(0.03)
+    assert adcc.rate.py_func(1.0, 100e3, p, 0) == pytest.approx(0.04 * 0.8)
+    assert adcc.rate.py_func(0.0, 1e9, p, 0) == adcc.rate.py_func(2.0, 0.0, p, 0) == 0.0
+
+
+def test_adcp_by_hand():
+    p = one(adcp, engulfment_rate=0.02, half_density=100e3, steepness=3.0)
+    assert adcp.rate.py_func(1.0, 100e3, p, 0) == pytest.approx(0.01)
+    assert adcp.rate.py_func(0.5, 200e3, p, 0) == pytest.approx(0.01 * 8.0 / 9.0)
+
+
+def test_cdc_by_hand():
+    p = one(cdc, max_rate=0.01, half_density=200e3, steepness=4.0, protection=0.5)
+    assert cdc.rate.py_func(200e3, 0.0, p, 0) == pytest.approx(0.005)
+    assert cdc.rate.py_func(200e3, 2.0, p, 0) == pytest.approx(0.005 * math.exp(-1.0))
+    assert cdc.rate.py_func(100e3, 0.0, p, 0) == pytest.approx(0.01 / 17.0)
+
+
+def test_direct_killing_by_hand():
+    p = one(direct_killing, max_rate=0.006, half_density=400e3, steepness=4.0)
+    assert direct_killing.rate.py_func(400e3, p, 0) == pytest.approx(0.003)
+    assert direct_killing.rate.py_func(200e3, p, 0) == pytest.approx(0.006 / 17.0)
+
+
+def test_depletion_by_hand():
+    p = one(depletion, max_rate=0.03, half_density=7e3, steepness=2.0)
+    assert depletion.rate.py_func(7e3, p, 0) == pytest.approx(0.015)
+    assert depletion.rate.py_func(21e3, p, 0) == pytest.approx(0.027)
+
+
+def test_fratricide_by_hand():
+    p = one(nk_activation, fratricide=0.02, half_density=4e3, steepness=2.0)
+    assert nk_activation.rate.py_func(4e3, p, 0) == pytest.approx(0.01)
+    assert nk_activation.rate.py_func(12e3, p, 0) == pytest.approx(0.018)
+
+
+def test_occupancy_by_hand():
+    assert binding.occupancy.py_func(0.3, 1.0, 0.3, 0.8) == pytest.approx(0.4)
+    assert binding.occupancy.py_func(0.0, 0.0, 0.3, 0.8) == 0.0
+    assert binding.occupancy.py_func(3e6, 1e7, 0.3, 0.8) == pytest.approx(0.8, rel=1e-6)
+    assert binding.occupancy.py_func(0.3, 4.0, 0.3, 1.0) == pytest.approx(0.2)  # another antibody holds three times as much
+
+
+def test_enzyme_activity_by_hand():
+    assert ectoenzyme.activity.py_func(0.8, 0.65) == pytest.approx(0.48)
+    assert ectoenzyme.activity.py_func(0.0, 0.65) == 1.0
+
+
+@given(st.floats(0.0, 1.0), st.floats(0.0, 0.5), fractions, st.sampled_from([1.0, 6.0, 24.0, 240.0]))
+def test_trogocytosis_against_a_solver(start, loss, floor, dt):
+    recovery = trogocytosis.RECOVERY
+    exact = solve_ivp(lambda t, s: -loss * (s - floor) + recovery * (1.0 - s), (0.0, dt), [start], rtol=1e-10, atol=1e-12)
+    assert trogocytosis.surface.py_func(start, loss, loss * floor, dt) == pytest.approx(exact.y[0, -1], abs=1e-8)
+
+
+def test_an_untouched_surface_stays_whole():
+    assert trogocytosis.surface.py_func(1.0, 0.0, 0.0, 6.0) == 1.0
+
+
+def test_exhaustion_by_hand():
+    assert exhaustion.sustained.py_func(0.25, 4.0, 0.0) == pytest.approx(0.5)
+    assert exhaustion.sustained.py_func(0.25, 4.0, 0.4) == pytest.approx(0.7)
+    assert exhaustion.sustained.py_func(0.0, 4.0, 0.0) == 1.0
+    assert exhaustion.sustained.py_func(0.25, 4.0, 1.0) == 1.0
+
+
+@pytest.mark.parametrize(("module", "extra"), [(glucocorticoid, {}), (imid, {})])
+def test_small_molecules_by_hand(module, extra):
+    p = one(module, kill_rate=2e-3, adhesion_fold=4.0, **extra)
+    assert module.rate.py_func(0.5, 1.0, 0.0, p, 0) == pytest.approx(1e-3)
+    assert module.rate.py_func(0.5, 1.0, 1.0, p, 0) == pytest.approx(2.5e-4)
+    assert module.rate.py_func(1.0, 0.05, 0.5, p, 0) == pytest.approx(2e-3 * 0.05 * 0.625)
+    assert module.rate.py_func(0.0, 1.0, 0.0, p, 0) == 0.0
+
+
+def test_proteasome_inhibition_by_hand():
+    p = one(proteasome, kill_rate=4e-3, half_inhibition=0.5, steepness=3.0, adhesion_fold=2.0)
+    assert proteasome.rate.py_func(0.5, 1.0, 0.0, p, 0) == pytest.approx(2e-3)
+    assert proteasome.rate.py_func(1.0, 1.0, 1.0, p, 0) == pytest.approx(4e-3 * (8.0 / 9.0) / 2.0)
+    assert proteasome.rate.py_func(0.5, 0.1, 0.0, p, 0) == pytest.approx(2e-4)
+
+
+def test_growth_by_hand():
+    assert growth.drive.py_func(1.0, 0.3) == 1.0
+    assert growth.drive.py_func(0.0, 0.3) == pytest.approx(0.7)
+    assert growth.drive.py_func(3.0, 0.4) == pytest.approx(0.6 + 0.4 * 1.5)
+    assert growth.drive.py_func(1e12, 0.3) == pytest.approx(1.3)
+
+
+def test_release_from_the_niche_by_hand():
+    p = one(niche_release, max_release=0.5, half_density=100e3, steepness=2.0)
+    assert niche_release.kept.py_func(100e3, 0.8, p, 0) == pytest.approx(0.8)
+    assert niche_release.kept.py_func(0.0, 0.8, p, 0) == 1.0
+    assert niche_release.kept.py_func(200e3, 0.0, p, 0) == 1.0
+
+
+def test_restraint_by_hand():
+    p = suppression.Params(max_adenosine=0.7, neighbour_strength=0.8)
+    assert suppression.restraint.py_func(0.0, 0.0, p) == 1.0
+    assert suppression.restraint.py_func(1.0, 0.0, p) == pytest.approx(0.65)
+    assert suppression.restraint.py_func(0.0, 1.25, p) == pytest.approx(0.5)
+    assert suppression.restraint.py_func(1.0, 1.25, p) == pytest.approx(0.325)
+    assert suppression.restraint.py_func(1e12, 0.0, p) == pytest.approx(0.3)
+
+
+# ---- how far an immune cell walks ------------------------------------------------------------------------------------
+
+
+def strides(half_width, n=4000):
+    """Displacements along one axis over an even grid of uniform numbers."""
+    return np.array([motility.stride.py_func((i + 0.5) / n, half_width) for i in range(n)])
+
+
+@pytest.mark.parametrize("half_width", [1.0, 2.0, 5.0, 9.0])
+def test_a_stride_covers_its_square_evenly(half_width):
+    values, times = np.unique(strides(half_width, 60 * int(2 * half_width + 1)), return_counts=True)
+    np.testing.assert_array_equal(values, np.arange(-half_width, half_width + 1))
+    assert set(times) == {60}
+
+
+@given(st.floats(0.0, 1.0, exclude_max=True), st.floats(0.0, 30.0))
+def test_a_stride_stays_within_reach(share, half_width):
+    assert -math.ceil(half_width) <= motility.stride.py_func(share, half_width) <= math.ceil(half_width)
+
+
+@pytest.mark.parametrize("half_width", [1.0, 2.0, 5.0, 9.0])
+def test_a_square_has_the_variance_that_the_walk_counts_on(half_width):
+    along = strides(half_width, 60 * int(2 * half_width + 1))
+    assert along.mean() == 0.0
+    assert along.var() == pytest.approx(half_width * (half_width + 1.0) / 3.0, rel=1e-12)
+
+
+@given(st.floats(0.0, 50.0), st.floats(0.05, 6.0))
+def test_a_walk_is_as_far_in_mean_square_as_diffusion_says(diffusivity, dt):
+    """Also for a cell that is slower than a site in a stop."""
+    small, often_wider = motility.squares.py_func(diffusivity, dt)
+    assert small >= 0 and -1e-9 <= often_wider <= 1.0 + 1e-9
+    variances = [n * (n + 1.0) / 3.0 for n in (small, small + 1)]
+    assert (1.0 - often_wider) * variances[0] + often_wider * variances[1] == pytest.approx(2.0 * diffusivity * dt, abs=1e-9)
+
+
+def test_whoever_does_not_move_reaches_nowhere():
+    assert motility.squares.py_func(0.0, 6.0) == (0, 0.0)
+    assert not strides(0.0).any()
+
+
+# ---- order of the effector modes -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def relative():
+    """Share of its own highest rate that each mode of isatuximab reaches on a cell of a CD38 density, at an occupancy of 80 %."""
+    effects = load_drug("isatuximab").effects
+    blocks = {m: stack(m.Params, [effects[m.__name__.rsplit(".", 1)[1]].params]) for m in (adcc, adcp, cdc, direct_killing)}
+    modes = {
+        "adcc": lambda x: adcc.rate.py_func(1.0, x, blocks[adcc], 0),
+        "adcp": lambda x: adcp.rate.py_func(1.0, x, blocks[adcp], 0),
+        "cdc": lambda x: cdc.rate.py_func(x, 1.0, blocks[cdc], 0),
+        "direct_killing": lambda x: direct_killing.rate.py_func(x, blocks[direct_killing], 0),
+    }
+    return lambda name, cd38: modes[name](0.8 * cd38) / modes[name](1e12)
+
+
+def test_rising_cd38_recruits_adcc_then_adcp_then_cdc_then_direct_killing(relative):
+    """Moreno 2019: the more CD38, the more modes."""
+    densities = np.geomspace(1e3, 3e6, 60)
+    for least in (0.1, 0.25, 0.5):
+        onset = [
+            next(x for x in densities if relative(name, x) >= least) for name in ("adcc", "adcp", "cdc", "direct_killing")
+        ]
+        assert all(a < b for a, b in pairwise(onset))
+
+
+def test_modes_of_cells_low_intermediate_and_high_in_cd38(relative):
+    at_work = {
+        cd38: [name for name in ("adcc", "adcp", "cdc") if relative(name, cd38) >= 0.25] for cd38 in (60e3, 160e3, 500e3)
+    }
+    assert at_work == {60e3: ["adcc"], 160e3: ["adcc", "adcp"], 500e3: ["adcc", "adcp", "cdc"]}
+
+
+# ---- monotone --------------------------------------------------------------------------------------------------------
+
+
+@given(sites, sites, st.floats(0.0, 2.0))
+def test_more_antibody_on_a_cell_never_protects_it(a, b, contact):
+    low, high = min(a, b), max(a, b)
+    for module, rate in ((adcc, adcc.rate.py_func), (adcp, adcp.rate.py_func)):
+        assert rate(contact, low, one(module), 0) <= rate(contact, high, one(module), 0)
+    assert cdc.rate.py_func(low, 1.0, one(cdc), 0) <= cdc.rate.py_func(high, 1.0, one(cdc), 0)
+    for module in (direct_killing, depletion, nk_activation):
+        assert module.rate.py_func(low, one(module), 0) <= module.rate.py_func(high, one(module), 0)
+
+
+@given(fractions, fractions, fractions)
+def test_more_effect_of_a_small_molecule_never_protects_a_cell(a, b, held):
+    for module in (imid, glucocorticoid, proteasome):
+        p = one(module)
+        assert module.rate.py_func(min(a, b), 1.0, held, p, 0) <= module.rate.py_func(max(a, b), 1.0, held, p, 0)
+        assert module.rate.py_func(a, 1.0, 1.0, p, 0) <= module.rate.py_func(a, 1.0, 0.0, p, 0)
+
+
+@given(st.floats(0.0, 1e3), st.floats(0.0, 1e3), st.floats(0.0, 1e4))
+def test_competition_shares_the_antigen(c1, c2, k):
+    """Two antibodies on one antigen never hold more of it than is accessible, and each holds less than alone."""
+    k = 0.1 + k
+    competition = c1 / k + c2 / 0.3
+    first = binding.occupancy.py_func(c1, competition, k, 0.8)
+    second = binding.occupancy.py_func(c2, competition, 0.3, 0.8)
+    assert first + second <= 0.8 + 1e-12
+    assert first <= binding.occupancy.py_func(c1, c1 / k, k, 0.8)
