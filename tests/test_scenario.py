@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tme_abm import scenario
 from tme_abm.foundation.errors import InputError
+from tme_abm.patient import provenance
 from tme_abm.pharmacology.body import Body
 from tme_abm.scenario import load_scenario, parse_cycles, parse_duration, read, scenarios
 from tme_abm.trial import statistics
@@ -113,7 +114,7 @@ def test_arms_differ_in_nothing_but_their_regimen(name):
             for key, value in node.items():
                 yield key
                 yield from words(value)
-        elif isinstance(node, list):
+        elif isinstance(node, list | tuple | set | frozenset):
             for value in node:
                 yield from words(value)
         elif isinstance(node, str):
@@ -122,7 +123,10 @@ def test_arms_differ_in_nothing_but_their_regimen(name):
     rest = {key: value for key, value in study.resolved.items() if key not in ("arms", "published", "title", "summary", "population")}
     rest["trial"] = {key: value for key, value in rest["trial"].items() if key != "compare"}
     assert not {word.lower() for word in words(rest)} & names
-    inside = [study.settings.parameters, study.settings.without, *(drug.effects for drug in study.drugs.values())]
+    inside = [study.settings.parameters, study.settings.without, study.settings.origins()]
+    inside += [[drug.effects, drug.origins()] for drug in study.drugs.values()]
+    inside += [tuple(row) for row in provenance(study.population)]
+    assert sum(1 for _ in words(inside)) > 500  # numbers and their origins are walked, not only names
     assert not {word.lower() for word in words(inside)} & names
 
 

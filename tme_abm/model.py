@@ -43,6 +43,7 @@ from tme_abm.foundation.rng import subkey
 from tme_abm.marrow import fate
 from tme_abm.marrow.cells import EMPTY, N_TYPES, CellType, clear, move
 from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES, N_CLONOTYPES, N_REACTIVE
+from tme_abm.marrow.contact import MOST_GRANZYME
 from tme_abm.marrow.lattice import mark_niche
 from tme_abm.marrow.state import Fields, Marrow
 from tme_abm.patient import VirtualPatient, preset
@@ -292,7 +293,7 @@ class TCell(MarrowCell):
         cd38: CD38 that it expresses when undisturbed [sites/cell].
         surface_cd38: CD38 on its surface now [sites/cell].
         activity: Functional capacity, 0 exhausted to 1 fresh [1].
-        granzyme: Lytic granules, 0 to 1 [1].
+        granzyme: Lytic granules, 1 in a fresh cell, up to 1.5 under an IMiD [1].
         clonotype: Its T-cell receptor, 0 to 199.
         is_reactive: Whether the clonotype sees the tumour (the first fifty do).
         born: Hour of birth [h].
@@ -300,7 +301,7 @@ class TCell(MarrowCell):
 
     kind = CellType.T
     activity = CellColumn("activity", high=1.0)
-    granzyme = CellColumn("granzyme", high=1.0)
+    granzyme = CellColumn("granzyme", high=MOST_GRANZYME)
     clonotype = CellColumn("clone", high=N_CLONOTYPES - 1)
     is_reactive = Derived(are_reactive)
 
@@ -312,13 +313,13 @@ class NKCell(MarrowCell):
         cd38: CD38 that it expresses when undisturbed [sites/cell].
         surface_cd38: CD38 on its surface now [sites/cell].
         activity: Functional capacity, 0 exhausted to 1 fresh [1].
-        granzyme: Lytic granules, 0 to 1 [1].
+        granzyme: Lytic granules, 1 in a fresh cell, up to 1.5 under an IMiD [1].
         born: Hour of birth [h].
     """
 
     kind = CellType.NK
     activity = CellColumn("activity", high=1.0)
-    granzyme = CellColumn("granzyme", high=1.0)
+    granzyme = CellColumn("granzyme", high=MOST_GRANZYME)
 
 
 class Treg(MarrowCell):

@@ -248,7 +248,8 @@ def read(
     else:
         path, shown = _find(given)
         table, found = _parse(path, shown)
-        name, folder = path.stem, path.resolve().parent
+        # the scenario in a folder of results is named by the folder
+        name, folder = path.resolve().parent.name if path.name == MARK else path.stem, path.resolve().parent
     options: dict[Keys, str] = {}
     for override in overrides:
         keys, value = _override(override)

@@ -6,6 +6,7 @@ This is the engine without a face: arrays and compiled steps. `model.TumourModel
 import hashlib
 import math
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,16 +16,18 @@ from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.declare import Filled, Origin, fill, notes
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.mechanism import by_drug
-from tme_abm.foundation.rng import patient_key, subkey
+from tme_abm.foundation.rng import Stream, patient_key, stream_key
 from tme_abm.marrow import burden, clones, fate, serum
-from tme_abm.marrow.antigen import Antigen
+from tme_abm.marrow.antigen import SLAMF7_SITES, Antigen
 from tme_abm.marrow.cells import N_CAUSES, N_TYPES, Cause, CellType
 from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES, N_CLONOTYPES, N_REACTIVE, Clones, clone_fractions
-from tme_abm.marrow.genesis import CELLULARITY, NUCLEATED_CELLS, Composition, deal_clones, populate, room
+from tme_abm.marrow.contact import MOST_GRANZYME
+from tme_abm.marrow.fate import VISIBLE
+from tme_abm.marrow.genesis import CELLULARITY, INTERSTITIAL, NUCLEATED_CELLS, Composition, deal_clones, populate, room
 from tme_abm.marrow.lattice import make_lattice
-from tme_abm.marrow.state import Gauge, Host, Marrow, Tick, make_drugs, make_marrow
+from tme_abm.marrow.state import CROWD, Gauge, Host, Marrow, Tick, make_drugs, make_marrow
 from tme_abm.marrow.traits import load_traits
-from tme_abm.mechanisms import BY_NAME, MECHANISMS, suppression
+from tme_abm.mechanisms import BY_NAME, MECHANISMS, nk_activation, suppression, trogocytosis
 from tme_abm.mechanisms.adenosine import TYPICAL_CD38
 from tme_abm.mechanisms.step import Rules, Switches, advance
 from tme_abm.patient import Population, VirtualPatient, draw_patient
@@ -40,6 +43,29 @@ LONGEST_GROWTH_DAYS = 730.0
 MOST_SCREENED = 25  # candidates for one place in a study, before it is given up
 M_PROTEIN_HALF_LIFE_DAYS = {"IgG": (21.0, 11.0), "IgA": (5.5, 5.5), "light chain": (0.25, 0.25)}  # [d] willrich2016, grade M
 FLOORS = {"inheritance": fate.Params, "burden": burden.Params, "clones": clones.Params}  # parameters that no mechanism owns
+
+FIXED = {  # numbers that no study changes
+    f"fixed.{name}": Origin(value, unit, meaning, source, grade)
+    for name, value, unit, meaning, source, grade in (
+        ("cellularity", CELLULARITY, "1", "sites of the patch that marrow cells can fill", "tme_abm", "M"),
+        ("nucleated_cells", NUCLEATED_CELLS, "cells", "nucleated cells of the whole marrow", "poels2025", "V"),
+        ("interstitial", INTERSTITIAL, "1", "plasma cells that lie scattered at the start, the others in nests", "tme_abm", "M"),
+        ("start", START, "1", "burden at eligibility over that at which disease is made", "tme_abm", "A"),
+        ("rise", RISE, "1", "M-protein at eligibility over that at the start", "kumar2016", "M"),
+        ("igg_half_life_low", M_PROTEIN_HALF_LIFE_DAYS["IgG"][0], "d", "half-life of IgG where there is little", "willrich2016", "M"),
+        ("igg_half_life_high", M_PROTEIN_HALF_LIFE_DAYS["IgG"][1], "d", "half-life of IgG where there is much", "willrich2016", "M"),
+        ("iga_half_life", M_PROTEIN_HALF_LIFE_DAYS["IgA"][0], "d", "half-life of IgA", "willrich2016", "M"),
+        ("light_chain_half_life", M_PROTEIN_HALF_LIFE_DAYS["light chain"][0], "d", "half-life of free light chains", "willrich2016", "M"),
+        ("igg_half_saturation", serum.HALF_SATURATION, "g/L", "IgG at which its rescue by FcRn is half saturated", "willrich2016", "M"),
+        ("slamf7_sites", SLAMF7_SITES, "sites/cell", "SLAMF7 of a plasma cell", "hsi2008", "M-low"),
+        ("cd38_recovery", trogocytosis.RECOVERY, "1/h", "turnover of CD38", "li2021", "V"),
+        ("cd16_recovery", nk_activation.RECOVERY, "1/h", "return of CD16 after shedding", "tme_abm", "M-low"),
+        ("crowd", CROWD, "1", "most effectors of a kind, by potency, that can engage one plasma cell at once", "tme_abm", "A"),
+        ("most_granzyme", MOST_GRANZYME, "1", "granzyme of a fresh cell stimulated by an IMiD", "tme_abm", "A"),
+        ("reactive_t_cells", N_REACTIVE / N_CLONOTYPES, "1", "clonotypes that see the tumour", "tme_abm", "A"),
+        ("visible", VISIBLE, "cells", "cells of a clone in the patch from which on its rates are read off the patch", "tme_abm", "A"),
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -84,7 +110,7 @@ class Settings:
     def origins(self) -> dict[str, Origin]:
         """Every parameter that holds for all patients and drugs, by name, with its origin."""
         rows = {f"{block}.{name}": o for block, filled in self.fill().items() for name, o in filled.origins.items()}
-        return rows | {f"cell_types.{name}": o for name, o in load_traits().origins.items()}
+        return rows | {f"cell_types.{name}": o for name, o in load_traits().origins.items()} | FIXED
 
 
 class Simulation:
@@ -177,6 +203,7 @@ class Simulation:
         while self.hour < LONGEST_GROWTH_DAYS * HOURS_PER_DAY:
             self.advance(per_week)
             if self.m_protein >= max(self.patient.m_protein_g_per_l, RISE * start):
+                set_division(self.marrow, self.patient, self._filled)  # there is less room now than at the start
                 return True
         return False
 
@@ -198,6 +225,13 @@ class Simulation:
         ledger = twin.marrow.body
         for counter in (ledger.ledger, ledger.clone_ledger, ledger.births):
             counter[:] = 0
+        return twin
+
+    def copy(self) -> "Simulation":
+        """A simulation that stands where this one does, drugs included, and goes its own way from now on."""
+        twin = copy(self)
+        twin.marrow = copy_arrays(self.marrow)
+        twin.course = self.course.fork()
         return twin
 
     def switch(self, mechanism: str, is_on: bool) -> None:
@@ -238,7 +272,7 @@ def enrol(population: Population, settings: Settings, seed: int, index: int) -> 
     key = make_patient_key(seed, index)
     for attempt in range(MOST_SCREENED):
         patient = draw_patient(population, seed, index, attempt)
-        simulation = Simulation(patient, settings, int(subkey(key, attempt)) if attempt else key)
+        simulation = Simulation(patient, settings, int(stream_key(key, int(Stream.SCREENING), attempt)) if attempt else key)
         if simulation.grow():
             return simulation, attempt
     raise RuntimeError(f"none of {MOST_SCREENED} candidates for place {index} has eligible disease")
@@ -342,7 +376,7 @@ def found(patient: VirtualPatient, settings: Settings, filled: Mapping[str, Fill
     count[CellType.PLASMA] = max(1, round(target[CellType.PLASMA] / START))
     if count.sum() > 0.97 * n_sites:
         raise InputError(f"patient {patient.index}: {count.sum()} cells do not fit on a patch of {n_sites} sites")
-    composition = Composition(count, deal_clones(fractions, int(count[CellType.PLASMA]), int(subkey(key, 1))))
+    composition = Composition(count, deal_clones(fractions, int(count[CellType.PLASMA]), int(stream_key(key, int(Stream.CLONES), 0))))
 
     per_cell = NUCLEATED_CELLS / nucleated
     eligible_burden = per_cell * target[CellType.PLASMA]
@@ -384,13 +418,12 @@ def inherit(patient: VirtualPatient, p: clones.Params) -> Clones:
     table = Clones(**{name: np.ones(N_CLONES, note.dtype) for name, note in notes(Clones).items()})
     table.cd38[:] = patient.cd38_sites
     table.complement_inhibitors[:] = patient.cip_level
-    tp53 = p.tp53_drug_factor if patient.tp53_mutated else 1.0
-    table.imid_sensitivity[:] = patient.imid_sensitivity * tp53
-    table.proteasome_sensitivity[:] = patient.proteasome_sensitivity * tp53
-    table.glucocorticoid_sensitivity[:] = patient.glucocorticoid_sensitivity
     table.tp53_mutated[:] = patient.tp53_mutated
+    by_tp53 = np.where(table.tp53_mutated == 1, p.tp53_drug_factor, 1.0)
+    table.imid_sensitivity[:] = patient.imid_sensitivity * by_tp53
+    table.proteasome_sensitivity[:] = patient.proteasome_sensitivity * by_tp53
+    table.glucocorticoid_sensitivity[:] = patient.glucocorticoid_sensitivity
     for clone in range(N_CLONES):
-        table.division[clone] = p.fitness_cost ** int(clone).bit_count()
         if clone & clones.IMID_RESISTANT:
             table.imid_sensitivity[clone] *= p.imid_residual
         if clone & clones.PROTEASOME_RESISTANT:
@@ -429,20 +462,40 @@ def equip(
     marrow: Marrow, patient: VirtualPatient, filled: Mapping[str, Filled], target: np.ndarray, n_sites: int
 ) -> None:
     """Fill the effectors as far as this marrow lets them, and set division so that the disease grows at the patient's rate."""
-    cells, traits = marrow.cells, marrow.traits
+    cells = marrow.cells
     load = target[CellType.PLASMA] / n_sites
-    suppressed = min(patient.adenosine_suppression, 0.95)
-    suppressors = 9.0 / n_sites * float((target * traits.suppression).sum())
-    restraint = suppression.restraint(suppressed / (1.0 - suppressed), suppressors, filled["suppression"].params)
+    restraint = typical_restraint(patient, target, filled, n_sites)
     for kind, share in ((CellType.T, 1.0), (CellType.NK, filled["exhaustion"].params.nk_share)):
         chosen = cells.kind == kind
         cells.activity[chosen] = 1.0 / (1.0 + marrow.host.exhaustion * share * load)
         cells.granzyme[chosen] = cells.activity[chosen] * restraint
+    set_division(marrow, patient, filled)
+
+
+def set_division(marrow: Marrow, patient: VirtualPatient, filled: Mapping[str, Filled]) -> None:
+    """Set the division of the clones so that, with the room that there is now, the disease grows at the patient's rate.
+
+    Division makes up for apoptosis, for the toll of T cells at the composition of eligibility, and for the plasma cells that have
+    no free neighbour. Later, the room may change: fast disease in a packed marrow slows down.
+    """
+    target = marrow.body.target
+    n_sites = marrow.cells.kind.size
+    load = target[CellType.PLASMA] / n_sites
+    restraint = typical_restraint(patient, target, filled, n_sites)
     activity = 1.0 / (1.0 + marrow.host.exhaustion * load)
     reactive = target[CellType.T] * N_REACTIVE / N_CLONOTYPES
     toll = filled["t_cell_killing"].params.lysis_rate * 9.0 / n_sites * reactive * activity * restraint
     gross = patient.growth_rate / HOURS_PER_DAY + filled["growth"].params.apoptosis + toll
-    marrow.clones.division[:] *= gross / max(room(marrow), 0.2)
+    cost = filled["clones"].params.fitness_cost
+    fitness = np.array([cost ** clone.bit_count() for clone in range(N_CLONES)])
+    marrow.clones.division[:] = fitness * gross / max(room(marrow), 0.2)
+
+
+def typical_restraint(patient: VirtualPatient, target: np.ndarray, filled: Mapping[str, Filled], n_sites: int) -> float:
+    """Share of their lytic capacity that the effectors of a marrow of composition `target` (N_TYPES,) keep, in the mean."""
+    suppressed = min(patient.adenosine_suppression, 0.95)
+    suppressors = 9.0 / n_sites * float((target * load_traits().traits.suppression).sum())
+    return float(suppression.restraint(suppressed / (1.0 - suppressed), suppressors, filled["suppression"].params))
 
 
 def make_patient_key(seed: int, index: int) -> int:

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.usefixtures("interpreted")
 PLASMA = CellType.PLASMA
 LATER = Tick(6.0, 1, 5)  # not the step of a day at which the niche is looked at
 SEEDING = burden.Params(seeding=0.02)
+FAITHFUL = fate.Params(cd38_memory=0.95, switching=0.0)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,7 @@ def test_a_visible_clone_changes_as_the_patch_does(bare, births, deaths, factor)
     body.burden[2] = 4e9
     body.clone_count[2], body.clone_births[2], body.clone_deaths[2] = 100, births, deaths
     body.clone_rates[2] = (9.0, 1.0)  # what the probes said plays no part
-    burden.follow(marrow, LATER)
+    burden.follow(marrow, FAITHFUL, LATER)
     assert body.burden[2] == pytest.approx(4e9 * factor, rel=1e-12)
     assert body.burden.sum() == body.burden[2]
 
@@ -40,7 +41,7 @@ def test_a_rare_clone_changes_as_its_probes_say(bare, division, death):
     body.burden[5] = 3e7
     body.clone_count[5], body.clone_births[5], body.clone_deaths[5] = 10, 5, 0  # too few to tell
     body.clone_rates[5] = (division, death)
-    burden.follow(marrow, LATER)
+    burden.follow(marrow, FAITHFUL, LATER)
     assert body.burden[5] == pytest.approx(3e7 * math.exp(6.0 * (division - death)), rel=1e-12)
 
 
@@ -51,7 +52,7 @@ def test_the_border_of_visibility(bare, n, factor):
     body.burden[0] = 1e9
     body.clone_count[0], body.clone_deaths[0] = n, 5
     body.clone_rates[0] = (0.1, 0.0)
-    burden.follow(marrow, LATER)
+    burden.follow(marrow, FAITHFUL, LATER)
     assert body.burden[0] == pytest.approx(1e9 * factor, rel=1e-12)
 
 
@@ -61,22 +62,25 @@ def test_below_one_cell_a_clone_is_extinct_for_good(bare):
     body.burden[[1, 2]] = (1.5, 1.5)
     body.clone_rates[1] = (0.0, 0.1)  # 1.5 exp(-0.6) < 1
     body.clone_rates[2] = (0.0, 0.05)  # 1.5 exp(-0.3) > 1
-    burden.follow(marrow, LATER)
+    burden.follow(marrow, FAITHFUL, LATER)
     assert body.burden[1] == 0.0
     assert body.burden[2] == pytest.approx(1.5 * math.exp(-0.3), rel=1e-12)
     body.clone_rates[1] = (0.5, 0.0)
-    burden.follow(marrow, LATER)
+    burden.follow(marrow, FAITHFUL, LATER)
     assert body.burden[1] == 0.0
 
 
-def test_a_clone_that_switching_makes_gets_a_burden(bare):
+def test_switching_is_a_flow_between_clones_that_differ_in_one_resistance(bare):
     marrow = bare()
     body = marrow.body
-    body.burden[0] = 1e9
-    body.clone_births[6] = 2
-    burden.follow(marrow, LATER)
-    assert body.burden[6] == 2 * marrow.host.burden_per_cell
-    assert body.burden[0] == 1e9
+    body.burden[1] = 9e9
+    marrow.clones.division[:] = 5e-4
+    burden.follow(marrow, fate.Params(cd38_memory=0.95, switching=2e-6), LATER)
+    flow = 2e-6 / 3.0 * 5e-4 * 9e9 * 6.0
+    for clone in (0, 3, 5):
+        assert body.burden[clone] == pytest.approx(flow, rel=1e-5)
+    assert body.burden[1] == pytest.approx(9e9, rel=1e-8)
+    assert body.burden[[2, 4, 6, 7]].max() < 1e-4 * flow
 
 
 @pytest.mark.parametrize(("count", "births", "deaths", "least"), [(10, 0, 0, 10), (10, 3, 4, 9), (VISIBLE + 10, 2, 0, VISIBLE + 12)])
@@ -86,7 +90,7 @@ def test_the_body_never_holds_fewer_cells_than_the_patch_shows(bare, count, birt
     body.burden[3] = 1.2
     body.clone_count[3], body.clone_births[3], body.clone_deaths[3] = count, births, deaths
     body.clone_rates[3] = (0.0, 0.5)
-    burden.follow(marrow, LATER)
+    burden.follow(marrow, FAITHFUL, LATER)
     assert body.burden[3] == least
 
 
@@ -102,9 +106,9 @@ def test_the_niche_of_visible_clones_is_remembered_once_a_day(bare, put):
     put(marrow, niche[6:], clone=1)  # too few: keeps what it had
     marrow.body.clone_niche[:] = 0.7
     fate.take_roster(marrow)
-    burden.follow(marrow, Tick(6.0, 3, 1))
+    burden.follow(marrow, FAITHFUL, Tick(6.0, 3, 1))
     np.testing.assert_array_equal(marrow.body.clone_niche, 0.7)
-    burden.follow(marrow, Tick(6.0, 4, 1))
+    burden.follow(marrow, FAITHFUL, Tick(6.0, 4, 1))
     assert marrow.body.clone_niche[2] == pytest.approx(0.1, rel=1e-12)
     assert marrow.body.clone_niche[1] == 0.7
 

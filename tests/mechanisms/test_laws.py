@@ -19,7 +19,7 @@ from tme_abm.marrow import burden, clones, contact, fate, genesis
 from tme_abm.marrow.cells import N_EVENTS, Cause, CellType
 from tme_abm.marrow.clones import N_CLONES, N_CLONOTYPES
 from tme_abm.marrow.contact import MOST_GRANZYME
-from tme_abm.marrow.state import CROWD, Gauge, Tick
+from tme_abm.marrow.state import CROWD, N_PROBES, Gauge, Tick
 from tme_abm.mechanisms import BY_NAME, MECHANISMS, step
 from tme_abm.mechanisms.step import Rules, Switches
 from tme_abm.patient import preset
@@ -384,4 +384,4 @@ def test_each_kernel_is_compiled_for_one_signature(grown, drugs):
 
 
 def test_there_is_a_row_of_hazards_for_every_site_and_probe(grown):
-    assert grown.marrow.hazard.shape == (32 * 32 + N_CLONES * 16, N_EVENTS)
+    assert grown.marrow.hazard.shape == (32 * 32 + N_CLONES * N_PROBES, N_EVENTS)

@@ -228,14 +228,15 @@ def test_a_failure_in_the_second_arm_keeps_the_first(study, patients, monkeypatc
 
 def test_a_study_in_which_everybody_fails_is_an_error(study, tmp_path, monkeypatch):
     failing(monkeypatch, range(4), ZeroDivisionError("no cells"))
-    with pytest.raises(RuntimeError, match="every patient failed; the first: ZeroDivisionError: no cells"):
+    with pytest.raises(InputError, match="every patient of icaria failed; the first: ZeroDivisionError: no cells"):
         run_study(study, tmp_path, 1)
 
 
-def test_bad_input_ends_the_run(study, tmp_path, monkeypatch):
+def test_one_patient_who_cannot_be_is_a_row_too(study, tmp_path, monkeypatch):
     failing(monkeypatch, {2}, InputError("patient 2: no such marrow"))
-    with pytest.raises(InputError, match="no such marrow"):
-        run_study(study, tmp_path, 2)
+    assert run_study(study, tmp_path, 2)["failed"] == 1
+    table = pd.read_parquet(tmp_path / "patients.parquet")
+    assert table.loc[table["patient"] == 2, "failure"].str.contains("no such marrow").all()
 
 
 def test_nobody_eligible_is_told(study, monkeypatch):

@@ -170,7 +170,7 @@ def test_report_says_what_was_run_and_what_came_out(folder):
     assert f"{100 * summary['arms']['isa-pd']['orr']:.1f} %" in text
     assert "6.5 months" in text
     assert "adcc.lysis_rate" in text
-    assert "tme run icaria --patients 25 --seed 20181" in text
+    assert f"tme run {folder.name}/scenario.toml" in text
     assert {link.removeprefix("#") for link in page.links} <= page.ids
 
 

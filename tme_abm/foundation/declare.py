@@ -4,6 +4,7 @@ A block of parameters and a table of columns are both NamedTuples whose members 
 reader reads is the tuple that a kernel receives; nothing is converted or said twice.
 """
 
+import math
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple, TypeVar, cast, get_type_hints
@@ -26,12 +27,14 @@ GRADES = {
 
 
 class Param(NamedTuple):
-    """Note on a parameter."""
+    """Note on a parameter; values outside of `low` to `high` are refused."""
 
     unit: str
     meaning: str
     source: str
     grade: str = "A"
+    low: float = 0.0
+    high: float = math.inf
 
 
 class Column(NamedTuple):
@@ -107,6 +110,8 @@ def fill(block: type, given: Mapping[str, Any] | None = None, where: str = "") -
         if grade not in GRADES:
             raise InputError(f"{where}.{name}: unknown grade '{grade}'{did_you_mean(str(grade), GRADES)}")
         values[name] = number(entry["value"], f"{where}.{name}")
+        if not note.low <= values[name] <= note.high:
+            raise InputError(f"{where}.{name} = {values[name]:g} [{note.unit}] is outside of {note.low:g} to {note.high:g}")
         origins[name] = Origin(values[name], note.unit, note.meaning, str(entry.get("source", "this study")), grade)
     return Filled(block(**values), origins)
 

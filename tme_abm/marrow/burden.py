@@ -28,8 +28,8 @@ class Params(NamedTuple):
 
 
 @part
-def follow(marrow, tick):
-    """Carry the burden of each clone over the step that was just settled."""
+def follow(marrow, p, tick):
+    """Carry the burden of each clone over the step that was just settled; `p` is the inheritance (fate.Params)."""
     body, cells = marrow.body, marrow.cells
     for c in range(N_CLONES):
         if body.burden[c] <= 0.0:
@@ -45,8 +45,10 @@ def follow(marrow, tick):
         elif body.burden[c] < 1.0:
             body.burden[c] = 0.0
     for c in range(N_CLONES):
-        if body.clone_births[c] > 0 and body.burden[c] <= 0.0 and body.clone_count[c] == 0:
-            body.burden[c] = body.clone_births[c] * marrow.host.burden_per_cell  # a clone that switching has just made
+        # switching in the whole body is a flow, in the patch a rare event (fate.divide)
+        switched = p.switching * marrow.clones.division[c] * body.burden[c] * tick.dt
+        for bit in range(3):
+            body.burden[c ^ (1 << bit)] += switched / 3.0
     if tick.step % max(1, int(24.0 / tick.dt)) == 0:
         remember_niche(marrow, cells)
 
@@ -84,8 +86,8 @@ def reseed(marrow, p, tick):
                 if cells.kind[s] == 0:
                     cells.kind[s] = PLASMA
                     cells.clone[s] = c
-                    cells.uid[s] = subkey(key, j)
-                    z = normal(key, 2000 + j)
+                    cells.uid[s] = subkey(subkey(key, 1), j)
+                    z = normal(cells.uid[s], 1)
                     cells.cd38[s] = marrow.clones.cd38[c] * math.exp(marrow.host.cd38_spread * z)
                     cells.complement_inhibitors[s] = marrow.clones.complement_inhibitors[c]
                     cells.activity[s] = 0.0

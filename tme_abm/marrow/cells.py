@@ -63,7 +63,7 @@ class Cells(NamedTuple):
     cd38: Annotated[Array, Column("f4", "sites/cell", "CD38 molecules that the cell expresses when undisturbed")]
     complement_inhibitors: Annotated[Array, Column("f4", "1", "CD55 and CD59, relative to a typical plasma cell")]
     activity: Annotated[Array, Column("f4", "1", "T and NK cells: functional capacity, 0 exhausted to 1 fresh")]
-    granzyme: Annotated[Array, Column("f4", "1", "T and NK cells: lytic granules, 0 to 1")]
+    granzyme: Annotated[Array, Column("f4", "1", "T and NK cells: lytic granules; 1 a fresh cell in peace, up to 1.5 under an IMiD")]
     born: Annotated[Array, Column("f4", "h", "hour of birth, of the model's clock")]
 
 

@@ -49,21 +49,21 @@ class Params(NamedTuple):
     """How the clones of a patient differ from each other."""
 
     imid_residual: Annotated[
-        float, Param("1", "IMiD kill that remains in a cereblon-low clone", "kronke2014; lu2014", "A")
+        float, Param("1", "IMiD kill that remains in a cereblon-low clone", "kronke2014; lu2014", "A", high=1.0)
     ] = 0.01
     proteasome_residual: Annotated[
-        float, Param("1", "proteasome-inhibitor kill that remains in a resistant clone", "tme_abm", "A")
+        float, Param("1", "proteasome-inhibitor kill that remains in a resistant clone", "tme_abm", "A", high=1.0)
     ] = 0.01
     glucocorticoid_residual: Annotated[
         float,
-        Param("1", "dexamethasone kill that remains in a clone selected under an IMiD or proteasome inhibitor with it", "tme_abm", "A"),
+        Param("1", "dexamethasone kill left in a clone selected by an IMiD or proteasome inhibitor with it", "tme_abm", "A", high=1.0),
     ] = 0.2
-    escape_cd38: Annotated[float, Param("1", "CD38 of an escaped clone relative to the others", "nijhof2016", "A")] = 0.12
+    escape_cd38: Annotated[float, Param("1", "CD38 of an escaped clone relative to the others", "nijhof2016", "A", high=1.0)] = 0.12
     escape_inhibitors: Annotated[
         float, Param("1", "CD55 and CD59 of an escaped clone relative to the others", "nijhof2016", "A")
     ] = 3.0
     tp53_drug_factor: Annotated[
-        float, Param("1", "kill by IMiD and proteasome inhibitor where TP53 is lost", "tme_abm", "A")
+        float, Param("1", "kill by IMiD and proteasome inhibitor where TP53 is lost", "tme_abm", "A", high=1.0)
     ] = 0.6
     fitness_cost: Annotated[
         float, Param("1", "division of a clone for each resistance that it carries, relative to none", "tme_abm", "A")

@@ -29,10 +29,10 @@ class Params(NamedTuple):
     """Inheritance."""
 
     cd38_memory: Annotated[
-        float, Param("1", "correlation of log CD38 between mother and daughter plasma cell", "tme_abm: CD38 is largely inherited", "A")
+        float, Param("1", "correlation of log CD38 between mother and daughter plasma cell", "tme_abm", "A", high=1.0)
     ] = 0.95
     switching: Annotated[
-        float, Param("1/division", "chance that a daughter gains or loses one resistance", "tme_abm", "A")
+        float, Param("1/division", "chance that a daughter gains or loses one resistance", "tme_abm", "A", high=1.0)
     ] = 2e-6
 
 
@@ -130,9 +130,10 @@ def draw_at_risk(marrow, tick):
 
 @part
 def place_probes(marrow, tick):
-    """Once a day, add rows that measure the rates of each clone too rare for the patch: cells as they would stand now."""
-    if tick.step % max(1, int(24.0 / tick.dt)) != 0:
-        return
+    """Add rows that measure the rates of each clone too rare for the patch: cells as they would stand now.
+
+    In every step, for drugs come and go within a day.
+    """
     risk, body, lattice = marrow.at_risk, marrow.body, marrow.lattice
     row = marrow.n_at_risk[1]
     for c in range(N_CLONES):
@@ -170,7 +171,7 @@ def settle(marrow, p, tick):
             all_hazards += marrow.hazard[row, e]
         kind = int(risk.kind[row])
         ceiling = body.ceiling[kind] + contact.reach(marrow, row)
-        if all_hazards > ceiling * (1.0 + 1e-9):
+        if not all_hazards <= ceiling * (1.0 + 1e-9):  # also where it is no number
             body.gauge[Gauge.VIOLATIONS] += 1.0
         if risk.draw[row] >= probability(all_hazards, tick.dt):
             continue

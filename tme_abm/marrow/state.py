@@ -13,7 +13,7 @@ from tme_abm.marrow.lattice import Lattice
 from tme_abm.marrow.traits import Traits
 
 CROWD = 2.0  # most effectors (by potency) of one kind that can engage one plasma cell at once
-N_PROBES = 16  # places at which the rates of a clone too rare for the patch are measured
+N_PROBES = 8  # places a step at which the rates of a clone too rare for the patch are measured
 
 
 class Fields(NamedTuple):

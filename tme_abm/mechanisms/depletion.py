@@ -58,7 +58,7 @@ def hazard(marrow, rows, tick):
 DEPLETION = Mechanism(
     name="depletion",
     Params=Params,
-    summary="Treg, Breg and MDSC are depleted in the measure of their CD38.",
+    summary="Immune cells other than NK are depleted in the measure of their CD38: Breg, Treg and MDSC, hardly T cells.",
     reads=("occupancy", "surface CD38"),
     writes=("hazard",),
     by_drug=True,

@@ -17,7 +17,7 @@ from tme_abm.marrow.state import Gauge
 class Params(NamedTuple):
     """Of each antibody."""
 
-    max_inhibition: Annotated[float, Param("1", "enzyme activity lost at full occupancy", "martin2019cells", "M-low")] = 0.65
+    max_inhibition: Annotated[float, Param("1", "enzyme activity lost at full occupancy", "martin2019cells", "M-low", high=1.0)] = 0.65
 
 
 @part

@@ -22,7 +22,7 @@ class Params(NamedTuple):
     """Of T and NK cells."""
 
     pace: Annotated[float, Param("1/h", "rate at which activity follows the tumour load (about ten days)", "tme_abm", "A")] = 0.004
-    nk_share: Annotated[float, Param("1", "exhaustion of NK cells relative to T cells", "tme_abm", "A")] = 0.3
+    nk_share: Annotated[float, Param("1", "exhaustion of NK cells relative to T cells", "tme_abm", "A", high=1.0)] = 0.3
 
 
 @part
@@ -33,17 +33,29 @@ def sustained(load, exhaustion, revival):
 
 
 @part
-def prepare(marrow, p, tick):
-    """Let the activity of every T and NK cell follow."""
+def follow(marrow, p, tick, is_on):
+    """Carry the column of every T and NK cell over one step, with the mechanism or without it."""
     cells, site, start = marrow.cells, marrow.roster.site, marrow.roster.start
     load = marrow.body.count[PLASMA] / cells.kind.size
     kept = math.exp(-p.pace * tick.dt)
     revival = marrow.body.gauge[Gauge.REVIVAL]
     for kind in (T, NK):
         share = 1.0 if kind == T else p.nk_share
-        target = sustained(load, marrow.host.exhaustion * share, revival)
+        target = sustained(load, marrow.host.exhaustion * share, revival) if is_on else 1.0
         for i in range(start[kind], start[kind + 1]):
             cells.activity[site[i]] = target + (float(cells.activity[site[i]]) - target) * kept
+
+
+@part
+def prepare(marrow, p, tick):
+    """Let the activity of every T and NK cell follow."""
+    follow(marrow, p, tick, True)
+
+
+@part
+def relieve(marrow, p, tick):
+    """Let the cells recover for good, as without this mechanism."""
+    follow(marrow, p, tick, False)
 
 
 EXHAUSTION = Mechanism(

@@ -30,8 +30,8 @@ class Params(NamedTuple):
     adhesion_fold: Annotated[float, Param("1", "resistance of a cell fully held by the niche", "tme_abm: 1-1.5 fold, from memory", "M-low")] = 1.25
     supply_fold: Annotated[float, Param("1", "supply of T and NK cells at full effect", "montefusco2022: direction, the size from memory", "M-low")] = 1.4
     stimulation_fold: Annotated[float, Param("1", "lytic capacity of T and NK cells at full effect", "montefusco2022: direction, the size from memory", "M-low")] = 1.25
-    revival: Annotated[float, Param("1", "share of exhaustion taken back at full effect", "montefusco2022: direction, the size from memory", "A")] = 0.15
-    il6_inhibition: Annotated[float, Param("1", "interleukin-6 output lost at full effect", "montefusco2022: direction, the size from memory", "M-low")] = 0.6
+    revival: Annotated[float, Param("1", "share of exhaustion taken back at full effect", "montefusco2022: direction, the size from memory", "A", high=1.0)] = 0.15
+    il6_inhibition: Annotated[float, Param("1", "interleukin-6 output lost at full effect", "montefusco2022: direction, the size from memory", "M-low", high=1.0)] = 0.6
     cd38_fold: Annotated[float, Param("1", "CD38 of plasma cells at full effect", "jiang2016: 1.2 to 2, from memory", "M-low")] = 1.5
     cd38_lag: Annotated[float, Param("h", "time constant of the rise in CD38", "jiang2016: one to three days", "M-low")] = 36.0
 
@@ -46,7 +46,9 @@ def rate(effect, sensitivity, held, p, i):
 def prepare(marrow, rows, tick):
     """What the drug does to the host's cells and to CD38."""
     gauge = marrow.body.gauge
-    target, lag = 1.0, 36.0
+    if rows.drug.size == 0:
+        return
+    target, lag = 1.0, 0.0
     for i in range(rows.drug.size):
         effect = marrow.drugs.effect[rows.drug[i]]
         supply = 1.0 + (rows.p.supply_fold[i] - 1.0) * effect
@@ -56,7 +58,7 @@ def prepare(marrow, rows, tick):
         gauge[Gauge.REVIVAL] = 1.0 - (1.0 - gauge[Gauge.REVIVAL]) * (1.0 - rows.p.revival[i] * effect)
         gauge[Gauge.IL6_OUTPUT] *= 1.0 - rows.p.il6_inhibition[i] * effect
         target *= 1.0 + (rows.p.cd38_fold[i] - 1.0) * effect
-        lag = rows.p.cd38_lag[i]
+        lag += rows.p.cd38_lag[i] / rows.drug.size
     gauge[Gauge.CD38_INDUCTION] = target + (gauge[Gauge.CD38_INDUCTION] - target) * math.exp(-tick.dt / lag)
 
 

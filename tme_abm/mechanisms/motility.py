@@ -24,7 +24,7 @@ STOPS = 4
 class Params(NamedTuple):
     """Of the walk."""
 
-    chemotaxis: Annotated[float, Param("1", "how often a T or NK cell compares two places and goes for more chemokine", "tme_abm", "A")] = 0.25
+    chemotaxis: Annotated[float, Param("1", "how often a T or NK cell compares two places and goes for more chemokine", "tme_abm", "A", high=1.0)] = 0.25
 
 
 @part

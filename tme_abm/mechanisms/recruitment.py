@@ -25,7 +25,7 @@ TRIES = 12
 class Params(NamedTuple):
     """Of the supply from the blood."""
 
-    tumour_drive: Annotated[float, Param("1", "share of Treg, Breg and MDSC that the tumour calls", "tme_abm", "A")] = 0.4
+    tumour_drive: Annotated[float, Param("1", "share of Treg, Breg and MDSC that the tumour calls", "tme_abm", "A", high=1.0)] = 0.4
 
 
 @part
@@ -63,9 +63,10 @@ def arrive(marrow, kind, site, key, hour):
     cells = marrow.cells
     cells.kind[site] = kind
     cells.uid[site] = key
-    cells.clone[site] = below(bits(key, 1), N_CLONOTYPES) if kind == T else 0
+    own = subkey(key, TRIES)  # apart from the draws that found the site
+    cells.clone[site] = below(bits(own, 0), N_CLONOTYPES) if kind == T else 0
     spread = marrow.traits.cd38_spread[kind]
-    cells.cd38[site] = marrow.traits.cd38[kind] * math.exp(spread * normal(key, 2))
+    cells.cd38[site] = marrow.traits.cd38[kind] * math.exp(spread * normal(own, 1))
     cells.complement_inhibitors[site] = 1.0
     cells.activity[site] = 1.0 if kind == T or kind == NK else 0.0
     cells.granzyme[site] = 0.5 if kind == T or kind == NK else 0.0

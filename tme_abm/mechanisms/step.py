@@ -116,8 +116,12 @@ def step(marrow, rules, on, tick):
         chemokine.prepare(marrow, rules.chemokine, tick)
     if on.exhaustion:
         exhaustion.prepare(marrow, rules.exhaustion, tick)
+    else:
+        exhaustion.relieve(marrow, rules.exhaustion, tick)
     if on.suppression:
         suppression.prepare(marrow, rules.suppression, tick)
+    else:
+        suppression.relieve(marrow, rules.suppression, tick)
     contact.clear(marrow)
     if on.motility:
         motility.prepare(marrow, rules.motility, tick)
@@ -191,7 +195,7 @@ def step(marrow, rules, on, tick):
     # who lives, who dies, who comes, and what that means for the whole body
     fate.read_probes(marrow)
     fate.settle(marrow, rules.inheritance, tick)
-    burden.follow(marrow, tick)
+    burden.follow(marrow, rules.inheritance, tick)
     burden.reseed(marrow, rules.burden, tick)
     if on.recruitment:
         recruitment.prepare(marrow, rules.recruitment, tick)

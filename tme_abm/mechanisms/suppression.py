@@ -24,7 +24,7 @@ T, NK = int(CellType.T), int(CellType.NK)
 class Params(NamedTuple):
     """Of T and NK cells."""
 
-    max_adenosine: Annotated[float, Param("1", "lytic capacity lost under very much adenosine", "tme_abm: 40-80 % through the A2A receptor, from memory", "M-low")] = 0.7
+    max_adenosine: Annotated[float, Param("1", "lytic capacity lost under very much adenosine", "tme_abm: 40-80 % through the A2A receptor, from memory", "M-low", high=1.0)] = 0.7
     neighbour_strength: Annotated[float, Param("1", "suppression by one MDSC nearby all the time", "tme_abm", "A")] = 0.8
     refill: Annotated[float, Param("1/h", "rate at which granzyme follows", "bhat2007", "A")] = 0.06
 
@@ -36,17 +36,31 @@ def restraint(adenosine, suppressors, p):
 
 
 @part
-def prepare(marrow, p, tick):
-    """Let the granzyme of every T and NK cell follow."""
+def follow(marrow, p, tick, is_on):
+    """Carry the column of every T and NK cell over one step, with the mechanism or without it."""
     cells, site, start = marrow.cells, marrow.roster.site, marrow.roster.start
     kept = math.exp(-p.refill * tick.dt)
     stimulation = marrow.body.gauge[Gauge.STIMULATION]
     for i in range(start[T], start[NK + 1]):
         s = site[i]
-        near = neighbourhood_sum(marrow.contacts.suppressor, s, marrow.lattice)
-        full = float(cells.activity[s]) * restraint(float(marrow.fields.adenosine[s]), near, p) * stimulation
+        full = float(cells.activity[s]) * stimulation
+        if is_on:
+            near = neighbourhood_sum(marrow.contacts.suppressor, s, marrow.lattice)
+            full *= restraint(float(marrow.fields.adenosine[s]), near, p)
         target = min(full, MOST_GRANZYME)
         cells.granzyme[s] = target + (float(cells.granzyme[s]) - target) * kept
+
+
+@part
+def prepare(marrow, p, tick):
+    """Let the granzyme of every T and NK cell follow."""
+    follow(marrow, p, tick, True)
+
+
+@part
+def relieve(marrow, p, tick):
+    """Let the granzyme follow where nothing restrains it, as without this mechanism."""
+    follow(marrow, p, tick, False)
 
 
 SUPPRESSION = Mechanism(

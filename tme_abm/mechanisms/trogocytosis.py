@@ -21,7 +21,7 @@ class Params(NamedTuple):
     """Of each antibody."""
 
     loss: Annotated[float, Param("1/h", "loss of CD38 from the surface at full occupancy", "krejcik2017", "A")] = 0.1
-    floor: Annotated[float, Param("1", "CD38 that stays on the surface however long the exposure", "nijhof2016", "M-low")] = 0.2
+    floor: Annotated[float, Param("1", "CD38 that stays on the surface however long the exposure", "nijhof2016", "M-low", high=1.0)] = 0.2
 
 
 @part

@@ -49,7 +49,7 @@ class Antibody(NamedTuple):
     intercompartmental_clearance: Annotated[float, Param("L/h", "exchange between blood and tissue", "gibaldi1982")]
     peripheral_volume: Annotated[float, Param("L", "volume of the peripheral compartment", "gibaldi1982")]
     clearance_change: Annotated[
-        float, Param("1", "log ratio of the linear clearance at the first dose to that after a long time", "fau2020")
+        float, Param("1", "log ratio of the linear clearance at the first dose to that after a long time", "fau2020", low=-10.0)
     ] = 0.0
     clearance_change_time: Annotated[float, Param("h", "time on treatment at half of that change", "fau2020")] = 1000.0
     clearance_change_steepness: Annotated[float, Param("1", "steepness of that change", "fau2020")] = 1.0

@@ -13,6 +13,7 @@ import platform
 import shutil
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,10 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tme_abm.foundation.clock import DAYS_PER_MONTH, HOURS_PER_DAY, months
+from tme_abm.foundation.declare import fill
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.rng import Stream, normal, stream_key, uniform
 from tme_abm.marrow.cells import N_CAUSES, Cause
-from tme_abm.outcomes import mrd, pfs
+from tme_abm.outcomes import imwg, mrd, pfs
 from tme_abm.outcomes.imwg import Assessment, Assessor, Reading, is_at_least, is_hidden, measure
 from tme_abm.patient import VirtualPatient, covariates, draw_patient, provenance
 from tme_abm.pharmacology.regimen import Regimen
@@ -250,8 +252,6 @@ def run_patient(study: Study, index: int, progress: Progress) -> Case:
             case.cell_updates += int(arm.simulation.marrow.body.updates[0] - grown.marrow.body.updates[0])
             case.killing[regimen.key] = [int(x) for x in arm.simulation.marrow.body.clone_ledger.sum(axis=0)]
         case.cell_updates += int(grown.marrow.body.updates[0])
-    except InputError:
-        raise  # the study itself is wrong: no patient of it can run
     except Exception as failure:  # one failed run neither ends nor silently thins a batch
         done = {row["arm"] for row in case.patients}
         reason = f"{type(failure).__name__}: {failure} ({traceback.extract_tb(failure.__traceback__)[-1].name})"
@@ -276,10 +276,10 @@ def compile_kernels(study: Study) -> None:
 def cases(study: Study, workers: int, progress: Progress) -> Iterator[Case]:
     """The cases of a study in the order of the patients."""
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        running = [pool.submit(run_patient, study, index, progress) for index in range(study.patients)]
+        running = deque(pool.submit(run_patient, study, index, progress) for index in range(study.patients))
         try:
-            for future in running:
-                yield future.result()
+            while running:
+                yield running.popleft().result()  # and let go of it: rows go to disk as they come
         finally:
             for future in running:
                 future.cancel()
@@ -298,7 +298,7 @@ def run_study(study: Study, folder: Path, workers: int | None = None, progress: 
         The summary, as summary.json holds it.
 
     Raises:
-        RuntimeError: Where every patient failed.
+        InputError: Where every patient failed.
     """
     from tme_abm.trial.report import write_report
     from tme_abm.trial.statistics import summarise
@@ -334,7 +334,7 @@ def run_study(study: Study, folder: Path, workers: int | None = None, progress: 
     patients, trajectory = _join(parts, "patients"), _join(parts, "trajectory")
     failed = patients[patients["status"] == "failed"]
     if len(failed) == len(patients):
-        raise RuntimeError(f"every patient failed; the first: {failed['failure'].iloc[0]}")
+        raise InputError(f"every patient of {study.name} failed; the first: {failed['failure'].iloc[0]}")
     patients.to_parquet(folder / "patients.parquet", index=False)
     trajectory.to_parquet(folder / "trajectory.parquet", index=False)
     shutil.rmtree(parts)
@@ -363,6 +363,8 @@ def describe_run(study: Study) -> dict[str, Any]:
     for name in sorted({drug for arm in study.arms for drug in arm.drugs}):
         rows += [{"name": f"drugs.{name}.{n}", **origin._asdict()} for n, origin in study.drugs[name].origins().items()]
     rows += [{**row._asdict(), "name": f"population.{row.name}"} for row in provenance(study.population)]
+    for name, block in (("response", imwg.Params), ("mrd", mrd.Params)):
+        rows += [{"name": f"{name}.{n}", **origin._asdict()} for n, origin in fill(block).origins.items()]
     return {
         "name": study.name,
         "seed": study.seed,

@@ -116,7 +116,7 @@ def render(
         parameters=list(run.get("parameters") or ()),
         grades=GRADES,
         versions=dict(run.get("versions") or {}),
-        command=command(run, scenario),
+        command=command(folder),
     )
 
 
@@ -249,17 +249,10 @@ def headline(comparison: Mapping[str, Any]) -> str:
     return text
 
 
-def command(run: Mapping[str, Any], scenario: Mapping[str, Any]) -> str:
-    """The command that repeats the run."""
-    given = run.get("command")
-    if given:
-        return given if isinstance(given, str) else " ".join(map(str, given))
-    words = ["tme run", str(run.get("name") or scenario.get("name") or "SCENARIO")]
-    for name in ("patients", "seed"):
-        value = run.get(name, scenario.get(name))
-        if isinstance(value, int):
-            words.append(f"--{name} {value}")
-    return " ".join(words)
+def command(folder: Path | None) -> str:
+    """The command that repeats the run from the scenario that stands beside its results."""
+    name = folder.name if folder is not None else "results"
+    return f"tme run {name}/scenario.toml --out {name}_again"
 
 
 def number(value: float | None, digits: int = 1, missing: str = DASH) -> str:
