@@ -121,6 +121,20 @@ def run(
 
 
 @app.command()
+def view(
+    scenario: Annotated[str | None, typer.Argument(metavar="SCENARIO", help="Bundled name or path; a choice on the page.")] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8765,
+    host: Annotated[str, typer.Option(help="Address to listen on; by default this computer only.")] = "127.0.0.1",
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")] = False,
+) -> None:
+    """Watch two marrows side by side in the browser, change doses, switch mechanisms."""
+    with _in_plain_words():
+        from tme_viz.launch import main as serve
+
+        serve(scenario, host, port, not no_browser)
+
+
+@app.command()
 def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of results that `tme run` has written.")]) -> None:
     """Write the report of a finished run again."""
     with _in_plain_words():

@@ -1,0 +1,48 @@
+"""Lessons are whole in both languages, and the model shows what they are about."""
+
+import pytest
+from tme_viz.controls import GROUPS
+from tme_viz.lessons import lessons
+from tme_viz.pair import CAUSES, Pair
+from tme_viz.places import Places
+from tme_viz.words import words
+
+from tme_abm.mechanisms import MECHANISMS
+from tme_abm.patient import presets
+
+
+def keys(table, head=""):
+    return {f"{head}{k}" for k in table} | {name for k, v in table.items() if isinstance(v, dict) for name in keys(v, f"{head}{k}.")}
+
+
+def test_both_languages_have_the_same_words():
+    assert keys(words("en")) == keys(words("it"))
+
+
+def test_every_mechanism_preset_and_cause_has_a_name():
+    for language in ("en", "it"):
+        w = words(language)
+        assert set(w["mechanism"]) == {m.name for m in MECHANISMS}
+        assert set(w["preset"]) == set(presets())
+        assert set(w["cause"]) == set(CAUSES)
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(m.name for m in MECHANISMS)
+
+
+def test_lessons_are_whole():
+    assert len(lessons()) >= 9
+    for lesson in lessons().values():
+        english, italian = lesson.texts["en"], lesson.texts["it"]
+        assert len(english.options) == len(italian.options) >= 2
+        assert len(english.look) == len(italian.look) >= 2
+        assert english.question.endswith("?") and italian.question.endswith("?")
+        assert lesson.source
+
+
+@pytest.mark.parametrize("key", list(lessons()))
+def test_the_model_shows_what_the_lesson_is_about(key):
+    lesson = lessons()[key]
+    two = Pair(lesson.choice, Places())
+    two.advance(lesson.expect.day * two.per_day)
+    column = two.columns.index(lesson.expect.column)
+    left, right = (side.rows[lesson.expect.day][column] for side in two.sides)
+    assert left < lesson.expect.factor * right

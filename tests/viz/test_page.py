@@ -1,0 +1,221 @@
+"""The real page in headless Chromium: play, switch, dose, scrub, lessons, trials, two visitors at once."""
+
+import hashlib
+import json
+
+import browser as driver
+import pytest
+
+from tme_abm.scenario import load_scenario, run
+
+pytestmark = pytest.mark.skipif(bool(driver.missing()), reason=f"the page is not tested here: {driver.missing()}")
+DAY = "Number(document.querySelector('.tme-time b').textContent.replace(/[^0-9]/g, ''))"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    study = load_scenario("icaria", ["marrow.shape=[32,32]", 'trial.follow_up=["3 month","4 month"]', "published=[]"], 4)
+    run(study, folder / "results" / "small", 2)
+    with driver.serving(folder) as (address, _):
+        yield address
+
+
+@pytest.fixture(scope="module")
+def chrome():
+    with driver.browsing() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(site, chrome):
+    opened = []
+
+    def go(query="size=32", width=1400):
+        page = chrome.new_page(viewport={"width": width, "height": 900})
+        page.set_default_timeout(15_000)
+        opened.append((page, []))
+        page.on("pageerror", lambda error: opened[-1][1].append(str(error)))
+        page.goto(f"{site}/?{query}")
+        if "view=" not in query:
+            driver.ready(page)
+        return page
+
+    yield go
+    for page, errors in opened:
+        page.close()
+        assert errors == []
+
+
+def settle(page, truth, seconds=15):
+    page.wait_for_function(truth, timeout=1000 * seconds)
+
+
+def key(page, name):
+    page.keyboard.press(name)
+
+
+def picture(page, side=0):
+    """A digest of what is drawn; pictures themselves would make an unreadable message."""
+    return hashlib.sha256(page.evaluate(f"document.querySelectorAll('.tme-marrow canvas')[{side}].toDataURL()").encode()).hexdigest()[:12]
+
+
+def same(page):
+    """Wait until both marrows show the same."""
+    settle(page, "new Set(Array.from(document.querySelectorAll('.tme-marrow canvas')).map(c => c.toDataURL())).size == 1")
+
+
+def test_play_step_and_rewind_by_keys(visit):
+    page = visit()
+    assert page.evaluate(DAY) == 0
+    same(page)
+    key(page, " ")
+    settle(page, f"{DAY} >= 5")
+    key(page, " ")
+    settle(page, "!!document.querySelector('#tme-play .mdi-play')")
+    page.wait_for_timeout(300)
+    day, present = page.evaluate(DAY), picture(page)
+    assert present != picture(page, 1)
+    for _ in range(4):
+        key(page, "ArrowRight")
+    settle(page, f"{DAY} == {day + 1}")
+    page.wait_for_timeout(300)
+    after = picture(page)
+    key(page, "Home")
+    settle(page, f"{DAY} == 0")
+    same(page)
+    assert "past" in page.locator(".tme-note").inner_text()
+    key(page, "End")
+    settle(page, f"{DAY} == {day + 1}")
+    page.wait_for_timeout(300)
+    assert picture(page) == after
+    key(page, "r")
+    settle(page, f"{DAY} == 0 && document.querySelector('#tme-scrub').max == 1")
+
+
+def test_the_scrubber_shows_a_day(visit):
+    page = visit("size=32&day=20")
+    assert page.evaluate(DAY) == 20
+    page.evaluate("(() => { const s = document.querySelector('#tme-scrub'); s.value = 7; s.dispatchEvent(new Event('input')) })()")
+    settle(page, f"{DAY} == 7")
+
+
+def test_a_switch_and_a_dose_act_and_stand_on_the_axis(visit):
+    page = visit("size=32&day=3")
+    page.click("input[data-mechanism=adcc][data-side='0']")
+    settle(page, "document.querySelectorAll('.tme-mark').length == 1")
+    settle(page, "document.querySelector('.tme-head').textContent.includes('ADCC off')")
+    page.select_option("select[data-drug=pomalidomide][data-side='1']", "0.5")
+    settle(page, "document.querySelectorAll('.tme-mark.tme-side1').length == 1")
+    page.click("#tme-link")
+    settle(page, "location.search.includes('event=')")
+    assert "3~a~switch~adcc~0" in page.url.replace("%7E", "~") and "3~b~dose~pomalidomide~0.5" in page.url.replace("%7E", "~")
+
+
+def test_a_link_reopens_the_same_picture(visit, chrome):
+    query = "size=32&day=9&event=4~b~dose~pomalidomide~0&arms=isa-pd,isa-pd"
+    first, second = visit(query), visit(query)
+    assert [picture(first, side) for side in (0, 1)] == [picture(second, side) for side in (0, 1)]
+    assert picture(first, 0) != picture(first, 1)
+
+
+def test_two_visitors_have_marrows_of_their_own(visit):
+    one, other = visit(), visit()
+    for _ in range(4):
+        key(one, "ArrowRight")
+    settle(one, f"{DAY} == 1")
+    assert other.evaluate(DAY) == 0
+
+
+def test_the_legend_hides_and_a_cell_tells_about_itself(visit):
+    page = visit()
+    before = picture(page)
+    page.get_by_role("button", name="plasma cell").click()
+    page.locator(".tme-off").wait_for()
+    page.wait_for_timeout(300)
+    assert picture(page) != before
+    assert page.locator(".tme-off").inner_text().lower() == "plasma cell"
+    frame = page.evaluate("Array.from(document.querySelector('.tme-panel').__vue__.frame.kind)")
+    site = frame.index(8)
+    box = page.locator(".tme-marrow canvas").first.bounding_box()
+    size = box["width"] / 32
+    page.mouse.click(box["x"] + (site % 32 + 0.5) * size, box["y"] + (site // 32 + 0.5) * size)
+    settle(page, "!!document.querySelector('.tme-cell')")
+    assert "stromal cell" in page.locator(".tme-cell").inner_text()
+    page.locator(".tme-cell a").click()
+    settle(page, "!!document.querySelector('.tme-table')")
+
+
+def test_bad_input_gets_a_message_beside_the_field(visit):
+    page = visit("size=32&patient=1")
+    field = page.get_by_label("Number of the patient")
+    field.fill("one")
+    field.press("Enter")
+    page.get_by_text("Write a whole number").wait_for()
+    page.get_by_text("Doses and schedule").click()
+    dose = page.get_by_label("Dose", exact=True).first
+    dose.fill("10 mg/kgg")
+    page.get_by_text("unknown unit 'mg/kgg'").wait_for()
+    assert page.get_by_role("button", name="Apply and start again").is_disabled()
+    dose.fill("20 mg/kg")
+    page.get_by_role("button", name="Apply and start again").click()
+    settle(page, "decodeURIComponent(document.querySelector('.tme-souvenir').dataset.link).includes('20+mg/kg')")
+
+
+def test_a_bad_link_is_told_and_the_page_stays_usable(visit):
+    page = visit("size=32&patient=typcal")
+    page.get_by_text("did you mean 'typical'").wait_for()
+    for _ in range(4):
+        key(page, "ArrowRight")
+    settle(page, f"{DAY} == 1")
+
+
+def test_a_lesson_opens_its_experiment_in_both_languages(visit):
+    page = visit("view=lessons")
+    page.get_by_text("The adenosine brake").wait_for()
+    page.get_by_role("button", name="It falls within days").click()
+    page.click(".tme-open-adenosine")
+    page.get_by_text("You predict: It falls within days").wait_for()
+    settle(page, "Array.from(document.querySelectorAll('.tme-head')).some(head => head.textContent.includes('Enzyme block off'))")
+    page.click(".tme-language")
+    page.get_by_text("Il freno dell'adenosina").wait_for()
+
+
+def test_the_trial_page_opens_the_marrow_of_a_patient(visit):
+    page = visit("view=trials")
+    page.locator("img[data-figure=survival]").wait_for(timeout=60_000)
+    page.locator(".tme-waterfall [data-pick='2']").first.click()
+    driver.ready(page, 60)
+    page.click("#tme-link")
+    settle(page, "location.search.includes('results%3Asmall')")
+    assert "patient=2" in page.url
+
+
+def test_a_small_trial_shows_progress_and_can_be_cancelled(visit, site):
+    page = visit("view=trials")
+    page.locator(".tme-run").wait_for()
+    page.get_by_label("Patients (2 to 200)").fill("1")
+    page.get_by_text("Write a whole number from 2 to 200.").wait_for()
+    page.get_by_label("Patients (2 to 200)").fill("150")
+    page.click(".tme-run")
+    page.locator(".tme-cancel").wait_for()
+    page.click(".tme-cancel")
+    page.get_by_text("Cancelled; nothing was kept.").wait_for(timeout=60_000)
+
+
+def test_it_fits_a_tablet(visit):
+    page = visit("size=32", width=800)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 800
+    boxes = [page.locator(".tme-marrow canvas").nth(i).bounding_box() for i in (0, 1)]
+    assert boxes[0]["y"] == boxes[1]["y"] and boxes[1]["x"] + boxes[1]["width"] <= 800
+
+
+def test_nothing_leaves_for_other_hosts(site, chrome):
+    page = chrome.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{site}/?size=32")
+    driver.ready(page)
+    page.close()
+    assert [url for url in asked if not url.startswith((site, site.replace("http", "ws"), "data:", "blob:"))] == []
+    assert json.dumps(asked).count(site) > 3

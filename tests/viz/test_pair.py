@@ -1,0 +1,128 @@
+"""Two marrows in lockstep: the same patient, the same dice, and changes that act from their moment on."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tme_viz.choice import Choice, Event
+from tme_viz.pair import Pair
+from tme_viz.places import Places
+
+from tme_abm.foundation.errors import InputError
+from tme_abm.patient import preset
+from tme_abm.scenario import load_scenario
+from tme_abm.simulation import Simulation, enrol, make_patient_key
+
+SMALL = Choice(scenario="combinations", arms=("isa-pd", "pd"), size=32)
+
+
+def pair(**fields):
+    return Pair(replace(SMALL, **fields), Places())
+
+
+def hashes(two):
+    return [side.simulation.state_hash() for side in two.sides]
+
+
+def test_the_arms_begin_alike_and_the_same_arm_stays_alike():
+    two = pair(arms=("isa-pd", "isa-pd"))
+    two.advance(57)
+    left, right = hashes(two)
+    assert left == right
+    other = pair()
+    assert len(set(hashes(other))) == 1
+    other.advance(28)
+    assert len(set(hashes(other))) == 2
+
+
+def test_it_is_the_very_marrow_that_a_plain_run_gives():
+    study = load_scenario("combinations")
+    settings = replace(study.settings, height=32, width=32)
+    grown = Simulation(preset("typical"), settings, make_patient_key(study.seed, 0))
+    grown.grow()
+    arm = next(arm for arm in study.arms if arm.key == "isa-pd")
+    alone = grown.fork(arm, study.drugs)
+    for _ in range(40):
+        alone.advance(1)
+    two = pair()
+    two.advance(13)
+    two.advance(27)
+    assert hashes(two)[0] == alone.state_hash()
+
+
+def test_a_row_a_day_and_a_visit_a_cycle():
+    two = pair()
+    two.advance(4 * 57 + 1)
+    for side in two.sides:
+        assert [row[0] for row in side.rows] == [float(day) for day in range(58)]
+        assert [visit.day for visit in side.visits] == [28.0, 56.0]
+    table = two.table(0)
+    assert table.shape == (58, len(two.columns)) and table.dtype == np.float32
+    dose = table[:, two.columns.index("dose_isatuximab_mg")]
+    weight = two.patient.weight_kg
+    given = [0, 7, 14, 21, 28, 42, 56]  # days 1, 8, 15 and 22 of the first cycle, then 1 and 15
+    assert np.flatnonzero(dose > 0).tolist() == given
+    assert dose[given] == pytest.approx(10.0 * weight, rel=1e-6)
+    assert (two.table(1)[:, two.columns.index("dose_isatuximab_mg")] == 0).all()
+    assert np.isnan(two.table(1)[:, two.columns.index("concentration_isatuximab_ug_per_ml")]).all()
+    assert len(two.table(0, 50)) == 8
+
+
+def test_a_change_acts_from_its_moment_and_a_link_repeats_it():
+    two = pair()
+    two.advance(4 * 10)
+    before = hashes(two)
+    two.act(Event(two.day, 0, "switch", "adcc", 0.0))
+    two.act(Event(two.day, 1, "dose", "pomalidomide", 0.0))
+    assert hashes(two) == before and two.off(0) == {"adcc"} and two.off(1) == frozenset()
+    adcc = two.columns.index("deaths_adcc")
+    so_far = two.sides[0].rows[-1][adcc]
+    two.advance(4 * 20)
+    assert two.sides[0].rows[-1][adcc] == so_far > 0
+    assert (two.table(1)[11:, two.columns.index("dose_pomalidomide_mg")] == 0).all()
+    again = pair(events=tuple(two.events), day=30.0)
+    again.go_to(30.0, again.choice.events)
+    assert hashes(again) == hashes(two)
+
+
+def test_going_back_forgets_what_came_later():
+    two = pair()
+    two.advance(4 * 12)
+    at_12 = hashes(two)
+    two.act(Event(12.0, 0, "switch", "growth", 0.0))
+    two.advance(4 * 12)
+    two.go_to(12.0, [])
+    assert hashes(two) == at_12 and two.events == [] and len(two.sides[0].rows) == 13
+
+
+def test_the_large_patch_is_stepped_side_by_side_with_the_same_result(monkeypatch):
+    from tme_viz import pair as module
+
+    two = pair()
+    two.advance(20)
+    monkeypatch.setattr(module, "LARGE", 1)
+    threaded = pair()
+    threaded.advance(20)
+    assert hashes(threaded) == hashes(two)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"scenario": "icari"}, "did you mean 'icaria'"),
+        ({"arms": ("isa-pd", "isa-qd")}, "there is no arm 'isa-qd'"),
+        ({"events": (Event(1.0, 1, "dose", "isatuximab", 0.5),)}, "Pd holds no 'isatuximab'"),
+        ({"changes": ('arms.pd.doses[7].dose="1 mg"',)}, "elements"),
+        ({"changes": ('arms.pd.doses[0].dose="1 mgg"',)}, "unknown unit"),
+    ],
+)
+def test_what_cannot_be_is_told(fields, words):
+    with pytest.raises(InputError, match=words):
+        pair(**fields)
+
+
+def test_a_numbered_patient_is_the_one_of_the_trial():
+    two = pair(scenario="icaria", patient="3")
+    study = load_scenario("icaria")
+    grown, _ = enrol(study.population, replace(study.settings, height=32, width=32), study.seed, 3)
+    assert two.patient == grown.patient and two.grown.state_hash() == grown.state_hash()

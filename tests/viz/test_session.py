@@ -1,0 +1,180 @@
+"""The session does what the page asks, on its own thread, one thing after another."""
+
+import threading
+import time
+
+import pytest
+from tme_viz.choice import Choice
+from tme_viz.places import Places
+from tme_viz.session import Session
+from tme_viz.takeaway import ask, film_gif, scenario_toml, table_csv
+
+SMALL = Choice(scenario="combinations", arms=("isa-pd", "pd"), size=32)
+
+
+@pytest.fixture
+def session():
+    made = Session(Places())
+    made.prepare(SMALL)
+    made.wait(300)
+    assert made.status.phase == "ready"
+    yield made
+    made.close()
+
+
+def watch(session):
+    """A browser that draws each frame at once."""
+    seen = []
+    for name in ("transport", "curves", "marrow0"):
+        session.attach(name, lambda content: None)
+
+    def draw(content):
+        seen.append(content)
+        session.drawn(content["n"])
+
+    session.attach("marrow1", draw)
+    session.wait(60)
+    return seen
+
+
+def until(truth, seconds=60):
+    end = time.monotonic() + seconds
+    while not truth() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert truth()
+
+
+def test_play_runs_until_paused(session):
+    seen = watch(session)
+    session.play(True)
+    until(lambda: len(seen) > 12)
+    session.play(False)
+    session.wait(60)
+    n, day = len(seen), session.status.day
+    assert day >= 2.5 and not session.status.playing
+    time.sleep(0.2)
+    assert len(seen) == n and session.pair.day == day
+    assert [content["n"] for content in seen] == sorted({content["n"] for content in seen})
+
+
+def test_it_waits_for_the_browser(session, monkeypatch):
+    monkeypatch.setattr("tme_viz.session.PATIENCE", 0.3)
+    arrived = []
+    session.attach("marrow1", lambda content: arrived.append(content["n"]))  # a browser that never answers
+    session.wait(60)
+    n = len(arrived)
+    session.play(True)
+    until(lambda: not session.status.playing and len(arrived) > n)
+    session.wait(60)
+    assert session.pair.day <= 0.5  # one frame, then play stopped by itself
+
+
+def test_rewind_shows_the_past_and_a_change_branches_there(session):
+    seen = watch(session)
+    for _ in range(48):
+        session.step()
+    session.wait(60)
+    present, at_12 = seen[-1]["kind"], session.pair.day
+    assert at_12 == 12.0
+    session.seek(5.2)
+    session.wait(60)
+    past = seen[-1]["kind"]
+    assert past != present and session.pair.day == 12.0
+    session.step(-1)
+    session.step(1)
+    session.wait(60)
+    assert seen[-1]["kind"] == past
+    session.seek(1e9)
+    session.wait(60)
+    assert seen[-1]["kind"] == present
+    session.seek(5.0)
+    session.act(0, "dose", "isatuximab", 0.0)
+    session.wait(60)
+    assert session.pair.day == 5.0 and session.history.days[-1] == 5.0 and seen[-1]["kind"] == past
+    assert [(e.day, e.name) for e in session.status.choice.events] == [(5.0, "isatuximab")]
+
+
+def test_a_cell_is_followed_through_time(session):
+    seen = watch(session)
+    for _ in range(16):
+        session.step()
+    session.wait(60)
+    site = seen[-1]["kind"].index(8)  # a stromal cell stays where it is
+    session.pick(1, site)
+    session.wait(60)
+    assert seen[-1]["picked"] == site and seen[-1]["cell"][0] == ("type", "STROMA")
+    lived = ask(session, lambda: session.life(1))
+    assert [day for day, _ in lived] == [0.0, 1.0, 2.0, 3.0, 4.0]
+    session.pick(1, None)
+    session.wait(60)
+    assert seen[-1]["picked"] == -1 and ask(session, lambda: session.life(1)) == []
+
+
+def test_an_error_leaves_it_usable(session):
+    session.act(1, "dose", "isatuximab", 0.5)
+    session.wait(60)
+    assert "Pd holds no 'isatuximab'" in session.status.message and session.status.phase == "ready"
+    session.post(lambda: 1 / 0)
+    session.wait(60)
+    assert "ZeroDivisionError" in session.status.message
+    session.prepare(Choice(scenario="nothing"))
+    session.wait(60)
+    assert "there is no scenario 'nothing'" in session.status.message
+    session.step()
+    session.wait(60)
+    assert session.pair.day == 0.25
+
+
+def test_a_link_of_the_status_leads_back(session):
+    for _ in range(9):
+        session.step()
+    session.act(0, "switch", "adcc", 0.0)
+    for _ in range(4):
+        session.step()
+    session.wait(60)
+    other = Session(Places())
+    other.prepare(Choice.read(session.status.choice.query()))
+    other.wait(120)
+    left, right = ([side.simulation.state_hash() for side in s.pair.sides] for s in (session, other))
+    assert left == right and other.status.day == 3.25
+    other.close()
+
+
+def test_closing_ends_the_thread_and_frees_the_marrows():
+    made = Session(Places())
+    made.prepare(SMALL)
+    made.play(True)
+    until(lambda: made.status.phase == "ready", 300)
+    made.close()
+    made._thread.join(30)
+    assert not made._thread.is_alive() and made.pair is None and len(made.history) == 0
+    assert "marrow" not in [t.name for t in threading.enumerate() if t is made._thread]
+
+
+def test_what_is_taken_away(session):
+    import io
+    import tomllib
+
+    from PIL import Image
+
+    for _ in range(12):
+        session.step()
+    text = ask(session, lambda: scenario_toml(session.pair))
+    assert tomllib.loads(text)["marrow"]["shape"] == [32, 32]
+    lines = ask(session, lambda: table_csv(session.pair)).splitlines()
+    assert lines[0].startswith("side,arm,day,m_protein_g_per_l") and len(lines) == 1 + 2 * 4
+    film = Image.open(io.BytesIO(ask(session, lambda: film_gif(session.history, "adenosine", 32))))
+    assert film.n_frames == 4 and film.size == (2 * 384 + 8, 384 + 28)
+
+
+def test_two_years_of_a_64_by_64_patch_are_remembered_within_100_mb():
+    made = Session(Places())
+    made.prepare(Choice(scenario="combinations", arms=("isa-pd", "pd"), size=64))
+    made.speed(28)
+    for _ in range(104):
+        made.step()
+    made.wait(300)
+    assert made.pair.day == 728.0
+    per_moment = made.history.n_bytes / len(made.history)
+    assert per_moment * 730 < 100e6  # a moment a day, as slower play records it
+    made.close()

@@ -1,0 +1,94 @@
+"""Drive the page in headless Chromium: for its tests, its measurements and its screenshots."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+FRAMES = "window.tmeFrames ? window.tmeFrames[1] : 0"
+HERE = Path(__file__).resolve().parent
+
+
+def chromium() -> str | None:
+    """Path of a Chromium or Chrome; None where there is none."""
+    return next((found for name in NAMES if (found := shutil.which(name))), None)
+
+
+def missing() -> str:
+    """Why the page cannot be driven here; empty where it can."""
+    try:
+        import playwright.sync_api  # noqa: F401
+    except ImportError:
+        return "playwright is not installed: pip install playwright"
+    return "" if chromium() else f"no browser found (looked for {', '.join(NAMES)})"
+
+
+@contextmanager
+def serving(folder: Path, scenario: str | None = None) -> Iterator[tuple[str, int]]:
+    """A server of the page with `folder/results` as its results; gives its address and process number.
+
+    Raises:
+        RuntimeError: Where it does not start within a minute.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    code = f"from tme_viz.launch import main; main({scenario!r}, '127.0.0.1', {port}, False)"
+    paths = [str(HERE), str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    if os.environ.get("PYTHONPATH"):
+        paths = [paths[2], *paths[:2]]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    log = folder / "server.log"
+    with log.open("w") as out:
+        process = subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            if process.poll() is not None:
+                break
+            try:
+                urllib.request.urlopen(address, timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.25)
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended: {log.read_text()}")
+        yield address, process.pid
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@contextmanager
+def browsing() -> Iterator[Any]:
+    """A headless browser of playwright."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--headless=new"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def ready(page: Any, seconds: float = 120.0) -> None:
+    """Wait until both marrows are drawn; the first time, that includes compiling the model."""
+    page.wait_for_function(f"({FRAMES}) > 0 && !document.querySelector('.tme-busy')", timeout=1000 * seconds)
+
+
+def frame_rate(page: Any, seconds: float) -> float:
+    """Frames a second of the right marrow while it plays."""
+    clock = f"[{FRAMES}, performance.now()]"
+    n, start = page.evaluate(clock)
+    page.wait_for_timeout(1000 * seconds)
+    m, end = page.evaluate(clock)
+    return float((m - n) / (end - start) * 1000)

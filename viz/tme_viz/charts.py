@@ -1,0 +1,82 @@
+"""Which curves the live page draws, from which columns."""
+
+from typing import Any
+
+from tme_viz.pair import CAUSES, Pair
+from tme_viz.picture import COLOURS
+from tme_viz.words import words
+
+DRUG_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+
+
+def charts(pair: Pair, language: str) -> list[dict[str, Any]]:
+    """The charts, each with its series, for curves.vue."""
+    w, at = words(language), {name: i for i, name in enumerate(pair.columns)}
+
+    def chart(key: str, title: str, unit: str, series: list[tuple[str, str, str]], **more: Any) -> dict[str, Any]:
+        lines = [{"label": label, "column": at[column], "colour": colour} for label, column, colour in series]
+        return {"key": key, "title": title, "unit": unit, "series": lines, "log": False, "floor": 0.0, "top": 0.0, **more}
+
+    drugs = chart(
+        "drugs",
+        w["drugs_title"],
+        w["drugs_unit"],
+        [
+            (name, f"concentration_{name}_ug_per_ml", DRUG_COLOURS[i % len(DRUG_COLOURS)])
+            for i, name in enumerate(pair.drugs)
+        ],
+        log=True,
+        floor=1e-3,
+    )
+    for i, (line, name) in enumerate(zip(drugs["series"], pair.drugs, strict=True)):
+        line |= {"doses": at[f"dose_{name}_mg"], "rank": i}
+    return [
+        chart("m_protein", w["m_protein"], "g/L", [(w["m_protein"], "m_protein_g_per_l", "")]),  # one colour an arm
+        chart(
+            "clones",
+            w["clones_carrying"],
+            w["cells_in_body"],
+            [
+                (w["all_cells"], "tumour_cells_total", "#7A7A7A"),
+                (w["sensitive"], "clone_sensitive", "#D55E00"),
+                (w["carrying_imid"], "clone_with_imid", "#E69F00"),
+                (w["carrying_proteasome"], "clone_with_proteasome", "#009E73"),
+                (w["carrying_antibody"], "clone_with_antibody", "#CC79A7"),
+            ],
+            log=True,
+            floor=1e4,
+        ),
+        chart(
+            "lymphocytes",
+            w["lymphocytes"],
+            w["in_patch"],
+            [(w["T"], "t_cells", COLOURS["T"]), (w["NK"], "nk_cells", COLOURS["NK"])],
+        ),
+        chart(
+            "activity",
+            w["activity_title"],
+            w["activity_unit"],
+            [(w["T"], "t_cell_activity", COLOURS["T"]), (w["NK"], "nk_activity", COLOURS["NK"])],
+            top=1.0,
+        ),
+        chart(
+            "suppressors",
+            w["suppressors"],
+            w["in_patch"],
+            [(w[kind], f"{kind.lower()}_cells", COLOURS[kind]) for kind in ("TREG", "BREG", "MDSC")],
+        ),
+        chart(
+            "fields",
+            w["fields"],
+            w["adenosine_unit"],
+            [(w["adenosine"], "adenosine", "#0072B2"), (w["il6"], "il6", "#E69F00")],
+        ),
+        drugs,
+    ]
+
+
+def causes(pair: Pair, language: str) -> list[dict[str, Any]]:
+    """The rows of the ledger of deaths."""
+    at = {name: i for i, name in enumerate(pair.columns)}
+    names = words(language)["cause"]
+    return [{"name": cause, "label": names.get(cause, cause), "column": at[f"deaths_{cause}"]} for cause in CAUSES]

@@ -1,0 +1,204 @@
+"""The controls beside the marrows: what makes a new pair, and what changes the running one."""
+
+from collections.abc import Callable
+from typing import Any
+
+import solara
+
+from tme_abm.foundation.errors import InputError
+from tme_abm.mechanisms import MECHANISMS
+from tme_abm.patient import presets
+from tme_abm.pharmacology.regimen import parse_days, parse_dose
+from tme_abm.scenario import parse_cycles
+from tme_viz.choice import MOST_PATIENTS, SIZES, Choice
+from tme_viz.pair import Pair
+from tme_viz.places import RESULTS
+from tme_viz.room import Room
+from tme_viz.words import mechanism
+
+GROUPS = {
+    "group_antibody": (
+        "binding", "trogocytosis", "adcc", "adcp", "cdc", "direct_killing", "ectoenzyme", "niche_release", "nk_activation", "depletion",
+    ),
+    "group_drugs": ("imid", "proteasome", "glucocorticoid"),
+    "group_immune": ("t_cell_killing", "t_cell_recovery", "exhaustion", "suppression", "recruitment", "turnover", "motility", "chemokine"),
+    "group_niche": ("adenosine", "interleukin6", "adhesion", "growth"),
+}  # fmt: skip
+DRAWN = "#"  # stands for a patient who is drawn by number
+
+
+@solara.component_vue("vue/whatif.vue")
+def WhatIfTable(
+    drugs: list[Any] = [],  # noqa: B006
+    groups: list[Any] = [],  # noqa: B006
+    off: list[Any] = [],  # noqa: B006
+    words: dict[str, Any] = {},  # noqa: B006
+    event_act: Callable[[list[Any]], None] | None = None,
+) -> None:
+    """Doses and switches."""
+
+
+@solara.component
+def Choose(label: str, options: dict[Any, str], value: Any, on_value: Callable[[Any], None]) -> None:
+    """A select whose values are shown under other names."""
+    shown = dict(options)
+    shown.setdefault(value, str(value))
+    back = {text: key for key, text in shown.items()}
+    solara.Select(label, values=list(shown.values()), value=shown[value], on_value=lambda text: on_value(back[text]))
+
+
+@solara.component
+def Controls(room: Room) -> None:
+    """All controls."""
+    status, w = room.status.value, room.w
+    choice = status.choice
+    is_preset = choice.patient in presets()
+    drawing, set_drawing = solara.use_state(not is_preset)
+
+    names = {name: name.replace("_", " ") for name in room.places.scenarios()}
+    if choice.scenario.startswith(RESULTS):
+        names[choice.scenario] = f"{w['results']}: {choice.scenario.removeprefix(RESULTS)}"
+    Choose(w["scenario"], names, choice.scenario, lambda name: room.change(scenario=name, arms=("", ""), changes=(), without=NONE_OFF))
+    pair = room.session.pair
+    if pair is not None and status.generation:
+        arms = {arm.key: arm.label for arm in pair.study.arms}
+        with solara.Div(classes=["tme-two"]):
+            for side in (0, 1):
+                key = choice.arms[side] or pair.choice.arms[side]
+
+                def pick(arm: str, side: int = side) -> None:
+                    now = list(choice.arms)
+                    now[side] = arm
+                    room.change(arms=(now[0], now[1]))
+
+                Choose(f"{w['arm']} {'AB'[side]}", arms, key, pick)
+
+    def choose_patient(name: str) -> None:
+        set_drawing(name == DRAWN)
+        room.change(patient="1" if name == DRAWN else name)
+
+    people = {name: w["preset"].get(name, name) for name in presets()} | {DRAWN: w["drawn"]}
+    Choose(w["patient"], people, DRAWN if drawing else choice.patient if is_preset else DRAWN, choose_patient)
+    if drawing or not is_preset:
+        PatientNumber(room)
+    Choose(w["size"], {n: f"{n} x {n} {w['size_unit']}" for n in SIZES}, choice.size, lambda n: room.change(size=n))
+    solara.Text(w["stroma_note"], classes=["tme-small"])
+    if pair is not None and status.generation:
+        WhatIf(room)
+        with solara.Details(w["regimen"]):
+            Regimens(room).key(f"{choice.scenario}{choice.changes}{choice.arms}")
+
+
+NONE_OFF: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+
+
+@solara.component
+def PatientNumber(room: Room) -> None:
+    """The number of a patient, with a message beside it where it is none."""
+    given = room.status.value.choice.patient
+    text, set_text = solara.use_state(given if given.isdigit() else "1")
+    is_good = text.isascii() and text.isdigit() and int(text) < MOST_PATIENTS
+
+    def enter(value: str) -> None:
+        set_text(value)
+        if value.isascii() and value.isdigit() and int(value) < MOST_PATIENTS:
+            room.change(patient=str(int(value)))
+
+    solara.InputText(room.w["patient_number"], value=text, on_value=enter, error=False if is_good else room.w["number_wanted"])
+
+
+def off_now(pair: Pair, choice: Choice, side: int) -> frozenset[str]:
+    """Mechanisms that are off on one side after all that was changed."""
+    off = set(pair.study.settings.without | choice.without[side])
+    for event in choice.events:
+        if event.side == side and event.kind == "switch":
+            (off.discard if event.value else off.add)(event.name)
+    return frozenset(off)
+
+
+@solara.component
+def WhatIf(room: Room) -> None:
+    """Doses and switches, which act on the running marrow."""
+    pair, w, language = room.session.pair, room.w, room.language.value
+    assert pair is not None
+    choice = room.status.value.choice
+    factor: list[dict[str, float]] = [{}, {}]
+    for event in choice.events:
+        if event.kind == "dose":
+            factor[event.side][event.name] = event.value
+    drugs = [
+        {
+            "name": name,
+            "label": name.capitalize(),
+            "in": [name in regimen.drugs for regimen in pair.regimens],
+            "factor": [side.get(name, 1.0) for side in factor],
+        }
+        for name in pair.drugs
+    ]
+    known = {m.name: m for m in MECHANISMS}
+    grouped = {name for names in GROUPS.values() for name in names}
+    groups = {key: [n for n in names if n in known] for key, names in GROUPS.items()}
+    groups["group_niche"] += [name for name in known if name not in grouped]
+    WhatIfTable(
+        drugs=drugs,
+        groups=[
+            {
+                "name": w[key],
+                "mechanisms": [{"name": n, "label": mechanism(n, language), "summary": known[n].summary} for n in names],
+            }
+            for key, names in groups.items()
+        ],
+        off=[sorted(off_now(pair, choice, side)) for side in (0, 1)],
+        words={k: w[k] for k in ("doses", "mechanisms")},
+        event_act=lambda given: room.session.act(int(given[0]), str(given[1]), str(given[2]), float(given[3])),
+    )
+
+
+@solara.component
+def Regimens(room: Room) -> None:
+    """The lines of both arms' regimens, to be edited; what cannot be is told beside the field."""
+    pair, w = room.session.pair, room.w
+    assert pair is not None
+    table: dict[str, Any] = dict(pair.study.resolved["arms"])
+    start: dict[str, str] = {}
+    changed, set_changed = solara.use_state(start)
+    checks: dict[str, Callable[[str], Any]] = {"dose": parse_dose, "days": parse_days, "cycles": parse_cycles}
+    is_good = True
+    for key in dict.fromkeys(pair.choice.arms):
+        solara.Text(str(table[key]["label"]), style={"font-weight": "600"})
+        for i, line in enumerate(table[key].get("doses", ())):
+            solara.Text(str(line["drug"]))
+            with solara.Div(classes=["tme-three"]):
+                for name in ("dose", "days", "cycles"):
+                    path = f"arms.{key}.doses[{i}].{name}"
+                    text = changed.get(path, shown(line.get(name, "1-")))
+                    message = trouble(checks[name], text, w[name])
+                    is_good = is_good and not message
+
+                    def enter(value: str, path: str = path) -> None:
+                        set_changed({**changed, path: value})
+
+                    solara.InputText(w[name], value=text, on_value=enter, error=message or False, continuous_update=True)
+
+    def apply() -> None:
+        old = {change.partition("=")[0]: change for change in room.status.value.choice.changes}
+        new = old | {path: f'{path}="{value.strip()}"' for path, value in changed.items()}
+        room.change(changes=tuple(new.values()))
+
+    solara.Button(w["apply"], on_click=apply, disabled=not (is_good and changed), color="primary", classes=["tme-apply"])
+
+
+def shown(value: Any) -> str:
+    """A value of a dose line as text."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def trouble(check: Callable[[str], Any], text: str, where: str) -> str:
+    """What is wrong with a text; empty where nothing is."""
+    if '"' in text or "\\" in text:
+        return f"{where}: no quotation marks"
+    try:
+        check(text)
+    except InputError as error:
+        return str(error).partition(": ")[2] or str(error)
+    return ""

@@ -1,0 +1,81 @@
+"""Lessons: a list to choose from, and the card that stands above the marrows while one is open."""
+
+import solara
+
+from tme_viz.lessons import Lesson, lessons
+from tme_viz.room import Room
+
+
+def begin(room: Room, lesson: Lesson) -> None:
+    """Open the prepared experiment of a lesson."""
+    room.lesson.value = lesson.key
+    room.layer.value = lesson.layer
+    room.session.layer(lesson.layer)
+    room.session.prepare(lesson.choice)
+    room.view.value = "live"
+
+
+@solara.component
+def Lessons(room: Room) -> None:
+    """All lessons: question and prediction; the experiment opens beside the marrows."""
+    w = room.w
+    with solara.Div(classes=["tme-cards"]):
+        for number, lesson in enumerate(lessons().values(), 1):
+            text = lesson.texts[room.language.value]
+            with solara.Div(classes=["tme-card"]):
+                solara.HTML(tag="h2", unsafe_innerHTML=f"{number}. {text.title}")
+                solara.Text(text.question, classes=["tme-question"])
+                solara.Text(w["prediction"], classes=["tme-label"])
+                Predict(room, lesson)
+                with solara.Div(classes=["tme-foot"]):
+                    solara.Button(
+                        w["open_experiment"],
+                        color="primary",
+                        on_click=lambda lesson=lesson: begin(room, lesson),
+                        classes=[f"tme-open-{lesson.key}"],
+                    )
+                    solara.Text(f"{w['source']}: {lesson.source}", classes=["tme-small"])
+
+
+@solara.component
+def Predict(room: Room, lesson: Lesson) -> None:
+    """The predictions, of which one can be chosen."""
+    made = room.predicted.value.get(lesson.key, -1)
+    with solara.Div(classes=["tme-options"]):
+        for i, option in enumerate(lesson.texts[room.language.value].options):
+            solara.Button(
+                option,
+                on_click=lambda i=i: room.predicted.set({**room.predicted.value, lesson.key: i}),
+                text=True,
+                icon_name="mdi-radiobox-marked" if i == made else "mdi-radiobox-blank",
+                classes=["tme-option"],
+            )
+
+
+@solara.component
+def LessonCard(room: Room) -> None:
+    """The lesson that is open: the experiment and what to look for."""
+    lesson = lessons().get(room.lesson.value)
+    if lesson is None:
+        return
+    w, text = room.w, lesson.texts[room.language.value]
+    made = room.predicted.value.get(lesson.key, -1)
+    with solara.Div(classes=["tme-card", "tme-lesson"]):
+        with solara.Div(classes=["tme-foot"]):
+            solara.HTML(tag="h2", unsafe_innerHTML=f"{w['lesson']}: {text.title}")
+            solara.Button(w["all_lessons"], on_click=lambda: room.view.set("lessons"), text=True)
+            solara.Button(w["leave_lesson"], on_click=lambda: room.lesson.set(""), text=True)
+        with solara.Div(classes=["tme-lesson-body"]):
+            with solara.Div():
+                solara.Text(text.question, classes=["tme-question"])
+                if made >= 0:
+                    solara.Text(f"{w['predicted']} {text.options[made]}", classes=["tme-label"])
+                else:
+                    solara.Text(w["prediction"], classes=["tme-label"])
+                    Predict(room, lesson)
+            with solara.Div():
+                solara.Text(w["experiment"], classes=["tme-label"])
+                solara.Text(text.experiment)
+                solara.Text(w["look"], classes=["tme-label"])
+                solara.HTML(tag="ol", unsafe_innerHTML="".join(f"<li>{item}</li>" for item in text.look))
+                solara.Text(f"{w['source']}: {lesson.source}", classes=["tme-small"])

@@ -1,0 +1,74 @@
+"""The page: its head, and one of three views. Each browser tab has a room of its own."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import solara
+import solara.lab
+
+from tme_viz.choice import Choice
+from tme_viz.lesson_page import Lessons
+from tme_viz.live import Live
+from tme_viz.places import Places
+from tme_viz.room import Room
+from tme_viz.trial_page import Trials
+from tme_viz.words import LANGUAGES
+
+STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+VIEWS = ("live", "lessons", "trials")
+
+_start: dict[str, Places | Choice] = {"places": Places(), "choice": Choice()}
+
+
+def open_with(places: Places, choice: Choice) -> None:
+    """What a page shows whose link says nothing; set once, before the server starts."""
+    _start.update(places=places, choice=choice)
+
+
+@solara.component
+def Page() -> None:
+    """The page of one tab."""
+    router = solara.use_router()
+    places, plain = _start["places"], _start["choice"]
+    assert isinstance(places, Places) and isinstance(plain, Choice)
+    room = solara.use_memo(lambda: Room(places, router.search or "", plain), [])
+
+    def leave() -> Callable[[], None]:
+        return room.session.close
+
+    solara.use_effect(leave, [])
+    solara.Style(STYLE)
+    solara.Title(room.w["title"])
+    with solara.Div(classes=["tme-page"]):
+        Head(room)
+        if room.view.value == "live":
+            Live(room)
+        elif room.view.value == "lessons":
+            Lessons(room)
+        else:
+            Trials(room)
+
+
+@solara.component
+def Head(room: Room) -> None:
+    """Title, views, language and theme."""
+    w = room.w
+
+    def show(view: str) -> None:
+        room.session.play(False)
+        room.view.value = view
+
+    with solara.Div(classes=["tme-top"]):
+        solara.HTML(tag="h1", unsafe_innerHTML=w["title"])
+        for view in VIEWS:
+            solara.Button(
+                w[view],
+                on_click=lambda view=view: show(view),
+                text=room.view.value != view,
+                color="primary" if room.view.value == view else None,
+                classes=[f"tme-view-{view}"],
+            )
+        with solara.Div(classes=["tme-right"]):
+            other = next(key for key in LANGUAGES if key != room.language.value)
+            solara.Button(LANGUAGES[other], on_click=lambda: room.language.set(other), text=True, classes=["tme-language"])
+            solara.lab.ThemeToggle()

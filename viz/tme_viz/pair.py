@@ -1,0 +1,335 @@
+"""Two marrows of one patient, under the same dice, in lockstep: the logic behind the live page, without the page."""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from tme_abm.foundation.clock import HOURS_PER_DAY
+from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.rng import Stream, normal, stream_key, uniform
+from tme_abm.marrow.cells import N_CAUSES, Cause
+from tme_abm.marrow.clones import ANTIBODY_ESCAPED, CLONE_NAMES, IMID_RESISTANT, PROTEASOME_RESISTANT
+from tme_abm.outcomes.imwg import Assessor, Reading, is_hidden, measure
+from tme_abm.patient import VirtualPatient, preset, presets
+from tme_abm.scenario import load_scenario
+from tme_abm.simulation import Simulation, enrol, make_patient_key, physique
+from tme_abm.trial.execution import compile_kernels
+from tme_abm.trial.study import Study
+from tme_viz.choice import Choice, Event
+from tme_viz.places import Places
+
+T = TypeVar("T")
+Tell = Callable[[str], None]
+
+GROWN_KEPT = 6  # patients kept ready for the next visitor who chooses them
+LARGE = 128  # rows from which the two marrows are worth a thread each
+CAUSES = tuple(c.name.lower() for c in Cause if c < N_CAUSES)
+RESISTANCES = {"imid": IMID_RESISTANT, "proteasome": PROTEASOME_RESISTANT, "antibody": ANTIBODY_ESCAPED}
+OBSERVED = (
+    "m_protein_g_per_l",
+    "plasma_cells",
+    "t_cells",
+    "nk_cells",
+    "treg_cells",
+    "breg_cells",
+    "mdsc_cells",
+    "t_cell_activity",
+    "nk_activity",
+    "t_cell_granzyme",
+    "nk_granzyme",
+    "adenosine",
+    "il6",
+    "chemokine",
+    "cd38_sites_per_cell",
+    "tumour_cells_total",
+    "clone_sensitive",
+    *(f"deaths_{cause}" for cause in CAUSES),
+)
+
+
+class Visit(NamedTuple):
+    """What the clinic says at a visit."""
+
+    day: float
+    response: str
+    best: str
+    is_progression: bool
+
+
+class Running:
+    """One of the two marrows.
+
+    Attributes:
+        simulation: The marrow.
+        rows: A row a day, in the order of `Pair.columns`.
+        visits: What the clinic says every 28 days.
+    """
+
+    def __init__(self, simulation: Simulation, drugs: tuple[str, ...], visit_days: float) -> None:
+        """Begin treatment.
+
+        Args:
+            simulation: Forked, with its regimen.
+            drugs: Drugs of both arms, in the order of the columns.
+            visit_days: Days between visits.
+        """
+        self.simulation = simulation
+        self.drugs = drugs
+        self.visit_days = visit_days
+        self.rows: list[list[float]] = []
+        self.visits: list[Visit] = []
+        self.factor = {drug.name: 1.0 for drug in simulation.course.drugs}
+        body = physique(simulation.patient)
+        hours = {drug.name: drug.infusion_hours for drug in simulation.course.drugs}
+        calendar = simulation.regimen.calendar(body, 3700.0, hours)
+        self._doses: dict[tuple[int, str], float] = {}
+        for start, drug, amount in zip(calendar.start_h, calendar.drug, calendar.amount_mg, strict=True):
+            key = (int(start // HOURS_PER_DAY), simulation.regimen.drugs[drug])
+            self._doses[key] = self._doses.get(key, 0.0) + float(amount)
+        interference = float(uniform(stream_key(simulation.key, int(Stream.INTERFERENCE), 0), 0))
+        self.assessor = Assessor(self._reading(0), interference)
+        self.note()
+
+    @property
+    def progression_day(self) -> float | None:
+        """First of the two visits that confirmed progression."""
+        return self.assessor.progression_day
+
+    def note(self) -> None:
+        """Write down the day that begins now; a visit where one is due."""
+        seen = self.simulation.observe()
+        day = self.simulation.day
+        row = [day, *(float(seen[name]) for name in OBSERVED)]
+        burden = self.simulation.marrow.body.burden
+        row += [sum(float(burden[c]) for c in range(len(CLONE_NAMES)) if c & bit) for bit in RESISTANCES.values()]
+        levels = {drug.name: float(x) for drug, x in zip(self.simulation.course.drugs, self.simulation.course.concentration, strict=True)}
+        row += [levels.get(name, np.nan) for name in self.drugs]
+        today = round(day)
+        row += [self._doses.get((today, name), 0.0) * self.factor.get(name, 0.0) for name in self.drugs]
+        self.rows.append(row)
+        number = round(day / self.visit_days)
+        if number > 0 and abs(day - number * self.visit_days) < 1e-6:
+            result = self.assessor.assess(self._reading(number))
+            self.visits.append(Visit(day, result.response, result.best_confirmed_response, result.is_progression_confirmed))
+
+    def _reading(self, number: int) -> Reading:
+        """What the laboratory measures at a visit, with the very noise that the same visit of a trial has."""
+        simulation = self.simulation
+        z = float(normal(stream_key(simulation.key, int(Stream.ASSAY), number), 0))
+        true = simulation.m_protein
+        levels = zip(simulation.course.drugs, simulation.course.concentration, strict=True)
+        antibody = sum(float(x) for drug, x in levels if drug.drug_class == "antibody")
+        hidden = is_hidden(simulation.patient.ig_type, simulation.patient.light_chain, antibody)
+        return Reading(simulation.day, measure(true, z), simulation.plasma_fraction, true, hidden)
+
+
+class Pair:
+    """Two marrows of one patient.
+
+    Attributes:
+        choice: What was chosen, with the arms filled in.
+        study: The scenario.
+        sides: The marrows, left and right.
+        columns: Names of the columns of the rows.
+        events: What was changed while they ran.
+    """
+
+    def __init__(self, choice: Choice, places: Places, tell: Tell = lambda text: None) -> None:
+        """Grow the patient's disease, or take it grown, and begin both treatments.
+
+        Args:
+            choice: What is wanted.
+            places: Where scenarios are.
+            tell: Is told what takes time, in a word: "compiling", "growing", "treating".
+
+        Raises:
+            InputError: Where the choice cannot be.
+        """
+        choice.check()
+        study = load_scenario(places.scenario(choice.scenario), choice.changes)
+        self.study = replace(study, settings=replace(study.settings, height=choice.size, width=choice.size))
+        self.choice = replace(choice, arms=pick_arms(choice, study))
+        self.grown = grown(self.study, choice, tell)
+        arms = {arm.key: arm for arm in study.arms}
+        self.regimens = tuple(arms[key] for key in self.choice.arms)
+        self.drugs = tuple(dict.fromkeys(name for regimen in self.regimens for name in regimen.drugs))
+        self.columns = (
+            "day",
+            *OBSERVED,
+            *(f"clone_with_{name}" for name in RESISTANCES),
+            *(f"concentration_{name}_ug_per_ml" for name in self.drugs),
+            *(f"dose_{name}_mg" for name in self.drugs),
+        )
+        self.events: list[Event] = []
+        for event in choice.events:
+            self.check(event)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.sides = tuple(
+            Running(self.grown.fork(regimen, self.study.drugs, self.study.settings.without | off), self.drugs, self.study.visit_days)
+            for regimen, off in zip(self.regimens, self.choice.without, strict=True)
+        )
+
+    @property
+    def patient(self) -> VirtualPatient:
+        """Who is treated."""
+        return self.grown.patient
+
+    @property
+    def day(self) -> float:
+        """Days of treatment."""
+        return self.sides[0].simulation.day
+
+    @property
+    def per_day(self) -> int:
+        """Steps a day."""
+        return round(HOURS_PER_DAY / self.study.settings.step_h)
+
+    def advance(self, n_steps: int) -> None:
+        """Let time pass in both marrows; a row is written at each full day."""
+        while n_steps > 0:
+            done = self.sides[0].simulation.step - self.sides[0].simulation.treated_from
+            n = min(n_steps, self.per_day - done % self.per_day)
+            together([partial(side.simulation.advance, n) for side in self.sides], self.choice.size)
+            if (done + n) % self.per_day == 0:
+                for side in self.sides:
+                    side.note()
+            n_steps -= n
+
+    def check(self, event: Event) -> None:
+        """Raise an `InputError` for an event that cannot be."""
+        event.check()
+        regimen = self.regimens[event.side]
+        if event.kind == "dose" and event.name not in regimen.drugs:
+            raise InputError(f"{regimen.label} holds no '{event.name}'{did_you_mean(event.name, regimen.drugs)}")
+
+    def act(self, event: Event) -> None:
+        """Change something from now on, and write it down.
+
+        Raises:
+            InputError: For an event that cannot be.
+        """
+        self.check(event)
+        side = self.sides[event.side]
+        if event.kind == "switch":
+            side.simulation.switch(event.name, event.value > 0.0)
+        else:
+            side.simulation.course.change_dose(event.name, event.value)
+            side.factor[event.name] = event.value
+        self.events = [e for e in self.events if (e.day, *e[1:4]) != (event.day, *event[1:4])] + [event]
+
+    def go_to(self, day: float, events: list[Event] | tuple[Event, ...], pause: Callable[[], None] = lambda: None) -> None:
+        """Stand at a day with the events up to it having happened, from the beginning where that day has passed.
+
+        Args:
+            day: Day of treatment.
+            events: In order of time; those after the day are left out.
+            pause: Called about every week of treatment, for instance to take a picture.
+        """
+        if day < self.day or list(events) != self.events:
+            self.events = []
+            self._begin()
+        target = round(day * self.per_day)
+        waiting = [e for e in events if e.day <= day + 1e-9]
+        n_done = len(self.events)
+        while True:
+            now = round(self.day * self.per_day)
+            while n_done < len(waiting) and round(waiting[n_done].day * self.per_day) <= now:
+                self.act(waiting[n_done])
+                n_done += 1
+            pause()
+            if now >= target:
+                break
+            coming = [target, now + 7 * self.per_day]
+            coming += [round(e.day * self.per_day) for e in waiting[n_done : n_done + 1]]
+            self.advance(min(coming) - now)
+
+    def table(self, side: int, start: int = 0) -> np.ndarray:
+        """Rows of one marrow from a place on, (n, n_columns) float32."""
+        rows = self.sides[side].rows[start:]
+        return np.array(rows, np.float32).reshape(len(rows), len(self.columns))
+
+    def off(self, side: int) -> frozenset[str]:
+        """Mechanisms that are off now."""
+        return self.sides[side].simulation.without
+
+
+def pick_arms(choice: Choice, study: Study) -> tuple[str, str]:
+    """The two arms: those chosen, else the scenario's first comparison, else its first two (or the only one twice).
+
+    Raises:
+        InputError: For an arm that the scenario does not have.
+    """
+    keys = [arm.key for arm in study.arms]
+    first = study.comparisons[0] if study.comparisons else (keys[0], keys[min(1, len(keys) - 1)])
+    chosen = tuple(key or plain for key, plain in zip(choice.arms, first, strict=True))
+    for key in chosen:
+        if key not in keys:
+            raise InputError(f"there is no arm '{key}'{did_you_mean(key, keys)}")
+    return chosen[0], chosen[1]
+
+
+def together(work: Sequence[Callable[[], T]], size: int) -> list[T]:
+    """The results of work on both sides, side by side where the patch is large: kernels and compression let go of Python's lock."""
+    if size < LARGE:
+        return [one() for one in work]
+    return list(_pool.map(lambda one: one(), work))
+
+
+_pool = ThreadPoolExecutor(max(2, os.cpu_count() or 2), thread_name_prefix="side")
+_ready: OrderedDict[object, Simulation] = OrderedDict()
+_lock = threading.Lock()
+_compiled = threading.Event()
+_compiling = threading.Lock()
+
+
+def compile_first(study: Study, tell: Tell) -> None:
+    """Compile the kernels once in this process; who comes meanwhile waits for the same compilation."""
+    if _compiled.is_set():
+        return
+    tell("compiling")
+    with _compiling:
+        if not _compiled.is_set():
+            compile_kernels(study)
+            _compiled.set()
+
+
+def grown(study: Study, choice: Choice, tell: Tell) -> Simulation:
+    """The untreated marrow of the patient at eligibility; the newest few are kept for whoever asks for them next.
+
+    Raises:
+        InputError: Where the disease of a preset never becomes eligible.
+    """
+    key = (choice.scenario, choice.changes, choice.patient, choice.size, _stamp(study.resolved))
+    with _lock:
+        if key in _ready:
+            _ready.move_to_end(key)
+            return _ready[key]
+    compile_first(study, tell)
+    tell("growing")
+    if choice.patient in presets():
+        simulation = Simulation(preset(choice.patient), study.settings, make_patient_key(study.seed, 0))
+        if not simulation.grow():
+            raise InputError(f"patient '{choice.patient}': the immune system holds the disease for two years, there is nothing to treat")
+    else:
+        try:
+            simulation, _ = enrol(study.population, study.settings, study.seed, int(choice.patient))
+        except RuntimeError as error:
+            raise InputError(f"patient: {error}") from None
+    with _lock:
+        _ready[key] = simulation
+        while len(_ready) > GROWN_KEPT:
+            _ready.popitem(last=False)
+    return simulation
+
+
+def _stamp(resolved: Mapping[str, object]) -> int:
+    return hash(repr(resolved))

@@ -1,0 +1,64 @@
+"""The only files that the page may open: the bundled scenarios, the one named at the start, and the folder of results."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.scenario import MARK, scenarios
+
+RESULTS = "results:"  # before the name of a folder of results, where a scenario is named
+PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]*")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where scenarios and results are.
+
+    Attributes:
+        results: Folder that holds folders of results.
+        given: A scenario file named on the command line, if any.
+    """
+
+    results: Path = Path("results")
+    given: Path | None = None
+
+    def scenarios(self) -> dict[str, Path]:
+        """Name -> file of every scenario that the page offers."""
+        found = dict(scenarios())
+        if self.given is not None:
+            found[self.given.stem] = self.given
+        return found
+
+    def runs(self) -> dict[str, Path]:
+        """Name -> folder of every finished run, newest first."""
+        if not self.results.is_dir():
+            return {}
+        root = self.results.resolve()
+        inside = [p for p in self.results.iterdir() if PLAIN.fullmatch(p.name) and p.resolve().parent == root]
+        folders = [p for p in inside if (p / "summary.json").is_file() and (p / MARK).is_file()]
+        return {p.name: p for p in sorted(folders, key=lambda p: (p / "summary.json").stat().st_mtime, reverse=True)}
+
+    def run(self, name: str) -> Path:
+        """Folder of a finished run.
+
+        Raises:
+            InputError: Where there is no such run.
+        """
+        runs = self.runs()
+        if name not in runs:
+            raise InputError(f"there are no results '{name}'{did_you_mean(name, runs)}")
+        return runs[name]
+
+    def scenario(self, name: str) -> Path:
+        """File of a scenario: a bundled name, the given one, or "results:<run>".
+
+        Raises:
+            InputError: Where there is none; paths are never taken.
+        """
+        if name.startswith(RESULTS):
+            return self.run(name.removeprefix(RESULTS)) / MARK
+        known = self.scenarios()
+        if name not in known:
+            raise InputError(f"there is no scenario '{name}'{did_you_mean(name, known)}")
+        return known[name]

@@ -1,0 +1,83 @@
+"""What one visitor's page holds: the session, and what is looked at."""
+
+from dataclasses import replace
+from typing import Any
+
+import solara
+
+from tme_abm.foundation.errors import InputError
+from tme_viz.choice import Choice
+from tme_viz.places import Places
+from tme_viz.session import Session, Status
+from tme_viz.words import words
+
+
+class Room:
+    """One visitor's page.
+
+    Attributes:
+        places: Where scenarios and results are.
+        session: The pair of marrows.
+        status: The latest of the session.
+        language: "en" or "it".
+        view: "live", "lessons" or "trials".
+        layer: Quantity that is shown.
+        hidden: Numbers of the types of cells that are not shown.
+        lesson: Key of the lesson that is open, empty for none.
+        predicted: Lesson -> number of the prediction that was made.
+        lives: Side and recorded life of a followed cell.
+        trial: Name of the results that are open.
+    """
+
+    def __init__(self, places: Places, query: str, plain: Choice) -> None:
+        """Begin with what a link asks for."""
+        self.places = places
+        self.language = solara.reactive("en")
+        self.view = solara.reactive("live")
+        self.layer = solara.reactive("adenosine")
+        self.hidden: solara.Reactive[frozenset[int]] = solara.reactive(frozenset())
+        self.lesson = solara.reactive("")
+        self.predicted: solara.Reactive[dict[str, int]] = solara.reactive({})
+        self.lives: solara.Reactive[tuple[int, list[tuple[float, list[tuple[str, str]]]]]] = solara.reactive((0, []))
+        self.trial = solara.reactive("")
+        self.status: solara.Reactive[Status] = solara.reactive(Status())
+        self.session = Session(places, self.status.set)
+        self._open(query, plain)
+
+    def _open(self, query: str, plain: Choice) -> None:
+        from urllib.parse import parse_qs
+
+        given = {key: values[0] for key, values in parse_qs(query, max_num_fields=1000).items()}
+        if given.get("language") in ("en", "it"):
+            self.language.value = given["language"]
+        if given.get("view") in ("live", "lessons", "trials"):
+            self.view.value = given["view"]
+        self.lesson.value = given.get("lesson", "")
+        try:
+            choice = Choice.read(query, plain)
+        except InputError as error:
+            self.session.prepare(plain)
+            message = str(error)
+            self.session.complain(message)
+            return
+        self.session.prepare(choice)
+
+    @property
+    def w(self) -> dict[str, Any]:
+        """The words, in the visitor's language."""
+        return words(self.language.value)
+
+    def change(self, **fields: Any) -> None:
+        """Choose something else; the marrows are made anew, from day 0."""
+        self.session.prepare(replace(self.status.value.choice, **{"events": (), "day": 0.0, **fields}))
+
+    def restart(self) -> None:
+        """The same again from day 0, as it was before anything was changed."""
+        self.change()
+
+    def link(self) -> str:
+        """The query string of a link to what is seen now."""
+        more = {"language": self.language.value} if self.language.value != "en" else {}
+        if self.lesson.value:
+            more["lesson"] = self.lesson.value
+        return self.status.value.choice.query(**more)

@@ -1,0 +1,444 @@
+"""One visitor's pair of marrows, on a thread of its own that does one thing after another.
+
+The page only posts wishes; the thread steps, records, draws and answers. So nothing is ever drawn while it changes, a slow browser
+slows the stepping instead of drowning in frames (each frame waits for the browser to say that the last one is drawn), and a tab that
+is closed ends its thread.
+"""
+
+import contextlib
+import queue
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tme_abm.foundation.errors import InputError
+from tme_abm.marrow.cells import CellType
+from tme_abm.marrow.clones import CLONE_NAMES, N_REACTIVE
+from tme_abm.simulation import Simulation
+from tme_viz.choice import Choice, Event
+from tme_viz.history import History, pack
+from tme_viz.pair import Pair, together
+from tme_viz.picture import LAYERS, Picture, from_byte, take
+from tme_viz.picture import level as level_now
+from tme_viz.places import Places
+
+PATIENCE = 10.0  # seconds without an answer from the browser, after which play stops
+FASTEST = 1.0 / 40.0  # seconds between frames
+CURVES_EVERY = 0.25  # seconds between updates of the curves while playing
+SPEEDS = (1, 2, 4, 8, 28, 112)  # steps a frame
+
+class Closed(Exception):
+    """The tab has gone while something long was under way."""
+
+
+
+Sink = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the page needs to know apart from the frames.
+
+    Attributes:
+        phase: "starting", "compiling", "growing", "treating", "ready" or "failed".
+        message: Why it failed; empty otherwise.
+        generation: Counts the pairs made; the curves start anew with each.
+        playing: Whether time passes.
+        choice: What stands, with arms filled in and events so far.
+        day: Day that is reached.
+    """
+
+    phase: str = "starting"
+    message: str = ""
+    generation: int = 0
+    playing: bool = False
+    choice: Choice = field(default_factory=Choice)
+    day: float = 0.0
+
+
+class Session:
+    """One visitor's pair of marrows.
+
+    Attributes:
+        status: The latest; `on_status` is called with each new one.
+        pair: The marrows, None until the first are made. To be read only from work that was posted.
+        history: Their past.
+    """
+
+    def __init__(self, places: Places, on_status: Callable[[Status], None] = lambda status: None) -> None:
+        """Start the thread, which waits for work."""
+        self.places = places
+        self.on_status = on_status
+        self.status = Status()
+        self.pair: Pair | None = None
+        self.history = History()
+        self.sinks: dict[str, Sink] = {}
+        self.frames_drawn = 0
+        self._layer = "adenosine"
+        self._steps_per_frame = 1
+        self._view: int | None = None  # place in the history that is shown; None for the present
+        self._picked: list[tuple[int, int] | None] = [None, None]  # name and site of a followed cell
+        self._sent_rows = 0
+        self._curves_at = 0.0
+        self._n = 0
+        self._drawn = threading.Event()
+        self._work: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        self._playing = False
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="marrow", daemon=True)
+        self._thread.start()
+
+    # ---- what the page may ask for; each returns at once
+
+    def post(self, work: Callable[[], None]) -> None:
+        """Do something on the session's thread, after what was asked for before."""
+        if not self._closed.is_set():
+            self._work.put(work)
+
+    def prepare(self, choice: Choice) -> None:
+        """Make the pair that a choice describes, up to the day that it names."""
+        self.post(lambda: self._prepare(choice))
+
+    def play(self, playing: bool) -> None:
+        """Let time pass, or hold it."""
+        self.post(lambda: self._set_playing(playing))
+
+    def step(self, n: int = 1) -> None:
+        """One frame on (or, with -1, one recorded moment back)."""
+        self.post(lambda: self._step(n))
+
+    def seek(self, day: float) -> None:
+        """Show the past at a day; the last day is the present."""
+        self.post(lambda: self._seek(day))
+
+    def speed(self, steps_per_frame: int) -> None:
+        """Steps between two frames."""
+        self.post(lambda: setattr(self, "_steps_per_frame", max(1, min(int(steps_per_frame), max(SPEEDS)))))
+
+    def layer(self, name: str) -> None:
+        """Which quantity is shown."""
+
+        def change() -> None:
+            if name in LAYERS:
+                self._layer = name
+                self._show()
+
+        self.post(change)
+
+    def act(self, side: int, kind: str, name: str, value: float) -> None:
+        """Change a dose or a switch, from the moment that is shown; what came after it is forgotten."""
+        self.post(lambda: self._act(side, kind, name, value))
+
+    def pick(self, side: int, site: int | None) -> None:
+        """Follow the cell on a site, or none."""
+        self.post(lambda: self._pick(side, site))
+
+    def attach(self, name: str, sink: Sink) -> Callable[[], None]:
+        """Send to a part of the page from now on; returns what ends it."""
+
+        def begin() -> None:
+            self.sinks[name] = sink
+            self._sent_rows = 0
+            self._curves_at = 0.0
+            self._show()
+
+        self.post(begin)
+        return lambda: self.post(lambda: self._detach(name, sink))
+
+    def _detach(self, name: str, sink: Sink) -> None:
+        if self.sinks.get(name) is sink:
+            del self.sinks[name]
+
+    def drawn(self, n: int) -> None:
+        """The browser has drawn frame `n`."""
+        if n >= self._n:
+            self.frames_drawn += 1
+            self._drawn.set()
+
+    def complain(self, message: str) -> None:
+        """Show a message after what was asked for before."""
+        self.post(lambda: self._fail(message))
+
+    def close(self) -> None:
+        """End the thread and let go of everything."""
+        self._closed.set()
+        self._drawn.set()
+        self._work.put(None)
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Return when all that was asked for so far is done."""
+        done = threading.Event()
+        self.post(done.set)
+        done.wait(timeout)
+
+    # ---- the thread
+
+    def _run(self) -> None:
+        shown_at = 0.0
+        while not self._closed.is_set():
+            try:
+                if self._playing:
+                    with contextlib.suppress(queue.Empty):
+                        while (work := self._work.get_nowait()) is not None:
+                            work()
+                    if self._playing and not self._closed.is_set():
+                        time.sleep(max(0.0, shown_at + FASTEST - time.monotonic()))
+                        shown_at = time.monotonic()
+                        self._frame()
+                        if not self._drawn.wait(PATIENCE):
+                            self._set_playing(False)
+                else:
+                    work = self._work.get()
+                    if work is not None:
+                        work()
+            except Closed:
+                break
+            except InputError as error:
+                self._fail(str(error))
+            except Exception as error:  # a failure of the model shows on the page, which stays usable
+                traceback.print_exc()
+                self._fail(f"{type(error).__name__}: {error}")
+        self.pair = None
+        self.history = History()
+        self.sinks.clear()
+
+    def _fail(self, message: str) -> None:
+        self._playing = False
+        self._tell(phase="ready" if self.pair is not None else "failed", message=message, playing=False)
+        self._show()
+
+    def _tell(self, **changes: Any) -> None:
+        self.status = replace(self.status, **changes)
+        self.on_status(self.status)
+
+    def _prepare(self, choice: Choice) -> None:
+        self._playing = False
+        self._tell(playing=False, message="")
+        pair = Pair(choice, self.places, lambda phase: self._tell(phase=phase))
+        self.pair, self.history = pair, History()
+        self._view, self._sent_rows, self._curves_at = None, 0, 0.0
+        self._picked = [None, None]
+        if choice.day > 0.0:
+            self._tell(phase="treating")
+        pair.go_to(choice.day, choice.events, self._record)
+        self._curves_at = 0.0
+        self._tell(phase="ready", message="", generation=self.status.generation + 1, choice=self._now(), day=pair.day)
+        self._show()
+
+    def _now(self) -> Choice:
+        assert self.pair is not None
+        return replace(self.pair.choice, events=tuple(self.pair.events), day=self.pair.day)
+
+    def _set_playing(self, playing: bool) -> None:
+        if self.pair is None:
+            return
+        self._playing = playing
+        self._curves_at = 0.0
+        self._tell(playing=playing, message="", choice=self._now(), day=self.pair.day)
+        if not playing:
+            self._show()
+
+    def _record(self) -> None:
+        assert self.pair is not None
+        if self._closed.is_set():
+            raise Closed
+        if len(self.history) == 0 or self.pair.day >= self.history.days[-1] + 1.0 - 1e-9:
+            work = [partial(packed, side.simulation) for side in self.pair.sides]
+            self.history.add(self.pair.day, together(work, self.pair.choice.size))
+
+    def _frame(self) -> None:
+        """The next moment: of the past while it is being replayed, else of the present."""
+        if self.pair is None:
+            return
+        if self._view is not None:
+            stride = max(1, round(self._steps_per_frame / self.pair.per_day))
+            self._view = self._view + stride if self._view + stride < len(self.history) else None
+        else:
+            self.pair.advance(self._steps_per_frame)
+            self._record()
+        self._show()
+
+    def _step(self, n: int) -> None:
+        if self.pair is None:
+            return
+        if n < 0:
+            last = len(self.history) - 1
+            place = self._view if self._view is not None else last + (self.pair.day > self.history.days[-1] + 1e-9)
+            self._view = max(place - 1, 0)
+            self._show()
+        else:
+            self._frame()
+        self._tell(choice=self._now(), day=self.pair.day)
+
+    def _seek(self, day: float) -> None:
+        if self.pair is None:
+            return
+        self._view = None if day >= self.pair.day - 1e-9 else self.history.find(day)
+        self._show()
+
+    def _act(self, side: int, kind: str, name: str, value: float) -> None:
+        if self.pair is None:
+            return
+        day = self.pair.day
+        if self._view is not None:
+            day = self.history.days[self._view]
+            self._tell(phase="treating")
+            kept = [e for e in self.pair.events if e.day <= day + 1e-9]
+            self.pair.go_to(day, kept)
+            self.history.forget_after(day)
+            self._view, self._sent_rows = None, 0
+        self.pair.act(Event(day, side, kind, name, value))
+        self._curves_at = 0.0
+        self._tell(phase="ready", message="", choice=self._now(), day=self.pair.day)
+        self._show()
+
+    # ---- drawing
+
+    def pictures(self) -> tuple[float, list[Picture]]:
+        """Day and pictures of the moment that is shown. Only from work that was posted."""
+        assert self.pair is not None
+        if self._view is not None:
+            return self.history.at(self._view)
+        return self.pair.day, [take(side.simulation) for side in self.pair.sides]
+
+    def _show(self) -> None:
+        """Send the moment to the page: curves first, as the left and right marrow are answered for."""
+        pair = self.pair
+        if pair is None:
+            return
+        day, pictures = self.pictures() if self._view is not None or any(self._picked) else (pair.day, None)
+        self._n += 1
+        self._drawn.clear()
+        self._send("transport", self._transport(day))
+        if time.monotonic() - self._curves_at > CURVES_EVERY or not self._playing:
+            self._curves_at = time.monotonic()
+            self._send("curves", self._curves(day))
+        for i, side in enumerate(pair.sides):
+            if pictures is None:
+                kind, level = side.simulation.marrow.cells.kind, level_now(side.simulation, self._layer)
+                self._send(f"marrow{i}", self._marrow(i, kind, level, day))
+            else:
+                picture = pictures[i]
+                shown = self._marrow(i, picture.kind, getattr(picture, self._layer), day)
+                self._send(f"marrow{i}", shown | self._followed(i, picture, day))
+        if "marrow1" not in self.sinks:
+            self._drawn.set()
+
+    def _send(self, name: str, content: dict[str, Any]) -> None:
+        sink = self.sinks.get(name)
+        if sink is not None:
+            sink(content)
+
+    def _transport(self, day: float) -> dict[str, Any]:
+        assert self.pair is not None
+        events = [[e.day, e.side, e.kind, e.name, e.value] for e in self.pair.events]
+        past = self._view is not None
+        return {"day": day, "last": self.pair.day, "past": past, "events": events, "playing": self._playing}
+
+    def _curves(self, day: float) -> dict[str, Any]:
+        assert self.pair is not None
+        start = self._sent_rows
+        tables = [self.pair.table(i, start).tobytes() for i in (0, 1)]
+        self._sent_rows = len(self.pair.sides[0].rows)
+        sides = self.pair.sides
+        return {
+            "start": start,
+            "left": tables[0],
+            "right": tables[1],
+            "n_columns": len(self.pair.columns),
+            "day": day,
+            "events": [[e.day, e.side, e.kind, e.name, e.value] for e in self.pair.events],
+            "responses": [[[v.day, v.response] for v in side.visits] for side in sides],
+            "progression": [side.progression_day for side in sides],
+        }
+
+    def _marrow(self, side: int, kind: np.ndarray, level: np.ndarray, day: float) -> dict[str, Any]:
+        assert self.pair is not None
+        return {
+            "n": self._n,
+            "size": self.pair.choice.size,
+            "kind": kind.tobytes(),
+            "level": level.tobytes(),
+            "layer": self._layer,
+            "picked": -1,
+            "cell": [],
+            "figures": self._figures(side, day),
+        }
+
+    def _followed(self, side: int, picture: Picture, day: float) -> dict[str, Any]:
+        """Where the followed cell is and how it does."""
+        site = self._follow(side, picture)
+        return {"picked": site, "cell": [] if site < 0 else describe(picture, site, day)}
+
+    def _figures(self, side: int, day: float) -> dict[str, Any]:
+        """What the head of a marrow says: M-protein, plasma cells and response at the day that is shown."""
+        assert self.pair is not None
+        running = self.pair.sides[side]
+        row = running.rows[min(int(day + 1e-9), len(running.rows) - 1)]
+        seen = [visit for visit in running.visits if visit.day <= day + 1e-9]
+        progression = running.progression_day
+        is_over = progression is not None and bool(seen) and seen[-1].is_progression
+        return {
+            "m_protein": row[self.pair.columns.index("m_protein_g_per_l")],
+            "m_protein_before": running.rows[0][self.pair.columns.index("m_protein_g_per_l")],
+            "plasma": row[self.pair.columns.index("plasma_cells")],
+            "response": seen[-1].best if seen else "",
+            "progression": progression if is_over else None,
+        }
+
+    def _pick(self, side: int, site: int | None) -> None:
+        if self.pair is None:
+            return
+        _, pictures = self.pictures()
+        picture = pictures[side]
+        is_cell = site is not None and 0 <= site < picture.kind.size and picture.kind[site] != CellType.EMPTY
+        self._picked[side] = (int(picture.name[site]), int(site)) if is_cell and site is not None else None
+        self._show()
+
+    def _follow(self, side: int, picture: Picture) -> int:
+        """Where the followed cell stands now; -1 where there is none."""
+        picked = self._picked[side]
+        if picked is None:
+            return -1
+        found = np.flatnonzero((picture.name == picked[0]) & (picture.kind != CellType.EMPTY))
+        return int(found[0]) if found.size else -2
+
+    def life(self, side: int) -> list[tuple[float, list[tuple[str, str]]]]:
+        """The recorded states of the followed cell, a row a recorded day. Only from work that was posted."""
+        picked = self._picked[side]
+        if picked is None:
+            return []
+        lived = []
+        for place in range(len(self.history)):
+            day, pictures = self.history.at(place)
+            site = self._follow(side, pictures[side])
+            if site >= 0:
+                lived.append((day, describe(pictures[side], site, day)))
+        return lived
+
+
+def packed(simulation: Simulation) -> bytes:
+    """The marrow now, ready to be kept."""
+    return pack(take(simulation))
+
+
+def describe(picture: Picture, site: int, day: float) -> list[tuple[str, str]]:
+    """A cell's state as pairs of a word (of words.toml) and a value."""
+    kind = CellType(int(picture.kind[site]))
+    rows = [("type", kind.name), ("age", f"{max(day - int(picture.born[site]), 0):.0f} d")]
+    rows.append(("cd38", f"{from_byte(int(picture.cd38[site]), LAYERS['cd38']):,.0f}"))
+    if kind is CellType.PLASMA:
+        rows.append(("clone", CLONE_NAMES[int(picture.clone[site]) % len(CLONE_NAMES)]))
+    if kind is CellType.T:
+        rows.append(("clonotype", f"{picture.clone[site]}{' *' if picture.clone[site] < N_REACTIVE else ''}"))
+    if kind in (CellType.T, CellType.NK):
+        rows.append(("activity", f"{from_byte(int(picture.activity[site]), LAYERS['activity']):.2f}"))
+        rows.append(("granzyme", f"{from_byte(int(picture.granzyme[site]), LAYERS['activity']):.2f}"))
+    rows.append(("adenosine", f"{from_byte(int(picture.adenosine[site]), LAYERS['adenosine']):.2f}"))
+    return rows

@@ -1,0 +1,117 @@
+"""What a visitor can take home: the scenario, the picture, the film, the curves and a link."""
+
+import io
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import solara
+
+from tme_abm.foundation.toml import to_toml
+from tme_viz.history import History
+from tme_viz.pair import Pair
+from tme_viz.picture import image
+from tme_viz.room import Room
+from tme_viz.session import Session
+
+T = TypeVar("T")
+
+FILM_FRAMES = 120
+FILM_PIXELS = 384  # about the side of each marrow
+FRAME_MS = 80
+LONGEST_WAIT = 60.0
+
+
+def scenario_toml(pair: Pair) -> str:
+    """The scenario with the visitor's changes, as a file that `tme run` takes; the switches at the start hold for all arms alike."""
+    resolved = dict(pair.study.resolved)
+    shared = sorted(pair.choice.without[0] & pair.choice.without[1])
+    if shared:
+        resolved["without"] = sorted({*resolved.get("without", ()), *shared})
+    resolved["marrow"] = {**resolved.get("marrow", {}), "shape": [pair.choice.size, pair.choice.size]}
+    return to_toml(resolved)
+
+
+def table_csv(pair: Pair) -> str:
+    """The curves of both arms, a row a day and arm."""
+    out = io.StringIO()
+    out.write(",".join(("side", "arm", *pair.columns)) + "\n")
+    for name, side, regimen in zip("AB", pair.sides, pair.regimens, strict=True):
+        for row in side.rows:
+            out.write(",".join((name, regimen.key, *("" if x != x else f"{x:.6g}" for x in row))) + "\n")
+    return out.getvalue()
+
+
+def film_gif(history: History, layer: str, size: int) -> bytes:
+    """The recorded past of both marrows side by side, as an animated GIF of at most `FILM_FRAMES` pictures."""
+    import numpy as np
+    from PIL import Image, ImageDraw
+
+    places = np.unique(np.linspace(0, len(history) - 1, min(len(history), FILM_FRAMES)).astype(int))
+    zoom = max(1, FILM_PIXELS // size)
+    frames = []
+    for place in places:
+        day, pictures = history.at(int(place))
+        halves = [image(picture, layer, size, zoom) for picture in pictures]
+        gap = np.full((halves[0].shape[0], 8, 3), 255, np.uint8)
+        both = np.concatenate([halves[0], gap, halves[1]], axis=1)
+        head = np.full((28, both.shape[1], 3), 255, np.uint8)
+        frame = Image.fromarray(np.concatenate([head, both]))
+        ImageDraw.Draw(frame).text((8, 4), f"Day {day:.0f}", fill=(0, 0, 0), font_size=18)
+        frames.append(frame.quantize(64))
+    out = io.BytesIO()
+    frames[0].save(out, "GIF", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0)
+    return out.getvalue()
+
+
+def ask(session: Session, make: Callable[[], T]) -> T:
+    """Let the session's thread make something, and wait for it.
+
+    Raises:
+        TimeoutError: Where it takes longer than a minute.
+    """
+    done, made = threading.Event(), []
+
+    def work() -> None:
+        try:
+            made.append(make())
+        finally:
+            done.set()
+
+    session.post(work)
+    if not done.wait(LONGEST_WAIT) or not made:
+        raise TimeoutError("the marrow did not answer")
+    return made[0]
+
+
+@solara.component_vue("vue/souvenir.vue")
+def Souvenir(link: str = "", words: dict[str, Any] = {}, title: str = "") -> None:  # noqa: B006
+    """A picture and a link, which the browser makes."""
+
+
+@solara.component
+def TakeAway(room: Room) -> None:
+    """Buttons."""
+    session, w = room.session, room.w
+    is_there, pair = room.status.value.generation > 0, session.pair
+    if pair is None or not is_there:
+        return
+    name = pair.choice.scenario.replace(":", "_")
+    with solara.Div(classes=["tme-take"]):
+        solara.Text(w["take_away"], style={"font-size": "20px", "font-weight": "600"})
+        with solara.Row(style={"flex-wrap": "wrap", "background": "transparent"}):
+            solara.FileDownload(lambda: ask(session, lambda: scenario_toml(need(session))), f"{name}.toml", label=w["save_toml"])
+            solara.FileDownload(lambda: ask(session, lambda: table_csv(need(session))), f"{name}.csv", label=w["save_csv"])
+            solara.FileDownload(
+                lambda: ask(session, lambda: film_gif(session.history, room.layer.value, need(session).choice.size)),
+                f"{name}.gif",
+                label=w["save_gif"],
+            )
+        title = " / ".join(regimen.label for regimen in pair.regimens)
+        Souvenir(link=room.link(), words={k: w[k] for k in ("save_png", "link", "copied")}, title=title)
+
+
+def need(session: Session) -> Pair:
+    """The pair, which is there by now."""
+    assert session.pair is not None
+    return session.pair
