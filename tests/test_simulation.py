@@ -480,3 +480,19 @@ def test_a_patch_that_is_too_small_for_its_cells_is_refused():
 
 def test_the_twin_runs_what_this_process_runs():
     assert COMPILED == (os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0"))
+
+
+# ---- what a switch leaves --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("mechanism", "column"), [("suppression", "granzyme"), ("exhaustion", "activity")])
+def test_without_what_holds_them_down_effectors_do_better_than_with_it(mechanism, column):
+    grown = Simulation(preset("typical"), Settings(32, 32), 4)
+    means = {}
+    for without in ((), ("adenosine",), (mechanism,)):
+        arm = grown.fork(UNTREATED, {}, frozenset(without))
+        arm.advance(160)
+        is_t = arm.marrow.cells.kind == CellType.T
+        means[without] = float(getattr(arm.marrow.cells, column)[is_t].mean())
+    assert means[(mechanism,)] > means[("adenosine",)] * (1.0 if mechanism == "exhaustion" else 1.05)
+    assert means[(mechanism,)] > means[()]

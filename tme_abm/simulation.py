@@ -63,6 +63,7 @@ FIXED = {  # numbers that no study changes
         ("crowd", CROWD, "1", "most effectors of a kind, by potency, that can engage one plasma cell at once", "tme_abm", "A"),
         ("most_granzyme", MOST_GRANZYME, "1", "granzyme of a fresh cell stimulated by an IMiD", "tme_abm", "A"),
         ("reactive_t_cells", N_REACTIVE / N_CLONOTYPES, "1", "clonotypes that see the tumour", "tme_abm", "A"),
+        ("burden_correction", burden.CORRECTION_H, "h", "time constant with which a visible clone corrects its burden", "tme_abm", "A"),
         ("visible", VISIBLE, "cells", "cells of a clone in the patch from which on its rates are read off the patch", "tme_abm", "A"),
     )
 }

@@ -511,22 +511,3 @@ def test_nobody_arrives_in_a_packed_marrow(bare, put):
     marrow.body.target[T:STROMA] = 400.0
     recruitment.prepare(marrow, recruitment.Params(), NOW)
     assert not marrow.body.births.any() and (marrow.cells.kind == STROMA).all()
-
-
-# ---- what a switch leaves --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("mechanism", "column"), [("suppression", "granzyme"), ("exhaustion", "activity")])
-def test_without_what_holds_them_down_effectors_do_better_than_with_it(mechanism, column):
-    from tme_abm.patient import preset
-    from tme_abm.simulation import UNTREATED, Settings, Simulation
-
-    grown = Simulation(preset("typical"), Settings(32, 32), 4)
-    means = {}
-    for without in ((), ("adenosine",), (mechanism,)):
-        arm = grown.fork(UNTREATED, {}, frozenset(without))
-        arm.advance(160)
-        is_t = arm.marrow.cells.kind == CellType.T
-        means[without] = float(getattr(arm.marrow.cells, column)[is_t].mean())
-    assert means[(mechanism,)] > means[("adenosine",)] * (1.0 if mechanism == "exhaustion" else 1.05)
-    assert means[(mechanism,)] > means[()]

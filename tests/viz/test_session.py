@@ -140,6 +140,14 @@ def test_a_link_of_the_status_leads_back(session):
     other.close()
 
 
+def test_a_page_that_was_mounted_hears_the_status_again(session):
+    heard = []
+    session.on_status = heard.append
+    session.mounted()
+    until(lambda: len(heard) == 1)
+    assert heard[0].told == 1 and heard[0].phase == "ready"
+
+
 def test_closing_ends_the_thread_and_frees_the_marrows():
     made = Session(Places())
     made.prepare(SMALL)

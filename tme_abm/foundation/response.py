@@ -8,7 +8,7 @@ from tme_abm.foundation.jit import kernel
 @kernel
 def hill(x, half, steepness):
     """Hill function of `x`, 0 to 1; one half at `x == half` (same unit)."""
-    if x <= 0.0:
+    if x <= 1e-30 * half:  # nothing, and no overflow
         return 0.0
     return 1.0 / (1.0 + (half / x) ** steepness)
 

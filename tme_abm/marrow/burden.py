@@ -17,6 +17,7 @@ from tme_abm.marrow.clones import N_CLONES
 from tme_abm.marrow.fate import VISIBLE
 
 PLASMA = int(CellType.PLASMA)
+CORRECTION_H = 336.0  # h, time constant with which a visible clone corrects the estimate of its burden (grade A)
 
 
 class Params(NamedTuple):
@@ -40,15 +41,20 @@ def follow(marrow, p, tick):
         else:
             body.burden[c] *= math.exp((body.clone_rates[c, 0] - body.clone_rates[c, 1]) * tick.dt)
         shown = body.clone_count[c] + body.clone_births[c] - body.clone_deaths[c]
-        if shown > 0:
+        if n >= VISIBLE and shown > 0:
+            # what the patch goes on showing corrects the estimate, which it drifted from while the clone was rare
+            seen = shown * marrow.host.burden_per_cell
+            body.burden[c] *= (seen / body.burden[c]) ** (1.0 - math.exp(-tick.dt / CORRECTION_H))
+        elif shown > 0:
             body.burden[c] = max(body.burden[c], shown)
-        elif body.burden[c] < 1.0:
+        elif body.burden[c] < 1.0 and body.clone_rates[c, 0] <= body.clone_rates[c, 1]:
             body.burden[c] = 0.0
     for c in range(N_CLONES):
         # switching in the whole body is a flow, in the patch a rare event (fate.divide)
         switched = p.switching * marrow.clones.division[c] * body.burden[c] * tick.dt
         for bit in range(3):
             body.burden[c ^ (1 << bit)] += switched / 3.0
+        body.burden[c] -= switched
     if tick.step % max(1, int(24.0 / tick.dt)) == 0:
         remember_niche(marrow, cells)
 

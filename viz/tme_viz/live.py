@@ -76,6 +76,7 @@ def use_push(room: Room, element: solara.Element, name: str, trait: str) -> None
 @solara.component
 def Live(room: Room) -> None:
     """The page."""
+    solara.use_effect(room.session.mounted, [])
     with solara.Div(classes=["tme-live"]):
         with solara.Div(classes=["tme-main"]):
             if room.lesson.value:

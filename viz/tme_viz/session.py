@@ -30,6 +30,7 @@ from tme_viz.places import Places
 
 PATIENCE = 10.0  # seconds without an answer from the browser, after which play stops
 FASTEST = 1.0 / 40.0  # seconds between frames
+SETTLED = 0.5  # seconds after which a page that was mounted has surely subscribed to the status
 CURVES_EVERY = 0.25  # seconds between updates of the curves while playing
 SPEEDS = (1, 2, 4, 8, 28, 112)  # steps a frame
 
@@ -52,6 +53,7 @@ class Status:
         playing: Whether time passes.
         choice: What stands, with arms filled in and events so far.
         day: Day that is reached.
+        told: Counts the repetitions of a status for a page that may have missed it.
     """
 
     phase: str = "starting"
@@ -60,6 +62,7 @@ class Status:
     playing: bool = False
     choice: Choice = field(default_factory=Choice)
     day: float = 0.0
+    told: int = 0
 
 
 class Session:
@@ -91,6 +94,7 @@ class Session:
         self._work: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._playing = False
         self._closed = threading.Event()
+        self._is_mounting = False
         self._thread = threading.Thread(target=self._run, name="marrow", daemon=True)
         self._thread.start()
 
@@ -151,6 +155,14 @@ class Session:
         self.post(begin)
         return lambda: self.post(lambda: self._detach(name, sink))
 
+    def mounted(self) -> None:
+        """The page, or a view of it, was drawn anew: say the status again soon.
+
+        A component reads the status while it is drawn and subscribes to it only afterwards; what changes in between on this thread would
+        be missed, and the page would wait for ever.
+        """
+        self.post(lambda: setattr(self, "_is_mounting", True))
+
     def _detach(self, name: str, sink: Sink) -> None:
         if self.sinks.get(name) is sink:
             del self.sinks[name]
@@ -194,7 +206,12 @@ class Session:
                         if not self._drawn.wait(PATIENCE):
                             self._set_playing(False)
                 else:
-                    work = self._work.get()
+                    try:
+                        work = self._work.get(timeout=SETTLED if self._is_mounting else None)
+                    except queue.Empty:
+                        self._is_mounting = False
+                        self._tell(told=self.status.told + 1)
+                        continue
                     if work is not None:
                         work()
             except Closed:
