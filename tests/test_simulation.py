@@ -390,9 +390,11 @@ def test_m_protein_follows_the_tumour_and_lags_behind_it(start, drugs):
     assert np.corrcoef(tumour, m_protein)[0, 1] > 0.7
 
 
-def test_a_screen_failure_is_told(patient):
-    held = preset("typical", growth_rate=1e-4)
-    assert Simulation(held, Settings(16, 16), 2).grow() is False
+def test_a_screen_failure_is_told(patient, monkeypatch):
+    """Disease that would need years is given up when the time allowed is over."""
+    monkeypatch.setattr("tme_abm.simulation.LONGEST_GROWTH_DAYS", 28.0)
+    slow = preset("typical", growth_rate=1e-4)
+    assert Simulation(slow, Settings(48, 48), 2).grow() is False
 
 
 # ---- what is seen ----------------------------------------------------------------------------------------------------

@@ -131,7 +131,7 @@ def test_a_folder_goes_before_the_catalogue(tmp_path):
         ("clearance = { value = 0.01", "clearence = { value = 0.01", "did you mean"),
         ('clearance = { value = 0.01, unit = "L/h" }\n', "", "parameter 'clearance'"),
         ('value = 0.01, unit = "L/h"', 'value = 0.01, unit = "L/d"', "the unit must be 'L/h'"),
-        ('value = 3.0, unit = "L"', 'value = -3.0, unit = "L"', "cannot be -3"),
+        ('value = 3.0, unit = "L"', 'value = -3.0, unit = "L"', "outside of 0 to inf"),
         ('value = 3.0, unit = "L"', 'value = 0.0, unit = "L"', "cannot be 0"),
         ('value = 3.0, unit = "L"', 'value = "3", unit = "L"', "expected a number"),
         ("[kinetics.variability]\nclearance", "[kinetics.variability]\nclearanse", "did you mean 'clearance'"),

@@ -65,9 +65,11 @@ def CurvesFrame(
 
 def use_push(room: Room, element: solara.Element, name: str, trait: str) -> None:
     """Let the session write a trait of a widget directly, without a pass through the component tree."""
+    newest = solara.use_ref(element)
+    newest.current = element  # a status that changes while the page is first drawn draws it twice, and only the last element has a widget
 
     def bind() -> Callable[[], None]:
-        widget = solara.get_widget(element)
+        widget = solara.get_widget(newest.current)
         return room.session.attach(name, lambda content: setattr(widget, trait, content))
 
     solara.use_effect(bind, [room])
