@@ -535,18 +535,12 @@ def published(table: "pd.DataFrame") -> "Figure":
     for axes, (kind, unit, scale), size in zip(panels[:, 0], drawn, sizes, strict=True):
         part = table[table["kind"] == kind]
         entries: list[Any] = list(part.itertuples(index=False))
+        open_ends: list[tuple[float, float, str]] = []
         for y, entry in enumerate(entries):
             for name, offset, mark, ink in (("published", -0.16, "D", BLACK), ("simulated", 0.16, "o", BLUE)):
                 value, low, high = (scale * getattr(entry, column) for column in (name, f"{name}_low", f"{name}_high"))
                 if np.isnan(high) and not np.isnan(low):  # the upper end is not reached
-                    axes.annotate(
-                        "",
-                        (1.0, y + offset),
-                        (value, y + offset),
-                        xycoords=("axes fraction", "data"),
-                        textcoords="data",
-                        arrowprops={"arrowstyle": "->", "color": ink, "lw": 2.0},
-                    )
+                    open_ends.append((low if np.isnan(value) else value, y + offset, ink))
                 low, high = (value if np.isnan(low) else low), (value if np.isnan(high) else high)
                 axes.plot([low, high], [y + offset] * 2, color=ink, lw=2.2, solid_capstyle="butt")
                 face = "white" if name == "published" else ink
@@ -581,6 +575,11 @@ def published(table: "pd.DataFrame") -> "Figure":
             axes.set_xlim(low, high)
         else:
             axes.set_xlim(left=0, right=min(axes.get_xlim()[1] * 1.05, 101.5) if kind == "rate" else None)
+        left, right = axes.get_xlim()
+        for value, height, ink in open_ends:
+            axes.plot([value, right], [height] * 2, color=ink, lw=2.2, solid_capstyle="butt")
+            axes.plot(right, height, ">", color=ink, ms=8, clip_on=False)
+        axes.set_xlim(left, right)
     from matplotlib.lines import Line2D
 
     handles = [

@@ -1,5 +1,6 @@
 """The live page: two marrows side by side, with transport, legend, curves and what can be taken away."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -65,14 +66,30 @@ def CurvesFrame(
 
 def use_push(room: Room, element: solara.Element, name: str, trait: str) -> None:
     """Let the session write a trait of a widget directly, without a pass through the component tree."""
-    newest = solara.use_ref(element)
-    newest.current = element  # a status that changes while the page is first drawn draws it twice, and only the last element has a widget
+    start: list[solara.Element] = []
+    elements = solara.use_ref(start)
+    elements.current = [element, *elements.current[:3]]
 
     def bind() -> Callable[[], None]:
-        widget = solara.get_widget(newest.current)
+        widget = find_widget(elements.current)
         return room.session.attach(name, lambda content: setattr(widget, trait, content))
 
     solara.use_effect(bind, [room])
+
+
+def find_widget(elements: list[solara.Element]) -> Any:
+    """The widget of a component's element, given as the newest few.
+
+    A status that changes on the session's thread while the page is first drawn draws it again: the newest element may have no widget
+    yet, or an older one none any more; they all stand for the same widget.
+
+    Raises:
+        KeyError: Where none has a widget.
+    """
+    for element in elements[:-1]:
+        with contextlib.suppress(KeyError):
+            return solara.get_widget(element)
+    return solara.get_widget(elements[-1])
 
 
 @solara.component
