@@ -2,7 +2,8 @@
 
     D lap(c) - u c + s(site) = 0,  s = source * relative output of the cell type
 
-Relative to the patient's mean when the disease becomes eligible. IMiDs lower the output.
+Relative to the patient's mean when the disease becomes eligible. IMiDs lower the output; the field
+stands for the pro-inflammatory cytokines of monocytes, TNF among them.
 """
 
 from typing import Annotated, NamedTuple
