@@ -115,29 +115,37 @@ def test_compiling_leaves_numba_as_it_was():
 def sources(tmp_path):
     """A small tree of sources."""
     root = tmp_path / "sources"
-    (root / "below").mkdir(parents=True)
-    (root / "a.py").write_text("x = 1\n")
-    (root / "below" / "b.py").write_text("y = 2\n")
-    (root / "note.txt").write_text("no source")
+    (root / "marrow" / "below").mkdir(parents=True)
+    (root / "marrow" / "a.py").write_text("x = 1\n")
+    (root / "marrow" / "below" / "b.py").write_text("y = 2\n")
+    (root / "marrow" / "note.txt").write_text("no source")
+    (root / "cli.py").write_text("z = 3\n")
     return root
 
 
 def test_the_digest_changes_with_every_source(sources):
     seen = {source_digest(sources)}
-    (sources / "below" / "b.py").write_text("y = 3\n")
+    (sources / "marrow" / "below" / "b.py").write_text("y = 3\n")
     seen.add(source_digest(sources))
-    (sources / "a.py").rename(sources / "c.py")
+    (sources / "marrow" / "a.py").rename(sources / "marrow" / "c.py")
     seen.add(source_digest(sources))
-    (sources / "c.py").unlink()
+    (sources / "marrow" / "c.py").unlink()
     seen.add(source_digest(sources))
     assert len(seen) == 4
 
 
 def test_the_digest_changes_with_nothing_else(sources):
     before = source_digest(sources)
-    (sources / "note.txt").write_text("other words")
-    os.utime(sources / "a.py", (0, 0))
+    (sources / "marrow" / "note.txt").write_text("other words")
+    (sources / "cli.py").write_text("z = 4\n")
+    os.utime(sources / "marrow" / "a.py", (0, 0))
     assert source_digest(sources) == before
+
+
+def test_kernels_stand_only_where_the_digest_looks():
+    with_kernels = {p.relative_to(PACKAGE).parts[0] for p in PACKAGE.rglob("*.py") if "foundation.jit import" in p.read_text()}
+    assert "mechanisms" in with_kernels
+    assert with_kernels <= set(jit.SOURCES)
 
 
 def test_the_cache_is_named_by_the_digest_of_the_package(tmp_path, monkeypatch):

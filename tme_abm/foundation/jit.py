@@ -1,8 +1,8 @@
 """The only file that configures numba.
 
 Every compiled function of the package is decorated with `kernel`. Compiled code is cached on disk in a folder that carries a
-digest of all of the package's sources, because numba does not notice an edit in an imported helper (numba issue 1833) and
-would hand back an old result. `NUMBA_CACHE_DIR` is respected; where no folder can be written the code is compiled afresh in
+digest of all sources that compiled code may come from, because numba does not notice an edit in an imported helper (numba issue
+1833) and would hand back an old result. `NUMBA_CACHE_DIR` is respected; where no folder can be written the code is compiled afresh in
 each process.
 
 `parallel=True` is deliberately not offered: inside `prange` numba silently loses writes to arrays held in a NamedTuple (issues
@@ -25,13 +25,15 @@ import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+SOURCES = ("foundation", "marrow", "mechanisms", "pharmacology", "patient.py")  # nothing else of the package holds kernels
 COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 
 
 def source_digest(root: Path) -> str:
-    """Short digest of all Python sources below `root`."""
+    """Short digest of the Python sources below the package folder `root` that compiled code may come from."""
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
+    found = [root / name for name in SOURCES]
+    for path in sorted(p for f in found for p in (f.rglob("*.py") if f.is_dir() else [f]) if p.exists()):
         digest.update(path.relative_to(root).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
