@@ -67,11 +67,12 @@ class Exits(NamedTuple):
     death_day: float
     dropout_day: float
     cutoff_day: float
+    discontinuation_day: float = math.inf  # treatment ends, follow-up goes on
 
     @property
     def last_day(self) -> float:
-        """The first of them."""
-        return min(self)
+        """The end of follow-up."""
+        return min(self.death_day, self.dropout_day, self.cutoff_day)
 
 
 @dataclass
@@ -99,6 +100,7 @@ def draw_exits(patient: VirtualPatient, study: Study, key: int) -> Exits:
         waiting_days(0, patient.death_rate_per_month),
         waiting_days(1, patient.dropout_rate_per_month),
         study.follow_up.days(patient.entry_fraction),
+        waiting_days(2, patient.discontinuation_rate_per_month),
     )
 
 
@@ -149,6 +151,8 @@ class Arm:
             number += 1
             if self.simulation.day + self.study.visit_days > self.exits.last_day:
                 break
+            if self.simulation.day >= self.exits.discontinuation_day:  # decided at a visit
+                self.simulation.course.stop_all()
             exposure = self.simulation.advance(per_visit)
             levels = {d.name: float(exposure.concentration[-1, i]) for i, d in enumerate(self.simulation.course.drugs)}
             antibody = sum(levels[d.name] for d in self.simulation.course.drugs if d.drug_class == "antibody")
