@@ -371,15 +371,16 @@ def describe_run(study: Study) -> dict[str, Any]:
         "patients": study.patients,
         "scenario": study.resolved,
         "parameters": rows,
-        "versions": {**_versions(), "python": platform.python_version()},
+        "versions": {**versions(), "python": platform.python_version()},
         "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
         "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
 
 
-def _versions() -> dict[str, str]:
+def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
+    """Versions of installed packages."""
     found = {}
-    for package in PACKAGES:
+    for package in packages:
         try:
             found[package] = version(package)
         except Exception:
