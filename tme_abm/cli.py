@@ -245,6 +245,7 @@ def calibrate(
     with _in_plain_words():
         from tme_abm.scenario import cores, load_scenario
         from tme_abm.trial import calibration
+        from tme_abm.trial import calibration_report as results
 
         chosen = calibration.read_plan(plan or calibration.PLAN)
         if only is not None:
@@ -258,12 +259,46 @@ def calibrate(
         except KeyboardInterrupt:
             typer.echo("tme: stopped; the same command goes on", err=True)
             raise typer.Exit(INTERRUPTED) from None
-        outcome = calibration.conclude(fit, study)
+        outcome = results.conclude(fit, study)
         check = calibration.fresh(fit, outcome.best)
-        written = calibration.write(fit, outcome, study, check)
-        typer.echo(calibration.report(fit, outcome, check))
+        written = results.write(fit, outcome, study, check)
+        typer.echo(results.report(fit, outcome, check))
         if doc is not None:
-            calibration.put(doc, "calibration", calibration.report(fit, outcome, check))
+            results.put(doc, "calibration", results.report(fit, outcome, check))
+            written.append(doc)
+        for path in written:
+            typer.echo(f"  {path}")
+
+
+@app.command()
+def predict(
+    scenarios: Annotated[str | None, typer.Option(metavar="SCENARIO,...", help="Those with a role to predict by default.")] = None,
+    patients: Annotated[int, typer.Option(min=2, help="Virtual patients of each scenario, all in every arm.")] = 400,
+    trials: Annotated[int, typer.Option(min=2, help="Virtual trials of the published size, for the intervals.")] = 500,
+    workers: WorkersOption = None,
+    out: Annotated[Path, typer.Option(help="Folder of the runs; finished ones are taken up.")] = Path("results/prediction"),
+    doc: Annotated[Path | None, typer.Option(help="Document whose table of predictions is replaced.")] = None,
+) -> None:
+    """Predict the published results that the model was not fitted to, and say which it misses."""
+    with _in_plain_words():
+        from tme_abm import scenario as source
+        from tme_abm.trial import prediction
+        from tme_abm.trial.calibration_report import put
+        from tme_abm.trial.execution import model_digest
+
+        names = [name.strip() for name in scenarios.split(",")] if scenarios else None
+        names = prediction.chosen(names, source.scenarios(), source.load_scenario)
+        studies = [source.load_scenario(name, patients=patients) for name in names]
+        try:
+            table = prediction.predict(studies, lambda s, to: source.run(s, to, workers, force=True), out, trials, typer.echo)
+        except KeyboardInterrupt:
+            typer.echo("tme: stopped; the same command goes on after the last finished run", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        facts = f"{patients} virtual patients in each study, {trials} virtual trials, model {model_digest()}."
+        typer.echo(prediction.report(table, facts))
+        written = prediction.write(table, out, facts)
+        if doc is not None:
+            put(doc, "predictions", prediction.report(table, facts))
             written.append(doc)
         for path in written:
             typer.echo(f"  {path}")
