@@ -33,7 +33,7 @@ from tme_abm.patient import (
 
 N = 4000
 SEED = 20190530
-SHIPPED = ("elotuzumab_rd", "icaria", "ikema", "isatuximab_monotherapy", "newly_diagnosed", "typical")
+SHIPPED = ("elotuzumab_rd", "icaria", "ikema", "isatuximab_monotherapy", "mm002", "newly_diagnosed", "typical")
 RANDOM = tuple(name for name in SHIPPED if name != "typical")
 
 
@@ -93,6 +93,10 @@ SHARES = {
         ("lenalidomide-refractory", lambda d: d.len_refractory, 0.0, 10**9),
         ("stage III", lambda d: d.iss == 3, 0.21, 646),
     ],
+    "mm002": [
+        ("refractory to both", lambda d: d.len_refractory & d.pi_refractory, 0.62, 221),
+        ("high risk", lambda d: d.del17p | d.t_4_14, 0.27, 221),
+    ],
     "newly_diagnosed": [
         ("any of four high-risk marks", lambda d: d.high_risk | d.gain_1q, 0.452, 660),
         ("older than 70", lambda d: d.age >= 71, 0.0, 10**9),
@@ -118,6 +122,8 @@ def test_shares_match_the_trial(cohorts: dict[str, pd.DataFrame], name: str, row
         ("icaria", "prior_lines", 3, 0),
         ("ikema", "prior_lines", 2, 0),
         ("isatuximab_monotherapy", "prior_lines", 4, 0),
+        ("mm002", "age", 63.5, 0.6),
+        ("mm002", "prior_lines", 5, 0),
         ("icaria", "weight_kg", 75.6, 1.2),
         ("icaria", "b2m_mg_per_l", 3.90, 0.15),
         ("icaria", "albumin_g_per_l", 39.0, 0.5),

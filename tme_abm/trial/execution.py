@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 
 MRD_EVERY = 6  # visits between tests for residual disease while the response is deep enough
 PART = 20  # patients whose rows go to disk together
+CODE = (  # from which a simulated patient follows
+    *("foundation", "marrow", "mechanisms", "pharmacology", "outcomes", "populations"),
+    *("patient.py", "simulation.py", "trial/execution.py"),
+)
 PACKAGES = ("tme-abm", "numpy", "numba", "pandas", "scipy", "lifelines", "mesa")
 
 
@@ -375,15 +379,28 @@ def describe_run(study: Study) -> dict[str, Any]:
         "patients": study.patients,
         "scenario": study.resolved,
         "parameters": rows,
-        "versions": {**_versions(), "python": platform.python_version()},
+        "model": model_digest(),
+        "versions": {**versions(), "python": platform.python_version()},
         "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
         "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
 
 
-def _versions() -> dict[str, str]:
+def model_digest(root: Path | None = None) -> str:
+    """Short digest of all files of the package from which a simulated patient follows."""
+    top = root or Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    found = [top / name for name in CODE]
+    for path in sorted(p for f in found for p in (f.rglob("*") if f.is_dir() else [f]) if p.suffix in (".py", ".toml")):
+        digest.update(path.relative_to(top).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
+    """Versions of installed packages."""
     found = {}
-    for package in PACKAGES:
+    for package in packages:
         try:
             found[package] = version(package)
         except Exception:
