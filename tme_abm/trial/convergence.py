@@ -10,7 +10,6 @@ follows from the error of the endpoints.
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,15 +22,14 @@ from tme_abm.trial.execution import Progress, Silence, compile_kernels
 from tme_abm.trial.experiment import (
     BOOK,
     EARLY_VISITS,
-    FOLLOWED,
     Point,
     RunBook,
+    Say,
     carry_out,
     cores,
     make_stamp,
-    probe_seconds,
+    silent,
     whole_visits,
-    with_numerics,
 )
 from tme_abm.trial.study import Study
 
@@ -125,9 +123,10 @@ def converge(
     study: Study,
     folder: Path,
     axes: Sequence[Axis],
-    horizon_days: float,
+    horizon_days: float | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    say: Say = silent,
 ) -> dict[str, Any]:
     """Run a study with each choice of numerics and compare; what stands in the folder is not run again.
 
@@ -135,9 +134,10 @@ def converge(
         study: What to run; its first comparison is the one that is looked at.
         folder: Where runs, tables and the summary are written.
         axes: What is varied.
-        horizon_days: How long patients are watched [d].
+        horizon_days: How long patients are watched [d]; the longest follow-up where it is left out.
         workers: Patients at a time; the number of cores where it is left out.
         progress: Who is told how far it has come.
+        say: Who is told how long it will take.
 
     Returns:
         The summary, as summary.json holds it.
@@ -146,7 +146,7 @@ def converge(
         InputError: For a study without a comparison, or a folder that holds runs of something else.
     """
     arm, reference = first_comparison(study)
-    horizon_days = whole_visits(study, horizon_days)
+    horizon_days = whole_visits(study, study.follow_up.longest_days if horizon_days is None else horizon_days)
     progress = progress or Silence()
     book = RunBook(folder / BOOK, make_stamp(study, horizon_days, ("marrow",)))
     progress.phase("compiling", 1)
@@ -154,7 +154,7 @@ def converge(
     progress.advance(1, "compiling")
     start = time.perf_counter()
     plan = points(axes, (arm, reference))
-    carry_out(study, lambda index: plan, book, horizon_days, workers or cores(), progress)
+    carry_out(study, lambda index: plan, book, horizon_days, (workers or cores(), progress, say))
     summary = {
         "scenario": study.name,
         "title": study.title,
@@ -188,15 +188,6 @@ def points(axes: Sequence[Axis], arms: Sequence[str]) -> list[Point]:
     """All conditions of one patient, each once."""
     choices = dict.fromkeys(choice for axis in axes for choice in axis.choices)
     return [Point(arm, frozenset(), c.side, c.side, c.step_h) for c in choices for arm in arms]
-
-
-def guess_seconds(study: Study, axes: Sequence[Axis], horizon_days: float, workers: int) -> float:
-    """How long the whole will take on this machine [s], were nothing done yet; kernels are compiled before."""
-    own = with_numerics(study, Point("", frozenset()))
-    per_month = probe_seconds(own)
-    sites, step_h = study.settings.height * study.settings.width, study.settings.step_h
-    cost = sum(p.height * p.width / sites * step_h / p.step_h for p in points(axes, ("a", "b")))
-    return study.patients * cost * per_month * FOLLOWED * horizon_days / DAYS_PER_MONTH / workers
 
 
 # ---- statistics ------------------------------------------------------------------------------------------------------
@@ -292,8 +283,8 @@ def _mean(values: Floats) -> float:
 
 def pick(sample: Sample, who: NDArray[np.int64]) -> Sample:
     """The sample of some of its patients, with repeats."""
-    months, event, responder, burden = (column[who] for column in sample[:4])
-    return Sample(months, event, responder, burden, {name: column[who] for name, column in sample.early.items()})
+    early = {name: column[who] for name, column in sample.early.items()}
+    return Sample(sample.months[who], sample.event[who], sample.responder[who], sample.burden[who], early)
 
 
 def bootstrap(measure: Callable[[NDArray[np.int64]], float], n: int, resamples: int = RESAMPLES, level: float = LEVEL) -> Estimate:
@@ -473,7 +464,8 @@ def document(summary: dict[str, Any], command: str, image: str) -> str:
     lines = [
         "# Convergence: step, patch, number of patients",
         "",
-        f"Written by `{command}`. {summary['patients']} patients of `{summary['scenario']}` (seed {summary['seed']}), {arm} against {reference},",
+        f"Written by `{command}`.",
+        f"{summary['patients']} patients of `{summary['scenario']}` (seed {summary['seed']}), {arm} against {reference},",
         f"watched for {horizon} months without drop-out. The same patients run with every choice, so a difference has a smaller error than",
         "the values; errors are standard errors by bootstrap over patients, intervals at 95 %. A difference that its interval does not",
         "explain is **bold**.",
@@ -491,7 +483,7 @@ def document(summary: dict[str, Any], command: str, image: str) -> str:
     lines += ["| endpoint | half width of the 95 % interval | patients |", "| --- | --- | --- |"]
     for row in summary["patients_needed"]:
         width = f"{100 * row['half_width']:g} % of the ratio" if row["endpoint"].startswith("log") else f"{row['half_width']:g} months"
-        who = row["endpoint"].replace("log hazard ratio", "hazard ratio").replace(", arm", f", {arm}").replace(", reference", f", {reference}")
+        who = row["endpoint"].removeprefix("log ").replace(", arm", f", {arm}").replace(", reference", f", {reference}")
         lines.append(f"| {who} | {width} | {row['patients'] if row['patients'] is not None else '-'} |")
     if summary["failed"]:
         lines += ["", "Patients that failed: " + ", ".join(f"{n} with {words}" for words, n in summary["failed"].items()) + "."]
@@ -576,6 +568,23 @@ def verdict(axis: dict[str, Any]) -> str:
     return "; ".join(parts) + "."
 
 
-def smaller(study: Study, patients: int | None) -> Study:
-    """The study with another number of patients."""
-    return study if patients is None else replace(study, patients=patients)
+def write_page(summary: dict[str, Any], folder: Path, command: str) -> list[Path]:
+    """Write convergence.md and images/convergence.png into a folder; the paths of both."""
+    from tme_abm.trial import figures
+
+    picture = figures.save(figure(summary), folder / "images", "convergence", "png")
+    text = folder / "convergence.md"
+    text.write_text(document(summary, command, "images/convergence.png"), encoding="utf-8")
+    return [text, picture]
+
+
+def own_choice(study: Study) -> Choice:
+    """The step and the patch of a study.
+
+    Raises:
+        InputError: For a patch that is not square.
+    """
+    settings = study.settings
+    if settings.height != settings.width:
+        raise InputError(f"{study.name}: convergence is studied on square patches, not {settings.height} x {settings.width} sites")
+    return Choice(settings.step_h, settings.height)

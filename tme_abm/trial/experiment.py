@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from tme_abm.foundation.clock import DAYS_PER_MONTH, HOURS_PER_DAY
 from tme_abm.foundation.errors import InputError
+from tme_abm.foundation.toml import to_toml
 from tme_abm.mechanisms import BY_NAME
 from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.simulation import Simulation, enrol
@@ -30,6 +31,13 @@ EARLY_VISITS = 3  # visits of which each run keeps the burden, and whose deaths 
 FOLLOWED = 0.7  # share of the horizon that a patient is followed, for the guess of the time that a run takes
 BOOK = "runs.jsonl"
 SOURCES = ("foundation", "marrow", "mechanisms", "pharmacology", "outcomes", "patient.py", "simulation.py")
+
+
+Say = Callable[[str], None]
+
+
+def silent(_: str) -> None:
+    """Nobody is told."""
 
 
 class Point(NamedTuple):
@@ -76,9 +84,8 @@ class RunBook:
         if entries:
             for key, value in stamp.items():
                 if entries[0].get(key) != value:
-                    raise InputError(
-                        f"{path} holds runs of another {key.replace('_', ' ')}; replace them with --force or choose another folder with --out"
-                    )
+                    other = key.replace("_", " ")
+                    raise InputError(f"{path} holds runs of another {other}; replace them with --force or choose another folder with --out")
         self.rows = {(row["patient"], point_of(row)): row for row in entries[1:] if row["status"] == "completed"}
         if not entries:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,6 +112,30 @@ class RunBook:
 def point_of(row: Mapping[str, Any]) -> Point:
     """The condition of a run that was written down."""
     return Point(row["arm"], frozenset(row["without"]), row["height"], row["width"], row["step_h"])
+
+
+def open_folder(folder: Path, study: Study, force: bool = False) -> Path:
+    """Make a folder for runs, or go on in one; its scenario.toml is the study as resolved.
+
+    Args:
+        folder: Where.
+        study: What will run there.
+        force: Whether to begin anew where it holds runs.
+
+    Raises:
+        InputError: For a file, or a folder that holds something else.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file, not a folder; choose another with --out")
+    book = folder / BOOK
+    if folder.is_dir() and any(folder.iterdir()) and not book.is_file():
+        raise InputError(f"{folder} holds something else than runs of this command; choose another folder with --out")
+    if force:
+        book.unlink(missing_ok=True)
+    if not book.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "scenario.toml").write_text(to_toml(dict(study.resolved)), encoding="utf-8")
+    return folder
 
 
 def make_stamp(study: Study, horizon_days: float, leave_out: Sequence[str] = ()) -> dict[str, Any]:
@@ -165,21 +196,27 @@ def carry_out(
     plan: Callable[[int], Sequence[Point]],
     book: RunBook,
     horizon_days: float,
-    workers: int,
-    progress: Progress,
+    desk: tuple[int, Progress, Say],
 ) -> None:
-    """Run what the plan wants of each patient and the book does not hold yet.
+    """Run what the plan wants of each patient and the book does not hold yet, and say first how long that will take.
 
     Args:
         study: Who and what.
         plan: Conditions of a patient, by index.
         book: Where runs are written.
         horizon_days: How long patients are watched; a whole number of visits [d].
-        workers: Patients at a time.
-        progress: Told of each run under "running".
+        desk: Patients at a time, who is told of each run (under "running"), and who is told how long it will take.
     """
+    workers, progress, say = desk
     missing = {i: todo for i in range(study.patients) if (todo := [p for p in plan(i) if (i, p) not in book.rows])}
-    progress.phase("running", sum(len(todo) for todo in missing.values()))
+    n = sum(len(todo) for todo in missing.values())
+    if not n:
+        say("all runs stand on disk")
+        return
+    cost = sum(relative_cost(study, point) for todo in missing.values() for point in todo)
+    seconds = cost * probe_seconds(study) * FOLLOWED * horizon_days / DAYS_PER_MONTH / workers
+    say(f"{n} runs of {len(missing)} patients, {len(book.rows)} runs stand on disk; about {duration(seconds)} with {workers} at a time")
+    progress.phase("running", n)
     halt = Event()
 
     def work(index: int) -> None:
@@ -255,6 +292,12 @@ def with_numerics(study: Study, point: Point) -> Study:
     settings = study.settings
     height, width, step_h = point.height or settings.height, point.width or settings.width, point.step_h or settings.step_h
     return replace(study, settings=replace(settings, height=height, width=width, step_h=step_h))
+
+
+def relative_cost(study: Study, point: Point) -> float:
+    """What a run costs relative to one with the study's own patch and step."""
+    own, at = study.settings, with_numerics(study, point).settings
+    return at.height * at.width / (own.height * own.width) * own.step_h / at.step_h
 
 
 def probe_seconds(study: Study) -> float:
