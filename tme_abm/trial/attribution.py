@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -589,7 +590,7 @@ def in_words(summary: Mapping[str, Any]) -> list[str]:
             for row in found["shares"]:
                 text = f"  {words(row['mechanism']):<28}{row['value']:+7.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
                 if row["share"] is not None:
-                    text += f"  {100.0 * row['share']:.0f} %"
+                    text += f"  {round(100.0 * row['share'])} %"
                 lines.append(text)
             if found["shares"] and abs(found["other"]) > 1e-9:
                 lines.append(f"  {'all else':<28}{found['other']:+7.3f}")
@@ -637,7 +638,7 @@ def draw_shares(table: "pd.DataFrame", comparison: Mapping[str, Any], summary: M
         right, left = float(max(rows["high"].max(), 0.0)), float(min(rows["low"].min(), 0.0))
         span = max(right - left, 1e-6)
         for y, (value, share) in enumerate(zip(rows["value"], rows["share"], strict=True)):
-            text = f"{value:+.2f}" + (f"  ({100 * share:.0f} %)" if share == share else "")
+            text = f"{value:+.2f}" + (f"  ({round(100 * share)} %)" if share == share else "")
             axes.text(right + 0.03 * span, y, text, va="center", fontsize=11)
         axes.axvline(0.0, color=figures.BLACK, lw=0.8)
         axes.set_yticks(range(len(names)), [words(name) for name in names])
@@ -672,15 +673,15 @@ def draw_knock_outs(table: "pd.DataFrame") -> "Figure":
         away = (values - values[0]) * (-1.0 if is_low_better else 1.0)
         most = np.nanmax(np.abs(away)) if np.isfinite(away).any() else 0.0
         shade[:, j] = np.nan_to_num(away / most) if most > 0.0 else 0.0
-    fig = Figure((11.0, 1.4 + 0.4 * len(rows)), layout="constrained", facecolor="white")
+    fig = Figure((11.5, 1.8 + 0.4 * len(rows)), layout="constrained", facecolor="white")
     axes = fig.add_subplot()
     axes.imshow(shade, cmap="RdBu", vmin=-1.6, vmax=1.6, aspect="auto")
     for j, (name, (_, digits, factor, _)) in enumerate(columns.items()):
         for y, value in enumerate(rows[name].to_numpy(np.float64)):
             text = f"{factor * value:.{digits}f}" if value == value else "not reached" if name.startswith("median") else "-"
             axes.text(j, y, text, ha="center", va="center", fontsize=11)
-    axes.set_yticks(range(len(rows)), [words(name) for name in rows["without"]])
-    axes.set_xticks(range(len(columns)), [heading for heading, *_ in columns.values()])
+    axes.set_yticks(range(len(rows)), [fill(words(name), 34) for name in rows["without"]])
+    axes.set_xticks(range(len(columns)), [heading for heading, *_ in columns.values()], fontsize=9.5)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.set_ylabel("without")

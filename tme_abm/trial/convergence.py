@@ -287,21 +287,31 @@ def pick(sample: Sample, who: NDArray[np.int64]) -> Sample:
     return Sample(sample.months[who], sample.event[who], sample.responder[who], sample.burden[who], early)
 
 
-def bootstrap(measure: Callable[[NDArray[np.int64]], float], n: int, resamples: int = RESAMPLES, level: float = LEVEL) -> Estimate:
-    """A measure of `n` patients, given by their positions, with the standard error and interval over resampled patients.
+def resampled(samples: Sequence[Sample], resamples: int = RESAMPLES) -> Floats:
+    """All endpoints of some samples of the same patients: as they are (row 0), and with patients resampled alike in all samples.
+
+    Returns:
+        Endpoints (1 + resamples, n_samples, n_endpoints) in the order of `ENDPOINTS`.
+    """
+    n = len(samples[0].months)
+    rng = np.random.default_rng(20240)
+    rows = [np.arange(n), *(rng.integers(0, n, n) for _ in range(resamples))]
+    return np.array([[[measure(drawn) for measure in ENDPOINTS.values()] for drawn in (pick(s, who) for s in samples)] for who in rows])
+
+
+def interval(column: Floats, level: float = LEVEL) -> Estimate:
+    """A value (first) with its standard error and interval over the resamples (the others).
 
     Resamples without a value (a median that is not reached) are left out; where they are more than a tenth there is no interval.
     """
-    value = measure(np.arange(n))
+    value, draws = float(column[0]), column[1:]
     if not np.isfinite(value):
         return Estimate(None, None, None, None)
-    rng = np.random.default_rng(20240)
-    draws = np.array([measure(rng.integers(0, n, n)) for _ in range(resamples)])
-    draws = draws[np.isfinite(draws)]
-    if draws.size < 0.9 * resamples or n < 2:
+    known = draws[np.isfinite(draws)]
+    if known.size < 0.9 * draws.size or known.size < 2:
         return Estimate(value, None, None, None)
-    low, high = np.quantile(draws, [0.5 - level / 2.0, 0.5 + level / 2.0])
-    return Estimate(value, float(draws.std(ddof=1)), float(low), float(high))
+    low, high = np.quantile(known, [0.5 - level / 2.0, 0.5 + level / 2.0])
+    return Estimate(value, float(known.std(ddof=1)), float(low), float(high))
 
 
 def summarise(book: RunBook, patients: int, axes: Sequence[Axis], arms: Sequence[str]) -> dict[str, Any]:
@@ -316,9 +326,12 @@ def summarise(book: RunBook, patients: int, axes: Sequence[Axis], arms: Sequence
         if len(everyone) < 2:
             raise InputError(f"fewer than two patients completed all choices of the {axis.name}")
         samples = {c: make_sample([found[c][i] for i in everyone]) for c in axis.choices}
+        seen = np.all([np.isfinite(s.burden) for s in samples.values()], axis=0)  # early burdens only of whom all choices still saw
+        samples = {c: s._replace(burden=np.where(seen, s.burden, np.nan)) for c, s in samples.items()}
         finest = samples[axis.finest]
+        values = resampled(list(samples.values()))
         rows_out = []
-        for choice in axis.choices:
+        for k, choice in enumerate(axis.choices):
             one = samples[choice]
             entry: dict[str, Any] = {
                 "choice": choice.words,
@@ -329,16 +342,13 @@ def summarise(book: RunBook, patients: int, axes: Sequence[Axis], arms: Sequence
                     found[choice][i][0]["screened_out"] != found[axis.finest][i][0]["screened_out"] for i in everyone
                 ),
                 "seconds_per_patient": round(float(np.mean([sum(r["seconds"] for r in found[choice][i]) for i in everyone])), 3),
-                "estimates": {
-                    name: bootstrap(lambda who, f=f, s=one: f(pick(s, who)), len(everyone))._asdict()  # type: ignore[misc]
-                    for name, f in ENDPOINTS.items()
-                },
+                "estimates": {name: interval(values[:, k, e])._asdict() for e, name in enumerate(ENDPOINTS)},
                 "differences": {},
                 "causes": {},
             }
             if choice != axis.finest:
                 entry["differences"] = {
-                    name: bootstrap(_difference(f, one, finest), len(everyone))._asdict() for name, f in ENDPOINTS.items()
+                    name: interval(values[:, k, e] - values[:, -1, e])._asdict() for e, name in enumerate(ENDPOINTS)
                 }
                 entry["causes"] = {
                     f"{cause}, {side}": _cause(one, finest, cause, column)
@@ -350,13 +360,6 @@ def summarise(book: RunBook, patients: int, axes: Sequence[Axis], arms: Sequence
         result["axes"].append({"name": axis.name, "finest": axis.finest.words, "choices": rows_out})
     result["patients_needed"] = patients_needed(result["axes"][0]["choices"])
     return result
-
-
-def _difference(f: Callable[[Sample], float], one: Sample, other: Sample) -> Callable[[NDArray[np.int64]], float]:
-    """What to bootstrap for the difference of two choices: early burdens only of patients that both choices still saw."""
-    both = np.isfinite(one.burden) & np.isfinite(other.burden)
-    one, other = (s._replace(burden=np.where(both, s.burden, np.nan)) for s in (one, other))
-    return lambda who: f(pick(one, who)) - f(pick(other, who))
 
 
 def _cause(one: Sample, finest: Sample, cause: str, column: int) -> dict[str, Any]:
