@@ -179,3 +179,11 @@ def test_the_page_says_what_was_found(ran, tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
     table = pd.read_csv(ran[0] / "convergence.csv")
     assert set(table["endpoint"]) == set(convergence.ENDPOINTS)
+
+
+def test_what_was_written_by_hand_stays(ran, tmp_path):
+    text, _ = convergence.write_page(ran[1], tmp_path, "tme converge icaria")
+    generated = text.read_text(encoding="utf-8")
+    text.write_text(f"old\n{convergence.BY_HAND}## Why\n", encoding="utf-8")
+    convergence.write_page(ran[1], tmp_path, "tme converge icaria")
+    assert text.read_text(encoding="utf-8") == f"{generated}\n{convergence.BY_HAND}## Why\n"

@@ -38,7 +38,7 @@ from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.rng import subkey, uniform
 from tme_abm.mechanisms import BY_NAME
 from tme_abm.pharmacology.regimen import Regimen
-from tme_abm.trial.execution import DEATHS, Progress, Silence, compile_kernels, describe_run
+from tme_abm.trial.execution import DEATHS, Progress, Silence, describe_run
 from tme_abm.trial.experiment import (
     BOOK,
     Point,
@@ -293,9 +293,6 @@ def attribute(
     progress = progress or Silence()
     book = RunBook(folder / BOOK, make_stamp(study, question.horizon_days))
     start = time.perf_counter()
-    progress.phase("compiling", 1)
-    compile_kernels(study)
-    progress.advance(1, "compiling")
     carry_out(study, question.points, book, question.horizon_days, (workers or cores(), progress, say))
 
     shares, knock_outs, deaths = share_table(question, book), knock_out_table(question, book), death_table(question, book)

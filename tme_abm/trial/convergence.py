@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tme_abm.foundation.clock import DAYS_PER_MONTH, HOURS_PER_DAY
 from tme_abm.foundation.errors import InputError
-from tme_abm.trial.execution import Progress, Silence, compile_kernels
+from tme_abm.trial.execution import Progress, Silence
 from tme_abm.trial.experiment import (
     BOOK,
     EARLY_VISITS,
@@ -43,6 +43,7 @@ STEPS_H = (6.0, 2.0, 1.0)
 SIDES = (64, 128, 256)
 RESAMPLES = 1000
 LEVEL = 0.95
+BY_HAND = "<!-- what follows is written by hand and stays -->\n"
 TARGETS = {  # half widths of an interval for which the number of patients is worked out
     "hazard ratio": (0.20, 0.10, 0.05),  # relative
     "median PFS": (1.0, 0.5, 0.25),  # [month]
@@ -149,9 +150,6 @@ def converge(
     horizon_days = whole_visits(study, study.follow_up.longest_days if horizon_days is None else horizon_days)
     progress = progress or Silence()
     book = RunBook(folder / BOOK, make_stamp(study, horizon_days, ("marrow",)))
-    progress.phase("compiling", 1)
-    compile_kernels(study)
-    progress.advance(1, "compiling")
     start = time.perf_counter()
     plan = points(axes, (arm, reference))
     carry_out(study, lambda index: plan, book, horizon_days, (workers or cores(), progress, say))
@@ -470,8 +468,8 @@ def document(summary: dict[str, Any], command: str, image: str) -> str:
         f"Written by `{command}`.",
         f"{summary['patients']} patients of `{summary['scenario']}` (seed {summary['seed']}), {arm} against {reference},",
         f"watched for {horizon} months without drop-out. The same patients run with every choice, so a difference has a smaller error than",
-        "the values; errors are standard errors by bootstrap over patients, intervals at 95 %. A difference that its interval does not",
-        "explain is **bold**.",
+        "the values; errors, in brackets, are standard errors by bootstrap over patients. A difference whose 95 % interval leaves out zero",
+        "is **bold**; of twenty that are nothing but chance, one is.",
         "",
         f"![Differences to the finest choice]({image})",
         "",
@@ -572,12 +570,17 @@ def verdict(axis: dict[str, Any]) -> str:
 
 
 def write_page(summary: dict[str, Any], folder: Path, command: str) -> list[Path]:
-    """Write convergence.md and images/convergence.png into a folder; the paths of both."""
+    """Write convergence.md and images/convergence.png into a folder; the paths of both.
+
+    What was written by hand below `BY_HAND` in an earlier convergence.md stays.
+    """
     from tme_abm.trial import figures
 
     picture = figures.save(figure(summary), folder / "images", "convergence", "png")
     text = folder / "convergence.md"
-    text.write_text(document(summary, command, "images/convergence.png"), encoding="utf-8")
+    _, mark, kept = text.read_text(encoding="utf-8").partition(BY_HAND) if text.is_file() else ("", "", "")
+    page = document(summary, command, "images/convergence.png")
+    text.write_text(f"{page}\n{mark}{kept}" if mark else page, encoding="utf-8")
     return [text, picture]
 
 

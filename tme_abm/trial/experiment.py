@@ -24,7 +24,7 @@ from tme_abm.foundation.toml import to_toml
 from tme_abm.mechanisms import BY_NAME
 from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.simulation import Simulation, enrol
-from tme_abm.trial.execution import DEATHS, Exits, Progress, describe_run, draw_exits, in_order, treat
+from tme_abm.trial.execution import DEATHS, Exits, Progress, compile_kernels, describe_run, draw_exits, in_order, treat
 from tme_abm.trial.study import Study
 
 EARLY_VISITS = 3  # visits of which each run keeps the burden, and whose deaths it counts apart
@@ -213,6 +213,9 @@ def carry_out(
     if not n:
         say("all runs stand on disk")
         return
+    progress.phase("compiling", 1)
+    compile_kernels(study)
+    progress.advance(1, "compiling")
     cost = sum(relative_cost(study, point) for todo in missing.values() for point in todo)
     seconds = cost * probe_seconds(study) * FOLLOWED * horizon_days / DAYS_PER_MONTH / workers
     say(f"{n} runs of {len(missing)} patients, {len(book.rows)} runs stand on disk; about {duration(seconds)} with {workers} at a time")
