@@ -4,7 +4,7 @@ Whatever takes time to import is imported by the command that needs it.
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -122,6 +122,112 @@ def run(
         _print_headline(console, study, summary)
         for path in sorted(path for path in folder.iterdir() if path.is_file()):
             console.print(f"  {path}", soft_wrap=True)
+
+
+HorizonOption = Annotated[
+    str | None, typer.Option(metavar="TIME", help='How long patients are watched, e.g. "24 month"; the longest follow-up by default.')
+]
+
+
+@app.command()
+def attribute(
+    scenario: ScenarioArgument,
+    out: Annotated[Path | None, typer.Option(help="Folder of the results; results/<scenario>_attribution by default.")] = None,
+    patients: PatientsOption = None,
+    mechanisms: Annotated[str | None, typer.Option(metavar="A,B,...", help="Only these mechanisms; a+b are off together.")] = None,
+    samples: Annotated[int, typer.Option(min=0, help="Orders of mechanisms for each patient; 0 for knock-outs alone.")] = 4,
+    horizon: HorizonOption = None,
+    seed: SeedOption = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Patients at a time; the number of cores by default.")] = None,
+    without: WithoutOption = None,
+    set_: SetOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Run anew what the folder already holds.")] = False,
+) -> None:
+    """Find the mechanisms that an arm owes its benefit to; the same command goes on where it was stopped."""
+    with _in_plain_words():
+        from tme_abm import scenario as source
+        from tme_abm.trial import attribution, experiment
+
+        study = source.load_scenario(scenario, set_ or (), patients, seed, without or ())
+        names = [name.strip() for name in (mechanisms or "").split(",") if name.strip()]
+        question = attribution.pose(study, names, samples, _days(horizon))
+        folder = experiment.open_folder(out or Path("results") / f"{study.name}_attribution", study, force)
+        console = _console()
+        console.print(study.title, style="bold", markup=False)
+        with _going_on(console, folder) as (progress, say):
+            summary = attribution.attribute(question, folder, workers, progress, say)
+        for line in attribution.in_words(summary):
+            console.print(line, markup=False)
+        console.print(f"  {folder / 'report.html'}", soft_wrap=True)
+
+
+@app.command()
+def converge(
+    scenario: ScenarioArgument,
+    out: Annotated[Path | None, typer.Option(help="Folder of the runs; results/<scenario>_convergence by default.")] = None,
+    patients: PatientsOption = None,
+    steps: Annotated[str, typer.Option(metavar="H,H,...", help="Steps to compare [h]; or none.")] = "6,2,1",
+    patches: Annotated[str, typer.Option(metavar="N,N,...", help="Patches to compare, by their side [sites]; or none.")] = "64,128,256",
+    horizon: HorizonOption = None,
+    docs: Annotated[Path | None, typer.Option(help="Folder of convergence.md and its image; that of the runs by default.")] = None,
+    seed: SeedOption = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Patients at a time; the number of cores by default.")] = None,
+    set_: SetOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Run anew what the folder already holds.")] = False,
+) -> None:
+    """Compare steps and patches with the finest; the same command goes on where it was stopped."""
+    with _in_plain_words():
+        from tme_abm import scenario as source
+        from tme_abm.trial import convergence, experiment
+
+        study = source.load_scenario(scenario, set_ or (), patients, seed)
+        sides = [int(side) for side in _numbers(patches, "--patches")]
+        axes = convergence.axes_of(_numbers(steps, "--steps"), sides, convergence.own_choice(study))
+        convergence.first_comparison(study)
+        folder = experiment.open_folder(out or Path("results") / f"{study.name}_convergence", study, force)
+        console = _console()
+        console.print(study.title, style="bold", markup=False)
+        with _going_on(console, folder) as (progress, say):
+            summary = convergence.converge(study, folder, axes, _days(horizon), workers, progress, say)
+        for axis in summary["axes"]:
+            console.print(convergence.verdict(axis), markup=False, soft_wrap=True)
+        command = f"tme converge {scenario} --patients {study.patients} --steps {steps} --patches {patches}"
+        command += f' --horizon "{horizon}"' * (horizon is not None) + " --docs docs"
+        for path in convergence.write_page(summary, docs or folder, command):
+            console.print(f"  {path}", soft_wrap=True)
+
+
+@contextmanager
+def _going_on(console: "Console", folder: Path) -> "Iterator[tuple[Progress, Callable[[str], None]]]":
+    """Bars and voice of a command that goes on where it was stopped, and what it says when it is."""
+    with Progress(console) as progress:
+        try:
+            yield progress, lambda words: console.print(words, markup=False)
+        except KeyboardInterrupt:
+            typer.echo(f"tme: stopped before the end; the same command goes on from what {folder} holds", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def _days(duration: str | None) -> float | None:
+    """A length of time as a user writes it [d]."""
+    from tme_abm.foundation.clock import HOURS_PER_DAY
+    from tme_abm.scenario import parse_duration
+
+    return None if duration is None else parse_duration(duration, "--horizon") / HOURS_PER_DAY
+
+
+def _numbers(text: str, option: str) -> list[float]:
+    """Numbers with commas between them; none of "none".
+
+    Raises:
+        InputError: Where something else stands there.
+    """
+    if text.strip() in ("", "none"):
+        return []
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"{option}: expected numbers with commas between them, got '{text}'") from None
 
 
 @app.command()

@@ -14,12 +14,13 @@ import shutil
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from threading import Event
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from tme_abm.foundation.clock import DAYS_PER_MONTH, HOURS_PER_DAY, months
 from tme_abm.foundation.declare import fill
@@ -35,6 +36,8 @@ from tme_abm.trial.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
+
+T = TypeVar("T")
 
 MRD_EVERY = 6  # visits between tests for residual disease while the response is deep enough
 PART = 20  # patients whose rows go to disk together
@@ -243,6 +246,14 @@ class Arm:
 DEATHS = tuple(f"deaths_{c.name.lower()}" for c in Cause if c < N_CAUSES)
 
 
+def treat(
+    grown: Simulation, regimen: Regimen, exits: Exits, study: Study, without: frozenset[str] | None = None
+) -> tuple[Arm, pfs.Record]:
+    """Follow one arm of a grown patient to its end; `without` as `Simulation.fork` takes it."""
+    arm = Arm(grown.fork(regimen, study.drugs, without), regimen, exits, study)
+    return arm, arm.follow()
+
+
 def run_patient(study: Study, index: int, progress: Progress) -> Case:
     """Grow one patient and follow every arm that she is in."""
     case = Case(index, [], [], [], 0, {})
@@ -252,8 +263,8 @@ def run_patient(study: Study, index: int, progress: Progress) -> Case:
         progress.advance(1, "growing")
         exits = draw_exits(grown.patient, study, grown.key)
         for regimen in arms:
-            arm = Arm(grown.fork(regimen, study.drugs), regimen, exits, study)
-            result = arm.result(arm.follow(), screened_out)
+            arm, record = treat(grown, regimen, exits, study)
+            result = arm.result(record, screened_out)
             case.patients.append(result)
             case.visits.extend(arm.rows)
             case.hashes.append(result["state_hash"])
@@ -283,12 +294,26 @@ def compile_kernels(study: Study) -> None:
 
 def cases(study: Study, workers: int, progress: Progress) -> Iterator[Case]:
     """The cases of a study in the order of the patients."""
+    return in_order(lambda index: run_patient(study, index, progress), range(study.patients), workers)
+
+
+def in_order(work: Callable[[int], T], indices: Iterable[int], workers: int, halt: Event | None = None) -> Iterator[T]:
+    """What `work` makes of each of `indices`, in their order, on threads.
+
+    Args:
+        work: Called on a thread of its own with one index.
+        indices: In this order.
+        workers: Threads.
+        halt: Set as soon as nobody takes further results, so that long work can stop early.
+    """
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        running = deque(pool.submit(run_patient, study, index, progress) for index in range(study.patients))
+        running = deque(pool.submit(work, index) for index in indices)
         try:
             while running:
                 yield running.popleft().result()  # and let go of it: rows go to disk as they come
         finally:
+            if halt is not None:
+                halt.set()
             for future in running:
                 future.cancel()
 
