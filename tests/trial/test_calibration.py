@@ -137,6 +137,12 @@ def test_the_command_line_holds_and_frees(tmp_path):
     assert study.drugs["pomalidomide"].effects["imid"].params.kill_rate == 0.003
     assert study.drugs["dexamethasone"].effects["glucocorticoid"].params.kill_rate == 0.001
     assert [arm.key for arm in study.arms] == ["pom", "pd"]
+    # a stage after another: what the first has fitted is held
+    stage = calibration.arrange(plan.only(["ikema"]), start=tmp_path / "before.toml", hold=True)
+    assert stage.fixed == {"parameters.imid.kill_rate": 0.002, "parameters.proteasome.kill_rate": 0.02}
+    assert "parameters.glucocorticoid.kill_rate" in {f.path for f in stage.free}
+    but = calibration.arrange(plan.only(["ikema"]), ["parameters.proteasome.kill_rate"], start=tmp_path / "before.toml", hold=True)
+    assert (but.start, but.fixed) == ({"parameters.proteasome.kill_rate": 0.02}, {"parameters.imid.kill_rate": 0.002})
     with pytest.raises(InputError, match="with a number"):
         calibration.arrange(plan, settings=["parameters.imid.kill_rate"])
     with pytest.raises(InputError, match="no such free number; did you mean"):
