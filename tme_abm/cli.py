@@ -345,6 +345,7 @@ def calibrate(
     free: Annotated[list[str] | None, typer.Option(metavar="PATH", help="Change only this number; repeat for more.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Hold a number; repeat for more.")] = None,
     start: Annotated[Path | None, typer.Option("--from", metavar="FILE", help="A calibrated.toml to set out from.")] = None,
+    hold: Annotated[bool, typer.Option("--hold", help="Hold what that file has fitted, but for --free.")] = False,
     doc: Annotated[Path | None, typer.Option(help="Document whose table of the calibration is replaced.")] = None,
 ) -> None:
     """Fit the free numbers of the model to control arms and single agents."""
@@ -356,9 +357,8 @@ def calibrate(
         chosen = calibration.read_plan(plan or calibration.PLAN)
         if only is not None:
             chosen = chosen.only(name.strip() for name in only.split(","))
-        fit = calibration.prepare(
-            calibration.arrange(chosen, free or (), set_ or (), start), load_scenario, out, patients, replicates, workers or cores()
-        )
+        chosen = calibration.arrange(chosen, free or (), set_ or (), start, hold)
+        fit = calibration.prepare(chosen, load_scenario, out, patients, replicates, workers or cores())
         typer.echo(f"{len(fit.plan.free)} free numbers, {len(fit.goals)} targets in {', '.join(fit.plan.targets)}; {out}")
         try:
             study = calibration.search(fit, trials, typer.echo)

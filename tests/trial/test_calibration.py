@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from tme_abm.cli import app
 from tme_abm.foundation.errors import InputError
 from tme_abm.scenario import load_scenario, scenarios
 from tme_abm.trial import calibration, numbers, prediction
@@ -137,6 +139,12 @@ def test_the_command_line_holds_and_frees(tmp_path):
     assert study.drugs["pomalidomide"].effects["imid"].params.kill_rate == 0.003
     assert study.drugs["dexamethasone"].effects["glucocorticoid"].params.kill_rate == 0.001
     assert [arm.key for arm in study.arms] == ["pom", "pd"]
+    # a stage after another: what the first has fitted is held
+    stage = calibration.arrange(plan.only(["ikema"]), start=tmp_path / "before.toml", hold=True)
+    assert stage.fixed == {"parameters.imid.kill_rate": 0.002, "parameters.proteasome.kill_rate": 0.02}
+    assert "parameters.glucocorticoid.kill_rate" in {f.path for f in stage.free}
+    but = calibration.arrange(plan.only(["ikema"]), ["parameters.proteasome.kill_rate"], start=tmp_path / "before.toml", hold=True)
+    assert (but.start, but.fixed) == ({"parameters.proteasome.kill_rate": 0.02}, {"parameters.imid.kill_rate": 0.002})
     with pytest.raises(InputError, match="with a number"):
         calibration.arrange(plan, settings=["parameters.imid.kill_rate"])
     with pytest.raises(InputError, match="no such free number; did you mean"):
@@ -456,3 +464,49 @@ def test_paths_of_the_plan_act_where_it_says():
     for number in plan.free:
         acts = {name for name in studies if numbers.current(studies[name], number.path) is not None}
         assert set(number.acts) <= acts, number.path
+
+
+# ---- the commands ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tme(tmp_path, monkeypatch):
+    """Call `tme` in an empty folder, with patients that nobody simulates: their responses follow the rate of an IMiD's kill."""
+    monkeypatch.chdir(tmp_path)
+
+    def simulated(self, scenario, values, replicate):
+        study = self.study(scenario, values, replicate)
+        rate = study.drugs["pomalidomide"].effects["imid"].params.kill_rate
+        tables = [patients(round(40 * min(1.0, rate / 6e-3)), 40, 2000.0 * rate, arm.key) for arm in study.arms]
+        return pd.concat(tables, ignore_index=True)
+
+    monkeypatch.setattr(calibration.Simulator, "__call__", simulated)
+
+    def call(*arguments):
+        return CliRunner().invoke(app, list(arguments))
+
+    return call
+
+
+def test_tme_calibrate_from_the_first_trial_to_the_document(tme, tmp_path):
+    Path("notes.md").write_text("# Notes\n", encoding="utf-8")
+    told = tme("calibrate", "--only", "mm002", "--free", "parameters.imid.kill_rate", "--trials", "14", "--doc", "notes.md")
+    assert told.exit_code == 0, told.output
+    assert "1 free numbers, 4 targets in mm002" in told.output
+    assert "trial 13: loss" in told.output
+    folder = tmp_path / "results" / "calibration"
+    values = calibration.read_values(folder / "calibrated.toml")
+    assert list(values) == ["parameters.imid.kill_rate"]
+    notes = Path("notes.md").read_text(encoding="utf-8")
+    assert notes.startswith("# Notes\n") and "<!-- calibration -->" in notes and "`parameters.imid.kill_rate`" in notes
+    more = tme("calibrate", "--only", "mm002", "--free", "parameters.imid.kill_rate", "--trials", "15")
+    assert more.exit_code == 0 and "trial 14: loss" in more.output and "trial 13: loss" not in more.output
+
+
+def test_tme_calibrate_refuses_what_it_cannot_do(tme):
+    wrong = tme("calibrate", "--only", "icarai")
+    assert wrong.exit_code == 2 and "did you mean 'icaria'" in wrong.output
+    assert tme("calibrate", "plan.toml").exit_code == 2
+    Path("plan.toml").write_text(PLAN.replace('["pd"]', '["isa-pd"]'), encoding="utf-8")
+    refused = tme("calibrate", "plan.toml")
+    assert refused.exit_code == 2 and "has the role 'prediction'" in refused.output

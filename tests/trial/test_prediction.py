@@ -8,7 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from lifelines import CoxPHFitter
+from typer.testing import CliRunner
 
+from tme_abm import scenario
+from tme_abm.cli import app
 from tme_abm.foundation.errors import InputError
 from tme_abm.scenario import load_scenario, scenarios
 from tme_abm.trial import prediction, statistics
@@ -230,3 +233,17 @@ def test_all_scenarios_with_something_to_predict_are_chosen():
     names = prediction.chosen(None, scenarios(), load_scenario)
     assert names == ["elotuzumab", "elotuzumab_monotherapy", "icaria", "ikema", "newly_diagnosed_induction"]
     assert prediction.chosen(["ikema"], scenarios(), load_scenario) == ["ikema"]
+
+
+def test_tme_predict_prints_and_writes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = []
+    monkeypatch.setattr(scenario, "run", lambda study, to, workers, force: pretend(asked)(study, to))
+    call = ("predict", "--scenarios", "icaria,ikema", "--patients", "80", "--trials", "20", "--doc", "notes.md")
+    told = CliRunner().invoke(app, list(call))
+    assert told.exit_code == 0, told.output
+    assert asked == ["icaria", "ikema"]
+    assert "predictions pass. 80 virtual patients" in told.output
+    assert "<!-- predictions -->" in (tmp_path / "notes.md").read_text(encoding="utf-8")
+    again = CliRunner().invoke(app, list(call))
+    assert asked == ["icaria", "ikema"] and "is taken up" in again.output

@@ -427,7 +427,9 @@ class Fit:
         return [measure(goal, tables) for goal in self.goals if goal.scenario == scenario]
 
 
-def arrange(plan: Plan, free: Sequence[str] = (), settings: Sequence[str] = (), start: Path | None = None) -> Plan:
+def arrange(
+    plan: Plan, free: Sequence[str] = (), settings: Sequence[str] = (), start: Path | None = None, hold: bool = False
+) -> Plan:
     """A plan as the command line asks for it.
 
     Args:
@@ -435,6 +437,7 @@ def arrange(plan: Plan, free: Sequence[str] = (), settings: Sequence[str] = (), 
         free: The numbers that may change; all of the plan where none is named.
         settings: "PATH=VALUE" of numbers to hold.
         start: A calibrated.toml; the search sets out from its values, and what is not free is held at them.
+        hold: Whether what that file has fitted is held too, but for the numbers named in `free`.
 
     Raises:
         InputError: For a path that the plan does not free, or a setting that is none.
@@ -455,7 +458,7 @@ def arrange(plan: Plan, free: Sequence[str] = (), settings: Sequence[str] = (), 
         plan = replace(plan, free=tuple(f for f in plan.free if f.path in free))
     plan = plan.fix(held)
     given = {} if start is None else {path: value for path, value in read_values(start).items() if path not in held}
-    names = {f.path for f in plan.free}
+    names = {f.path for f in plan.free} & (set(free) if hold else set(known))
     held_there = {path: value for path, value in given.items() if path not in names}
     return replace(plan.fix(held_there), start={path: value for path, value in given.items() if path in names})
 

@@ -9,14 +9,17 @@ import numpy as np
 
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.toml import to_toml
+from tme_abm.trial import figures
 from tme_abm.trial.calibration import STARTUP, Fit, Floats, Free, Residual, complete, finished, is_at, loss, noise
 from tme_abm.trial.execution import model_digest, versions
 
 if TYPE_CHECKING:
     import optuna
+    from matplotlib.figure import Figure
 
-RESULT, REPORT, TRIALS, FIGURE = "calibrated.toml", "calibration.md", "trials.csv", "profiles.svg"
+RESULT, REPORT, TRIALS, FIGURE = "calibrated.toml", "calibration.md", "trials.csv", "profiles"
 RISE = 3.84  # rise of the loss that tells a value from the best one: the 95 % point of chi-squared with one degree of freedom
+N_BINS = 10  # of a range, in each of which the lowest loss is drawn
 MOST_NEAR = 20  # sets near the best that are written out
 
 
@@ -173,8 +176,8 @@ def write(fit: Fit, outcome: Outcome, study: "optuna.Study", check: Sequence[Res
     keep = ("number", "value", "state", *(f"params_{free.path}" for free in fit.plan.free))
     frame = study.trials_dataframe()
     frame[[name for name in keep if name in frame.columns]].to_csv(fit.folder / TRIALS, index=False)
-    draw(fit, outcome, study, fit.folder / FIGURE)
-    return [fit.folder / name for name in (RESULT, REPORT, TRIALS, FIGURE)]
+    picture = figures.save(draw(outcome, study), fit.folder, FIGURE)
+    return [*(fit.folder / name for name in (RESULT, REPORT, TRIALS)), picture]
 
 
 def result_table(fit: Fit, outcome: Outcome, check: Sequence[Residual] = ()) -> dict[str, Any]:
@@ -284,40 +287,43 @@ def profile_rows(outcome: Outcome) -> list[str]:
     return rows
 
 
-def draw(fit: Fit, outcome: Outcome, study: "optuna.Study", path: Path) -> None:
+def draw(outcome: Outcome, study: "optuna.Study") -> "Figure":
     """Loss against each free number: the trials, their lower envelope, the profile of the quadratic surface."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator
 
     done = complete(study)
     losses = np.array([trial.value for trial in done], np.float64)
-    columns = 3
+    columns = min(3, len(outcome.profiles))
     rows = math.ceil(len(outcome.profiles) / columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(11, 2.6 * rows), squeeze=False, layout="constrained")
-    top = outcome.loss + max(8.0 * max(RISE, outcome.noise), 1.2 * (float(np.median(losses)) - outcome.loss))
-    for ax, p in zip(axes.flat, outcome.profiles, strict=False):
-        values = np.array([trial.params[p.free.path] for trial in done])
-        ax.plot(values, losses, ".", color="0.6", ms=3)
-        places = np.array([p.free.place(v) for v in values])
-        bins = np.minimum((places * 10).astype(int), 9)
-        lowest = [(int(np.flatnonzero(bins == b)[np.argmin(losses[bins == b])])) for b in np.unique(bins)]
-        ax.plot(values[lowest], losses[lowest], "-", color="tab:blue", lw=1.0)
-        if len(p.curve):
-            ax.plot([p.free.value(place) for place in p.curve[:, 0]], p.curve[:, 1], "--", color="tab:orange", lw=1.2)
-        ax.axvline(outcome.best[p.free.path], color="k", lw=0.8)
-        ax.axhline(outcome.loss + max(RISE, outcome.noise), color="0.7", lw=0.8)
-        ax.set_xscale("log" if p.free.scale == "log" else "linear")
-        ax.set_xlim(p.free.low, p.free.high)
-        ax.set_ylim(outcome.loss - 0.05 * (top - outcome.loss), top)
-        ax.set_title(f"{p.free.path}\n{p.verdict}", fontsize=7)
-        ax.tick_params(labelsize=7)
-    for ax in list(axes.flat)[len(outcome.profiles) :]:
-        ax.set_axis_off()
-    figure.supylabel("loss", fontsize=8)
-    figure.savefig(path)
-    plt.close(figure)
+    figure = Figure(figsize=(4.2 * columns, 0.5 + 3.0 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False)
+    rise = max(RISE, outcome.noise)
+    top = outcome.loss + max(8.0 * rise, 1.2 * (float(np.median(losses)) - outcome.loss))
+    for axes, (free, verdict, _, _, curve) in zip(panels.flat, outcome.profiles, strict=False):
+        values = np.array([trial.params[free.path] for trial in done])
+        axes.plot(values, losses, ".", color=figures.GREY, ms=4, label="trial")
+        bins = np.minimum((np.array([free.place(v) for v in values]) * N_BINS).astype(int), N_BINS - 1)
+        lowest = [int(np.flatnonzero(bins == b)[np.argmin(losses[bins == b])]) for b in np.unique(bins)]
+        axes.plot(values[lowest], losses[lowest], "-", color=figures.BLUE, lw=1.2, label="lowest of the trials")
+        if len(curve):
+            axes.plot([free.value(x) for x in curve[:, 0]], curve[:, 1], "--", color=figures.VERMILLION, lw=1.5, label="profile")
+        axes.axvline(outcome.best[free.path], color=figures.BLACK, lw=0.8)
+        axes.axhline(outcome.loss + rise, color=figures.LIGHT, lw=0.8)
+        axes.set_xscale(free.scale)
+        ticks = [free.value(x) for x in (0.0, 0.5, 1.0)]
+        axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xlim(free.low, free.high)
+        axes.set_ylim(outcome.loss - 0.05 * (top - outcome.loss), top)
+        axes.set_title(f"{free.path}\n{verdict}", fontsize=9)
+        axes.tick_params(labelsize=9)
+    for axes in list(panels.flat)[len(outcome.profiles) :]:
+        axes.set_axis_off()
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    figure.supylabel("loss", fontsize=9)
+    return figure
 
 
 def put(document: Path, mark: str, content: str) -> None:
