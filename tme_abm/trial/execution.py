@@ -41,6 +41,10 @@ T = TypeVar("T")
 
 MRD_EVERY = 6  # visits between tests for residual disease while the response is deep enough
 PART = 20  # patients whose rows go to disk together
+CODE = (  # from which a simulated patient follows
+    *("foundation", "marrow", "mechanisms", "pharmacology", "outcomes", "populations"),
+    *("patient.py", "simulation.py", "trial/execution.py"),
+)
 PACKAGES = ("tme-abm", "numpy", "numba", "pandas", "scipy", "lifelines", "mesa")
 
 
@@ -70,11 +74,12 @@ class Exits(NamedTuple):
     death_day: float
     dropout_day: float
     cutoff_day: float
+    discontinuation_day: float = math.inf  # treatment ends, follow-up goes on
 
     @property
     def last_day(self) -> float:
-        """The first of them."""
-        return min(self)
+        """The end of follow-up."""
+        return min(self.death_day, self.dropout_day, self.cutoff_day)
 
 
 @dataclass
@@ -102,6 +107,7 @@ def draw_exits(patient: VirtualPatient, study: Study, key: int) -> Exits:
         waiting_days(0, patient.death_rate_per_month),
         waiting_days(1, patient.dropout_rate_per_month),
         study.follow_up.days(patient.entry_fraction),
+        waiting_days(2, patient.discontinuation_rate_per_month),
     )
 
 
@@ -152,6 +158,8 @@ class Arm:
             number += 1
             if self.simulation.day + self.study.visit_days > self.exits.last_day:
                 break
+            if self.simulation.day >= self.exits.discontinuation_day:  # decided at a visit
+                self.simulation.course.stop_all()
             exposure = self.simulation.advance(per_visit)
             levels = {d.name: float(exposure.concentration[-1, i]) for i, d in enumerate(self.simulation.course.drugs)}
             antibody = sum(levels[d.name] for d in self.simulation.course.drugs if d.drug_class == "antibody")
@@ -396,15 +404,28 @@ def describe_run(study: Study) -> dict[str, Any]:
         "patients": study.patients,
         "scenario": study.resolved,
         "parameters": rows,
-        "versions": {**_versions(), "python": platform.python_version()},
+        "model": model_digest(),
+        "versions": {**versions(), "python": platform.python_version()},
         "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
         "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
 
 
-def _versions() -> dict[str, str]:
+def model_digest(root: Path | None = None) -> str:
+    """Short digest of all files of the package from which a simulated patient follows."""
+    top = root or Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    found = [top / name for name in CODE]
+    for path in sorted(p for f in found for p in (f.rglob("*") if f.is_dir() else [f]) if p.suffix in (".py", ".toml")):
+        digest.update(path.relative_to(top).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
+    """Versions of installed packages."""
     found = {}
-    for package in PACKAGES:
+    for package in packages:
         try:
             found[package] = version(package)
         except Exception:
