@@ -155,7 +155,7 @@ def attribute(
         console = _console()
         console.print(study.title, style="bold", markup=False)
         with _going_on(console, folder) as (progress, say):
-            summary = attribution.attribute(question, folder, workers, progress, say)
+            summary = attribution.attribute(question, folder, workers or source.cores(), progress, say)
         for line in attribution.in_words(summary):
             console.print(line, markup=False)
         console.print(f"  {folder / 'report.html'}", soft_wrap=True)
@@ -189,7 +189,7 @@ def converge(
         console = _console()
         console.print(study.title, style="bold", markup=False)
         with _going_on(console, folder) as (progress, say):
-            summary = convergence.converge(study, folder, axes, days, workers, progress, say)
+            summary = convergence.converge(study, folder, axes, days, workers or source.cores(), progress, say)
         for axis in summary["axes"]:
             console.print(convergence.verdict(axis), markup=False, soft_wrap=True)
         command = f"tme converge {scenario} --patients {study.patients} --steps {steps} --patches {patches}"
