@@ -155,7 +155,7 @@ def attribute(
         console = _console()
         console.print(study.title, style="bold", markup=False)
         with _going_on(console, folder) as (progress, say):
-            summary = attribution.attribute(question, folder, workers, progress, say)
+            summary = attribution.attribute(question, folder, workers or source.cores(), progress, say)
         for line in attribution.in_words(summary):
             console.print(line, markup=False)
         console.print(f"  {folder / 'report.html'}", soft_wrap=True)
@@ -184,11 +184,12 @@ def converge(
         sides = [int(side) for side in _numbers(patches, "--patches")]
         axes = convergence.axes_of(_numbers(steps, "--steps"), sides, convergence.own_choice(study))
         convergence.first_comparison(study)
+        days = experiment.whole_visits(study, _days(horizon) or study.follow_up.longest_days)
         folder = experiment.open_folder(out or Path("results") / f"{study.name}_convergence", study, force)
         console = _console()
         console.print(study.title, style="bold", markup=False)
         with _going_on(console, folder) as (progress, say):
-            summary = convergence.converge(study, folder, axes, _days(horizon), workers, progress, say)
+            summary = convergence.converge(study, folder, axes, days, workers or source.cores(), progress, say)
         for axis in summary["axes"]:
             console.print(convergence.verdict(axis), markup=False, soft_wrap=True)
         command = f"tme converge {scenario} --patients {study.patients} --steps {steps} --patches {patches}"

@@ -22,6 +22,7 @@ changed dose, and a bystander such as the T cell, in both arms, through which a 
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +47,6 @@ from tme_abm.trial.experiment import (
     Say,
     acts_in,
     carry_out,
-    cores,
     make_stamp,
     silent,
     whole_visits,
@@ -293,7 +293,7 @@ def attribute(
     progress = progress or Silence()
     book = RunBook(folder / BOOK, make_stamp(study, question.horizon_days))
     start = time.perf_counter()
-    carry_out(study, question.points, book, question.horizon_days, (workers or cores(), progress, say))
+    carry_out(study, question.points, book, question.horizon_days, (workers or os.cpu_count() or 1, progress, say))
 
     shares, knock_outs, deaths = share_table(question, book), knock_out_table(question, book), death_table(question, book)
     for name, table in (("attribution", shares), ("knockout", knock_outs), ("deaths", deaths)):

@@ -8,6 +8,7 @@ follows from the error of the endpoints.
 """
 
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,7 +27,6 @@ from tme_abm.trial.experiment import (
     RunBook,
     Say,
     carry_out,
-    cores,
     make_stamp,
     silent,
     whole_visits,
@@ -152,7 +152,7 @@ def converge(
     book = RunBook(folder / BOOK, make_stamp(study, horizon_days, ("marrow",)))
     start = time.perf_counter()
     plan = points(axes, (arm, reference))
-    carry_out(study, lambda index: plan, book, horizon_days, (workers or cores(), progress, say))
+    carry_out(study, lambda index: plan, book, horizon_days, (workers or os.cpu_count() or 1, progress, say))
     summary = {
         "scenario": study.name,
         "title": study.title,

@@ -9,7 +9,6 @@ the restricted mean PFS itself, without an estimator. Each run is a line on disk
 import hashlib
 import json
 import math
-import os
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -24,13 +23,12 @@ from tme_abm.foundation.toml import to_toml
 from tme_abm.mechanisms import BY_NAME
 from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.simulation import Simulation, enrol
-from tme_abm.trial.execution import DEATHS, Exits, Progress, compile_kernels, describe_run, draw_exits, in_order, treat
+from tme_abm.trial.execution import DEATHS, Exits, Progress, compile_kernels, describe_run, draw_exits, in_order, model_digest, treat
 from tme_abm.trial.study import Study
 
 EARLY_VISITS = 3  # visits of which each run keeps the burden, and whose deaths it counts apart
 FOLLOWED = 0.7  # share of the horizon that a patient is followed, for the guess of the time that a run takes
 BOOK = "runs.jsonl"
-SOURCES = ("foundation", "marrow", "mechanisms", "pharmacology", "outcomes", "patient.py", "simulation.py")
 
 
 Say = Callable[[str], None]
@@ -154,23 +152,13 @@ def make_stamp(study: Study, horizon_days: float, leave_out: Sequence[str] = ())
         "seed": study.seed,
         "set_of_parameters": digest(numbers),
         "horizon_days": horizon_days,
-        "version_of_the_model": source_digest(),
+        "version_of_the_model": model_digest(),
     }
 
 
 def digest(content: Any) -> str:
     """Short digest of what JSON can hold."""
     return hashlib.blake2b(json.dumps(content, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()
-
-
-def source_digest() -> str:
-    """Short digest of all sources that move a result."""
-    root = Path(__file__).parents[1]
-    seen = hashlib.blake2b(digest_size=8)
-    for place in (root / name for name in SOURCES):
-        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
-            seen.update(path.read_bytes())
-    return seen.hexdigest()
 
 
 def acts_in(study: Study, arm: Regimen) -> frozenset[str]:
@@ -254,7 +242,7 @@ def run_points(
                 except Exception as error:
                     failure = f"{type(error).__name__}: {error}"
                     raise
-                exits = Exits(draw_exits(grown.patient, at, grown.key).death_day, math.inf, horizon_days)
+                exits = draw_exits(grown.patient, at, grown.key)._replace(dropout_day=math.inf, cutoff_day=horizon_days)
             row |= watch(grown, arms[point.arm], exits, at, point.without) | {"screened_out": screened_out}
         except Exception as error:  # one failed run neither ends nor silently thins a batch
             where = traceback.extract_tb(error.__traceback__)[-1].name
@@ -311,11 +299,6 @@ def probe_seconds(study: Study) -> float:
     start = time.perf_counter()
     simulation.advance(per_visit)
     return (time.perf_counter() - start) * DAYS_PER_MONTH / 28.0
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def duration(seconds: float) -> str:
