@@ -124,3 +124,20 @@ def gain():
 def seen_in():
     """The function `read`."""
     return read
+
+
+@pytest.fixture(scope="session")
+def follow():
+    """A function that runs a study, with its exits and its assessments, and returns a row for each patient and arm."""
+    import pandas as pd
+
+    from tme_abm.scenario import load_scenario
+    from tme_abm.trial.execution import Silence, cases
+
+    def run(given, *overrides, patients=None, without=()):
+        study = load_scenario(given, overrides, patients=patients, without=without)
+        table = pd.DataFrame([row for case in cases(study, 1, Silence()) for row in case.patients])
+        assert (table["status"] == "completed").all()
+        return table
+
+    return run
