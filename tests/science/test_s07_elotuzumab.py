@@ -28,8 +28,8 @@ def alone(follow, full):
 
 @pytest.mark.xfail(
     strict=True,
-    reason="ADCC through SLAMF7 is far too strong alone: lysis_rate (grade A) in pharmacology/drugs/elotuzumab.toml, and effector_fitness of the "
-    "patient multiplies it as it multiplies the ADCC of anti-CD38 antibodies. The published single agent ceiling bounds it from above",
+    reason="ADCC through SLAMF7 is too strong: mechanisms.adcc.lysis_rate = 0.008 /h (grade A) in pharmacology/drugs/elotuzumab.toml. At 0.0005 /h one of "
+    "80 responds, and the hazard ratios beside Rd and Pd come out at 0.72 and 0.76 in place of 0.20 and 0.20 (published 0.70 and 0.54)",
 )
 def test_s07_elotuzumab_alone_brings_no_response(alone, record_property):
     """None of 34 in the phase 1 trial; so many or fewer than one in ten here (exact upper 95 % limit of 0 of 34 is 10.3 %)."""
@@ -40,11 +40,11 @@ def test_s07_elotuzumab_alone_brings_no_response(alone, record_property):
 
 
 def test_s07_some_disease_is_stable(alone, record_property):
-    """Stable disease or better, confirmed after the first visit; against none of the antibody in the same patients."""
-    last = {arm: rows["pfs_days"].to_numpy() for arm, rows in alone.groupby("arm")}
-    n, longer = last["elo"].size, (last["elo"] > last["untreated"]).sum()
-    record_property("S7", f"disease controlled for longer than untreated in {longer} of {n} patients")
-    assert longer > 2.0 * n**0.5
+    """Best response stable disease or a minor response, free of progression for eight weeks or more; more than none by two standard errors."""
+    rows = alone[alone["arm"] == "elo"]
+    stable = (rows["best_response"].isin(["SD", "MR"]) & (rows["pfs_days"] >= 56)).sum()
+    record_property("S7", f"stable disease for eight weeks or more as best response in {stable} of {len(rows)} patients")
+    assert stable > 2.0 * stable**0.5
 
 
 @pytest.fixture(scope="module")
