@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -278,11 +279,18 @@ def cases(study: Study, workers: int, progress: Progress) -> Iterator[Case]:
     with ThreadPoolExecutor(max(1, workers)) as pool:
         running = deque(pool.submit(run_patient, study, index, progress) for index in range(study.patients))
         try:
+            import_ahead(study)
             while running:
                 yield running.popleft().result()  # and let go of it: rows go to disk as they come
         finally:
             for future in running:
                 future.cancel()
+
+
+def import_ahead(study: Study) -> None:
+    """Import what tables, statistics and figures will need, while the patients run: a second or two that nobody then waits for."""
+    for name in ("pandas", "pyarrow.parquet", "matplotlib.figure", *(["lifelines"] if study.comparisons else [])):
+        import_module(name)
 
 
 def run_study(study: Study, folder: Path, workers: int | None = None, progress: Progress | None = None) -> dict[str, Any]:
