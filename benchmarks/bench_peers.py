@@ -151,7 +151,7 @@ def main() -> None:
     options = parser.parse_args()
     print(headline())
     others = variants()
-    print(f"\n{COMPARED_CELLS} cells after {COMPARED_STEPS} steps: means over seeds, their difference in standard errors, Kolmogorov-Smirnov")
+    print(f"\n{COMPARED_CELLS} cells after {COMPARED_STEPS} steps: means of ours and theirs, standard errors apart, Kolmogorov-Smirnov")
     agreed = agreement(others, options.seeds)
     for row in agreed:
         p = "" if row["ks_p"] is None else f"p {row['ks_p']:.2f}"

@@ -86,11 +86,12 @@ SECRETE = {
     CellType.STROMA: RULES.secrete_stroma,
 }
 
+AT_ONCE = "kinds in a random order, all cells of a kind at once; who finds a site taken tries again; of two that hit one target one kills"
 TURNS = {
-    "tme_abm": "one at a time; kinds in a random order every step, cells of a kind along the lattice from a random start in a random direction",
-    "Mesa": "one at a time in a random order of all cells",
-    "mesa-frames": "kinds in a random order, all cells of a kind at once; who finds a site taken tries again; where two hit one target, one kills",
-    "numpy": "kinds in a random order, all cells of a kind at once; who finds a site taken tries again; where two hit one target, one kills",
+    "tme_abm": "one at a time; kinds in a random order, cells of a kind along the lattice, from a random start in a random direction",
+    "Mesa": "one at a time, in a random order of all cells",
+    "mesa-frames": AT_ONCE,
+    "numpy": AT_ONCE,
 }
 
 

@@ -76,8 +76,8 @@ class CellSet(AgentSetPolars):
         around = self.model.around(here).group_by("agent_id").len()
         for kind in KILL:
             cells = self.model.sets[kind]
-            raised = cells.agents.join(around, left_on="unique_id", right_on="agent_id", how="left").with_columns(pl.col("len").fill_null(0))
-            more = (pl.col("suppression") + SUPPRESS[self.kind] * pl.col("len")).clip(0.0, 1.0)
+            raised = cells.agents.join(around, left_on="unique_id", right_on="agent_id", how="left")
+            more = (pl.col("suppression") + SUPPRESS[self.kind] * pl.col("len").fill_null(0)).clip(0.0, 1.0)
             cells.agents = raised.with_columns(suppression=more).drop("len")
         self.model.settle(self, here.filter(self.model.random.random(len(here)) < RULES.move_suppressor))
 
