@@ -83,7 +83,7 @@ def render(
     design, level = summary.get("design", "paired"), float(summary.get("level", 0.95))
     published = list(scenario.get("published") or ())
     beside = statistics.compare_published(published, patients, design, level, labels) if published else None
-    drawn = _figures(patients, trajectory, arms, labels, summary, beside)
+    drawn = {key: figures.rendered(figure) for key, figure in _figures(patients, trajectory, arms, labels, summary, beside).items()}
     if folder is not None:
         for key, figure in drawn.items():
             figures.save(figure, folder / "figures", key)
