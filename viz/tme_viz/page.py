@@ -34,7 +34,7 @@ def Page() -> None:
     room = solara.use_memo(lambda: Room(places, router.search or "", plain), [])
 
     def leave() -> Callable[[], None]:
-        return room.session.close
+        return room.leave
 
     solara.use_effect(leave, [])
     solara.Style(STYLE)

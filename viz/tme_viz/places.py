@@ -30,7 +30,8 @@ class Places:
         """Name -> file of every scenario that the page offers: the trials."""
         found = dict(scenarios())
         if self.given is not None:
-            found[self.given.stem] = self.given
+            is_result = self.given.name == MARK  # a scenario in a folder of results is named by the folder
+            found[self.given.resolve().parent.name if is_result else self.given.stem] = self.given
         return {name: path for name, path in found.items() if kind(path) == KIND}
 
     def runs(self) -> dict[str, Path]:

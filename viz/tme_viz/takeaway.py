@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 
 import solara
 
-from tme_abm.foundation.toml import to_toml
 from tme_viz.history import History
 from tme_viz.pair import Pair
 from tme_viz.picture import image
 from tme_viz.room import Room
+from tme_viz.saved import scenario_toml
 from tme_viz.session import Session
 
 T = TypeVar("T")
@@ -20,16 +20,6 @@ FILM_FRAMES = 120
 FILM_PIXELS = 384  # about the side of each marrow
 FRAME_MS = 80
 LONGEST_WAIT = 60.0
-
-
-def scenario_toml(pair: Pair) -> str:
-    """The scenario with the visitor's changes, as a file that `tme run` takes; the switches at the start hold for all arms alike."""
-    resolved = dict(pair.study.resolved)
-    shared = sorted(pair.choice.without[0] & pair.choice.without[1])
-    if shared:
-        resolved["without"] = sorted({*resolved.get("without", ()), *shared})
-    resolved["marrow"] = {**resolved.get("marrow", {}), "shape": [pair.choice.size, pair.choice.size]}
-    return to_toml(resolved)
 
 
 def table_csv(pair: Pair) -> str:
@@ -100,7 +90,7 @@ def TakeAway(room: Room) -> None:
     with solara.Div(classes=["tme-take"]):
         solara.Text(w["take_away"], style={"font-size": "20px", "font-weight": "600"})
         with solara.Row(style={"flex-wrap": "wrap", "background": "transparent"}):
-            solara.FileDownload(lambda: ask(session, lambda: scenario_toml(need(session))), f"{name}.toml", label=w["save_toml"])
+            solara.FileDownload(lambda: ask(session, lambda: scenario_toml(need(session), room.language.value)), f"{name}.toml", label=w["save_toml"])
             solara.FileDownload(lambda: ask(session, lambda: table_csv(need(session))), f"{name}.csv", label=w["save_csv"])
             solara.FileDownload(
                 lambda: ask(session, lambda: film_gif(session.history, room.layer.value, need(session).choice.size)),
