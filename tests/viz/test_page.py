@@ -215,6 +215,31 @@ def test_it_fits_a_tablet(visit):
     assert boxes[0]["y"] == boxes[1]["y"] and boxes[1]["x"] + boxes[1]["width"] <= 800
 
 
+def test_the_theme_is_the_systems_until_one_is_chosen(site, chrome):
+    context = chrome.new_context(color_scheme="dark")
+    page = context.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    look = "!!document.querySelector('.v-application.theme--dark') && document.querySelector('.tme-panel').__vue__.look.dark"
+    for _ in range(2):  # the second time the shell knows it from the start
+        page.goto(f"{site}/?size=32")
+        driver.ready(page)
+        settle(page, look)
+    page.click("#tme-theme")
+    settle(page, f"!({look})")
+    page.goto(f"{site}/?size=32")
+    driver.ready(page)
+    page.wait_for_timeout(300)
+    settle(page, f"!({look})")
+    page.emulate_media(color_scheme="light")
+    page.evaluate("localStorage.clear()")
+    page.goto(f"{site}/?size=32&language=it")
+    driver.ready(page)
+    settle(page, f"!({look}) && document.documentElement.lang == 'it'")
+    context.close()
+    assert errors == []
+
+
 def test_nothing_leaves_for_other_hosts(site, chrome):
     page = chrome.new_page()
     asked = []

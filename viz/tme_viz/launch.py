@@ -54,7 +54,7 @@ def main(scenario: str | None = None, host: str = "127.0.0.1", port: int = 8765,
 
     settings.telemetry.mixpanel_enable = False
     settings.main.mode = "production"
-    settings.theme.variant = settings.ThemeVariant.light  # "auto" leaves the page without its root element (solara 1.64)
+    settings.theme.variant = settings.ThemeVariant.light  # "auto" leaves the page without its root element (solara 1.64); theme.vue does it
     settings.theme.title = "tme"
     settings.theme.show_banner = False
     settings.main.host = host

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pandas  # noqa: F401 - Solara looks for its types at every change, and fails where another thread is still importing it
 import solara
 import solara.lab
 
@@ -23,6 +25,15 @@ _start: dict[str, Places | Choice] = {"places": Places(), "choice": Choice()}
 def open_with(places: Places, choice: Choice) -> None:
     """What a page shows whose link says nothing; set once, before the server starts."""
     _start.update(places=places, choice=choice)
+
+
+@solara.component_vue("vue/theme.vue")
+def ThemeButton(
+    language: str = "en",
+    words: dict[str, Any] = {},  # noqa: B006
+    event_sync: Callable[[bool], None] | None = None,
+) -> None:
+    """Light or dark."""
 
 
 @solara.component
@@ -71,4 +82,8 @@ def Head(room: Room) -> None:
         with solara.Div(classes=["tme-right"]):
             other = next(key for key in LANGUAGES if key != room.language.value)
             solara.Button(LANGUAGES[other], on_click=lambda: room.language.set(other), text=True, classes=["tme-language"])
-            solara.lab.ThemeToggle()
+            ThemeButton(
+                language=room.language.value,
+                words={k: w[k] for k in ("to_light", "to_dark")},
+                event_sync=lambda dark: setattr(solara.lab.theme, "dark", bool(dark)),
+            )

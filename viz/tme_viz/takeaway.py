@@ -32,7 +32,7 @@ def table_csv(pair: Pair) -> str:
     return out.getvalue()
 
 
-def film_gif(history: History, layer: str, size: int) -> bytes:
+def film_gif(history: History, layer: str, size: int, word: str = "Day") -> bytes:
     """The recorded past of both marrows side by side, as an animated GIF of at most `FILM_FRAMES` pictures."""
     import numpy as np
     from PIL import Image, ImageDraw
@@ -47,7 +47,7 @@ def film_gif(history: History, layer: str, size: int) -> bytes:
         both = np.concatenate([halves[0], gap, halves[1]], axis=1)
         head = np.full((28, both.shape[1], 3), 255, np.uint8)
         frame = Image.fromarray(np.concatenate([head, both]))
-        ImageDraw.Draw(frame).text((8, 4), f"Day {day:.0f}", fill=(0, 0, 0), font_size=18)
+        ImageDraw.Draw(frame).text((8, 4), f"{word} {day:.0f}", fill=(0, 0, 0), font_size=18)
         frames.append(frame.quantize(64))
     out = io.BytesIO()
     frames[0].save(out, "GIF", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0)
@@ -90,10 +90,12 @@ def TakeAway(room: Room) -> None:
     with solara.Div(classes=["tme-take"]):
         solara.Text(w["take_away"], style={"font-size": "20px", "font-weight": "600"})
         with solara.Row(style={"flex-wrap": "wrap", "background": "transparent"}):
-            solara.FileDownload(lambda: ask(session, lambda: scenario_toml(need(session), room.language.value)), f"{name}.toml", label=w["save_toml"])
+            solara.FileDownload(
+                lambda: ask(session, lambda: scenario_toml(need(session), room.language.value)), f"{name}.toml", label=w["save_toml"]
+            )
             solara.FileDownload(lambda: ask(session, lambda: table_csv(need(session))), f"{name}.csv", label=w["save_csv"])
             solara.FileDownload(
-                lambda: ask(session, lambda: film_gif(session.history, room.layer.value, need(session).choice.size)),
+                lambda: ask(session, lambda: film_gif(session.history, room.layer.value, need(session).choice.size, room.w["day"])),
                 f"{name}.gif",
                 label=w["save_gif"],
             )

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import partial
 from html import escape
-from typing import Any
 
 import solara
 import solara.lab
@@ -43,9 +42,10 @@ def Results(room: Room, name: str) -> None:
 
     def read() -> tuple[trials.Run, dict[str, str]]:
         opened = trials.open_run(room.places, name)
-        return opened, trials.figures_of(opened)
+        return opened, trials.figures_of(opened, language)
 
-    task = solara.lab.use_task(read, dependencies=[name], raise_error=False)
+    language = room.language.value
+    task = solara.lab.use_task(read, dependencies=[name, language], raise_error=False)
     if task.error:
         solara.Error(str(task.exception))
         return
