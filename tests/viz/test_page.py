@@ -1,6 +1,7 @@
 """The real page in headless Chromium: play, switch, dose, scrub, lessons, trials, two visitors at once."""
 
 import hashlib
+import http.client
 import json
 
 import browser as driver
@@ -12,12 +13,26 @@ pytestmark = pytest.mark.skipif(bool(driver.missing()), reason=f"the page is not
 DAY = "Number(document.querySelector('.tme-time b').textContent.replace(/[^0-9]/g, ''))"
 
 
+SECRET = "the-very-secret"
+FAILS = 13  # number of the patient whose marrow fails on its second day
+BROKEN = f"""
+from tme_abm.simulation import Simulation
+advance = Simulation.advance
+def broken(self, n_steps):
+    if self.patient.index == {FAILS} and self.treated_from and self.day >= 1.0:
+        raise RuntimeError("a hazard exceeded the ceiling that its mechanism declares")
+    return advance(self, n_steps)
+Simulation.advance = broken
+"""
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     study = load_scenario("icaria", ["marrow.shape=[32,32]", 'trial.follow_up=["3 month","4 month"]', "published=[]"], 4)
     run(study, folder / "results" / "small", 2)
-    with driver.serving(folder) as (address, _):
+    (folder / "secret.toml").write_text(f"# {SECRET}")
+    with driver.serving(folder, before=BROKEN) as (address, _):
         yield address
 
 
@@ -168,6 +183,41 @@ def test_a_bad_link_is_told_and_the_page_stays_usable(visit):
     for _ in range(4):
         key(page, "ArrowRight")
     settle(page, f"{DAY} == 1")
+
+
+def test_a_failing_model_is_told_and_the_page_stays_usable(visit):
+    page = visit(f"size=32&patient={FAILS}")
+    key(page, " ")
+    page.get_by_text("This cannot run: RuntimeError: a hazard exceeded").wait_for()
+    settle(page, f"!!document.querySelector('#tme-play .mdi-play') && {DAY} == 1")
+    key(page, "Home")
+    settle(page, f"{DAY} == 0")
+    field = page.get_by_label("Number of the patient")
+    field.fill("12")
+    field.press("Enter")
+    settle(page, "document.querySelector('.tme-souvenir').dataset.link.includes('patient=12')", 60)
+    assert page.locator(".tme-error").count() == 0
+    driver.ready(page)
+    for _ in range(8):
+        key(page, "ArrowRight")
+    settle(page, f"{DAY} == 2")
+
+
+def test_no_other_file_can_be_opened_through_the_page(visit, site):
+    for name in ("../secret", "results:..", "/etc/passwd", "results:../results/small"):
+        page = visit(f"size=32&scenario={name}")
+        page.get_by_text("there is no scenario").or_(page.get_by_text("there are no results")).wait_for()
+        assert SECRET not in page.content()
+    host, port = site.removeprefix("http://").split(":")
+    passwd = "../" * 12 + "etc/passwd"
+    ways = (passwd, passwd.replace("/", "%2f"), passwd.replace(".", "%2e"), "../secret.toml", "secret.toml")
+    for head in ("/", "/static/", "/static/public/", "/static/assets/", "/static/nbextensions/", "/_solara/cdn/", "/results/"):
+        for way in ways:
+            connection = http.client.HTTPConnection(host, int(port), timeout=30)
+            connection.request("GET", head + way)
+            body = connection.getresponse().read().decode(errors="replace")
+            connection.close()
+            assert "root:" not in body and SECRET not in body, head + way
 
 
 def test_a_lesson_opens_its_experiment_in_both_languages(visit):

@@ -65,7 +65,7 @@ class Room:
             message = str(error)
             self.session.complain(message)
             return
-        self.session.prepare(choice)
+        self.session.prepare(choice, plain)
 
     @property
     def w(self) -> dict[str, Any]:

@@ -105,9 +105,24 @@ class Session:
         if not self._closed.is_set():
             self._work.put(work)
 
-    def prepare(self, choice: Choice) -> None:
-        """Make the pair that a choice describes, up to the day that it names."""
-        self.post(lambda: self._prepare(choice))
+    def prepare(self, choice: Choice, otherwise: Choice | None = None) -> None:
+        """Make the pair that a choice describes, up to the day that it names.
+
+        Args:
+            choice: What is wanted.
+            otherwise: What is made where that cannot be, so that the page is not empty; the message stands all the same.
+        """
+
+        def make() -> None:
+            try:
+                self._prepare(choice)
+            except InputError as error:
+                if otherwise is None:
+                    raise
+                self._prepare(otherwise)
+                self._fail(str(error))
+
+        self.post(make)
 
     def play(self, playing: bool) -> None:
         """Let time pass, or hold it."""
