@@ -7,6 +7,7 @@ import solara
 
 from tme_abm.foundation.errors import InputError
 from tme_viz.choice import Choice
+from tme_viz.memory import give_back_soon
 from tme_viz.places import Places
 from tme_viz.session import Session, Status
 from tme_viz.trials import SmallTrial
@@ -102,6 +103,7 @@ class Room:
             self.small.value.on_change = lambda: None
             self.small.value.cancel()
         self.session.close()
+        give_back_soon()
 
     def link(self) -> str:
         """The query string of a link to what is seen now."""
