@@ -40,8 +40,9 @@ def frames(sides: list[int], seconds: float) -> list[Row]:
             page.wait_for_timeout(1500)
             rates = [frame_rate(page, seconds) for _ in range(3)]
             page.close()
-            rows.append({"patch": f"{side} x {side}", "frames_per_s": statistics.median(rates), "slowest": min(rates), "fastest": max(rates)})
-            print(f"{side} x {side}: {statistics.median(rates):.1f} frames/s ({min(rates):.1f} to {max(rates):.1f})", flush=True)
+            median, slowest, fastest = statistics.median(rates), min(rates), max(rates)
+            rows.append({"patch": f"{side} x {side}", "frames_per_s": median, "slowest": slowest, "fastest": fastest})
+            print(f"{side} x {side}: {median:.1f} frames/s ({slowest:.1f} to {fastest:.1f})", flush=True)
     return rows
 
 
