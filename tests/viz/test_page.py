@@ -134,6 +134,14 @@ def test_a_link_reopens_the_same_picture(visit, chrome):
     assert picture(first, 0) != picture(first, 1)
 
 
+def test_a_link_keeps_what_is_looked_at(visit):
+    page = visit("size=32&layer=cd38&hidden=stroma,t&language=it")
+    settle(page, "document.querySelectorAll('.tme-off').length == 2")
+    assert page.evaluate("document.querySelector('.tme-panel').__vue__.frame.layer") == "cd38"
+    link = page.evaluate("document.querySelector('.tme-souvenir').dataset.link")
+    assert "layer=cd38" in link and "hidden=t%2Cstroma" in link and "language=it" in link
+
+
 def test_two_visitors_have_marrows_of_their_own(visit):
     one, other = visit(), visit()
     for _ in range(4):

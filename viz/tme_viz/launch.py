@@ -29,6 +29,9 @@ def main(scenario: str | None = None, host: str = "127.0.0.1", port: int = 8765,
     os.environ["SOLARA_APP"] = PAGE
     os.environ.setdefault("SOLARA_KERNEL_CULL_TIMEOUT", "2m")  # a closed tab's models go after this; a dropped line may return before
 
+    from tme_viz.memory import share_pools
+
+    share_pools()
     from tme_abm.foundation.errors import InputError
     from tme_abm.scenario import load_scenario, scenarios
     from tme_viz import page

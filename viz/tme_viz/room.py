@@ -6,7 +6,10 @@ from typing import Any
 import solara
 
 from tme_abm.foundation.errors import InputError
+from tme_abm.marrow.cells import CellType
 from tme_viz.choice import Choice
+from tme_viz.memory import give_back_soon
+from tme_viz.picture import LAYERS
 from tme_viz.places import Places
 from tme_viz.session import Session, Status
 from tme_viz.trials import SmallTrial
@@ -58,6 +61,11 @@ class Room:
         if given.get("view") in ("live", "lessons", "trials"):
             self.view.value = given["view"]
         self.lesson.value = given.get("lesson", "")
+        if given.get("layer") in LAYERS:
+            self.layer.value = given["layer"]
+            self.session.layer(given["layer"])
+        names = set(given.get("hidden", "").split(","))
+        self.hidden.value = frozenset(int(kind) for kind in CellType if kind.name.lower() in names and kind is not CellType.EMPTY)
         try:
             choice = Choice.read(query, plain)
         except InputError as error:
@@ -102,10 +110,15 @@ class Room:
             self.small.value.on_change = lambda: None
             self.small.value.cancel()
         self.session.close()
+        give_back_soon()
 
     def link(self) -> str:
-        """The query string of a link to what is seen now."""
+        """The query string of a link to what is seen now: the marrows, their moment, and how they are looked at."""
         more = {"language": self.language.value} if self.language.value != "en" else {}
         if self.lesson.value:
             more["lesson"] = self.lesson.value
+        if self.layer.value != "adenosine":
+            more["layer"] = self.layer.value
+        if self.hidden.value:
+            more["hidden"] = ",".join(CellType(kind).name.lower() for kind in sorted(self.hidden.value))
         return self.status.value.choice.query(**more)
