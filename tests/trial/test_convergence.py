@@ -172,7 +172,7 @@ def test_the_page_says_what_was_found(ran, tmp_path):
     text, picture = convergence.write_page(ran[1], tmp_path, "tme converge icaria")
     page = text.read_text(encoding="utf-8")
     assert page == document(ran[1], "tme converge icaria", "images/convergence.png")
-    assert page.startswith("# Convergence") and "`tme converge icaria`" in page
+    assert page.startswith("# Convergence") and f"`tme converge icaria`, model {ran[1]['model']}." in page
     for axis in ran[1]["axes"]:
         assert convergence.verdict(axis) in page
         assert all(f"| {entry['choice']} |" in page for entry in axis["choices"])

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tme_abm.foundation.clock import DAYS_PER_MONTH, HOURS_PER_DAY
 from tme_abm.foundation.errors import InputError
-from tme_abm.trial.execution import Progress, Silence
+from tme_abm.trial.execution import Progress, Silence, model_digest
 from tme_abm.trial.experiment import (
     BOOK,
     EARLY_VISITS,
@@ -157,6 +157,7 @@ def converge(
         "scenario": study.name,
         "title": study.title,
         "seed": study.seed,
+        "model": model_digest(),
         "patients": study.patients,
         "arm": arm,
         "reference": reference,
@@ -465,7 +466,7 @@ def document(summary: dict[str, Any], command: str, image: str) -> str:
     lines = [
         "# Convergence: step, patch, number of patients",
         "",
-        f"Written by `{command}`.",
+        f"Written by `{command}`, model {summary['model']}.",
         f"{summary['patients']} patients of `{summary['scenario']}` (seed {summary['seed']}), {arm} against {reference},",
         f"watched for {horizon} months without drop-out. The same patients run with every choice, so a difference has a smaller error than",
         "the values; errors, in brackets, are standard errors by bootstrap over patients. A difference whose 95 % interval leaves out zero",
