@@ -13,10 +13,11 @@ PUBLISHED_ERROR = np.log(0.814 / 0.436) / 3.92  # standard error of the log haza
 
 @pytest.fixture(scope="module")
 def long_icaria(follow, full):
-    """ICARIA-MM without death and drop-out, followed for four years: PFS [d] of each patient under Pd and under versions of Isa-Pd, and the tables."""
+    """ICARIA-MM without death, drop-out and discontinuation, followed for four years: PFS [d] of each patient under Pd and under versions of Isa-Pd, and the tables."""
     table = {name: entry for name, entry in read("icaria").table.items() if name != "published"}
     none = {"fixed": {"value": 0.0}, "unit": "1/month", "source": "tme_abm", "grade": "A"}
-    table["population"] = {"inherits": "icaria", "quantities": {"death_rate_per_month": none | {"effects": []}, "dropout_rate_per_month": none}}
+    exits = ("death_rate_per_month", "dropout_rate_per_month", "discontinuation_rate_per_month")
+    table["population"] = {"inherits": "icaria", "quantities": {name: none | {"effects": []} for name in exits}}
     table["trial"] = {**table["trial"], "follow_up": ["48 month", "48 month"]}
     table["marrow"] = {"shape": [64, 64] if full else [32, 32]}
     table["patients"] = 200 if full else 36
