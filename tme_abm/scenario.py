@@ -67,6 +67,8 @@ __all__ = [
 
 KINDS = {  # kind -> module with its `Form` (what the file may say) and `build` (what that means); light to import
     "trial": "tme_abm.scenario",
+    "assay": "tme_abm.laboratory.assay",
+    "time_course": "tme_abm.laboratory.time_course",
 }
 ENDPOINTS = {  # endpoint -> unit in which it is published; "pfs_36_months" and the like are known too
     "median_pfs": "month",
