@@ -245,10 +245,9 @@ class Assay(Experiment):
         for readout in self.form.readouts:
             for key, condition in self.form.conditions.items():
                 own = swept[swept["condition"] == key]
-                points = [
-                    (float(x), estimates.mean(rows[READOUTS[readout].column]))
-                    for x, rows in own.groupby(SWEEPS[self.form.sweep.over].column, sort=True)
-                ]
+                swept_column = own[SWEEPS[self.form.sweep.over].column]
+                values = own[READOUTS[readout].column]
+                points = [(x, estimates.mean(values[swept_column == x])) for x in self.form.sweep.values]
                 found.append(Curve(key, condition.panel, condition.label, readout, self.form.sweep, tuple(points)))
         return found
 
@@ -417,7 +416,8 @@ def readouts(well: "Well", treated: "Outcome", untreated: "Outcome") -> dict[str
 
 def _said(line: Mapping[str, Value]) -> list[str]:
     """The quantities of a line in words."""
-    return [f"{LINE[name].words} {value.value:g}{' ' + LINE[name].unit if LINE[name].unit not in ('1', '-') else ''}" for name, value in line.items()]
+    units = {name: "" if LINE[name].unit in ("1", "-") else f" {LINE[name].unit}" for name in line}
+    return [f"{LINE[name].words} {value.value:g}{units[name]}" for name, value in line.items()]
 
 
 # ---- from the one to the other ---------------------------------------------------------------------------------------
@@ -496,7 +496,8 @@ def _check_sweep(form: Form, source: Source) -> None:
     if sweep.over in CELLS and any(value % 1.0 for value in sweep.values):
         raise source.error(("sweep", "values"), f"sweep.values are numbers of {sweep.over} cells, so whole numbers")
     if sweep.over in LINE:
-        check_line({sweep.over: Value(value=value) for value in sweep.values[:1]}, ("sweep", "values"), source)
+        for value in sweep.values:
+            check_line({sweep.over: Value(value=value)}, ("sweep", "values"), source)
 
 
 def check_cells(cells: Mapping[str, int], path: Keys, source: Source) -> None:

@@ -126,8 +126,7 @@ def _capital(text: str) -> str:
 
 # ---- over time -------------------------------------------------------------------------------------------------------
 
-WEEK = 7.0
-TIME_TICKS = ((0.0, "0"), (3.0, "3 d"), (7.0, "1 wk"), (28.0, "4 wk"), (84.0, "12 wk"), (182.0, "6 mo"), (365.0, "1 y"), (730.0, "2 y"))
+TIME_TICKS = ((0.0, "0"), (1.0, "1 d"), (7.0, "1 wk"), (28.0, "4 wk"), (84.0, "12 wk"), (168.0, "24 wk"), (364.0, "1 y"), (728.0, "2 y"))
 
 
 @styled
@@ -148,14 +147,14 @@ def course_figure(lines: "Sequence[Line]", is_relative: bool) -> "Figure":
         axes.set_visible(False)
     for axes, name in zip(grid.ravel(), names, strict=False):
         own = [line for line in lines if line.name == name]
+        compared = is_relative and any(line.is_relative for line in own)
         for line in own:
-            _line(axes, line, labels.index(line.label), is_relative)
+            _line(axes, line, labels.index(line.label), compared)
         axes.set_title(_capital(OBSERVED[name].label))
-        if is_relative:
+        if compared:
             axes.axhline(100.0, color=GREY, lw=0.8, zorder=0)
+        axes.set_ylabel("% of baseline" if compared else OBSERVED[name].unit)
         _time_axis(axes, own)
-    for row in grid:
-        row[0].set_ylabel("% of baseline" if is_relative else "level")
     handles, shown = grid.ravel()[0].get_legend_handles_labels()
     if len(labels) > 1:
         figure.legend(handles, shown, loc="outside upper center", ncols=columns(figure, shown))
@@ -175,12 +174,10 @@ def _line(axes: "Axes", line: "Line", place: int, is_relative: bool) -> None:
 
 
 def _time_axis(axes: "Axes", own: "Sequence[Line]") -> None:
-    """Days, linear up to a week and logarithmic from there; the vertical axis starts at zero."""
+    """Days on a square-root scale, so that the first week and the last months can both be seen; the vertical axis starts at zero."""
     last = max(line.points[-1].hour for line in own) / HOURS_PER_DAY
-    if last > 2.0 * WEEK:
-        axes.set_xscale("symlog", linthresh=WEEK, linscale=1.0)
-        axes.minorticks_off()
-    ticks = [(day, name) for day, name in TIME_TICKS if day <= last * 1.01]
+    axes.set_xscale("function", functions=(lambda day: np.sqrt(np.maximum(day, 0.0)), np.square))
+    ticks = [(day, name) for day, name in TIME_TICKS if day <= last * 1.01 and (day == 0.0 or day >= last / 60.0)]
     axes.set_xticks([day for day, _ in ticks], [name for _, name in ticks])
     axes.set_xlim(0.0, last)
     axes.set_ylim(bottom=0.0)
@@ -196,14 +193,15 @@ def split_figure(parts: "Mapping[str, Estimate]", words: str) -> "Figure":
         axes.barh(place, 100.0 * part.value, color=colour, height=0.6)
         if part.low == part.low:
             axes.plot([100.0 * part.low, 100.0 * part.high], [place, place], color="black", lw=1.6)
-        axes.text(0.6 if part.value <= 0.0 else -0.6, place, f"{100.0 * part.value:+.0f} %", va="center", ha="left" if part.value <= 0.0 else "right")
+        beside, side = (0.6, "left") if part.value <= 0.0 else (-0.6, "right")  # on the empty side of zero
+        axes.text(beside, place, f"{100.0 * part.value:+.0f} %", va="center", ha=side)
     axes.axvline(0.0, color="black", lw=1.0)
     axes.set_yticks(range(len(parts)), ["whole" if name == "all" else name for name in parts])
     axes.set_ylim(len(parts) - 0.5, -0.5)
     low, high = axes.get_xlim()
     axes.set_xlim(low - 2.0, max(high, 8.0))
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(f"Change of {words} (% of baseline)")
+    axes.set_xlabel(f"Effect on {words} (% of baseline)")
     return figure
 
 

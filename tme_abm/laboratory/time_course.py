@@ -29,6 +29,7 @@ from tme_abm.forms import (
 )
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.errors import did_you_mean
+from tme_abm.foundation.toml import Keys
 from tme_abm.laboratory import estimates
 from tme_abm.laboratory.experiment import Drawing, Experiment, Progress
 from tme_abm.laboratory.vocabulary import OBSERVED
@@ -63,6 +64,7 @@ class Split(Table):
 
     quantity: str = Field(description="what is split")
     whole: str = Field(description="the course with everything")
+    reference: str = Field(description="the course without any of it")
     at: str = Field(description='time at which it is split, such as "12 week"')
     parts: dict[str, str] = Field(min_length=1, description="what a course is left without, in words -> that course")
 
@@ -178,11 +180,11 @@ class TimeCourse(Experiment):
         own = table[table["course"] == key]
         base = own[own["hour"] == 0.0].set_index("patient")[column]
         points = []
-        for hour, rows in own.groupby("hour", sort=True):
+        for _, rows in own.groupby("hour", sort=True):
             values = rows.set_index("patient")[column]
             both = values.notna() & base.notna()
             compared = estimates.ratio(values[both], base[both])
-            points.append(Point(float(str(hour)), estimates.mean(values[both]), compared))
+            points.append(Point(float(rows["hour"].iloc[0]), estimates.mean(values[values.notna()]), compared))
         regimen = self.regimens[key]
         return Line(key, regimen.label, name, regimen.stop_day, tuple(points))
 
@@ -191,17 +193,22 @@ class TimeCourse(Experiment):
         return [self.line(table, key, name) for name in self.form.quantities for key in self.regimens]
 
     def parts(self, table: "pd.DataFrame") -> "dict[str, estimates.Estimate]":
-        """The change of the whole course and what each part contributes to it, as shares of the baseline, with intervals over patients.
+        """The effect of the whole course and what each part contributes to it, as shares of the baseline, with intervals over patients.
 
-        A part is what the whole course changes beyond the course that lacks it: patients are compared with themselves.
+        The effect is the difference from the reference course, a part the difference from the course that lacks it: patients are
+        compared with themselves at the same time.
         """
         split = self.form.split
         if split is None or self.split_hour is None:
             return {}
         column = OBSERVED[split.quantity].column
-        at = {key: table[(table["course"] == key) & (table["hour"] == self.split_hour)].set_index("patient")[column] for key in self.regimens}
-        base = table[(table["course"] == split.whole) & (table["hour"] == 0.0)].set_index("patient")[column]
-        found = {"all": estimates.ratio(at[split.whole] - base, base)}
+
+        def at_hour(key: str, hour: float) -> "pd.Series[float]":
+            return table[(table["course"] == key) & (table["hour"] == hour)].set_index("patient")[column]
+
+        base = at_hour(split.whole, 0.0)
+        at = {key: at_hour(key, self.split_hour) for key in self.regimens}
+        found = {"all": estimates.ratio(at[split.whole] - at[split.reference], base)}
         return found | {name: estimates.ratio(at[split.whole] - at[key], base) for name, key in split.parts.items()}
 
     def summarise(self, table: "pd.DataFrame") -> dict[str, Any]:
@@ -217,10 +224,11 @@ class TimeCourse(Experiment):
         parts = self.parts(table)
         if self.form.split is not None:
             words = [f"{name} {percent(part)}" for name, part in parts.items() if name != "all"]
-            label, what = self.regimens[self.form.split.whole].label, OBSERVED[self.form.split.quantity].words
+            split = self.form.split
+            label, reference = self.regimens[split.whole].label, self.regimens[split.reference].label
             sentences.append(
-                f"{label} changes {what} by {percent(parts['all'])} of the baseline at {self.form.split.at}; "
-                f"of this, what is lost when a part is taken away: {estimates.listed(words)}."
+                f"At {when(self.split_hour or 0.0)}, {label} against {reference} changes {OBSERVED[split.quantity].words} by "
+                f"{percent(parts['all'])} of the baseline; of this is lost without a part: {estimates.listed(words)}."
             )
         return sentences
 
@@ -228,13 +236,17 @@ class TimeCourse(Experiment):
         """A panel for each quantity; a second figure for the split."""
         from tme_abm.laboratory.plots import course_figure, split_figure
 
-        what = "Change from the marrow before the first dose" if self.form.relative else "Level"
-        caption = f"{what}: mean of {self.form.patients} patients and its 95 % interval. Dotted: end of treatment. The axis is linear up to a week."
+        what = "Relative to the marrow before the first dose" if self.form.relative else "Level"
+        caption = f"{what}: mean of {self.form.patients} patients and its 95 % interval. Time stands on a square-root scale."
+        if any(regimen.stop_day is not None for regimen in self.regimens.values()):
+            caption += " Dotted: end of treatment."
         drawn = {self.name: Drawing(course_figure(self.lines(table), self.form.relative), caption)}
         if self.form.split is not None:
             words = OBSERVED[self.form.split.quantity].words
-            caption = f"Change of {words} by {self.form.split.at}, and how much of it is lost without each part; 95 % intervals over patients."
-            drawn[f"{self.name}_split"] = Drawing(split_figure(self.parts(table), OBSERVED[self.form.split.quantity].words), caption)
+            split = self.form.split
+            caption = f"Difference of {words} between {self.regimens[split.whole].label} and {self.regimens[split.reference].label} at "
+            caption += f"{when(self.split_hour or 0.0)}, and how much of it is lost without each part, with 95 % intervals."
+            drawn[f"{self.name}_split"] = Drawing(split_figure(self.parts(table), words), caption)
         return drawn
 
 
@@ -262,6 +274,11 @@ class Line:
         return [p for p in self.points if p.hour <= day * HOURS_PER_DAY + 1e-9][-1]
 
     @property
+    def is_relative(self) -> bool:
+        """Whether there is a baseline to compare with."""
+        return self.points[-1].relative.value == self.points[-1].relative.value
+
+    @property
     def treated(self) -> list[Point]:
         """The points after the baseline and during treatment."""
         last = float("inf") if self.stop_day is None else self.stop_day * HOURS_PER_DAY
@@ -280,9 +297,10 @@ class Line:
     def sentence(self) -> str:
         """What the line shows."""
         quantity = OBSERVED[self.name]
+        if not self.is_relative:
+            seen = [f"{estimates.words(p.level.value, quantity.unit)} ({when(p.hour)})" for p in _some(self.points[1:])]
+            return f"{self.label}: {quantity.words} is {estimates.listed(seen)}."
         changes = [p.relative.value - 1.0 for p in self.treated]
-        if not changes or changes[0] != changes[0]:
-            return f"{self.label}: {quantity.words} {_verb(quantity.words, 'start')} at zero, so that a change has no measure."
         if max(abs(c) for c in changes) < STEADY:
             return f"{self.label}: {quantity.words} {_verb(quantity.words, 'stay')} within {100.0 * STEADY:g} % of the baseline."
         far = max(self.treated, key=lambda p: abs(p.relative.value - 1.0))
@@ -294,6 +312,11 @@ class Line:
         if self.stop_day is not None and self.points[-1].hour > end.hour:
             text += f"; {100.0 * self.points[-1].relative.value:.0f} % at {when(self.points[-1].hour)}, after it"
         return f"{text}."
+
+
+def _some(points: Sequence[Point]) -> list[Point]:
+    """The first, the middle and the last of some points."""
+    return [points[i] for i in sorted({0, len(points) // 2, len(points) - 1})]
 
 
 def percent(estimate: estimates.Estimate) -> str:
@@ -313,8 +336,8 @@ def when(hour: float) -> str:
 def _verb(subject: str, verb: str) -> str:
     """The verb in the number of its subject: cells fall, adenosine falls."""
     words = subject.split()
-    is_plural = words[-1].endswith("cells") or words[-1] in ("MDSC", "macrophages") or words[0] == "kills"
-    return verb if is_plural and not subject.startswith("the ") else f"{verb}s"
+    is_plural = words[-1] in ("cells", "MDSC", "macrophages") and words[0] not in ("the", "CD38")
+    return verb if is_plural else f"{verb}s"
 
 
 def look(treated: "Simulation", before: Mapping[str, float], passed: float) -> dict[str, float]:
@@ -325,9 +348,13 @@ def look(treated: "Simulation", before: Mapping[str, float], passed: float) -> d
         before: The row before, for what is counted between two looks; empty at the first.
         passed: Hours since then [h].
     """
+    from tme_abm.marrow.state import Gauge
+
     row = treated.observe()
-    row["t_to_treg_ratio"] = row["t_cells"] / row["treg_cells"] if row["treg_cells"] else float("nan")
+    row["treg_per_100_t_cells"] = 100.0 * row["treg_cells"] / row["t_cells"] if row["t_cells"] else float("nan")
+    row["reactive_share"] = row["reactive_t_cells"] / row["t_cells"] if row["t_cells"] else float("nan")
     row["nk_potency"] = row["nk_granzyme"] * row["nk_armed"] if row["nk_cells"] else float("nan")
+    row["surface_cd38"] = float(treated.marrow.body.gauge[Gauge.SURFACE_CD38])
     for cause in ("fratricide", "depletion"):
         row.pop(f"deaths_{cause}")  # of plasma cells: none
     cells = 0.5 * (row["nk_cells"] + before["nk_cells"]) if before else 0.0
@@ -391,10 +418,11 @@ def _times(sampling: Sampling, step_h: float, source: Source) -> tuple[float, ..
 
 def _check_split(form: Form, split: Split, sampled: Sequence[float], source: Source) -> float:
     """The hour of the split."""
-    base = ("split",)
+    base: Keys = ("split",)
     if split.quantity not in OBSERVED:
         raise source.error((*base, "quantity"), f"unknown quantity '{split.quantity}'{did_you_mean(split.quantity, OBSERVED)}")
-    for path, key in (((*base, "whole"), split.whole), *(((*base, "parts", name), key) for name, key in split.parts.items())):
+    named: list[tuple[Keys, str]] = [((*base, "whole"), split.whole), ((*base, "reference"), split.reference)]
+    for path, key in [*named, *(((*base, "parts", name), key) for name, key in split.parts.items())]:
         if key not in form.courses:
             raise source.error(path, f"there is no course '{key}'{did_you_mean(key, form.courses)}")
     hour = hours(split.at, (*base, "at"), source)

@@ -1,8 +1,8 @@
 """A well: cells in given numbers at constant drug concentrations for given hours, under the very kernels and parameters of a marrow.
 
-A well is closed: nothing arrives from the blood or goes back to it, and plasma cells divide only where the experiment says so. What the
-cells are is the donor's, a virtual patient; what the experiment wants otherwise of the plasma cells (`vocabulary.LINE`) replaces it. Sources
-of adenosine and the like stay the donor's for each cell, so a line with more CD38 makes more adenosine.
+A well is closed: nothing arrives from the blood or goes back to it, and plasma cells divide only where the experiment says so. What
+the cells are is the donor's, a virtual patient; what the experiment wants otherwise of the plasma cells (`vocabulary.LINE`) replaces
+it. Sources of adenosine and the like stay the donor's for each cell, so a line with more CD38 makes more adenosine.
 """
 
 from collections.abc import Mapping
@@ -157,7 +157,7 @@ def incubate(donor: VirtualPatient, host: Host, settings: Settings, well: Well, 
 
 
 @kernel
-def output(marrow):
+def output(marrow: Marrow) -> float:
     """Adenosine made by all cells now [1/h]."""
     made = 0.0
     for s in range(marrow.cells.kind.size):
