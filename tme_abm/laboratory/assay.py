@@ -405,8 +405,8 @@ def readouts(well: "Well", treated: "Outcome", untreated: "Outcome") -> dict[str
     values = {
         "specific_lysis": 100.0 * lysis,
         "dead": 100.0 * treated.dead,
-        "adenosine_made": 100.0 * treated.adenosine_made / untreated.adenosine_made,
-        "adenosine": 100.0 * treated.adenosine / untreated.adenosine,
+        "adenosine_made": 100.0 * (treated.adenosine_made / untreated.adenosine_made),
+        "adenosine": 100.0 * (treated.adenosine / untreated.adenosine),
         "surface_cd38": treated.cd38_sites,
         "nk_left": 100.0 * treated.nk_cells_end / nk,
         **{f"dead_by_{cause}": 100.0 * treated.dead_by(cause) for cause in CAUSES},
