@@ -1,11 +1,15 @@
-"""Means with their intervals, where a curve has half of its effect, and numbers in words: what figures and sentences need."""
+"""Means with their intervals, where a curve has half of its effect, and numbers in words: what figures and sentences need.
+
+Scenarios are listed and checked with this module in memory, so what takes time to import is imported by the functions that need it.
+"""
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
 LEVEL = 0.95
 
@@ -25,8 +29,10 @@ def student(n: int, level: float = LEVEL) -> float:
     return float(stdtrit(n - 1, 0.5 + level / 2.0))
 
 
-def mean(values: ArrayLike, level: float = LEVEL) -> Estimate:
+def mean(values: "ArrayLike", level: float = LEVEL) -> Estimate:
     """Mean of independent values with its interval (Student)."""
+    import numpy as np
+
     given = np.asarray(values, np.float64)
     n = given.size
     centre = float(given.mean()) if n else math.nan
@@ -36,11 +42,13 @@ def mean(values: ArrayLike, level: float = LEVEL) -> Estimate:
     return Estimate(centre, centre - half, centre + half)
 
 
-def ratio(values: ArrayLike, bases: ArrayLike, level: float = LEVEL) -> Estimate:
+def ratio(values: "ArrayLike", bases: "ArrayLike", level: float = LEVEL) -> Estimate:
     """Ratio of the means of paired values, with its interval (linearised; Cochran, Sampling Techniques, 1977, chapter 6).
 
     Patients with few cells of a kind at the start weigh little, where a mean of ratios would let them rule.
     """
+    import numpy as np
+
     y, x = np.asarray(values, np.float64), np.asarray(bases, np.float64)
     if x.size == 0 or x.sum() == 0.0:
         return Estimate(math.nan, math.nan, math.nan)
@@ -53,11 +61,13 @@ def ratio(values: ArrayLike, bases: ArrayLike, level: float = LEVEL) -> Estimate
     return Estimate(r, r - half, r + half)
 
 
-def half_effect(x: ArrayLike, y: ArrayLike) -> float:
+def half_effect(x: "ArrayLike", y: "ArrayLike") -> float:
     """Where a curve first has half of its greatest change from its first point; log-linear in `x` between the points.
 
     NaN where the curve is flat, or the half lies between a first point at zero and the next.
     """
+    import numpy as np
+
     at, value = np.asarray(x, np.float64), np.asarray(y, np.float64)
     change = value - value[0]
     far = int(np.argmax(np.abs(change)))
@@ -73,16 +83,20 @@ def half_effect(x: ArrayLike, y: ArrayLike) -> float:
     return math.nan
 
 
-def rank_correlation(x: ArrayLike, y: ArrayLike) -> float:
+def rank_correlation(x: "ArrayLike", y: "ArrayLike") -> float:
     """Spearman's rank correlation; NaN where one of them does not vary."""
+    import numpy as np
+
     a, b = _ranks(np.asarray(x, np.float64)), _ranks(np.asarray(y, np.float64))
     if a.std() == 0.0 or b.std() == 0.0:
         return math.nan
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _ranks(values: "NDArray[np.float64]") -> "NDArray[np.float64]":
     """Ranks from 0, equal values sharing the mean of theirs."""
+    import numpy as np
+
     ordered = np.sort(values)
     low, high = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
     return (low + high - 1) / 2.0
