@@ -21,8 +21,8 @@ def test_s28_adenosine_falls_towards_normal(course, record_property):
     early, late = line.at(28.0).relative, line.at(84.0).relative
     record_property(
         "S28",
-        f"adenosine under isatuximab: {100 * early.value:.0f} % of the baseline ({100 * early.low:.0f} to {100 * early.high:.0f}) at week 4, "
-        f"{100 * late.value:.0f} % at week 12",
+        f"adenosine under isatuximab, of the baseline: {100 * early.value:.0f} % ({100 * early.low:.0f} to {100 * early.high:.0f}) "
+        f"at week 4, {100 * late.value:.0f} % at week 12",
     )
     assert early.high < 1.0
 
