@@ -5,7 +5,7 @@ This is the engine without a face: arrays and compiled steps. `model.TumourModel
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
@@ -151,13 +151,8 @@ class Simulation:
         self.regimen = regimen
         self.without = without
         self.course = Course(regimen, tuple(drugs.values()), physique(self.patient), self.key)
-        blocks: dict[str, Any] = {name: filled.params for name, filled in self._filled.items()}
-        for m in MECHANISMS:
-            if m.by_drug:
-                blocks[m.name] = by_drug(m, [(i, d.effects[m.name].params) for i, d in enumerate(self.course.drugs) if m.name in d.effects])
-        fields: tuple[str, ...] = Rules._fields
-        self.rules = Rules._make(blocks[name] for name in fields)
-        self.on = Switches._make(m.name not in without for m in MECHANISMS)
+        self.rules = make_rules(self._filled, self.course.drugs)
+        self.on = make_switches(without)
 
     @property
     def pinned(self) -> Any:
@@ -236,8 +231,7 @@ class Simulation:
         twin.treated_from = self.step
         twin._pins, twin._filled = {}, self._filled
         twin._take(regimen, {name: drugs[name] for name in regimen.drugs}, self.settings.without if without is None else without)
-        antigens = [int(Antigen[d.antigen]) if d.antigen else -1 for d in twin.course.drugs]
-        twin.marrow = copy_arrays(self.marrow)._replace(drugs=make_drugs(antigens))
+        twin.marrow = copy_arrays(self.marrow)._replace(drugs=make_drugs(antigens(twin.course.drugs)))
         ledger = twin.marrow.body
         for counter in (ledger.ledger, ledger.clone_ledger, ledger.births):
             counter[:] = 0
@@ -275,6 +269,26 @@ class Simulation:
     def observe(self) -> dict[str, float]:
         """The marrow now, as a row of a table; names carry their units, deaths count from the start of the regimen."""
         return observe(self.marrow)
+
+
+def make_rules(filled: Mapping[str, Filled], drugs: Sequence[Drug]) -> Rules:
+    """The parameters of all mechanisms as the kernels take them; those that drugs bring, in the order of `drugs`."""
+    blocks: dict[str, Any] = {name: block.params for name, block in filled.items()}
+    for m in MECHANISMS:
+        if m.by_drug:
+            blocks[m.name] = by_drug(m, [(i, d.effects[m.name].params) for i, d in enumerate(drugs) if m.name in d.effects])
+    fields: tuple[str, ...] = Rules._fields
+    return Rules._make(blocks[name] for name in fields)
+
+
+def make_switches(without: Collection[str]) -> Switches:
+    """Which mechanisms act: all but those named."""
+    return Switches._make(m.name not in without for m in MECHANISMS)
+
+
+def antigens(drugs: Sequence[Drug]) -> list[int]:
+    """What each drug binds, as `make_drugs` takes it."""
+    return [int(Antigen[d.antigen]) if d.antigen else -1 for d in drugs]
 
 
 def enrol(population: Population, settings: Settings, seed: int, index: int) -> tuple[Simulation, int]:

@@ -23,6 +23,7 @@ from tme_abm.trial import figures, statistics
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jinja2 import Environment
     from matplotlib.figure import Figure
 
 DASH = "\N{EN DASH}"
@@ -110,12 +111,12 @@ def render(
     )
 
 
-def page(template: str, **values: Any) -> str:
-    """A page of this folder's templates as text."""
+def page(template: str, folders: Sequence[Path] = (), **values: Any) -> str:
+    """A page as text, from the templates of this folder, or of others that are searched before it."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader([*folders, Path(__file__).parent / "templates"]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
