@@ -9,6 +9,9 @@ are those simulated: the growth of the disease and every arm, until the patient 
 number of patients; with fewer, the seconds of the whole trial are scaled up with the patients, fixed costs and all.
 
 Runs with different numbers of workers must end in the same state, or the benchmark stops.
+
+What keeps threads from scaling is Python's lock, which compiled calls let go of. So the share of a patient's processor time outside of them
+is measured too, in one thread of this process: a figure that a busy machine does not blur.
 """
 
 import argparse
@@ -18,12 +21,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from machine import add_json, headline, ratio, spread, write
 
 DAYS_PER_YEAR = 365.25
+MOST_IN_PROCESS = 30  # patients whose calls are timed one by one
 
 
 class Run(NamedTuple):
@@ -120,6 +125,40 @@ def measure_study(study: str, patients: int | None, workers: list[int], rounds: 
     return rows
 
 
+def outside_kernels(study: str, patients: int) -> dict[str, Any]:
+    """Processor seconds of patients in one thread, and how much of them compiled calls take."""
+    from tme_abm import simulation
+    from tme_abm.pharmacology import course
+    from tme_abm.scenario import load_scenario
+    from tme_abm.trial.execution import Silence, compile_kernels, run_patient
+
+    loaded = load_scenario(study)
+    compile_kernels(loaded)
+    compiled = 0.0
+
+    def clocked(kernel: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            nonlocal compiled
+            start = time.process_time()
+            result = kernel(*arguments)
+            compiled += time.process_time() - start
+            return result
+
+        return call
+
+    before = simulation.advance, course.run
+    simulation.advance, course.run = clocked(before[0]), clocked(before[1])  # type: ignore[assignment]
+    try:
+        start = time.process_time()
+        for index in range(patients):
+            run_patient(loaded, index, Silence())
+        whole = time.process_time() - start
+    finally:
+        simulation.advance, course.run = before  # type: ignore[assignment]
+    outside = 100.0 * (1.0 - compiled / whole)
+    return {"study": study, "patients": patients, "ms_per_patient": 1e3 * whole / patients, "percent_outside": outside}
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Time whole trials.")
@@ -130,8 +169,11 @@ def main() -> None:
     add_json(parser)
     options = parser.parse_args()
     print(headline())
+    outside = [outside_kernels(study, min(options.patients or MOST_IN_PROCESS, MOST_IN_PROCESS)) for study in options.studies]
+    for row in outside:
+        print(f"{row['study']}: {row['ms_per_patient']:.0f} ms a patient, {row['percent_outside']:.1f} % of it outside of compiled calls")
     rows = [row for study in options.studies for row in measure_study(study, options.patients, options.workers, options.rounds)]
-    write(options.json, "trial", {"trials": rows}, rounds=options.rounds)
+    write(options.json, "trial", {"trials": rows, "lock": outside}, rounds=options.rounds)
 
 
 if __name__ == "__main__":

@@ -133,6 +133,16 @@ TABLES = {
             Column("peak MiB", "peak_mib", ",.0f"),
         ),
     ),
+    "lock": Table(
+        "trial",
+        "lock",
+        (
+            Column("study", "study"),
+            Column("patients", "patients", "d"),
+            Column("processor ms a patient", "ms_per_patient"),
+            Column("per cent outside of compiled calls", "percent_outside"),
+        ),
+    ),
     "start": Table(
         "start",
         "times",
