@@ -87,7 +87,7 @@ class Collector:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the result of a test that ran, or that did not get as far."""
-        if report.when != "call" and report.outcome == "passed" or report.when == "teardown":
+        if (report.when != "call" and report.outcome == "passed") or report.when == "teardown":
             return
         outcome = "xfailed" if hasattr(report, "wasxfail") and report.skipped else str(report.outcome)
         file, _, name = report.nodeid.partition("::")

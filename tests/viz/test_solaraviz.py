@@ -20,7 +20,7 @@ def test_the_page_is_drawn_with_the_cells_and_the_curve(example):
     import ipyvuetify
     import solara
 
-    box, context = solara.render(example["Page"](), handle_error=False)
+    _box, context = solara.render(example["Page"](), handle_error=False)
     try:
         titles = [str(child) for widget in context.find(ipyvuetify.AppBar).widgets for child in widget.children]
         assert len(context.find(solara.widgets.VegaLite).widgets) + len(context.find(ipyvuetify.Btn).widgets) > 3, titles

@@ -295,10 +295,18 @@ def compile_kernels(study: Study) -> None:
 
 def cases(study: Study, workers: int, progress: Progress) -> Iterator[Case]:
     """The cases of a study in the order of the patients."""
-    return in_order(lambda index: run_patient(study, index, progress), range(study.patients), workers)
+    return in_order(
+        lambda index: run_patient(study, index, progress), range(study.patients), workers, meanwhile=lambda: import_ahead(study)
+    )
 
 
-def in_order(work: Callable[[int], T], indices: Iterable[int], workers: int, halt: Event | None = None) -> Iterator[T]:
+def in_order(
+    work: Callable[[int], T],
+    indices: Iterable[int],
+    workers: int,
+    halt: Event | None = None,
+    meanwhile: Callable[[], None] | None = None,
+) -> Iterator[T]:
     """What `work` makes of each of `indices`, in their order, on threads.
 
     Args:
@@ -306,11 +314,13 @@ def in_order(work: Callable[[int], T], indices: Iterable[int], workers: int, hal
         indices: In this order.
         workers: Threads.
         halt: Set as soon as nobody takes further results, so that long work can stop early.
+        meanwhile: Called on the caller's thread once the work has begun.
     """
     with ThreadPoolExecutor(max(1, workers)) as pool:
         running = deque(pool.submit(work, index) for index in indices)
         try:
-            import_ahead(study)
+            if meanwhile is not None:
+                meanwhile()
             while running:
                 yield running.popleft().result()  # and let go of it: rows go to disk as they come
         finally:

@@ -23,7 +23,6 @@ from tme_abm.trial import figures, statistics
 
 if TYPE_CHECKING:
     import pandas as pd
-    from jinja2 import Environment
     from matplotlib.figure import Figure
 
 DASH = "\N{EN DASH}"
