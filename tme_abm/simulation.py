@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -148,7 +148,7 @@ class Simulation:
     def _take(self, regimen: Regimen, drugs: Mapping[str, Drug], without: frozenset[str]) -> None:
         self.regimen = regimen
         self.without = without
-        self.course = Course(regimen, tuple(drugs.values()), physique(self.patient), self.key)
+        self.course = Course(regimen, tuple(drugs.values()), self._body(), self.key)
         blocks: dict[str, Any] = {name: filled.params for name, filled in self._filled.items()}
         for m in MECHANISMS:
             if m.by_drug:
@@ -156,6 +156,10 @@ class Simulation:
         fields: tuple[str, ...] = Rules._fields
         self.rules = Rules._make(blocks[name] for name in fields)
         self.on = Switches._make(m.name not in without for m in MECHANISMS)
+
+    def _body(self) -> Physique:
+        """The one who is treated, as pharmacology sees her."""
+        return physique(self.patient)
 
     @property
     def hour(self) -> float:
@@ -208,7 +212,7 @@ class Simulation:
                 return True
         return False
 
-    def fork(self, regimen: Regimen, drugs: Mapping[str, Drug], without: frozenset[str] | None = None) -> "Simulation":
+    def fork(self, regimen: Regimen, drugs: Mapping[str, Drug], without: frozenset[str] | None = None) -> Self:
         """The same marrow, about to begin a regimen; this one is untouched.
 
         Args:
@@ -216,7 +220,7 @@ class Simulation:
             drugs: At least the drugs of the regimen, by name.
             without: Mechanisms that are switched off from now on; those of the settings where it is left out.
         """
-        twin = object.__new__(Simulation)
+        twin = object.__new__(type(self))
         twin.patient, twin.settings, twin.key, twin.step = self.patient, self.settings, self.key, self.step
         twin.treated_from = self.step
         twin._filled = self._filled
