@@ -86,8 +86,8 @@ def body(age=60.0, weight_kg=80.0):
 # ---- what comes with the package -------------------------------------------------------------------------------------
 
 
-def test_the_bundled_scenarios_are_these():
-    assert tuple(scenarios()) == BUNDLED
+def test_the_bundled_trials_are_these():
+    assert tuple(scenarios("trial")) == BUNDLED
 
 
 @pytest.mark.parametrize("name", BUNDLED)

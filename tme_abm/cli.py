@@ -99,13 +99,15 @@ def run(
     """Run a study and write its tables and its report."""
     with _in_plain_words():
         from tme_abm import scenario as source
+        from tme_abm.trial.study import Study
 
         study = source.load_scenario(scenario, set_ or (), patients, seed, without or ())
         folder = out if out is not None else Path("results") / study.name
         source.refuse_to_overwrite(folder, force)
         console = _console()
         console.print(study.title, style="bold", markup=False)
-        console.print(f"{study.patients} patients, {len(study.arms)} arm{'s' * (len(study.arms) > 1)}, seed {study.seed}")
+        if isinstance(study, Study):
+            console.print(f"{study.patients} patients, {len(study.arms)} arm{'s' * (len(study.arms) > 1)}, seed {study.seed}")
         try:
             with Progress(console) as progress:
                 summary = source.run(study, folder, workers, force, progress)
@@ -115,7 +117,11 @@ def run(
         except RuntimeError as error:
             typer.echo(f"tme: {error}", err=True)
             raise typer.Exit(FAILURE) from None
-        _print_headline(console, study, summary)
+        if isinstance(study, Study):
+            _print_headline(console, study, summary)
+        else:
+            for sentence in summary["findings"]:
+                console.print(sentence, markup=False)
         for path in sorted(path for path in folder.iterdir() if path.is_file()):
             console.print(f"  {path}", soft_wrap=True)
 
@@ -142,8 +148,15 @@ def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of
             raise InputError(f"there is no folder '{folder}'")
         if not (folder / "run.json").is_file():
             raise InputError(f"{folder} holds no finished run: run.json is missing")
+        from tme_abm.scenario import MARK, load_scenario, read
         from tme_abm.trial.report import write_report
 
+        if (folder / MARK).is_file() and read(folder / MARK).table.get("kind", "trial") != "trial":
+            from tme_abm.laboratory import results
+
+            experiment: Any = load_scenario(folder / MARK)
+            typer.echo(str(results.write_report(experiment, folder, results.read_table(folder))))
+            return
         typer.echo(str(write_report(folder) or folder / "report.html"))
 
 
@@ -232,11 +245,11 @@ def list_() -> None:
         from tme_abm.scenario import check, read, scenarios
 
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in ("scenario", "patients", "arms", "title"):
-            table.add_column(name, justify="right" if name == "patients" else "left", no_wrap=name in ("scenario", "patients"))
+        for name in ("scenario", "kind", "size", "arms", "title"):
+            table.add_column(name, justify="right" if name == "size" else "left", no_wrap=name in ("scenario", "kind", "size"))
         for name in scenarios():
             given = check(read(name))
-            table.add_row(name, str(given.patients), ", ".join(arm.label for arm in given.arms.values()), given.title)
+            table.add_row(name, given.kind.replace("_", " "), given.size(), ", ".join(given.labels()), given.title)
         _console().print(table)
 
 
@@ -247,11 +260,15 @@ def validate(
 ) -> None:
     """Check a scenario; run nothing."""
     with _in_plain_words():
-        from tme_abm.scenario import load_scenario
+        from tme_abm.scenario import check, read, resolve
 
-        study = load_scenario(scenario, set_ or ())
-        arms = ", ".join(arm.label for arm in study.arms)
-        typer.echo(f"{scenario} is a valid scenario: {study.patients} patients of {study.population.label}, {arms}")
+        source = read(scenario, set_ or ())
+        study, given = resolve(source), check(source)
+        labels = ", ".join(given.labels())
+        if given.kind == "trial":
+            typer.echo(f"{scenario} is a valid scenario: {given.size()} patients of {study.population.label}, {labels}")
+        else:
+            typer.echo(f"{scenario} is a valid scenario: {given.kind.replace('_', ' ')} of {given.size()}, {labels}")
 
 
 @app.command()
@@ -270,11 +287,19 @@ def show(
         from tme_abm.foundation.clock import months
         from tme_abm.scenario import load_scenario
         from tme_abm.trial.execution import describe_run
+        from tme_abm.trial.study import Study
 
         study = load_scenario(scenario, set_ or (), patients, seed, without or ())
         console = _console()
         console.print(Text(study.title, "bold"))
         console.print(Text(study.summary))
+        if not isinstance(study, Study):
+            for name, text in study.facts().items():
+                console.print(Text.assemble((f"{name:<13}", "bold"), text))
+            if parameters:
+                console.print()
+                _print_numbers(console, study.origins())
+            return
         follow_up, settings = study.follow_up, study.settings
         how = "every patient under every arm" if study.design == "paired" else f"randomised {':'.join(map(str, study.allocation))}"
         if len(study.arms) == 1:

@@ -1337,7 +1337,10 @@ def load_study(scenario: Any) -> Any:
         return scenario
     from tme_abm import load_scenario  # by its public name: files are read on a floor above this one
 
-    return load_scenario(scenario)
+    study: Any = load_scenario(scenario)
+    if not hasattr(study, "arms"):
+        raise InputError(f"'{study.name}' is an experiment of the laboratory, not a trial; run it with `tme run {study.name}`")
+    return study
 
 
 def find_arm(study: Any, key: str) -> Regimen:

@@ -1,1 +1,1 @@
-"""Experiments outside of the clinic, run by the kernels and with the drugs of the trials."""
+"""The laboratory: wells, time courses and other experiments on the same kernels and parameters as the trials."""

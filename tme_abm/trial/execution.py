@@ -351,8 +351,8 @@ def run_study(study: Study, folder: Path, workers: int | None = None, progress: 
         "wall_seconds": round(time.perf_counter() - start, 2),
         "state_hash": digest.hexdigest(),
     }
-    _write_json(folder / "summary.json", summary)
-    _write_json(folder / "run.json", describe_run(study))
+    write_json(folder / "summary.json", summary)
+    write_json(folder / "run.json", describe_run(study))
     write_report(folder)
     return summary
 
@@ -371,6 +371,13 @@ def describe_run(study: Study) -> dict[str, Any]:
         "patients": study.patients,
         "scenario": study.resolved,
         "parameters": rows,
+        **describe_machine(),
+    }
+
+
+def describe_machine() -> dict[str, Any]:
+    """With what and where a run was made."""
+    return {
         "versions": {**_versions(), "python": platform.python_version()},
         "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
         "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
@@ -410,7 +417,8 @@ def _join(parts: Path, kind: str) -> "pd.DataFrame":
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a file of JSON; numbers of numpy become plain ones."""
     path.write_text(json.dumps(content, indent=2, default=_plain) + "\n", encoding="utf-8")
 
 

@@ -23,6 +23,7 @@ from tme_abm.trial import figures, statistics
 
 if TYPE_CHECKING:
     import pandas as pd
+    from jinja2 import Environment
     from matplotlib.figure import Figure
 
 DASH = "\N{EN DASH}"
@@ -74,8 +75,6 @@ def render(
     Raises:
         InputError: Where something is missing or cannot be used.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     for name in ("arms", "comparisons"):
         if name not in summary:
             raise InputError(f"summary.json: '{name}' is missing")
@@ -89,17 +88,8 @@ def render(
     if folder is not None:
         for key, figure in drawn.items():
             figures.save(figure, folder / "figures", key)
-    templates = Path(__file__).parent / "templates"
-    environment = Environment(
-        loader=FileSystemLoader(templates),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "percent": percent, "interval": interval, "p": p_value}
     asked = run.get("patients") or scenario.get("patients")
-    return environment.get_template("report.html.j2").render(
+    return environment().get_template("report.html.j2").render(
         title=scenario.get("title") or run.get("title") or "Virtual trial",
         summary_text=scenario.get("summary") or run.get("summary") or "",
         population=_population_name(run, scenario),
@@ -118,6 +108,21 @@ def render(
         versions=dict(run.get("versions") or {}),
         command=command(folder),
     )
+
+
+def environment(*folders: Path) -> "Environment":
+    """Templates of this folder, and of others that are searched before it."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    found = Environment(
+        loader=FileSystemLoader([*folders, Path(__file__).parent / "templates"]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {"number": number, "percent": percent, "interval": interval, "p": p_value}
+    return found
 
 
 def _figures(

@@ -25,7 +25,7 @@ class Places:
 
     def scenarios(self) -> dict[str, Path]:
         """Name -> file of every scenario that the page offers."""
-        found = dict(scenarios())
+        found = scenarios("trial")
         if self.given is not None:
             found[self.given.stem] = self.given
         return found
@@ -36,7 +36,7 @@ class Places:
             return {}
         root = self.results.resolve()
         inside = [p for p in self.results.iterdir() if PLAIN.fullmatch(p.name) and p.resolve().parent == root]
-        folders = [p for p in inside if (p / "summary.json").is_file() and (p / MARK).is_file()]
+        folders = [p for p in inside if (p / "summary.json").is_file() and (p / MARK).is_file() and not (p / "table.parquet").is_file()]
         return {p.name: p for p in sorted(folders, key=lambda p: (p / "summary.json").stat().st_mtime, reverse=True)}
 
     def run(self, name: str) -> Path:
