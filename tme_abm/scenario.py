@@ -67,6 +67,7 @@ __all__ = [
 
 KINDS = {  # kind -> module with its `Form` (what the file may say) and `build` (what that means); light to import
     "trial": "tme_abm.scenario",
+    "xenograft": "tme_abm.laboratory.xenograft",
 }
 ENDPOINTS = {  # endpoint -> unit in which it is published; "pfs_36_months" and the like are known too
     "median_pfs": "month",

@@ -6,20 +6,22 @@ reservoir of cells elsewhere: what the patch shows is the tumour. Mechanisms, th
 of the trials; the mouse brings its body and its effectors (`hosts/*.toml`), the line its CD38, its division and its sensitivity
 to drugs (`lines/*.toml`), and each drug its kinetics in a mouse (`pharmacology/drugs/mouse/*.toml`).
 
-Volume. A disc of n cells has a radius of sqrt(n / pi) sites, and the tumour is the sphere of that radius at `RIM_UM` for a site:
+Volume. A disc of n cells has a radius of sqrt(n / pi) sites, and the tumour is the sphere of that radius at `rim` for a site:
 
-    V = 4/3 pi (RIM_UM sqrt(n / pi))^3
+    V = 4/3 pi (rim sqrt(n / pi))^3
 
-The section is thus drawn to a scale. On the lattice a tumour grows where a cell has a free neighbour: in a layer of about one site at its rim,
-and wherever a death makes room. In a mouse that layer is the well-supplied rim, 100 to 300 um deep, and a site stands for it (grade A).
+The section is thus drawn to a scale. On the lattice a tumour grows where a cell has a free neighbour: in a layer of about one site
+at its rim, and wherever a death makes room. In a mouse that layer is the well-supplied rim, 100 to 300 um deep, and a site stands for
+it (grade A). So most cells of a packed tumour could divide and have no room to, and what a drug kills inside is made good at once: a
+reserve that one drug may leave intact and two exhaust.
 """
 
 import math
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, cast
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
@@ -41,7 +43,6 @@ from tme_abm.simulation import UNTREATED, Settings, Simulation
 
 FOLDER = Path(__file__).parent
 SPECIES = "mouse"
-RIM_UM = 250.0  # [um] of the tumour for one site of the section
 FOUNDERS = 60  # plasma cells of the disc when it is made, long before treatment
 LONGEST_GROWTH_DAYS = 120.0
 PLASMA, NK, MACROPHAGE, STROMA = CellType.PLASMA, CellType.NK, CellType.MACROPHAGE, CellType.STROMA
@@ -56,7 +57,6 @@ CLOSED: Mapping[str, Mapping[str, Any]] = {
 FIXED = {
     f"xenograft.{name}": Origin(value, unit, meaning, source, grade)
     for name, value, unit, meaning, source, grade in (
-        ("rim", RIM_UM, "um", "depth of the growing rim of the tumour, for which one site stands", "tme_abm: 100-300 um, from memory", "A"),
         ("founders", float(FOUNDERS), "cells", "plasma cells of the section when it is made", "tme_abm", "A"),
     )
 }
@@ -71,7 +71,7 @@ class HostTraits(NamedTuple):
     macrophage_density: Annotated[float, Param("1/site", "macrophages in and around the tumour", "tme_abm", "A", high=0.3)]
     nk_renewal: Annotated[float, Param("1/d", "turnover of NK cells", "tme_abm", "A")]
     fc_efficiency: Annotated[
-        float, Param("1", "ADCC and ADCP that a human antibody has from a murine effector, relative to a human one", "tme_abm", "A", high=1.0)
+        float, Param("1", "ADCC and ADCP of a human antibody through murine effectors, relative to human ones", "tme_abm", "A", high=1.0)
     ]
     complement: Annotated[float, Param("1", "CDC relative to human serum", "tme_abm", "A", high=1.0)]
     niche: Annotated[float, Param("1", "share of the sites that touch stroma, where there is stroma", "tme_abm", "A", high=0.9)]
@@ -87,8 +87,9 @@ class LineTraits(NamedTuple):
     cd38_spread: Annotated[float, Param("1", "standard deviation of log CD38", "tme_abm", "A")]
     complement_inhibitors: Annotated[float, Param("1", "CD55 and CD59 relative to a typical plasma cell", "tme_abm", "A", low=0.01)]
     division: Annotated[float, Param("1/d", "rate of division where there is room", "tme_abm", "A", low=0.01)]
-    drug_sensitivity: Annotated[float, Param("1", "kill by small molecules relative to a sensitive plasma cell of a patient", "tme_abm", "A")]
+    drug_sensitivity: Annotated[float, Param("1", "kill by small molecules relative to a patient's plasma cell", "tme_abm", "A")]
     cd38_share: Annotated[float, Param("1", "share of CD38 in the making of adenosine", "tme_abm", "A", high=1.0)]
+    rim: Annotated[float, Param("um", "depth of the growing rim, for which a site of the section stands", "tme_abm", "A", low=12.0)]
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ class Xenograft(Simulation):
 
         Args:
             mouse: Who.
-            settings: The patch and the rules (`xenograft_settings`).
+            settings: The patch and the rules (`closed`).
             key: The mouse's key.
         """
         self.patient = mouse
@@ -189,7 +190,13 @@ class Xenograft(Simulation):
     @property
     def volume(self) -> float:
         """Volume of the tumour [mm3]."""
-        return volume(self.cells)
+        return volume(self.cells, self.patient.line.traits.rim)
+
+    @property
+    def adenosine(self) -> float:
+        """Mean adenosine where there are plasma cells [K(A2A)]; not a number where there are none."""
+        inside = self.marrow.fields.adenosine[self.marrow.cells.kind == PLASMA]
+        return float(inside.mean()) if inside.size else math.nan
 
     def grow_to(self, start_mm3: float) -> None:
         """Let the untreated tumour grow to a volume, day by day.
@@ -204,17 +211,16 @@ class Xenograft(Simulation):
             self.advance(per_day)
 
 
-def volume(n_cells: float) -> float:
-    """Volume [mm3] of the tumour whose central section holds `n_cells` plasma cells."""
-    return 4.0 / 3.0 * math.pi * (RIM_UM * 1e-3) ** 3 * (n_cells / math.pi) ** 1.5
+def volume(n_cells: float, rim: float) -> float:
+    """Volume [mm3] of the tumour whose central section holds `n_cells` plasma cells, at `rim` [um] for a site."""
+    return 4.0 / 3.0 * math.pi * (rim * 1e-3) ** 3 * (n_cells / math.pi) ** 1.5
 
 
-def xenograft_settings(
-    height: int = 96, width: int = 96, step_h: float = 6.0, without: Iterable[str] = (), parameters: Mapping[str, Any] | None = None
-) -> Settings:
-    """Settings of a nodule: the rules of the trials, closed to the rest of the body; `without` holds under treatment."""
-    given = {block: {**CLOSED.get(block, {}), **dict((parameters or {}).get(block, {}))} for block in {*CLOSED, *(parameters or {})}}
-    return Settings(height, width, step_h, frozenset(without) | SWITCHED_OFF, given)
+def closed(settings: Settings) -> Settings:
+    """The settings of a nodule: the rules of the trials, closed to the rest of a body."""
+    blocks = {*CLOSED, *settings.parameters}
+    given = {block: {**CLOSED.get(block, {}), **settings.parameters.get(block, {})} for block in blocks}
+    return replace(settings, without=settings.without | SWITCHED_OFF, parameters=given)
 
 
 def draw_mouse(seed: int, index: int, host: Preset, line: Preset, has_stroma: bool = True, spread: float = 0.1) -> tuple[Mouse, int]:
@@ -235,7 +241,7 @@ def draw_mouse(seed: int, index: int, host: Preset, line: Preset, has_stroma: bo
 
 def found_nodule(mouse: Mouse, settings: Settings, filled: Mapping[str, Filled], key: int) -> Marrow:
     """A disc of plasma cells in the middle of a patch that holds stroma, NK cells and macrophages of the mouse."""
-    host, line = mouse.host.traits, mouse.line.traits
+    host = mouse.host.traits
     n_sites = settings.height * settings.width
     target = np.zeros(N_TYPES)
     target[NK] = host.nk_density * n_sites
