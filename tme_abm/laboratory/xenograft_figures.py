@@ -57,6 +57,7 @@ def growth(table: "pd.DataFrame", arms: Sequence["Regimen"]) -> "Figure":
         days = given_days(arms, drug, last)
         below.plot(days, [row] * len(days), "|", color=BLACK, ms=12, mew=2)
     below.set_yticks(range(len(drugs)), drugs)
+    below.set_xticks(np.arange(0, last + 1, 7 if last > 14 else 2))
     below.set(ylim=(len(drugs) - 0.4, -0.6), xlabel="Days since the start of treatment")
     below.spines["left"].set_visible(False)
     below.tick_params(axis="y", length=0)
@@ -93,14 +94,15 @@ def inhibition(variant: Mapping[str, Any], shown: Sequence[str]) -> "Figure":
         value = row["tgi_percent"]
         axes.barh(y, value, height=0.56, color=colour, alpha=0.75)
         axes.plot([row["tgi_low"], row["tgi_high"]], [y, y], color=BLACK, lw=1.6)
-        axes.text(max(row["tgi_high"], value, 0.0) + 1.5, y, f"{value:.0f} %", va="center")
+        beyond = max(row["tgi_high"], value, row.get("published_tgi_percent", 0.0))
+        axes.text(beyond + 2.0, y, f"{value:.0f} %", va="center")
         if key in expected:
             axes.plot([expected[key]] * 2, [y - 0.36, y + 0.36], color=BLACK, lw=3)
         if "published_tgi_percent" in row:
             axes.plot(row["published_tgi_percent"], y, "D", mfc="white", mec=BLACK, ms=9, mew=1.6)
     axes.axvline(100, color=GREY, lw=0.8, ls=(0, (4, 4)))
     axes.set_yticks(range(len(shown)), [rows[key]["label"] for key in shown])
-    right = max(122.0, *(row["tgi_high"] + 12.0 for row in (rows[key] for key in shown)))
+    right = max(122.0, *(rows[key]["tgi_high"] + 14.0 for key in shown))
     left = min(0.0, *(rows[key]["tgi_low"] for key in shown))
     axes.set(ylim=(len(shown) - 0.4, -0.6), xlim=(left, right), xlabel="Inhibition of growth (%); above 100 % tumours shrink")
     axes.tick_params(axis="y", length=0)
@@ -120,10 +122,14 @@ def waterfall(table: "pd.DataFrame", arms: Sequence["Regimen"], day: float) -> "
     axes = figure.add_subplot()
     looks = look(arms)
     at, ticks = 0.0, []
-    low = 0.02
+    folds = {}
     for arm in arms:
         part = table[table["arm"] == arm.key].pivot(index="mouse", columns="day", values="volume_mm3")
-        fold = np.sort((part[day] / part[0.0]).to_numpy(float))[::-1]
+        folds[arm.key] = np.sort((part[day] / part[0.0]).to_numpy(float))[::-1]
+    least = min(float(fold.min()) for fold in folds.values())
+    low = 0.02 if least < 0.1 else 0.1
+    for arm in arms:
+        fold = folds[arm.key]
         x = at + np.arange(fold.size)
         fill = looks[arm.key][0]
         axes.bar(x, np.log10(np.maximum(fold, low)), width=0.9, color=fill, ec="white")
@@ -132,7 +138,7 @@ def waterfall(table: "pd.DataFrame", arms: Sequence["Regimen"], day: float) -> "
         at += fold.size + 2.0
     axes.axhline(0, color=BLACK, lw=0.8)
     marks = [f for f in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if f >= low]
-    axes.set_yticks(np.log10(marks), ["\N{LESS-THAN OR EQUAL TO}0.02" if f == low else f"{f:g}" for f in marks])
+    axes.set_yticks(np.log10(marks), [f"\N{LESS-THAN OR EQUAL TO}{f:g}" if f == low else f"{f:g}" for f in marks])
     axes.set_xticks([x for x, _ in ticks], [broken(label) for _, label in ticks])
     axes.tick_params(axis="x", length=0)
     axes.set(ylabel=f"Volume on day {day:g} over that at the start", xlabel="Each bar a mouse, sorted within its arm")
@@ -146,6 +152,7 @@ def variants(summary: Mapping[str, Any], labels: Mapping[str, str]) -> "Figure":
     names = [variant["label"] for variant in summary["variants"]]
     figure = empty(4.6 + 3.6 * len(pairs), 1.9 + 0.62 * len(names))
     panels = figure.subplots(1, len(pairs), squeeze=False, sharey=True)[0]
+    words = ("the first alone", "the other alone")
     for i, axes in enumerate(panels):
         for y, variant in enumerate(summary["variants"]):
             pair = variant["combinations"][i]
@@ -155,7 +162,7 @@ def variants(summary: Mapping[str, Any], labels: Mapping[str, str]) -> "Figure":
             axes.plot(together, y, "o", color=VERMILLION, ms=10, label="together" if y == 0 else None)
             for offset, key in ((-0.17, pair["singles"][0]), (0.17, pair["singles"][1])):
                 colour = BLUE if offset < 0 else SKY
-                name = f"{labels[key]} alone" if y == 0 else None
+                name = (f"{labels[key]} alone" if len(pairs) == 1 else words[key == pair["singles"][1]]) if y == 0 else None
                 axes.plot(variant["arms"][key]["tgi_percent"], y + offset, "o", color=colour, ms=6, label=name)
         axes.axvline(100, color=GREY, lw=0.8, ls=(0, (4, 4)))
         axes.set(xlabel="Inhibition of growth (%)", ylim=(len(names) - 0.4, -0.6))
@@ -164,10 +171,7 @@ def variants(summary: Mapping[str, Any], labels: Mapping[str, str]) -> "Figure":
         axes.grid(axis="y", color=LIGHT, lw=0.6)
         axes.tick_params(axis="y", length=0)
     panels[0].set_yticks(range(len(names)), names)
-    handles, words = panels[0].get_legend_handles_labels()
-    if len(pairs) > 1:
-        words = [word if "alone" not in word else f"single {j}" for j, word in enumerate(words, start=-1)]
-    figure.legend(handles, words, loc="outside upper center", ncols=4)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return figure
 
 
@@ -186,7 +190,7 @@ def deaths(table: "pd.DataFrame", arms: Sequence[str], labels: Mapping[str, str]
 
 def broken(label: str) -> str:
     """A label over several lines."""
-    return label.replace(" + ", " +\n").replace(" (", "\n(")
+    return label if len(label) < 10 else label.replace(" + ", " +\n")
 
 
 def empty(width: float, height: float) -> "Figure":
