@@ -188,6 +188,11 @@ class Xenograft(Simulation):
         return int(np.count_nonzero(self.marrow.cells.kind == PLASMA))
 
     @property
+    def divisions(self) -> int:
+        """Divisions of plasma cells of the section since the regimen began."""
+        return int(self.marrow.body.births[PLASMA])
+
+    @property
     def volume(self) -> float:
         """Volume of the tumour [mm3]."""
         return volume(self.cells, self.patient.line.traits.rim)
@@ -249,7 +254,7 @@ def found_nodule(mouse: Mouse, settings: Settings, filled: Mapping[str, Filled],
     if mouse.has_stroma:
         target[STROMA] = (1.0 - (1.0 - host.niche) ** 0.125) * n_sites
     # no murine cell carries human CD38
-    table = load_traits().traits
+    table: Any = load_traits().traits
     human = np.arange(N_TYPES) == PLASMA
     traits = table._replace(cd38=np.where(human, table.cd38, 0.0))
 

@@ -37,17 +37,13 @@ from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.toml import Keys, dotted
 from tme_abm.laboratory.experiment import Drawing, Experiment, Progress
+from tme_abm.laboratory.inhibition import LEVEL, WHOLE, beyond_bliss, bliss, doubling_days, readings, replaced, tgi, with_interval
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from tme_abm.laboratory.mouse import Preset, Xenograft
     from tme_abm.pharmacology.regimen import Regimen
-
-WHOLE = "all mechanisms"  # name of the variant that is the experiment itself
-RESAMPLES = 1000  # of the mice, for the intervals
-LEVEL = 0.95
 
 
 # ---- what a scenario may say -----------------------------------------------------------------------------------------
@@ -257,16 +253,21 @@ class XenograftStudy(Experiment):
                 if arm.key != self.control:
                     value, low, high = with_interval(read, lambda r, k=arm.key: tgi(r, k, self.control), self.seed)  # type: ignore[misc]
                     arms[arm.key] |= {"tgi_percent": value, "tgi_low": low, "tgi_high": high}
+                    arms[arm.key]["replaced_share"] = replaced(table, variant.label, arm.key, self.control)
                 if variant.label == WHOLE and arm.key in given:
                     arms[arm.key]["published_tgi_percent"] = given[arm.key]
             pairs = []
             for combination in self.combinations:
                 both, one, other = combination
                 value, low, high = with_interval(read, lambda r, c=combination: beyond_bliss(r, c, self.control), self.seed)  # type: ignore[misc]
+                c = read.end[self.control].mean()
+                expected = float(read.end[one].mean() * read.end[other].mean() / c)
                 pairs.append(
                     {
                         "arm": both,
                         "singles": [one, other],
+                        "end_mm3": float(read.end[both].mean()),
+                        "expected_end_mm3": expected,
                         "tgi_percent": tgi(read, both, self.control),
                         "bliss_percent": bliss(tgi(read, one, self.control), tgi(read, other, self.control)),
                         "beyond_bliss_points": value,
@@ -299,6 +300,8 @@ class XenograftStudy(Experiment):
                 f"{pair['bliss_percent']:.0f} % of two drugs that know nothing of each other "
                 f"({more:+.0f} points, {pair['beyond_bliss_low']:+.0f} to {pair['beyond_bliss_high']:+.0f})."
             )
+            shares = [f"{_percent(whole['arms'][key]['replaced_share'])} under {labels[key]}" for key in (*pair["singles"], pair["arm"])]
+            sentences.append(f"Of the cells killed, division into the room that they leave makes good {', '.join(shares)}.")
         for variant in summary["variants"][1:]:
             parts = [f"{labels[p['arm']]} {p['tgi_percent']:.0f} % against {p['bliss_percent']:.0f} %" for p in variant["combinations"]]
             if parts:
@@ -432,6 +435,10 @@ def _dose_words(dose: Any) -> str:
     return f"{dose.drug} {dose.amount:g} {dose.unit} on day{'s' * (len(dose.days) > 1)} {days}"
 
 
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.0f} %"
+
+
 def _with_published(row: Mapping[str, Any]) -> str:
     shown = f"{row['tgi_percent']:.0f} %"
     return shown + (f" (published {row['published_tgi_percent']:.0f} %)" if "published_tgi_percent" in row else "")
@@ -454,81 +461,15 @@ def measurement(treated: "Xenograft", variant: str, arm: str) -> dict[str, Any]:
         "macrophages": seen["macrophage_cells"],
         "cd38_sites_per_cell": seen["cd38_sites_per_cell"],
         "adenosine_in_tumour": treated.adenosine,
+        "divisions": treated.divisions,
     }
     row |= {name: value for name, value in seen.items() if name.startswith("deaths_")}
     levels = treated.course.concentration
     return row | {f"concentration_{d.name}_ug_per_ml": float(levels[i]) for i, d in enumerate(treated.course.drugs)}
 
 
-class Readings(NamedTuple):
-    """Volumes [mm3] of the mice of a variant, in the same order in every arm."""
-
-    start: dict[str, "np.ndarray"]
-    end: dict[str, "np.ndarray"]
-
-
-def readings(table: "pd.DataFrame", variant: str = WHOLE, day: float | None = None) -> Readings:
-    """The volumes at the start and on a day, the last one where none is named."""
-    rows = table[table["variant"] == variant]
-    last = float(rows["day"].max()) if day is None else day
-    found = Readings({}, {})
-    for arm, part in rows.groupby("arm", sort=False):
-        by_day = part.pivot(index="mouse", columns="day", values="volume_mm3")
-        found.start[str(arm)], found.end[str(arm)] = by_day[0.0].to_numpy(float), by_day[last].to_numpy(float)
-    return found
-
-
-def tgi(read: Readings, arm: str, control: str) -> float:
-    """Inhibition of growth [%]: 100 where a tumour does not grow, above where it shrinks."""
-    grown = float(read.end[control].mean() - read.start[control].mean())
-    if grown <= 0.0:
-        raise InputError("the tumours of the control do not grow, so nothing can be said of inhibition")
-    return 100.0 * (1.0 - float(read.end[arm].mean() - read.start[arm].mean()) / grown)
-
-
-def bliss(one: float, other: float) -> float:
-    """Inhibition [%] of two drugs that act independently of each other, of which neither can take back more than all growth."""
-    a, b = (min(max(x, 0.0), 100.0) / 100.0 for x in (one, other))
-    return 100.0 * (a + b - a * b)
-
-
-def beyond_bliss(read: Readings, combination: tuple[str, str, str], control: str) -> float:
-    """Inhibition by a combination over that which Bliss expects [points]."""
-    both, one, other = combination
-    return tgi(read, both, control) - bliss(tgi(read, one, control), tgi(read, other, control))
-
-
-def with_interval(read: Readings, statistic: Any, seed: int) -> tuple[float, float, float]:
-    """A statistic of the mice and its interval from resampling them, whole mice at a time, as every mouse is in every arm."""
-    import numpy as np
-
-    n = next(iter(read.end.values())).size
-    chance = np.random.default_rng(seed)
-    values = []
-    for _ in range(RESAMPLES):
-        who = chance.integers(0, n, n)
-        values.append(statistic(Readings({k: v[who] for k, v in read.start.items()}, {k: v[who] for k, v in read.end.items()})))
-    low, high = np.quantile(values, [(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0])
-    return float(statistic(read)), float(low), float(high)
-
-
-def doubling_days(table: "pd.DataFrame", arm: str, first: float, last: float, variant: str = WHOLE) -> float:
-    """Time in which the mean volume doubles between two days of measurement [d]; infinite where it does not grow."""
-    rows = table[(table["variant"] == variant) & (table["arm"] == arm)]
-    mean = rows.groupby("day")["volume_mm3"].mean()
-    days = [float(min(mean.index, key=lambda d: abs(d - wanted))) for wanted in (first, last)]
-    gain = math.log(mean[days[1]] / mean[days[0]]) if mean[days[1]] > 0.0 else 0.0
-    return (days[1] - days[0]) * math.log(2.0) / gain if gain > 0.0 else math.inf
-
-
-def run_variant(study: XenograftStudy, mice: int | None = None, **changes: Any) -> "pd.DataFrame":
-    """The table of a study with a few things changed, for tests and notebooks.
-
-    Args:
-        study: What to run.
-        mice: Another number of mice.
-        **changes: Other attributes of the study.
-    """
+def run_again(study: XenograftStudy, **changes: Any) -> "pd.DataFrame":
+    """The table of a study with some of its attributes changed, for tests and notebooks."""
     from tme_abm.trial.execution import Silence
 
-    return replace(study, **({"mice": mice} if mice else {}), **changes).measure(1, Silence())
+    return replace(study, **changes).measure(1, Silence())

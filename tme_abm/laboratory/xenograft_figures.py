@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 
 ARM_COLOURS = (GREY, BLUE, ORANGE, VERMILLION, GREEN, PURPLE, SKY, BLACK)
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
+MARKS = ("o", "s", "^")  # with the dashes: doses of the same drugs
 
 
-def look(arms: Sequence["Regimen"]) -> dict[str, tuple[str, Any]]:
-    """Colour and dash of each arm: arms of the same drugs at several doses share the colour and differ in the dash."""
+def look(arms: Sequence["Regimen"]) -> dict[str, tuple[str, Any, str]]:
+    """Colour, dash and mark of each arm: arms of the same drugs at several doses share the colour and differ in the others."""
     colours: dict[tuple[str, ...], str] = {}
     seen: dict[tuple[str, ...], int] = {}
     found = {}
     for arm in arms:
         colour = colours.setdefault(arm.drugs, ARM_COLOURS[len(colours) % len(ARM_COLOURS)])
-        found[arm.key] = (colour, DASHES[seen.get(arm.drugs, 0) % len(DASHES)])
+        dose = seen.get(arm.drugs, 0) % len(DASHES)
+        found[arm.key] = (colour, DASHES[dose], MARKS[dose])
         seen[arm.drugs] = seen.get(arm.drugs, 0) + 1
     return found
 
@@ -47,11 +49,11 @@ def growth(table: "pd.DataFrame", arms: Sequence["Regimen"]) -> "Figure":
     for arm in arms:
         by_day = table[table["arm"] == arm.key].groupby("day")["volume_mm3"]
         mean, sem = by_day.mean(), by_day.sem()
-        colour, dash = looks[arm.key]
-        axes.errorbar(mean.index, mean, yerr=sem, color=colour, ls=dash, marker="o", ms=4.5, capsize=3, elinewidth=1.2, label=arm.label)
+        colour, dash, mark = looks[arm.key]
+        axes.errorbar(mean.index, mean, yerr=sem, color=colour, ls=dash, marker=mark, ms=5.5, capsize=3, elinewidth=1.2, label=arm.label)
     axes.set(ylim=(0, None), xlim=(-0.4, last + 0.4), ylabel="Tumour volume (mm\N{SUPERSCRIPT THREE})")
     axes.tick_params(labelbottom=False)
-    axes.legend(loc="upper left")
+    axes.legend(loc="upper left", handlelength=3.4)
     below = figure.add_subplot(grid[1], sharex=axes)
     for row, drug in enumerate(drugs):
         days = given_days(arms, drug, last)
@@ -152,7 +154,10 @@ def variants(summary: Mapping[str, Any], labels: Mapping[str, str]) -> "Figure":
     names = [variant["label"] for variant in summary["variants"]]
     figure = empty(4.6 + 3.6 * len(pairs), 1.9 + 0.62 * len(names))
     panels = figure.subplots(1, len(pairs), squeeze=False, sharey=True)[0]
-    words = ("the first alone", "the other alone")
+    words = []
+    for place in (0, 1):
+        named = {labels[pair["singles"][place]] for pair in pairs}
+        words.append(f"{named.pop() if len(named) == 1 else 'the partner'} alone")
     for i, axes in enumerate(panels):
         for y, variant in enumerate(summary["variants"]):
             pair = variant["combinations"][i]
@@ -162,7 +167,7 @@ def variants(summary: Mapping[str, Any], labels: Mapping[str, str]) -> "Figure":
             axes.plot(together, y, "o", color=VERMILLION, ms=10, label="together" if y == 0 else None)
             for offset, key in ((-0.17, pair["singles"][0]), (0.17, pair["singles"][1])):
                 colour = BLUE if offset < 0 else SKY
-                name = (f"{labels[key]} alone" if len(pairs) == 1 else words[key == pair["singles"][1]]) if y == 0 else None
+                name = words[key == pair["singles"][1]] if y == 0 else None
                 axes.plot(variant["arms"][key]["tgi_percent"], y + offset, "o", color=colour, ms=6, label=name)
         axes.axvline(100, color=GREY, lw=0.8, ls=(0, (4, 4)))
         axes.set(xlabel="Inhibition of growth (%)", ylim=(len(names) - 0.4, -0.6))
