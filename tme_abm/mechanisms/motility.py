@@ -3,6 +3,9 @@
 An immune cell makes `stops` displacements in a step, each as far in mean square as its diffusion coefficient gives in that time, squeezing past
 others on the way; it ends on the last free site that it came by. T and NK cells prefer, of two places, the one with more
 chemokine. A plasma cell moves to a free neighbouring site.
+
+Of two places a distance l apart the better one is nearer to the source by some l, and l grows with the root of the time between stops. So that
+cells drift at the same speed whatever the step, they compare less often in shorter steps: in proportion to the root of the step.
 """
 
 import math
@@ -19,12 +22,13 @@ from tme_abm.marrow.lattice import find_free_neighbour, wrapped
 
 PLASMA, T, NK, STROMA = int(CellType.PLASMA), int(CellType.T), int(CellType.NK), int(CellType.STROMA)
 STOPS = 4
+USUAL_STEP = 6.0  # h, for which `chemotaxis` is stated
 
 
 class Params(NamedTuple):
     """Of the walk."""
 
-    chemotaxis: Annotated[float, Param("1", "how often a T or NK cell compares two places and goes for more chemokine", "tme_abm", "A", high=1.0)] = 0.25
+    chemotaxis: Annotated[float, Param("1", "how often a T or NK cell compares two places and goes for more chemokine, at steps of 6 h", "tme_abm", "A", high=1.0)] = 0.25
 
 
 @part
@@ -53,6 +57,7 @@ def walk(marrow, kind, p, tick):
     key = stream_key(tick.key, Stream.WALK, tick.step)
     small, often_wider = squares(marrow.traits.motility[kind], tick.dt / STOPS)
     follows = kind == T or kind == NK
+    often_compares = p.chemotaxis * math.sqrt(tick.dt / USUAL_STEP)
     for i in range(start[kind], start[kind + 1]):
         s = int(site[i])
         word = bits(key, marrow.cells.uid[s])
@@ -66,7 +71,7 @@ def walk(marrow, kind, p, tick):
             x_there = wrapped(x + stride(lower(word), half_width), width)
             if follows:
                 word = again(word)
-                if lower(word) < p.chemotaxis:
+                if lower(word) < often_compares:
                     word = again(word)
                     y_other = wrapped(y + stride(upper(word), half_width), height)
                     x_other = wrapped(x + stride(lower(word), half_width), width)
