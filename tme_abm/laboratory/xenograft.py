@@ -61,6 +61,12 @@ class Tumour(Table):
     measure: str = Field("3 d", description="time between measurements")
 
 
+class Patch(Marrow):
+    """The section of the tumour and what lies around it."""
+
+    shape: list[int] = Field([96, 96], min_length=2, max_length=2, description="rows and columns of sites")
+
+
 class Combination(Table):
     """Two drugs given together, and each of them alone."""
 
@@ -106,7 +112,7 @@ class Form(Table):
     seed: int = Field(ge=0, lt=2**62)
     without: list[str] = Field([], description="mechanisms that are switched off under treatment")
     tumour: Tumour
-    marrow: Marrow = Marrow(shape=[96, 96])
+    marrow: Patch = Patch()
     control: str = Field(description="the arm that is given nothing")
     arms: dict[str, Arm] = Field(min_length=2)
     combinations: list[Combination] = Field([])
