@@ -1,24 +1,24 @@
 """S24: pomalidomide given first raises the direct killing of a CD38-rich line by isatuximab above the sum of the two (direction)."""
 
+import tomllib
+
 import pytest
 
 from tme_abm.laboratory.xenograft import run_again
-from tme_abm.scenario import load_scenario
+from tme_abm.scenario import load_scenario, scenarios
 
 DIRECT = ["adcc", "adcp", "cdc"]  # what else isatuximab does, switched off
-ARMS = """arms={
-    medium = { label = "medium" },
-    isa = { label = "Isa", doses = [{ drug = "isatuximab", dose = "40 mg/kg", days = [5] }] },
-    pom = { label = "Pom", doses = [{ drug = "pomalidomide", dose = "10 mg/kg", days = "1-10" }] },
-    both = { label = "Pom, then Isa", doses = [
-        { drug = "pomalidomide", dose = "10 mg/kg", days = "1-10" }, { drug = "isatuximab", dose = "40 mg/kg", days = [5] } ] },
-}""".replace("\n", " ")
+POM = {"drug": "pomalidomide", "dose": "10 mg/kg", "days": "1-10"}
+ISA = {"drug": "isatuximab", "dose": "40 mg/kg", "days": [5]}
 
 
 def killed(line):
     """Deaths by isatuximab itself and by pomalidomide, for each cell and day, in the four days after isatuximab."""
-    changes = [ARMS, f"tumour.line={line}", 'tumour.watch="8 d"', 'tumour.measure="1 d"', "combinations=[]", "variants=[]", "mice=8"]
-    study = load_scenario("figure3_pomalidomide", changes, without=DIRECT)
+    given = tomllib.loads(scenarios()["figure3_pomalidomide"].read_text(encoding="utf-8"))
+    arms = {"medium": [], "isa": [ISA], "pom": [POM], "both": [POM, ISA]}
+    given |= {"mice": 6, "combinations": [], "variants": [], "arms": {key: {"label": key, "doses": doses} for key, doses in arms.items()}}
+    given["tumour"] |= {"line": line, "watch": "8 d", "measure": "1 d"}
+    study = load_scenario(given, without=DIRECT)
     table = run_again(study)
     rates = {}
     for arm, rows in table.groupby("arm"):
@@ -36,7 +36,9 @@ def rich():
 
 def test_pomalidomide_first_raises_direct_killing_above_the_sum(rich, record_property):
     record_property(
-        "S24", f"killed a day: Isa {rich['isa']:.1%}, Pom {rich['pom']:.1%}, Pom first {rich['both']:.1%} (sum {rich['isa'] + rich['pom']:.1%})"
+        "S24",
+        f"killed a day: Isa {rich['isa']:.1%}, Pom {rich['pom']:.1%}, Pom before Isa {rich['both']:.1%} "
+        f"(sum {rich['isa'] + rich['pom']:.1%})",
     )
     assert rich["both"] > 1.1 * (rich["isa"] + rich["pom"])
 

@@ -5,7 +5,7 @@ from tme_abm.scenario import load_scenario
 
 
 def test_the_two_beat_the_expectation_of_bliss(record_property):
-    study = load_scenario("figure3_pomalidomide", ["mice=12", "variants=[]"])
+    study = load_scenario("figure3_pomalidomide", ["mice=8", "variants=[]"])
     summary = study.summarise(run_again(study))["variants"][0]
     arms, pair = summary["arms"], summary["combinations"][0]
     record_property(

@@ -1,4 +1,6 @@
-"""S34: an adherent cell needs 1.5-3 times the concentration of a proteasome inhibitor that a free one needs (killed: half, in 48 h)."""
+"""S34: a non-adherent cell is the more sensitive one. An adherent cell needs more of a proteasome inhibitor to be killed in half of the
+cases within 48 h: 1.5-3 times as much of bortezomib. The fold of carfilzomib is from memory and weak (M-low): direction only.
+"""
 
 import math
 
@@ -35,10 +37,10 @@ def ec50(drug, held, sensitivity):
     return math.sqrt(low * high)
 
 
-@pytest.mark.parametrize("name", ["bortezomib", "carfilzomib"])
-def test_an_adherent_cell_needs_more(name, record_property):
+@pytest.mark.parametrize(("name", "most"), [("bortezomib", 3.0), ("carfilzomib", math.inf)])
+def test_an_adherent_cell_needs_more(name, most, record_property):
     drug = load_drug(name)
     sensitivity = load_preset("lines", "nci_h929").traits.drug_sensitivity
     fold = ec50(drug, 1.0, sensitivity) / ec50(drug, 0.0, sensitivity)
     record_property("S34", f"{name}: EC50 of an adherent cell {fold:.1f} times that of a free one")
-    assert 1.5 <= fold <= 3.0
+    assert 1.5 <= fold <= most

@@ -9,13 +9,13 @@ from tme_abm.laboratory.inhibition import readings, tgi
 from tme_abm.laboratory.xenograft import run_again
 from tme_abm.scenario import load_scenario
 
-MICE = 16
+MICE = 10
 
 
 @pytest.fixture(scope="module")
 def variants():
     """The combination whole and with each of the two switched off: table, inhibition."""
-    changes = [f"mice={MICE}", 'tumour.measure="1 d"', 'tumour.watch="14 d"', "combinations=[]"]
+    changes = [f"mice={MICE}", 'tumour.measure="1 d"', "combinations=[]"]
     changes += ['variants=[{ label = "no release", without = ["niche_release"] }, { label = "no block", without = ["ectoenzyme"] }]']
     study = load_scenario("figure5_carfilzomib", changes)
     arms = tuple(arm for arm in study.arms if arm.key in ("vehicle", "isa-k"))
@@ -31,7 +31,7 @@ def test_the_contribution_of_each_is_reported(variants, record_property):
     _, found = variants
     whole = found["all mechanisms"]
     adhesion, enzyme = whole - found["no release"], whole - found["no block"]
-    record_property("S38", f"of {whole:.0f} % inhibition on day 14, adhesion carries {adhesion:+.1f} points and the enzyme block {enzyme:+.1f}")
+    record_property("S38", f"of {whole:.0f} % inhibition adhesion carries {adhesion:+.1f} points, the enzyme block {enzyme:+.1f}")
     # neither does harm beyond chance, and neither is what makes the combination
     for share in (adhesion, enzyme):
         assert -5.0 < share < 0.25 * whole
@@ -48,5 +48,5 @@ def test_release_from_the_niche_raises_the_kill_by_carfilzomib(variants):
 
 def test_the_enzyme_block_lowers_adenosine_in_the_tumour(variants):
     table, _ = variants
-    level = [treated(table, v).query("day == 3").set_index("mouse")["adenosine_in_tumour"] for v in ("all mechanisms", "no block")]
+    level = [treated(table, v).query("day == 1")["adenosine_in_tumour"].to_numpy(float) for v in ("all mechanisms", "no block")]
     assert np.all(level[0] < level[1])
