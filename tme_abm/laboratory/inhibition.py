@@ -7,11 +7,10 @@ Bliss = a + b - a b                            inhibition expected of two treatm
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from tme_abm.foundation.errors import InputError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # listing the scenarios imports this module
+    import numpy as np
     import pandas as pd
 
 WHOLE = "all mechanisms"  # name of the variant that is the experiment itself
@@ -22,8 +21,8 @@ LEVEL = 0.95
 class Readings(NamedTuple):
     """Volumes [mm3] of the mice of a variant, in the same order in every arm."""
 
-    start: dict[str, np.ndarray]
-    end: dict[str, np.ndarray]
+    start: dict[str, "np.ndarray"]
+    end: dict[str, "np.ndarray"]
 
 
 def readings(table: "pd.DataFrame", variant: str = WHOLE, day: float | None = None) -> Readings:
@@ -77,6 +76,8 @@ def replaced(table: "pd.DataFrame", variant: str, arm: str, control: str) -> flo
 
 def with_interval(read: Readings, statistic: Any, seed: int) -> tuple[float, float, float]:
     """A statistic of the mice and its interval from resampling them, whole mice at a time, as every mouse is in every arm."""
+    import numpy as np
+
     n = next(iter(read.end.values())).size
     chance = np.random.default_rng(seed)
     values = []
