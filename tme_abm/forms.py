@@ -227,13 +227,14 @@ def make_regimen(key: str, arm: Arm, base: Keys, source: Source) -> "Regimen":
         raise source.error(base, str(error)) from None
 
 
-def load_drugs(places: Mapping[str, Keys], given: Drugs, source: Source) -> dict[str, "Drug"]:
+def load_drugs(places: Mapping[str, Keys], given: Drugs, source: Source, species: str | None = None) -> dict[str, "Drug"]:
     """The drugs of a study as it wants them.
 
     Args:
         places: Name of each drug -> where the scenario names it first.
         given: What the study changes of them.
         source: The scenario.
+        species: Another host than man (`pharmacology.drug.load_drug`).
     """
     from tme_abm.pharmacology.drug import load_drug
 
@@ -241,7 +242,7 @@ def load_drugs(places: Mapping[str, Keys], given: Drugs, source: Source) -> dict
     drugs: dict[str, Drug] = {}
     for name, path in places.items():
         try:
-            drugs[name] = load_drug(name, folders)
+            drugs[name] = load_drug(name, folders, species=species)
         except InputError as error:
             raise source.error(path, str(error)) from None
     for name, changes in (given.model_extra or {}).items():

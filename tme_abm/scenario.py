@@ -69,6 +69,7 @@ KINDS = {  # kind -> module with its `Form` (what the file may say) and `build` 
     "trial": "tme_abm.scenario",
     "assay": "tme_abm.laboratory.assay",
     "time_course": "tme_abm.laboratory.time_course",
+    "xenograft": "tme_abm.laboratory.xenograft",
 }
 ENDPOINTS = {  # endpoint -> unit in which it is published; "pfs_36_months" and the like are known too
     "median_pfs": "month",

@@ -8,7 +8,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -150,7 +150,7 @@ class Simulation:
     def _take(self, regimen: Regimen, drugs: Mapping[str, Drug], without: frozenset[str]) -> None:
         self.regimen = regimen
         self.without = without
-        self.course = Course(regimen, tuple(drugs.values()), physique(self.patient), self.key)
+        self.course = Course(regimen, tuple(drugs.values()), self._body(), self.key)
         self.rules = make_rules(self._filled, self.course.drugs)
         self.on = make_switches(without)
 
@@ -166,6 +166,10 @@ class Simulation:
         if known is None or known[0] is not bundle:
             known = self._pins[name] = (bundle, pin(bundle))
         return known[1]
+
+    def _body(self) -> Physique:
+        """The one who is treated, as pharmacology sees her."""
+        return physique(self.patient)
 
     @property
     def hour(self) -> float:
@@ -218,7 +222,7 @@ class Simulation:
                 return True
         return False
 
-    def fork(self, regimen: Regimen, drugs: Mapping[str, Drug], without: frozenset[str] | None = None) -> "Simulation":
+    def fork(self, regimen: Regimen, drugs: Mapping[str, Drug], without: frozenset[str] | None = None) -> Self:
         """The same marrow, about to begin a regimen; this one is untouched.
 
         Args:
@@ -226,7 +230,7 @@ class Simulation:
             drugs: At least the drugs of the regimen, by name.
             without: Mechanisms that are switched off from now on; those of the settings where it is left out.
         """
-        twin = object.__new__(Simulation)
+        twin = object.__new__(type(self))
         twin.patient, twin.settings, twin.key, twin.step = self.patient, self.settings, self.key, self.step
         twin.treated_from = self.step
         twin._pins, twin._filled = {}, self._filled
