@@ -158,8 +158,9 @@ TABLES = {
         (
             Column("files of compiled code", "cache_files", "d"),
             Column("MiB", "cache_mib"),
-            Column("more after a second process", "second_process", "d"),
-            Column("more after other arms and two workers", "other_study", "d"),
+            Column("more by two workers", "by_workers", "d"),
+            Column("more by a study with other drugs", "by_other_drugs", "d"),
+            Column("more by one without drugs", "by_no_drugs", "d"),
         ),
     ),
     "memory": Table(
