@@ -17,7 +17,8 @@ from machine import add_json, headline, spread, write
 
 SHORT = ("-m", "tme_abm.cli", "run", "untreated", "--patients", "1", "--force", "--out")
 COMPILE = (
-    "from tme_abm.scenario import load_scenario; from tme_abm.trial.execution import compile_kernels; compile_kernels(load_scenario('icaria'))"
+    "from tme_abm.scenario import load_scenario; from tme_abm.trial.execution import compile_kernels; "
+    "compile_kernels(load_scenario('icaria'))"
 )
 LATER = {
     "by_workers": ("then icaria, 4 patients, two workers", ("-m", "tme_abm.cli", "run", "icaria", "--patients", "4", "--workers", "2")),
