@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tme_viz.history import History, pack, unpack
+from tme_viz.history import History, Shelf, pack, unpack
 from tme_viz.picture import DTYPES, LAYERS, Picture, from_byte, image, to_bytes
 
 
@@ -36,17 +36,37 @@ def test_a_moment_is_found_by_its_day():
     with pytest.raises(ValueError, match="does not come after"):
         history.add(3.0, [])
     history.forget_after(1.0)
-    assert history.days == [0.0, 1.0]
+    assert history.days == [0.0, 1.0] and history.holds(1.0) and not history.holds(0.5) and not history.holds(3.0)
+    history.add(2.0, [pack(picture(7)), pack(picture(8))])
+    np.testing.assert_array_equal(history.at(2)[1][0].name, picture(7).name)
+    np.testing.assert_array_equal(history.at(1)[1][0].name, picture(1).name)
 
 
-def test_a_long_past_stays_within_its_budget_and_keeps_both_ends():
-    history = History(budget=20_000)
+@pytest.mark.parametrize("in_memory", [0, 10**9])
+def test_a_long_past_stays_within_its_budget_and_keeps_both_ends(in_memory):
+    history = History(budget=20_000, in_memory=in_memory)
     for day in range(400):
         history.add(float(day), [pack(picture(day)), pack(picture(day + 1))])
         assert history.n_bytes <= 20_000
-    assert history.n_bytes == sum(len(p) for i in range(len(history)) for p in history._entries[i].packed)
+        assert history.shelf.memory_bytes == (history.n_bytes if in_memory else 0)
     days = history.days
     assert days[0] == 0.0 and days[-1] == 399.0 and days == sorted(set(days))
+    for place, day in enumerate(days):
+        np.testing.assert_array_equal(history.at(place)[1][1].name, picture(int(day) + 1).name)
+    history.close()
+    assert len(history) == 0 and history.n_bytes == 0
+
+
+@given(st.lists(st.binary(min_size=1, max_size=50), min_size=1, max_size=20), st.integers(0, 19), st.sampled_from([0, 40, 10**6]))
+def test_a_shelf_gives_back_what_was_put_and_forgets_what_was_cut(parts, n_kept, in_memory):
+    shelf = Shelf(in_memory)
+    places = [shelf.put(part) for part in parts]
+    assert [shelf.get(place) for place in places] == parts and shelf.n_bytes == sum(map(len, parts))
+    kept = places[: n_kept + 1]
+    shelf.cut(kept[-1].start + kept[-1].size)
+    places = [*kept, shelf.put(b"later")]
+    assert [shelf.get(place) for place in places] == [*parts[: n_kept + 1], b"later"]
+    shelf.close()
 
 
 @pytest.mark.parametrize("layer", [layer for layer in LAYERS.values() if layer.name != "clone"], ids=lambda layer: layer.name)

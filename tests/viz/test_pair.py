@@ -9,7 +9,7 @@ from tme_viz.pair import Pair
 from tme_viz.places import Places
 
 from tme_abm.foundation.errors import InputError
-from tme_abm.patient import preset
+from tme_abm.patient import preset, presets
 from tme_abm.scenario import load_scenario
 from tme_abm.simulation import Simulation, enrol, make_patient_key
 
@@ -95,6 +95,51 @@ def test_going_back_forgets_what_came_later():
     assert hashes(two) == at_12 and two.events == [] and len(two.sides[0].rows) == 13
 
 
+def test_every_step_of_the_past_can_be_seen_again():
+    two = pair()
+    seen = {}
+    for n in range(4 * 70):
+        if n == 4 * 30 + 1:
+            two.act(Event(two.day, 0, "switch", "adcc", 0.0))
+        if n == 4 * 28:
+            two.act(Event(two.day, 1, "dose", "pomalidomide", 0.0))
+        seen[two.step] = hashes(two)
+        two.advance(1)
+    now = hashes(two)
+    assert [mark.step for mark in two.marks] == [4 * 28, 4 * 56]
+    for step in (5, 4, 4 * 28 - 1, 4 * 28, 4 * 28 + 1, 4 * 30 + 3, 4 * 69 + 2, 4 * 57, 4 * 58, 0):
+        assert [simulation.state_hash() for simulation in two.look(step)] == seen[step], step
+    assert hashes(two) == now and two.look(two.step)[0] is two.sides[0].simulation
+
+
+def test_going_back_starts_from_a_mark_and_ends_the_same():
+    events = (Event(10.0, 0, "dose", "isatuximab", 0.5), Event(28.0, 1, "switch", "imid", 0.0), Event(40.25, 0, "switch", "adcc", 0.0))
+    two = pair()
+    two.go_to(75.0, events)
+    far = [[list(side.rows), list(side.visits), side.assessor.best, dict(side.factor)] for side in two.sides], hashes(two)
+    begun = []
+    two._begin = lambda: begun.append(1)
+    two.go_to(41.0, events)
+    assert begun == [] and len(two.marks) == 1 and len(two.sides[0].rows) == 42 and two.events == list(events)
+    two.go_to(75.0, events)
+    again = [[list(side.rows), list(side.visits), side.assessor.best, dict(side.factor)] for side in two.sides], hashes(two)
+    np.testing.assert_equal(again, far)
+    del two._begin
+    two.go_to(30.0, events[1:])  # what happened before the mark is to be undone
+    other = pair()
+    other.go_to(30.0, events[1:])
+    assert hashes(two) == hashes(other)
+
+
+def test_an_event_in_the_past_is_not_put_off():
+    two, other = pair(), pair()
+    two.advance(4 * 10)
+    event = Event(5.0, 0, "switch", "growth", 0.0)
+    two.go_to(12.0, [event])
+    other.go_to(12.0, [event])
+    assert hashes(two) == hashes(other)
+
+
 def test_the_large_patch_is_stepped_side_by_side_with_the_same_result(monkeypatch):
     from tme_viz import pair as module
 
@@ -126,3 +171,21 @@ def test_a_numbered_patient_is_the_one_of_the_trial():
     study = load_scenario("icaria")
     grown, _ = enrol(study.population, replace(study.settings, height=32, width=32), study.seed, 3)
     assert two.patient == grown.patient and two.grown.state_hash() == grown.state_hash()
+
+
+def test_the_patients_of_the_picker_are_what_they_are_called():
+    assert presets() == ("typical", "high_risk", "elderly", "renal_impairment", "cd38_low")
+    people = {name: pair(patient=name) for name in presets()}
+    who = {name: two.patient for name, two in people.items()}
+    typical = who["typical"]
+    assert not typical.high_risk and not typical.renal_impairment and typical.age < 75
+    assert who["high_risk"].high_risk and who["high_risk"].growth_rate > typical.growth_rate
+    assert who["elderly"].age == 80.0
+    assert who["renal_impairment"].renal_impairment and who["renal_impairment"].creatinine_clearance < 60.0
+    assert [name for name in presets() if who[name].renal_impairment] == ["renal_impairment"]
+
+    def first(name, column):
+        return people[name].sides[0].rows[0][people[name].columns.index(column)]
+
+    assert first("cd38_low", "cd38_sites_per_cell") < 0.5 * first("typical", "cd38_sites_per_cell")
+    assert first("typical", "dose_dexamethasone_mg") == 40.0 and first("elderly", "dose_dexamethasone_mg") == 20.0

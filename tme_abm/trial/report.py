@@ -74,8 +74,6 @@ def render(
     Raises:
         InputError: Where something is missing or cannot be used.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     for name in ("arms", "comparisons"):
         if name not in summary:
             raise InputError(f"summary.json: '{name}' is missing")
@@ -89,17 +87,9 @@ def render(
     if folder is not None:
         for key, figure in drawn.items():
             figures.save(figure, folder / "figures", key)
-    templates = Path(__file__).parent / "templates"
-    environment = Environment(
-        loader=FileSystemLoader(templates),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "percent": percent, "interval": interval, "p": p_value}
     asked = run.get("patients") or scenario.get("patients")
-    return environment.get_template("report.html.j2").render(
+    return page(
+        "report.html.j2",
         title=scenario.get("title") or run.get("title") or "Virtual trial",
         summary_text=scenario.get("summary") or run.get("summary") or "",
         population=_population_name(run, scenario),
@@ -118,6 +108,21 @@ def render(
         versions=dict(run.get("versions") or {}),
         command=command(folder),
     )
+
+
+def page(template: str, folders: Sequence[Path] = (), **values: Any) -> str:
+    """A page as text, from the templates of this folder, or of others that are searched before it."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader([*folders, Path(__file__).parent / "templates"]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "percent": percent, "interval": interval, "p": p_value}
+    return environment.get_template(template).render(**values)
 
 
 def _figures(

@@ -800,7 +800,7 @@ def compare_published(
         who = " vs ".join((labels or {}).get(arm, arm) for arm in entry.get("comparison") or [entry.get("arm", "")])
         table = patients
         if subgroup := entry.get("subgroup"):
-            chosen = _find_subgroup(str(subgroup), where)
+            chosen = find_subgroup(str(subgroup), where)
             if not set(chosen.columns) <= set(patients.columns):
                 raise InputError(f"{where}: the patient table has no column '{chosen.columns[0]}'")
             table = patients[np.asarray(chosen.holds(patients), bool)]
@@ -924,7 +924,7 @@ def _one_arm(table: "pd.DataFrame", arm: str, name: str, level: float) -> tuple[
     return value, interval, "" if value is not None else "not recorded"
 
 
-def _find_subgroup(name: str, where: str) -> Subgroup:
+def find_subgroup(name: str, where: str = "subgroup") -> Subgroup:
     """The subgroup of a label or short name."""
     folded = re.sub(r"\s*(>=|<=|>|<|:)\s*", r"\1", name.lower().strip())
     target = SHORT_NAMES.get(folded)

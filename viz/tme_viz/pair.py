@@ -2,9 +2,11 @@
 
 import os
 import threading
+import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy, deepcopy
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -19,16 +21,18 @@ from tme_abm.marrow.clones import ANTIBODY_ESCAPED, CLONE_NAMES, IMID_RESISTANT,
 from tme_abm.outcomes.imwg import Assessor, Reading, is_hidden, measure
 from tme_abm.patient import VirtualPatient, preset, presets
 from tme_abm.scenario import load_scenario
-from tme_abm.simulation import Simulation, enrol, make_patient_key, physique
+from tme_abm.simulation import Simulation, copy_arrays, enrol, make_patient_key, physique
 from tme_abm.trial.execution import compile_kernels
 from tme_abm.trial.study import Study
 from tme_viz.choice import Choice, Event
+from tme_viz.history import FASTEST, Place, Shelf
 from tme_viz.places import Places
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
 
 GROWN_KEPT = 6  # patients kept ready for the next visitor who chooses them
+MARK_DAYS = 28  # days between moments from which the past is made again
 LARGE = 128  # rows from which the two marrows are worth a thread each
 CAUSES = tuple(c.name.lower() for c in Cause if c < N_CAUSES)
 RESISTANCES = {"imid": IMID_RESISTANT, "proteasome": PROTEASOME_RESISTANT, "antibody": ANTIBODY_ESCAPED}
@@ -130,6 +134,33 @@ class Running:
         return Reading(simulation.day, measure(true, z), simulation.plasma_fraction, true, hidden)
 
 
+class Saved(NamedTuple):
+    """One of the two marrows as it stood at a mark."""
+
+    shell: Simulation  # all but its arrays
+    arrays: Place
+    n_rows: int
+    n_visits: int
+    assessor: Assessor
+    factor: dict[str, float]
+
+
+class Mark(NamedTuple):
+    """A moment from which a pair can go on as it did."""
+
+    step: int  # since the regimens began
+    events: tuple[Event, ...]
+    sides: tuple[Saved, ...]
+
+
+class Replay(NamedTuple):
+    """Copies of both marrows on their way through the past."""
+
+    step: int
+    n_done: int  # of the events
+    simulations: tuple[Simulation, ...]
+
+
 class Pair:
     """Two marrows of one patient.
 
@@ -139,6 +170,7 @@ class Pair:
         sides: The marrows, left and right.
         columns: Names of the columns of the rows.
         events: What was changed while they ran.
+        marks: Moments from which the past is made again, every four weeks.
     """
 
     def __init__(self, choice: Choice, places: Places, tell: Tell = lambda text: None) -> None:
@@ -168,15 +200,28 @@ class Pair:
             *(f"dose_{name}_mg" for name in self.drugs),
         )
         self.events: list[Event] = []
+        self.marks: list[Mark] = []
+        self._shelf = Shelf()
+        self._replay: Replay | None = None
         for event in choice.events:
             self.check(event)
         self._begin()
 
     def _begin(self) -> None:
-        self.sides = tuple(
+        self.sides = self._fork()
+        self.marks, self._replay = [], None
+        self._shelf.cut(0)
+
+    def _fork(self) -> tuple[Running, ...]:
+        return tuple(
             Running(self.grown.fork(regimen, self.study.drugs, self.study.settings.without | off), self.drugs, self.study.visit_days)
             for regimen, off in zip(self.regimens, self.choice.without, strict=True)
         )
+
+    def close(self) -> None:
+        """Let go of the marks."""
+        self.marks, self._replay = [], None
+        self._shelf.close()
 
     @property
     def patient(self) -> VirtualPatient:
@@ -189,20 +234,78 @@ class Pair:
         return self.sides[0].simulation.day
 
     @property
+    def step(self) -> int:
+        """Steps since the regimens began."""
+        simulation = self.sides[0].simulation
+        return simulation.step - simulation.treated_from
+
+    @property
     def per_day(self) -> int:
         """Steps a day."""
         return round(HOURS_PER_DAY / self.study.settings.step_h)
 
-    def advance(self, n_steps: int) -> None:
-        """Let time pass in both marrows; a row is written at each full day."""
+    def advance(self, n_steps: int, pause: Callable[[], None] = lambda: None) -> None:
+        """Let time pass in both marrows; a row is written at each full day.
+
+        Args:
+            n_steps: Number of steps.
+            pause: Called at the end of each day, for instance to take a picture.
+        """
         while n_steps > 0:
-            done = self.sides[0].simulation.step - self.sides[0].simulation.treated_from
-            n = min(n_steps, self.per_day - done % self.per_day)
+            n = min(n_steps, self.per_day - self.step % self.per_day)
             together([partial(side.simulation.advance, n) for side in self.sides], self.choice.size)
-            if (done + n) % self.per_day == 0:
+            if self.step % self.per_day == 0:
                 for side in self.sides:
                     side.note()
+                if self.step % (MARK_DAYS * self.per_day) == 0:
+                    self._mark()
+                pause()
             n_steps -= n
+
+    def _mark(self) -> None:
+        packed = together([partial(freeze, side.simulation) for side in self.sides], self.choice.size)
+        saved = tuple(
+            Saved(shell, self._shelf.put(arrays), len(side.rows), len(side.visits), deepcopy(side.assessor), dict(side.factor))
+            for side, (shell, arrays) in zip(self.sides, packed, strict=True)
+        )
+        self.marks.append(Mark(self.step, tuple(self.events), saved))
+
+    def _thaw(self, mark: Mark) -> list[Simulation]:
+        sides = zip(self.sides, mark.sides, strict=True)
+        return [thaw(saved.shell, self._shelf.get(saved.arrays), side.simulation) for side, saved in sides]
+
+    def _return(self, mark: Mark) -> None:
+        """Stand at a mark, as if nothing had come after it."""
+        for side, saved, simulation in zip(self.sides, mark.sides, self._thaw(mark), strict=True):
+            side.simulation, side.assessor, side.factor = simulation, deepcopy(saved.assessor), dict(saved.factor)
+            del side.rows[saved.n_rows :], side.visits[saved.n_visits :]
+        self.events, self._replay = list(mark.events), None
+        self.marks = [one for one in self.marks if one.step <= mark.step]
+        last = self.marks[-1].sides[-1].arrays
+        self._shelf.cut(last.start + last.size)
+
+    def look(self, step: int) -> tuple[Simulation, ...]:
+        """Both marrows as they were at a step, made again from the nearest mark; to be looked at, not to be changed."""
+        if step >= self.step:
+            return tuple(side.simulation for side in self.sides)
+        mark = next((one for one in reversed(self.marks) if one.step <= step), None)
+        start = mark.step if mark else 0
+        now = self._replay
+        if now is None or not start <= now.step <= step:
+            begun = self._thaw(mark) if mark else [side.simulation for side in self._fork()]
+            now = Replay(start, len(mark.events) if mark else 0, tuple(begun))
+        at, n_done, simulations = now
+        while True:
+            while n_done < len(self.events) and round(self.events[n_done].day * self.per_day) <= at:
+                change(simulations[self.events[n_done].side], self.events[n_done])
+                n_done += 1
+            if at >= step:
+                break
+            n = min([step, *(round(e.day * self.per_day) for e in self.events[n_done : n_done + 1])]) - at
+            together([partial(simulation.advance, n) for simulation in simulations], self.choice.size)
+            at += n
+        self._replay = Replay(at, n_done, simulations)
+        return simulations
 
     def check(self, event: Event) -> None:
         """Raise an `InputError` for an event that cannot be."""
@@ -219,11 +322,10 @@ class Pair:
         """
         self.check(event)
         side = self.sides[event.side]
-        if event.kind == "switch":
-            side.simulation.switch(event.name, event.value > 0.0)
-        else:
-            side.simulation.course.change_dose(event.name, event.value)
+        change(side.simulation, event)
+        if event.kind == "dose":
             side.factor[event.name] = event.value
+        self._replay = None
         self.events = [e for e in self.events if (e.day, *e[1:4]) != (event.day, *event[1:4])] + [event]
 
     def go_to(self, day: float, events: list[Event] | tuple[Event, ...], pause: Callable[[], None] = lambda: None) -> None:
@@ -232,25 +334,32 @@ class Pair:
         Args:
             day: Day of treatment.
             events: In order of time; those after the day are left out.
-            pause: Called about every week of treatment, for instance to take a picture.
+            pause: Called at the beginning and at the end of each day, for instance to take a picture.
         """
-        if day < self.day or list(events) != self.events:
-            self.events = []
-            self._begin()
         target = round(day * self.per_day)
         waiting = [e for e in events if e.day <= day + 1e-9]
+        if target < self.step or not self._leads(self.step, self.events, waiting):
+            mark = next((m for m in reversed(self.marks) if m.step <= target and self._leads(m.step, m.events, waiting)), None)
+            if mark is not None:
+                self._return(mark)
+            else:
+                self.events = []
+                self._begin()
         n_done = len(self.events)
+        pause()
         while True:
-            now = round(self.day * self.per_day)
-            while n_done < len(waiting) and round(waiting[n_done].day * self.per_day) <= now:
+            while n_done < len(waiting) and round(waiting[n_done].day * self.per_day) <= self.step:
                 self.act(waiting[n_done])
                 n_done += 1
-            pause()
-            if now >= target:
+            if self.step >= target:
                 break
-            coming = [target, now + 7 * self.per_day]
-            coming += [round(e.day * self.per_day) for e in waiting[n_done : n_done + 1]]
-            self.advance(min(coming) - now)
+            coming = [target, *(round(e.day * self.per_day) for e in waiting[n_done : n_done + 1])]
+            self.advance(min(coming) - self.step, pause)
+
+    def _leads(self, step: int, happened: Sequence[Event], wanted: Sequence[Event]) -> bool:
+        """Whether a moment with what has happened before it lies on the way to what is wanted."""
+        n = len(happened)
+        return list(happened) == list(wanted[:n]) and all(round(e.day * self.per_day) >= step for e in wanted[n:])
 
     def table(self, side: int, start: int = 0) -> np.ndarray:
         """Rows of one marrow from a place on, (n, n_columns) float32."""
@@ -260,6 +369,51 @@ class Pair:
     def off(self, side: int) -> frozenset[str]:
         """Mechanisms that are off now."""
         return self.sides[side].simulation.without
+
+
+def change(simulation: Simulation, event: Event) -> None:
+    """Let an event happen in a marrow."""
+    if event.kind == "switch":
+        simulation.switch(event.name, event.value > 0.0)
+    else:
+        simulation.course.change_dose(event.name, event.value)
+
+
+def arrays_of(bundle: object) -> Iterator[np.ndarray]:
+    """The arrays of a bundle of bundles, in order."""
+    if isinstance(bundle, np.ndarray):
+        yield bundle
+    elif isinstance(bundle, tuple):
+        for part in bundle:
+            yield from arrays_of(part)
+
+
+def freeze(simulation: Simulation) -> tuple[Simulation, bytes]:
+    """A simulation as it stands now: a copy without its arrays, and those compressed."""
+    shell = copy(simulation)
+    shell.course = simulation.course.fork()
+    del shell.marrow
+    return shell, zlib.compress(b"".join(array.tobytes() for array in arrays_of(simulation.marrow)), FASTEST)
+
+
+def thaw(shell: Simulation, packed: bytes, like: Simulation) -> Simulation:
+    """A frozen simulation that goes on.
+
+    Args:
+        shell: All but its arrays.
+        packed: The arrays.
+        like: One with arrays of the same sizes.
+    """
+    twin = copy(shell)
+    twin.course = shell.course.fork()
+    twin.marrow = copy_arrays(like.marrow)
+    raw, start = zlib.decompress(packed), 0
+    for array in arrays_of(twin.marrow):
+        array[...] = np.frombuffer(raw[start : start + array.nbytes], array.dtype).reshape(array.shape)
+        start += array.nbytes
+    if start != len(raw):
+        raise ValueError(f"a mark of {len(raw)} bytes for arrays of {start}")
+    return twin
 
 
 def pick_arms(choice: Choice, study: Study) -> tuple[str, str]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from tme_abm.foundation.errors import InputError
 from tme_abm.marrow.cells import CellType
-from tme_abm.marrow.clones import CLONE_NAMES, N_REACTIVE
+from tme_abm.marrow.clones import N_CLONES, N_REACTIVE
 from tme_abm.simulation import Simulation
 from tme_viz.choice import Choice, Event
 from tme_viz.history import History, pack
@@ -85,7 +85,7 @@ class Session:
         self.frames_drawn = 0
         self._layer = "adenosine"
         self._steps_per_frame = 1
-        self._view: int | None = None  # place in the history that is shown; None for the present
+        self._view: int | None = None  # step that is shown; None for the present
         self._picked: list[tuple[int, int] | None] = [None, None]  # name and site of a followed cell
         self._sent_rows = 0
         self._curves_at = 0.0
@@ -105,16 +105,31 @@ class Session:
         if not self._closed.is_set():
             self._work.put(work)
 
-    def prepare(self, choice: Choice) -> None:
-        """Make the pair that a choice describes, up to the day that it names."""
-        self.post(lambda: self._prepare(choice))
+    def prepare(self, choice: Choice, otherwise: Choice | None = None) -> None:
+        """Make the pair that a choice describes, up to the day that it names.
+
+        Args:
+            choice: What is wanted.
+            otherwise: What is made where that cannot be, so that the page is not empty; the message stands all the same.
+        """
+
+        def make() -> None:
+            try:
+                self._prepare(choice)
+            except InputError as error:
+                if otherwise is None:
+                    raise
+                self._prepare(otherwise)
+                self._fail(str(error))
+
+        self.post(make)
 
     def play(self, playing: bool) -> None:
         """Let time pass, or hold it."""
         self.post(lambda: self._set_playing(playing))
 
     def step(self, n: int = 1) -> None:
-        """One frame on (or, with -1, one recorded moment back)."""
+        """One frame on or, with -1, one back."""
         self.post(lambda: self._step(n))
 
     def seek(self, day: float) -> None:
@@ -221,8 +236,10 @@ class Session:
             except Exception as error:  # a failure of the model shows on the page, which stays usable
                 traceback.print_exc()
                 self._fail(f"{type(error).__name__}: {error}")
+        if self.pair is not None:
+            self.pair.close()
         self.pair = None
-        self.history = History()
+        self.history.close()
         self.sinks.clear()
 
     def _fail(self, message: str) -> None:
@@ -238,6 +255,9 @@ class Session:
         self._playing = False
         self._tell(playing=False, message="")
         pair = Pair(choice, self.places, lambda phase: self._tell(phase=phase))
+        if self.pair is not None:
+            self.pair.close()
+        self.history.close()
         self.pair, self.history = pair, History()
         self._view, self._sent_rows, self._curves_at = None, 0, 0.0
         self._picked = [None, None]
@@ -262,10 +282,11 @@ class Session:
             self._show()
 
     def _record(self) -> None:
+        """Keep a picture of this day, unless there is one."""
         assert self.pair is not None
         if self._closed.is_set():
             raise Closed
-        if len(self.history) == 0 or self.pair.day >= self.history.days[-1] + 1.0 - 1e-9:
+        if self.pair.step % self.pair.per_day == 0 and self.pair.day > self.history.last_day + 1e-9:
             work = [partial(packed, side.simulation) for side in self.pair.sides]
             self.history.add(self.pair.day, together(work, self.pair.choice.size))
 
@@ -274,20 +295,17 @@ class Session:
         if self.pair is None:
             return
         if self._view is not None:
-            stride = max(1, round(self._steps_per_frame / self.pair.per_day))
-            self._view = self._view + stride if self._view + stride < len(self.history) else None
+            self._view = self._view + self._steps_per_frame if self._view + self._steps_per_frame < self.pair.step else None
         else:
-            self.pair.advance(self._steps_per_frame)
-            self._record()
+            self.pair.advance(self._steps_per_frame, self._record)
         self._show()
 
     def _step(self, n: int) -> None:
         if self.pair is None:
             return
         if n < 0:
-            last = len(self.history) - 1
-            place = self._view if self._view is not None else last + (self.pair.day > self.history.days[-1] + 1e-9)
-            self._view = max(place - 1, 0)
+            shown = self.pair.step if self._view is None else self._view
+            self._view = max(shown - self._steps_per_frame, 0)
             self._show()
         else:
             self._frame()
@@ -296,7 +314,8 @@ class Session:
     def _seek(self, day: float) -> None:
         if self.pair is None:
             return
-        self._view = None if day >= self.pair.day - 1e-9 else self.history.find(day)
+        step = round(max(day, 0.0) * self.pair.per_day) if day < self.pair.day else self.pair.step
+        self._view = step if step < self.pair.step else None
         self._show()
 
     def _act(self, side: int, kind: str, name: str, value: float) -> None:
@@ -304,7 +323,7 @@ class Session:
             return
         day = self.pair.day
         if self._view is not None:
-            day = self.history.days[self._view]
+            day = self._view / self.pair.per_day
             self._tell(phase="treating")
             kept = [e for e in self.pair.events if e.day <= day + 1e-9]
             self.pair.go_to(day, kept)
@@ -320,9 +339,12 @@ class Session:
     def pictures(self) -> tuple[float, list[Picture]]:
         """Day and pictures of the moment that is shown. Only from work that was posted."""
         assert self.pair is not None
-        if self._view is not None:
-            return self.history.at(self._view)
-        return self.pair.day, [take(side.simulation) for side in self.pair.sides]
+        if self._view is None:
+            return self.pair.day, [take(side.simulation) for side in self.pair.sides]
+        day = self._view / self.pair.per_day
+        if self.history.holds(day):
+            return self.history.at(self.history.find(day))
+        return day, [take(simulation) for simulation in self.pair.look(self._view)]
 
     def _show(self) -> None:
         """Send the moment to the page: curves first, as the left and right marrow are answered for."""
@@ -446,12 +468,12 @@ def packed(simulation: Simulation) -> bytes:
 
 
 def describe(picture: Picture, site: int, day: float) -> list[tuple[str, str]]:
-    """A cell's state as pairs of a word (of words.toml) and a value."""
+    """A cell's state as pairs of a word (of words.toml) and a value; its type and clone are named by the page, in its language."""
     kind = CellType(int(picture.kind[site]))
     rows = [("type", kind.name), ("age", f"{max(day - int(picture.born[site]), 0):.0f} d")]
     rows.append(("cd38", f"{from_byte(int(picture.cd38[site]), LAYERS['cd38']):,.0f}"))
     if kind is CellType.PLASMA:
-        rows.append(("clone", CLONE_NAMES[int(picture.clone[site]) % len(CLONE_NAMES)]))
+        rows.append(("clone", str(int(picture.clone[site]) % N_CLONES)))
     if kind is CellType.T:
         rows.append(("clonotype", f"{picture.clone[site]}{' *' if picture.clone[site] < N_REACTIVE else ''}"))
     if kind in (CellType.T, CellType.NK):
