@@ -195,7 +195,7 @@ def draw(table: Table, record: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {about[name]}" for name in ("python", "numpy", "numba") if name in about)
     command = record.get("command", f"python benchmarks/bench_{table.benchmark}.py")
     where = [about["processor"], *(f"{name} {about[name]}" for name in ("cores", "load") if name in about)]
-    head = "; ".join([f"`{command}`" + f", {record['date']}" * ("date" in record), ", ".join(where)])
+    head = "; ".join([", ".join(word for word in (f"`{command}`", record.get("date")) if word), ", ".join(where)])
     rows = [row for row in record[table.rows] if table.keep(row)]
     lines = [f"{head}; {versions}", "", _line([c.head for c in table.columns]), _line(["---"] * len(table.columns))]
     lines += [_line([cell(column, row) for column in table.columns]) for row in rows]
