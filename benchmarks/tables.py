@@ -158,8 +158,9 @@ TABLES = {
         (
             Column("files of compiled code", "cache_files", "d"),
             Column("MiB", "cache_mib"),
-            Column("more after a second process", "second_process", "d"),
-            Column("more after other arms and two workers", "other_study", "d"),
+            Column("more by two workers", "by_workers", "d"),
+            Column("more by a study with other drugs", "by_other_drugs", "d"),
+            Column("more by one without drugs", "by_no_drugs", "d"),
         ),
     ),
     "memory": Table(
@@ -194,7 +195,7 @@ def draw(table: Table, record: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {about[name]}" for name in ("python", "numpy", "numba") if name in about)
     command = record.get("command", f"python benchmarks/bench_{table.benchmark}.py")
     where = [about["processor"], *(f"{name} {about[name]}" for name in ("cores", "load") if name in about)]
-    head = "; ".join([f"`{command}`" + f", {record['date']}" * ("date" in record), ", ".join(where)])
+    head = "; ".join([", ".join(word for word in (f"`{command}`", record.get("date")) if word), ", ".join(where)])
     rows = [row for row in record[table.rows] if table.keep(row)]
     lines = [f"{head}; {versions}", "", _line([c.head for c in table.columns]), _line(["---"] * len(table.columns))]
     lines += [_line([cell(column, row) for column in table.columns]) for row in rows]

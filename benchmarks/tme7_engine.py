@@ -129,14 +129,14 @@ def random_free(tissue, s, word):
 @kernel
 def count_plasma(around, s, w, change):
     """A plasma cell has come to a site or gone from it."""
-    around[s - w - 1] += change
-    around[s - w] += change
-    around[s - w + 1] += change
-    around[s - 1] += change
-    around[s + 1] += change
-    around[s + w - 1] += change
-    around[s + w] += change
-    around[s + w + 1] += change
+    around[s - w - 1] = int(around[s - w - 1]) + change
+    around[s - w] = int(around[s - w]) + change
+    around[s - w + 1] = int(around[s - w + 1]) + change
+    around[s - 1] = int(around[s - 1]) + change
+    around[s + 1] = int(around[s + 1]) + change
+    around[s + w - 1] = int(around[s + w - 1]) + change
+    around[s + w] = int(around[s + w]) + change
+    around[s + w + 1] = int(around[s + w + 1]) + change
 
 
 @kernel

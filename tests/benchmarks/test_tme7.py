@@ -1,6 +1,10 @@
 """The simple rules TME-7: every variant plays by them, and all end in the same tissue, by distribution."""
 
 import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,3 +130,15 @@ def test_numbers_at_the_start():
     kinds = tme7.place(1000, np.random.default_rng(0))
     assert kinds.shape == (tme7.side_of(1000),) * 2
     assert {kind: int((kinds == kind).sum()) for kind in tme7.SHARES} == tme7.numbers(1000)
+
+
+def test_the_interpreted_engine_takes_the_same_decisions():
+    """Three steps of a small tissue with compiling switched off, in a process of its own."""
+    code = "from tme7_engine import Engine; e = Engine(200, 2); e.advance(3); print(repr(e.census()))"
+    folder = Path(engine.__file__).parent
+    paths = os.pathsep.join([str(folder), str(folder.parent), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": paths}
+    said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
+    compiled = engine.Engine(200, 2)
+    compiled.advance(3)
+    assert said.strip() == repr(compiled.census())
