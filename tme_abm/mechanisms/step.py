@@ -122,7 +122,7 @@ def step(marrow, rules, on, tick):
         suppression.prepare(marrow, rules.suppression, tick)
     else:
         suppression.relieve(marrow, rules.suppression, tick)
-    contact.clear(marrow)
+    contact.clear(marrow, tick)
     if on.motility:
         motility.prepare(marrow, rules.motility, tick)
     else:
