@@ -160,7 +160,7 @@ WRONG = {
     "readout": ('"adenosine_made"]', '"adenosin"]', "line 8: unknown readout 'adenosin'; did you mean 'adenosine'"),
     "mechanism": ('without = ["trogocytosis"]', 'without = ["trogo"]', "line 7: unknown mechanism 'trogo'"),
     "duration": ('duration = "24 h"', 'duration = "25 h"', 'line 6: duration "25 h" is no whole number of steps of "2 h"'),
-    "population": ('population = "icaria"', 'population = "ikaria"', "line 29: population: unknown population 'ikaria'; did you mean 'icaria'"),
+    "population": ('population = "icaria"', 'population = "ikaria"', "line 29: population: unknown population 'ikaria'; did you"),
     "nested": ('label = "no drug"', 'lable = "no drug"', "line 37: unknown key 'lable' in conditions.nothing; did you mean 'label'?"),
 }
 
