@@ -114,7 +114,9 @@ def test_a_run_leaves_all_that_a_reader_needs(write, tmp_path):
     folder = tmp_path / "out"
     assert {p.name for p in folder.iterdir()} >= {"table.parquet", "table.csv", "report.html", "run.json", "scenario.toml", "summary.json"}
     assert {p.name for p in (folder / "figures").iterdir()} == {"assay.png", "assay.svg"}
-    assert summary["findings"] == json.loads((folder / "summary.json").read_text(encoding="utf-8"))["findings"]
+    written = (folder / "summary.json").read_text(encoding="utf-8")
+    assert summary["findings"] == json.loads(written)["findings"]
+    assert "NaN" not in written
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert summary["findings"][0] in page
     described = json.loads((folder / "run.json").read_text(encoding="utf-8"))
@@ -160,7 +162,7 @@ WRONG = {
     "readout": ('"adenosine_made"]', '"adenosin"]', "line 8: unknown readout 'adenosin'; did you mean 'adenosine'"),
     "mechanism": ('without = ["trogocytosis"]', 'without = ["trogo"]', "line 7: unknown mechanism 'trogo'"),
     "duration": ('duration = "24 h"', 'duration = "25 h"', 'line 6: duration "25 h" is no whole number of steps of "2 h"'),
-    "population": ('population = "icaria"', 'population = "ikaria"', "population: unknown population 'ikaria'; did you mean 'icaria'"),
+    "population": ('population = "icaria"', 'population = "ikaria"', "line 29: population: unknown population 'ikaria'; did you"),
     "nested": ('label = "no drug"', 'lable = "no drug"', "line 37: unknown key 'lable' in conditions.nothing; did you mean 'label'?"),
 }
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.laboratory.vocabulary import OBSERVED, READOUTS, SWEEPS
-from tme_abm.trial.figures import ARM_COLOURS, GREY, empty_figure, styled
+from tme_abm.trial.figures import ARM_COLOURS, GREY, MOST_BANDS, empty_figure, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +131,7 @@ TIME_TICKS = ((0.0, "0"), (1.0, "1 d"), (7.0, "1 wk"), (28.0, "4 wk"), (84.0, "1
 
 @styled
 def course_figure(lines: "Sequence[Line]", is_relative: bool) -> "Figure":
-    """Quantities over time, a panel each and a line per course, with intervals.
+    """Quantities over time, a panel each and a line per course, with the intervals of up to three courses.
 
     Args:
         lines: Every quantity of every course.
@@ -149,7 +149,7 @@ def course_figure(lines: "Sequence[Line]", is_relative: bool) -> "Figure":
         own = [line for line in lines if line.name == name]
         compared = is_relative and any(line.is_relative for line in own)
         for line in own:
-            _line(axes, line, labels.index(line.label), compared)
+            _line(axes, line, labels.index(line.label), compared, len(own) <= MOST_BANDS)
         axes.set_title(_capital(OBSERVED[name].label))
         if compared:
             axes.axhline(100.0, color=GREY, lw=0.8, zorder=0)
@@ -161,13 +161,14 @@ def course_figure(lines: "Sequence[Line]", is_relative: bool) -> "Figure":
     return figure
 
 
-def _line(axes: "Axes", line: "Line", place: int, is_relative: bool) -> None:
+def _line(axes: "Axes", line: "Line", place: int, is_relative: bool, has_band: bool) -> None:
     """One course in one panel."""
     seen = [(p.hour / HOURS_PER_DAY, p.relative if is_relative else p.level) for p in line.points]
     scale = 100.0 if is_relative else 1.0
     x = [day for day, _ in seen]
     colour = ARM_COLOURS[place % len(ARM_COLOURS)]
-    axes.fill_between(x, [scale * e.low for _, e in seen], [scale * e.high for _, e in seen], color=colour, alpha=0.16, lw=0)
+    if has_band:
+        axes.fill_between(x, [scale * e.low for _, e in seen], [scale * e.high for _, e in seen], color=colour, alpha=0.16, lw=0)
     axes.plot(x, [scale * e.value for _, e in seen], color=colour, ls=DASHES[place % len(DASHES)], label=line.label)
     if line.stop_day is not None and line.stop_day < x[-1]:
         axes.axvline(line.stop_day, color=GREY, lw=1.2, ls=(0, (1.5, 1.5)), zorder=0)

@@ -1,6 +1,8 @@
 """The results folder of an experiment: table.parquet and .csv, summary.json, run.json, figures and the report."""
 
+import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +39,21 @@ def run_experiment(experiment: Experiment, folder: Path, workers: int = 1, progr
         "scenario": experiment.name,
         "seed": experiment.seed,
         "findings": experiment.findings(table),
-        **experiment.summarise(table),
+        **without_nan(experiment.summarise(table)),
         "wall_seconds": round(time.perf_counter() - start, 2),
     }
     write_json(folder / "summary.json", summary)
     write_report(experiment, folder, table)
     return summary
+
+
+def without_nan(content: Any) -> Any:
+    """The same with None where a number is none, as JSON has no word for that."""
+    if isinstance(content, Mapping):
+        return {key: without_nan(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [without_nan(value) for value in content]
+    return None if isinstance(content, float) and math.isnan(content) else content
 
 
 def describe_experiment(experiment: Experiment) -> dict[str, Any]:

@@ -235,9 +235,11 @@ class TimeCourse(Experiment):
     def draw(self, table: "pd.DataFrame") -> dict[str, Drawing]:
         """A panel for each quantity; a second figure for the split."""
         from tme_abm.laboratory.plots import course_figure, split_figure
+        from tme_abm.trial.figures import MOST_BANDS
 
         what = "Relative to the marrow before the first dose" if self.form.relative else "Level"
-        caption = f"{what}: mean of {self.form.patients} patients and its 95 % interval. Time stands on a square-root scale."
+        spread = " and its 95 % interval" if len(self.regimens) <= MOST_BANDS else ""
+        caption = f"{what}: mean of {self.form.patients} patients{spread}. Time stands on a square-root scale."
         if any(regimen.stop_day is not None for regimen in self.regimens.values()):
             caption += " Dotted: end of treatment."
         drawn = {self.name: Drawing(course_figure(self.lines(table), self.form.relative), caption)}
