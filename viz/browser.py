@@ -39,13 +39,14 @@ def missing() -> str:
 
 
 @contextmanager
-def serving(folder: Path, scenario: str | None = None, before: str = "") -> Iterator[tuple[str, int]]:
+def serving(folder: Path, scenario: str | None = None, before: str = "", app: Path | None = None) -> Iterator[tuple[str, int]]:
     """A server of the page with `folder/results` as its results; gives its address and process number.
 
     Args:
         folder: Where the server runs.
         scenario: What `tme view` is given.
         before: Python that the server's process runs first, for instance to let something fail.
+        app: File of another Solara page, which is served instead.
 
     Raises:
         RuntimeError: Where it does not start within a minute.
@@ -54,6 +55,10 @@ def serving(folder: Path, scenario: str | None = None, before: str = "") -> Iter
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     code = f"{before}\nfrom tme_viz.launch import main; main({scenario!r}, '127.0.0.1', {port}, False)"
+    if app is not None:
+        quiet = "os.environ['SOLARA_TELEMETRY_MIXPANEL_ENABLE'] = 'False'"
+        start = f"uvicorn.run('solara.server.starlette:app', port={port}, log_level='warning')"
+        code = f"import os, uvicorn; os.environ['SOLARA_APP'] = {str(app)!r}; {quiet}; {start}"
     paths = [str(HERE), str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     if os.environ.get("PYTHONPATH"):
         paths = [paths[2], *paths[:2]]

@@ -1,53 +1,88 @@
-"""Make the screenshots of the README and the docs.
+"""Make the screenshots of the README and of docs/live_page.md.
 
-    python viz/screenshots.py docs/images results/icaria
+    python viz/screenshots.py [docs/images] [results/icaria]
 
-Runs nothing but the page; the folder of results, if one is given, is shown on the trial page.
+The trial page shows the folder of results that is given, else a trial of 60 patients that is run first.
 """
 
 import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from browser import browsing, missing, ready, serving
 
-PAGES = {  # file -> query, height of the window, dark
-    "live": ("arms=isa-pd,pd&day=84", 1420, False),
-    "live_dark": ("arms=isa-pd,pd&day=84", 1000, True),
-    "lesson": ("arms=isa,isa&without_b=ectoenzyme&day=7&lesson=adenosine", 1200, False),
-    "lessons": ("view=lessons", 1000, False),
-    "trials": ("view=trials", 1900, False),
+PATIENTS = 60
+
+
+class Shot(NamedTuple):
+    """One picture: what is asked of the page, and the window."""
+
+    query: str
+    width: int
+    height: int
+    is_dark: bool = False
+
+
+SHOTS = {
+    "live": Shot("arms=isa-pd,pd&day=84", 1600, 1470),
+    "live_dark": Shot("arms=isa-kd,kd&day=140&layer=cd38&event=56~a~switch~adcc~0&event=84~b~dose~carfilzomib~0.5", 1600, 1000, True),
+    "lesson": Shot("arms=isa,isa&without_b=ectoenzyme&day=7&lesson=adenosine", 1600, 1100),
+    "lessons": Shot("view=lessons&language=it", 1600, 1000),
+    "trials": Shot("view=trials", 1600, 1900),
+    "tablet": Shot("arms=isa-pd,pd&day=84", 820, 1180),
 }
+
+
+def shrink(path: Path) -> None:
+    """Write a picture again in 256 colours, among them those that must not be lost because they are rare: of cells and their rims."""
+    from PIL import Image
+    from tme_viz.picture import CLONE_COLOURS, COLOURS, rgb
+
+    named = [rgb(colour) for colour in {*COLOURS.values(), *CLONE_COLOURS}]
+    kept = [*named, *((r // 2, g // 2, b // 2) for r, g, b in named), (255, 255, 255), (34, 34, 34), (25, 118, 210)]
+    with Image.open(path) as picture:
+        full = picture.convert("RGB")
+    common = full.quantize(256 - len(kept), Image.Quantize.MEDIANCUT, kmeans=2).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*common[: 3 * (256 - len(kept))], *(level for colour in kept for level in colour)])
+    full.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main() -> None:
     """Make them."""
     if reason := missing():
         sys.exit(reason)
-    target = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images")
+    target = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images").resolve()
     target.mkdir(parents=True, exist_ok=True)
-    results = Path(sys.argv[2]) if len(sys.argv) > 2 else None
     with tempfile.TemporaryDirectory() as folder:
-        if results is not None:
-            shutil.copytree(results, Path(folder) / "results" / results.name)
+        results = Path(folder) / "results" / "icaria"
+        if len(sys.argv) > 2:
+            shutil.copytree(sys.argv[2], results)
+        else:
+            from tme_abm.scenario import load_scenario, run
+
+            run(load_scenario("icaria", patients=PATIENTS), results)
         with serving(Path(folder)) as (address, _), browsing() as browser:
-            for name, (query, height, dark) in PAGES.items():
-                if name == "trials" and results is None:
-                    continue
-                page = browser.new_page(viewport={"width": 1600, "height": height})
-                page.add_init_script(f"localStorage.setItem(':solara:theme.variant', '\"{'dark' if dark else 'light'}\"')")
-                page.goto(f"{address}/?{query}")
+            for name, shot in SHOTS.items():
+                context = browser.new_context(
+                    viewport={"width": shot.width, "height": shot.height}, color_scheme="dark" if shot.is_dark else "light"
+                )
+                page = context.new_page()
+                page.goto(f"{address}/?{shot.query}")
                 if name == "trials":
                     page.locator("img[data-figure=survival]").wait_for(timeout=120_000)
-                elif "view=" not in query:
+                elif "view=" not in shot.query:
                     ready(page)
-                page.wait_for_timeout(2500)
-                page.screenshot(path=str(target / f"{name}.png"))
-                page.close()
-                print(target / f"{name}.png")
+                page.wait_for_timeout(3000)
+                file = target / f"{name}.png"
+                page.screenshot(path=str(file))
+                context.close()
+                shrink(file)
+                print(f"{file}: {file.stat().st_size / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":
