@@ -115,7 +115,7 @@ def _from_python(kind: Any, pinned: Any, c: Any) -> NativeValue:
 class _Members(AttributeTemplate):
     key = PinnedType
 
-    def generic_resolve(self, kind: PinnedType, name: str) -> Any:
+    def generic_resolve(self, kind: Any, name: str) -> Any:  # type: ignore[override]
         if name not in kind.bundle.fields:
             return None
         member = kind.bundle.types[kind.bundle.fields.index(name)]
