@@ -1207,7 +1207,7 @@ class TumourModel(mesa.Model):
     def _account(self, kind: CellType) -> None:
         """Bring what the engine keeps about the cells up to date with them."""
         marrow = self.simulation.marrow
-        fate.take_roster(marrow)
+        fate.take_roster(self.simulation.pinned)
         if kind is CellType.STROMA:
             mark_niche(marrow.lattice, marrow.cells.kind == CellType.STROMA)
         self._changes += 1
