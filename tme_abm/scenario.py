@@ -110,12 +110,13 @@ class Published(Table):
     arm: str | None = None
     comparison: Annotated[list[str], Field(min_length=2, max_length=2)] | None = None
     endpoint: str
+    role: Literal["calibration", "prediction"] | None = Field(None, description="what `tme calibrate` may fit, or `tme predict` tests")
     value: float
     unit: str
     ci_low: float | None = None
     ci_high: float | None = None
     ci_level: float | None = Field(None, gt=0.0, lt=1.0)
-    n: int | None = Field(None, ge=1, description="patients, from whom an interval of a rate follows where none was published")
+    n: int | None = Field(None, ge=1, description="patients of the arm, from whom an interval follows where none was published")
     subgroup: str | None = Field(None, description="where the figure is not of all patients")
     source: str
     grade: str | None = None

@@ -1,5 +1,6 @@
 """Drive the page in headless Chromium: for its tests, its measurements and its screenshots."""
 
+import importlib.util
 import os
 import shutil
 import socket
@@ -9,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +19,33 @@ FRAMES = "window.tmeFrames ? window.tmeFrames[1] : 0"
 HERE = Path(__file__).resolve().parent
 
 
+@cache
 def chromium() -> str | None:
-    """Path of a Chromium or Chrome; None where there is none."""
-    return next((found for name in NAMES if (found := shutil.which(name))), None)
+    """Path of the system's Chromium or Chrome, else of the one that playwright has installed; None where there is none."""
+    if found := next((found for name in NAMES if (found := shutil.which(name))), None):
+        return found
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        own = driver.chromium.executable_path
+    return own if Path(own).is_file() else None
 
 
 def missing() -> str:
     """Why the page cannot be driven here; empty where it can."""
-    try:
-        import playwright.sync_api  # noqa: F401
-    except ImportError:
+    if importlib.util.find_spec("playwright") is None:
         return "playwright is not installed: pip install playwright"
-    return "" if chromium() else f"no browser found (looked for {', '.join(NAMES)})"
+    return "" if chromium() else f"no browser found ({', '.join(NAMES)}; or: playwright install chromium)"
 
 
 @contextmanager
-def serving(folder: Path, scenario: str | None = None) -> Iterator[tuple[str, int]]:
+def serving(folder: Path, scenario: str | None = None, before: str = "") -> Iterator[tuple[str, int]]:
     """A server of the page with `folder/results` as its results; gives its address and process number.
+
+    Args:
+        folder: Where the server runs.
+        scenario: What `tme view` is given.
+        before: Python that the server's process runs first, for instance to let something fail.
 
     Raises:
         RuntimeError: Where it does not start within a minute.
@@ -41,7 +53,7 @@ def serving(folder: Path, scenario: str | None = None) -> Iterator[tuple[str, in
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    code = f"from tme_viz.launch import main; main({scenario!r}, '127.0.0.1', {port}, False)"
+    code = f"{before}\nfrom tme_viz.launch import main; main({scenario!r}, '127.0.0.1', {port}, False)"
     paths = [str(HERE), str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     if os.environ.get("PYTHONPATH"):
         paths = [paths[2], *paths[:2]]
@@ -92,3 +104,10 @@ def frame_rate(page: Any, seconds: float) -> float:
     page.wait_for_timeout(1000 * seconds)
     m, end = page.evaluate(clock)
     return float((m - n) / (end - start) * 1000)
+
+
+if __name__ == "__main__":
+    if reason := missing():
+        sys.exit(reason)
+    with browsing() as opened:
+        print(opened.version)

@@ -86,3 +86,29 @@ def test_runs_are_the_finished_ones(tmp_path):
     assert list(places.runs()) == ["done"]
     assert places.scenario("results:done") == tmp_path / "done" / "scenario.toml"
     assert Places(tmp_path / "nowhere").runs() == {}
+
+
+def test_only_trials_are_offered(tmp_path, monkeypatch):
+    results = tmp_path / "results"
+    for name, text in (("trial", ""), ("said", 'kind = "trial"'), ("assay", 'kind = "assay"'), ("broken", "kind = ")):
+        (tmp_path / f"{name}.toml").write_text(text)
+        (results / name).mkdir(parents=True)
+        (results / name / "scenario.toml").write_text(text)
+        (results / name / "summary.json").write_text("{}")
+    files = {path.stem: path for path in tmp_path.glob("*.toml")}
+    monkeypatch.setattr("tme_viz.places.scenarios", lambda: files)
+    places = Places(results)
+    assert set(places.scenarios()) == set(places.runs()) == {"trial", "said"}
+    with pytest.raises(InputError, match="there is no scenario 'assay'"):
+        places.scenario("assay")
+    (tmp_path / "trial.toml").write_text('kind = "xenograft"  # the file has changed')
+    assert set(places.scenarios()) == {"said"}
+
+
+def test_a_laboratory_experiment_is_not_opened(tmp_path):
+    from tme_viz.launch import main
+
+    file = tmp_path / "killing.toml"
+    file.write_text('kind = "assay"')
+    with pytest.raises(InputError, match="no trial"):
+        main(str(file), open_browser=False)

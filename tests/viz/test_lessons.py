@@ -5,7 +5,7 @@ from tme_viz.controls import GROUPS
 from tme_viz.lessons import lessons
 from tme_viz.pair import CAUSES, Pair
 from tme_viz.places import Places
-from tme_viz.words import words
+from tme_viz.words import drug, phrase, sentence, words
 
 from tme_abm.mechanisms import MECHANISMS
 from tme_abm.patient import presets
@@ -26,6 +26,17 @@ def test_every_mechanism_preset_and_cause_has_a_name():
         assert set(w["preset"]) == set(presets())
         assert set(w["cause"]) == set(CAUSES)
     assert sorted(name for names in GROUPS.values() for name in names) == sorted(m.name for m in MECHANISMS)
+
+
+def test_what_the_model_says_has_italian_words():
+    for m in MECHANISMS:
+        assert sentence(m.name, m.summary, "en") == m.summary
+        assert sentence(m.name, "", "it").endswith(".")
+    assert sentence("new", "A new one.", "it") == "A new one."
+    assert drug("dexamethasone", "it") == "desametasone" and drug("isatuximab", "it") == "isatuximab"
+    assert phrase("Isa-Pd vs Pd, age: 75 years or older", "it") == "Isa-Pd vs Pd, età: 75 anni o più"
+    assert phrase("0.28 (0.12 to 0.65)", "it") == "0.28 (0.12 a 0.65)"
+    assert phrase("Total", "it") == "Total" and phrase("Patients (%)", "en") == "Patients (%)"
 
 
 def test_lessons_are_whole():

@@ -1,6 +1,7 @@
 """The real page in headless Chromium: play, switch, dose, scrub, lessons, trials, two visitors at once."""
 
 import hashlib
+import http.client
 import json
 
 import browser as driver
@@ -12,12 +13,26 @@ pytestmark = pytest.mark.skipif(bool(driver.missing()), reason=f"the page is not
 DAY = "Number(document.querySelector('.tme-time b').textContent.replace(/[^0-9]/g, ''))"
 
 
+SECRET = "the-very-secret"
+FAILS = 13  # number of the patient whose marrow fails on its second day
+BROKEN = f"""
+from tme_abm.simulation import Simulation
+advance = Simulation.advance
+def broken(self, n_steps):
+    if self.patient.index == {FAILS} and self.treated_from and self.day >= 1.0:
+        raise RuntimeError("a hazard exceeded the ceiling that its mechanism declares")
+    return advance(self, n_steps)
+Simulation.advance = broken
+"""
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     study = load_scenario("icaria", ["marrow.shape=[32,32]", 'trial.follow_up=["3 month","4 month"]', "published=[]"], 4)
     run(study, folder / "results" / "small", 2)
-    with driver.serving(folder) as (address, _):
+    (folder / "secret.toml").write_text(f"# {SECRET}")
+    with driver.serving(folder, before=BROKEN) as (address, _):
         yield address
 
 
@@ -170,6 +185,42 @@ def test_a_bad_link_is_told_and_the_page_stays_usable(visit):
     settle(page, f"{DAY} == 1")
 
 
+def test_a_failing_model_is_told_and_the_page_stays_usable(visit):
+    page = visit(f"size=32&patient={FAILS}")
+    key(page, " ")
+    page.get_by_text("This cannot run: RuntimeError: a hazard exceeded").wait_for()
+    settle(page, f"!!document.querySelector('#tme-play .mdi-play') && {DAY} == 1")
+    key(page, "Home")
+    settle(page, f"{DAY} == 0")
+    field = page.get_by_label("Number of the patient")
+    field.fill("12")
+    field.press("Enter")
+    settle(page, "document.querySelector('.tme-souvenir').dataset.link.includes('patient=12')", 60)
+    assert page.locator(".tme-error").count() == 0
+    field.blur()  # else the arrows move in the text
+    driver.ready(page)
+    for _ in range(8):
+        key(page, "ArrowRight")
+    settle(page, f"{DAY} == 2")
+
+
+def test_no_other_file_can_be_opened_through_the_page(visit, site):
+    for name in ("../secret", "results:..", "/etc/passwd", "results:../results/small"):
+        page = visit(f"size=32&scenario={name}")
+        page.get_by_text("there is no scenario").or_(page.get_by_text("there are no results")).wait_for()
+        assert SECRET not in page.content()
+    host, port = site.removeprefix("http://").split(":")
+    passwd = "../" * 12 + "etc/passwd"
+    ways = (passwd, passwd.replace("/", "%2f"), passwd.replace(".", "%2e"), "../secret.toml", "secret.toml")
+    for head in ("/", "/static/", "/static/public/", "/static/assets/", "/static/nbextensions/", "/_solara/cdn/", "/results/"):
+        for way in ways:
+            connection = http.client.HTTPConnection(host, int(port), timeout=30)
+            connection.request("GET", head + way)
+            body = connection.getresponse().read().decode(errors="replace")
+            connection.close()
+            assert "root:" not in body and SECRET not in body, head + way
+
+
 def test_a_lesson_opens_its_experiment_in_both_languages(visit):
     page = visit("view=lessons")
     page.get_by_text("The adenosine brake").wait_for()
@@ -191,13 +242,18 @@ def test_the_trial_page_opens_the_marrow_of_a_patient(visit):
     assert "patient=2" in page.url
 
 
-def test_a_small_trial_shows_progress_and_can_be_cancelled(visit, site):
+def test_a_small_trial_goes_on_while_one_looks_elsewhere_and_can_be_cancelled(visit):
     page = visit("view=trials")
     page.locator(".tme-run").wait_for()
     page.get_by_label("Patients (2 to 200)").fill("1")
     page.get_by_text("Write a whole number from 2 to 200.").wait_for()
     page.get_by_label("Patients (2 to 200)").fill("150")
     page.click(".tme-run")
+    page.locator(".tme-cancel").wait_for()
+    page.click(".tme-view-lessons")  # looking elsewhere does not end it
+    page.get_by_text("The adenosine brake").wait_for()
+    page.wait_for_timeout(300)
+    page.click(".tme-view-trials")
     page.locator(".tme-cancel").wait_for()
     page.click(".tme-cancel")
     page.get_by_text("Cancelled; nothing was kept.").wait_for(timeout=60_000)
@@ -208,6 +264,31 @@ def test_it_fits_a_tablet(visit):
     assert page.evaluate("document.documentElement.scrollWidth") <= 800
     boxes = [page.locator(".tme-marrow canvas").nth(i).bounding_box() for i in (0, 1)]
     assert boxes[0]["y"] == boxes[1]["y"] and boxes[1]["x"] + boxes[1]["width"] <= 800
+
+
+def test_the_theme_is_the_systems_until_one_is_chosen(site, chrome):
+    context = chrome.new_context(color_scheme="dark")
+    page = context.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    look = "!!document.querySelector('.v-application.theme--dark') && document.querySelector('.tme-panel').__vue__.look.dark"
+    for _ in range(2):  # the second time the shell knows it from the start
+        page.goto(f"{site}/?size=32")
+        driver.ready(page)
+        settle(page, look)
+    page.click("#tme-theme")
+    settle(page, f"!({look})")
+    page.goto(f"{site}/?size=32")
+    driver.ready(page)
+    page.wait_for_timeout(300)
+    settle(page, f"!({look})")
+    page.emulate_media(color_scheme="light")
+    page.evaluate("localStorage.clear()")
+    page.goto(f"{site}/?size=32&language=it")
+    driver.ready(page)
+    settle(page, f"!({look}) && document.documentElement.lang == 'it'")
+    context.close()
+    assert errors == []
 
 
 def test_nothing_leaves_for_other_hosts(site, chrome):

@@ -9,7 +9,7 @@ from tme_viz.pair import Pair
 from tme_viz.places import Places
 
 from tme_abm.foundation.errors import InputError
-from tme_abm.patient import preset
+from tme_abm.patient import preset, presets
 from tme_abm.scenario import load_scenario
 from tme_abm.simulation import Simulation, enrol, make_patient_key
 
@@ -126,3 +126,21 @@ def test_a_numbered_patient_is_the_one_of_the_trial():
     study = load_scenario("icaria")
     grown, _ = enrol(study.population, replace(study.settings, height=32, width=32), study.seed, 3)
     assert two.patient == grown.patient and two.grown.state_hash() == grown.state_hash()
+
+
+def test_the_patients_of_the_picker_are_what_they_are_called():
+    assert presets() == ("typical", "high_risk", "elderly", "renal_impairment", "cd38_low")
+    people = {name: pair(patient=name) for name in presets()}
+    who = {name: two.patient for name, two in people.items()}
+    typical = who["typical"]
+    assert not typical.high_risk and not typical.renal_impairment and typical.age < 75
+    assert who["high_risk"].high_risk and who["high_risk"].growth_rate > typical.growth_rate
+    assert who["elderly"].age == 80.0
+    assert who["renal_impairment"].renal_impairment and who["renal_impairment"].creatinine_clearance < 60.0
+    assert [name for name in presets() if who[name].renal_impairment] == ["renal_impairment"]
+
+    def first(name, column):
+        return people[name].sides[0].rows[0][people[name].columns.index(column)]
+
+    assert first("cd38_low", "cd38_sites_per_cell") < 0.5 * first("typical", "cd38_sites_per_cell")
+    assert first("typical", "dose_dexamethasone_mg") == 40.0 and first("elderly", "dose_dexamethasone_mg") == 20.0

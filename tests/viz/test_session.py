@@ -6,8 +6,9 @@ import time
 import pytest
 from tme_viz.choice import Choice
 from tme_viz.places import Places
+from tme_viz.saved import scenario_toml
 from tme_viz.session import Session
-from tme_viz.takeaway import ask, film_gif, scenario_toml, table_csv
+from tme_viz.takeaway import ask, film_gif, table_csv
 
 SMALL = Choice(scenario="combinations", arms=("isa-pd", "pd"), size=32)
 

@@ -590,11 +590,11 @@ def published(table: "pd.DataFrame") -> "Figure":
     return figure
 
 
-def save(figure: "Figure", folder: Path, name: str, kind: str = "svg") -> Path:
+def save(figure: "Figure | bytes", folder: Path, name: str, kind: str = "svg") -> Path:
     """Write a figure to `folder/name.kind`, making the folder.
 
     Args:
-        figure: What to write.
+        figure: What to write; also as `rendered` has given it.
         folder: Where.
         name: File name without ending.
         kind: "svg", "png" or "pdf".
@@ -605,7 +605,7 @@ def save(figure: "Figure", folder: Path, name: str, kind: str = "svg") -> Path:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.{kind}"
-    path.write_bytes(rendered(figure, kind))
+    path.write_bytes(figure if isinstance(figure, bytes) else rendered(figure, kind))
     return path
 
 
@@ -626,10 +626,11 @@ def rendered(figure: "Figure", kind: str = "svg") -> bytes:
     return buffer.getvalue()
 
 
-def data_address(figure: "Figure", kind: str = "svg") -> str:
-    """A figure as a `data:` address, for a page that needs no other file."""
+def data_address(figure: "Figure | bytes", kind: str = "svg") -> str:
+    """A figure, or the bytes that `rendered` has given of it, as a `data:` address, for a page that needs no other file."""
     types = {"svg": "image/svg+xml", "png": "image/png"}
-    return f"data:{types[kind]};base64,{base64.b64encode(rendered(figure, kind)).decode()}"
+    content = figure if isinstance(figure, bytes) else rendered(figure, kind)
+    return f"data:{types[kind]};base64,{base64.b64encode(content).decode()}"
 
 
 def need(table: "pd.DataFrame", *names: str) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from tme_viz.pair import CAUSES, Pair
 from tme_viz.picture import COLOURS
-from tme_viz.words import words
+from tme_viz.words import drug, words
 
 DRUG_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 
@@ -22,7 +22,7 @@ def charts(pair: Pair, language: str) -> list[dict[str, Any]]:
         w["drugs_title"],
         w["drugs_unit"],
         [
-            (name, f"concentration_{name}_ug_per_ml", DRUG_COLOURS[i % len(DRUG_COLOURS)])
+            (drug(name, language), f"concentration_{name}_ug_per_ml", DRUG_COLOURS[i % len(DRUG_COLOURS)])
             for i, name in enumerate(pair.drugs)
         ],
         log=True,

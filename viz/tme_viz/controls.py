@@ -14,7 +14,7 @@ from tme_viz.choice import MOST_PATIENTS, SIZES, Choice
 from tme_viz.pair import Pair
 from tme_viz.places import RESULTS
 from tme_viz.room import Room
-from tme_viz.words import mechanism
+from tme_viz.words import drug, mechanism, sentence
 
 GROUPS = {
     "group_antibody": (
@@ -129,7 +129,7 @@ def WhatIf(room: Room) -> None:
     drugs = [
         {
             "name": name,
-            "label": name.capitalize(),
+            "label": drug(name, language).capitalize(),
             "in": [name in regimen.drugs for regimen in pair.regimens],
             "factor": [side.get(name, 1.0) for side in factor],
         }
@@ -144,7 +144,9 @@ def WhatIf(room: Room) -> None:
         groups=[
             {
                 "name": w[key],
-                "mechanisms": [{"name": n, "label": mechanism(n, language), "summary": known[n].summary} for n in names],
+                "mechanisms": [
+                    {"name": n, "label": mechanism(n, language), "summary": sentence(n, known[n].summary, language)} for n in names
+                ],
             }
             for key, names in groups.items()
         ],
@@ -167,12 +169,12 @@ def Regimens(room: Room) -> None:
     for key in dict.fromkeys(pair.choice.arms):
         solara.Text(str(table[key]["label"]), style={"font-weight": "600"})
         for i, line in enumerate(table[key].get("doses", ())):
-            solara.Text(str(line["drug"]))
+            solara.Text(drug(str(line["drug"]), room.language.value))
             with solara.Div(classes=["tme-three"]):
                 for name in ("dose", "days", "cycles"):
                     path = f"arms.{key}.doses[{i}].{name}"
                     text = changed.get(path, shown(line.get(name, "1-")))
-                    message = trouble(checks[name], text, w[name])
+                    message = trouble(checks[name], text, w[name], w[f"{name}_wanted"] if room.language.value != "en" else "")
                     is_good = is_good and not message
 
                     def enter(value: str, path: str = path) -> None:
@@ -193,12 +195,19 @@ def shown(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def trouble(check: Callable[[str], Any], text: str, where: str) -> str:
-    """What is wrong with a text; empty where nothing is."""
+def trouble(check: Callable[[str], Any], text: str, where: str, instead: str = "") -> str:
+    """What is wrong with a text; empty where nothing is.
+
+    Args:
+        check: Raises an `InputError` for a wrong text.
+        text: What was written.
+        where: What is asked for.
+        instead: Said instead of the check's own words, which are English.
+    """
     if '"' in text or "\\" in text:
-        return f"{where}: no quotation marks"
+        return instead or f"{where}: no quotation marks"
     try:
         check(text)
     except InputError as error:
-        return str(error).partition(": ")[2] or str(error)
+        return instead or str(error).partition(": ")[2] or str(error)
     return ""

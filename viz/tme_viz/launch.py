@@ -33,9 +33,12 @@ def main(scenario: str | None = None, host: str = "127.0.0.1", port: int = 8765,
     from tme_abm.scenario import load_scenario, scenarios
     from tme_viz import page
     from tme_viz.choice import Choice
-    from tme_viz.places import Places
+    from tme_viz.places import KIND, Places, kind
 
     if scenario is not None:
+        file = scenarios().get(scenario, Path(scenario))
+        if file.is_file() and kind(file) not in (KIND, ""):
+            raise InputError(f"{scenario}: this is no trial ({kind(file)}), and the live page shows the marrow of patients; use tme run")
         study = load_scenario(scenario)
         given = None if scenario in scenarios() else Path(scenario)
         page.open_with(Places(given=given), Choice(scenario=study.name))
@@ -51,7 +54,7 @@ def main(scenario: str | None = None, host: str = "127.0.0.1", port: int = 8765,
 
     settings.telemetry.mixpanel_enable = False
     settings.main.mode = "production"
-    settings.theme.variant = settings.ThemeVariant.light  # "auto" leaves the page without its root element (solara 1.64)
+    settings.theme.variant = settings.ThemeVariant.light  # "auto" leaves the page without its root element (solara 1.64); theme.vue does it
     settings.theme.title = "tme"
     settings.theme.show_banner = False
     settings.main.host = host

@@ -8,6 +8,7 @@ import solara
 import solara.lab
 
 from tme_abm.marrow.cells import CellType
+from tme_abm.marrow.clones import N_CLONES
 from tme_abm.mechanisms import MECHANISMS
 from tme_viz import charts, takeaway
 from tme_viz.controls import Controls, off_now
@@ -189,17 +190,21 @@ def Legend(room: Room) -> None:
             )
 
 
-def look(room: Room, dark: bool) -> dict[str, Any]:
-    """Colours and scales for marrow.vue."""
+def clone_words(room: Room) -> list[str]:
+    """What each clone is called, by its number."""
     w = room.w
     carry = {0: w["sensitive"], 1: w["carrying_imid"], 2: w["carrying_proteasome"], 4: w["carrying_antibody"]}
-    clone_words = [", ".join(word for bit, word in carry.items() if (c & bit if bit else c == 0)) for c in range(8)]
+    return [", ".join(word for bit, word in carry.items() if (c & bit if bit else c == 0)) for c in range(N_CLONES)]
+
+
+def look(room: Room, dark: bool) -> dict[str, Any]:
+    """Colours and scales for marrow.vue."""
     return {
         "dark": dark,
         "kinds": KINDS,
         "colours": ["", *(COLOURS[name] for name in KINDS[1:])],
         "clones": list(CLONE_COLOURS),
-        "clone_words": clone_words,
+        "clone_words": clone_words(room),
         "layers": {name: layer._asdict() for name, layer in LAYERS.items()},
         "hidden": sorted(room.hidden.value),
     }
@@ -251,8 +256,13 @@ def Life(room: Room) -> None:
     with solara.Details(f"{w['life']} · {'AB'[side]}", expand=True):
         stride = max(1, len(lived) // 24)
         heads = [key for key, _ in lived[0][1] if key not in ("type", "age")]
+        named = clone_words(room)
+
+        def cell(key: str, value: str) -> str:
+            return f"<td>{named[int(value)] if key == 'clone' else value}</td>"
+
         rows = "".join(
-            f"<tr><td>{day:.0f}</td>{''.join(f'<td>{value}</td>' for key, value in state if key in heads)}</tr>"
+            f"<tr><td>{day:.0f}</td>{''.join(cell(key, value) for key, value in state if key in heads)}</tr>"
             for day, state in [*lived[::stride], lived[-1]]
         )
         head = "".join(f"<th>{w[key]}</th>" for key in heads)

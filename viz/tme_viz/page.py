@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pandas  # noqa: F401 - Solara looks for its types at every change, and fails where another thread is still importing it
 import solara
 import solara.lab
 
@@ -25,6 +27,15 @@ def open_with(places: Places, choice: Choice) -> None:
     _start.update(places=places, choice=choice)
 
 
+@solara.component_vue("vue/theme.vue")
+def ThemeButton(
+    language: str = "en",
+    words: dict[str, Any] = {},  # noqa: B006
+    event_sync: Callable[[bool], None] | None = None,
+) -> None:
+    """Light or dark."""
+
+
 @solara.component
 def Page() -> None:
     """The page of one tab."""
@@ -34,7 +45,7 @@ def Page() -> None:
     room = solara.use_memo(lambda: Room(places, router.search or "", plain), [])
 
     def leave() -> Callable[[], None]:
-        return room.session.close
+        return room.leave
 
     solara.use_effect(leave, [])
     solara.Style(STYLE)
@@ -71,4 +82,8 @@ def Head(room: Room) -> None:
         with solara.Div(classes=["tme-right"]):
             other = next(key for key in LANGUAGES if key != room.language.value)
             solara.Button(LANGUAGES[other], on_click=lambda: room.language.set(other), text=True, classes=["tme-language"])
-            solara.lab.ThemeToggle()
+            ThemeButton(
+                language=room.language.value,
+                words={k: w[k] for k in ("to_light", "to_dark")},
+                event_sync=lambda dark: setattr(solara.lab.theme, "dark", bool(dark)),
+            )

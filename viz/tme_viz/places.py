@@ -1,13 +1,16 @@
 """The only files that the page may open: the bundled scenarios, the one named at the start, and the folder of results."""
 
 import re
+import tomllib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.scenario import MARK, scenarios
 
 RESULTS = "results:"  # before the name of a folder of results, where a scenario is named
+KIND = "trial"  # of the scenarios that the page shows: patients under arms; laboratory experiments have no marrow of a patient
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]*")
 
 
@@ -24,11 +27,12 @@ class Places:
     given: Path | None = None
 
     def scenarios(self) -> dict[str, Path]:
-        """Name -> file of every scenario that the page offers."""
+        """Name -> file of every scenario that the page offers: the trials."""
         found = dict(scenarios())
         if self.given is not None:
-            found[self.given.stem] = self.given
-        return found
+            is_result = self.given.name == MARK  # a scenario in a folder of results is named by the folder
+            found[self.given.resolve().parent.name if is_result else self.given.stem] = self.given
+        return {name: path for name, path in found.items() if kind(path) == KIND}
 
     def runs(self) -> dict[str, Path]:
         """Name -> folder of every finished run, newest first."""
@@ -36,7 +40,7 @@ class Places:
             return {}
         root = self.results.resolve()
         inside = [p for p in self.results.iterdir() if PLAIN.fullmatch(p.name) and p.resolve().parent == root]
-        folders = [p for p in inside if (p / "summary.json").is_file() and (p / MARK).is_file()]
+        folders = [p for p in inside if (p / "summary.json").is_file() and kind(p / MARK) == KIND]
         return {p.name: p for p in sorted(folders, key=lambda p: (p / "summary.json").stat().st_mtime, reverse=True)}
 
     def run(self, name: str) -> Path:
@@ -62,3 +66,20 @@ class Places:
         if name not in known:
             raise InputError(f"there is no scenario '{name}'{did_you_mean(name, known)}")
         return known[name]
+
+
+def kind(path: Path) -> str:
+    """What kind of study a scenario file holds, a trial where it does not say; empty where it cannot be read."""
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError:
+        return ""
+    return _kind(path, changed)
+
+
+@lru_cache(maxsize=512)
+def _kind(path: Path, changed: int) -> str:
+    try:
+        return str(tomllib.loads(path.read_text(encoding="utf-8")).get("kind", KIND))
+    except (OSError, ValueError):
+        return ""

@@ -9,6 +9,7 @@ from tme_abm.foundation.errors import InputError
 from tme_viz.choice import Choice
 from tme_viz.places import Places
 from tme_viz.session import Session, Status
+from tme_viz.trials import SmallTrial
 from tme_viz.words import words
 
 
@@ -27,6 +28,8 @@ class Room:
         predicted: Lesson -> number of the prediction that was made.
         lives: Side and recorded life of a followed cell.
         trial: Name of the results that are open.
+        small: The small trial that was begun last; it goes on whatever is looked at.
+        beat: Counts its signs of life.
     """
 
     def __init__(self, places: Places, query: str, plain: Choice) -> None:
@@ -40,6 +43,8 @@ class Room:
         self.predicted: solara.Reactive[dict[str, int]] = solara.reactive({})
         self.lives: solara.Reactive[tuple[int, list[tuple[float, list[tuple[str, str]]]]]] = solara.reactive((0, []))
         self.trial = solara.reactive("")
+        self.small: solara.Reactive[SmallTrial | None] = solara.reactive(None)
+        self.beat = solara.reactive(0)
         self.status: solara.Reactive[Status] = solara.reactive(Status())
         self.session = Session(places, self.status.set)
         self._open(query, plain)
@@ -60,7 +65,7 @@ class Room:
             message = str(error)
             self.session.complain(message)
             return
-        self.session.prepare(choice)
+        self.session.prepare(choice, plain)
 
     @property
     def w(self) -> dict[str, Any]:
@@ -74,6 +79,29 @@ class Room:
     def restart(self) -> None:
         """The same again from day 0, as it was before anything was changed."""
         self.change()
+
+    def begin_trial(self, scenario: str, patients: int) -> None:
+        """Run a small trial; its results are opened when it is done.
+
+        Raises:
+            InputError: For an unknown scenario or a wrong number of patients.
+        """
+
+        def tell() -> None:
+            made = self.small.value
+            if made is not None and made.state == "done":
+                self.trial.value = made.name
+            self.beat.value += 1
+
+        self.small.value = None
+        self.small.value = SmallTrial(self.places, scenario, patients, tell)
+
+    def leave(self) -> None:
+        """The tab is gone: end what runs for it."""
+        if self.small.value is not None:
+            self.small.value.on_change = lambda: None
+            self.small.value.cancel()
+        self.session.close()
 
     def link(self) -> str:
         """The query string of a link to what is seen now."""

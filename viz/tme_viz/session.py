@@ -19,7 +19,7 @@ import numpy as np
 
 from tme_abm.foundation.errors import InputError
 from tme_abm.marrow.cells import CellType
-from tme_abm.marrow.clones import CLONE_NAMES, N_REACTIVE
+from tme_abm.marrow.clones import N_CLONES, N_REACTIVE
 from tme_abm.simulation import Simulation
 from tme_viz.choice import Choice, Event
 from tme_viz.history import History, pack
@@ -105,9 +105,24 @@ class Session:
         if not self._closed.is_set():
             self._work.put(work)
 
-    def prepare(self, choice: Choice) -> None:
-        """Make the pair that a choice describes, up to the day that it names."""
-        self.post(lambda: self._prepare(choice))
+    def prepare(self, choice: Choice, otherwise: Choice | None = None) -> None:
+        """Make the pair that a choice describes, up to the day that it names.
+
+        Args:
+            choice: What is wanted.
+            otherwise: What is made where that cannot be, so that the page is not empty; the message stands all the same.
+        """
+
+        def make() -> None:
+            try:
+                self._prepare(choice)
+            except InputError as error:
+                if otherwise is None:
+                    raise
+                self._prepare(otherwise)
+                self._fail(str(error))
+
+        self.post(make)
 
     def play(self, playing: bool) -> None:
         """Let time pass, or hold it."""
@@ -446,12 +461,12 @@ def packed(simulation: Simulation) -> bytes:
 
 
 def describe(picture: Picture, site: int, day: float) -> list[tuple[str, str]]:
-    """A cell's state as pairs of a word (of words.toml) and a value."""
+    """A cell's state as pairs of a word (of words.toml) and a value; its type and clone are named by the page, in its language."""
     kind = CellType(int(picture.kind[site]))
     rows = [("type", kind.name), ("age", f"{max(day - int(picture.born[site]), 0):.0f} d")]
     rows.append(("cd38", f"{from_byte(int(picture.cd38[site]), LAYERS['cd38']):,.0f}"))
     if kind is CellType.PLASMA:
-        rows.append(("clone", CLONE_NAMES[int(picture.clone[site]) % len(CLONE_NAMES)]))
+        rows.append(("clone", str(int(picture.clone[site]) % N_CLONES)))
     if kind is CellType.T:
         rows.append(("clonotype", f"{picture.clone[site]}{' *' if picture.clone[site] < N_REACTIVE else ''}"))
     if kind in (CellType.T, CellType.NK):

@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 
 import solara
 
-from tme_abm.foundation.toml import to_toml
 from tme_viz.history import History
 from tme_viz.pair import Pair
 from tme_viz.picture import image
 from tme_viz.room import Room
+from tme_viz.saved import scenario_toml
 from tme_viz.session import Session
 
 T = TypeVar("T")
@@ -20,16 +20,6 @@ FILM_FRAMES = 120
 FILM_PIXELS = 384  # about the side of each marrow
 FRAME_MS = 80
 LONGEST_WAIT = 60.0
-
-
-def scenario_toml(pair: Pair) -> str:
-    """The scenario with the visitor's changes, as a file that `tme run` takes; the switches at the start hold for all arms alike."""
-    resolved = dict(pair.study.resolved)
-    shared = sorted(pair.choice.without[0] & pair.choice.without[1])
-    if shared:
-        resolved["without"] = sorted({*resolved.get("without", ()), *shared})
-    resolved["marrow"] = {**resolved.get("marrow", {}), "shape": [pair.choice.size, pair.choice.size]}
-    return to_toml(resolved)
 
 
 def table_csv(pair: Pair) -> str:
@@ -42,7 +32,7 @@ def table_csv(pair: Pair) -> str:
     return out.getvalue()
 
 
-def film_gif(history: History, layer: str, size: int) -> bytes:
+def film_gif(history: History, layer: str, size: int, word: str = "Day") -> bytes:
     """The recorded past of both marrows side by side, as an animated GIF of at most `FILM_FRAMES` pictures."""
     import numpy as np
     from PIL import Image, ImageDraw
@@ -57,7 +47,7 @@ def film_gif(history: History, layer: str, size: int) -> bytes:
         both = np.concatenate([halves[0], gap, halves[1]], axis=1)
         head = np.full((28, both.shape[1], 3), 255, np.uint8)
         frame = Image.fromarray(np.concatenate([head, both]))
-        ImageDraw.Draw(frame).text((8, 4), f"Day {day:.0f}", fill=(0, 0, 0), font_size=18)
+        ImageDraw.Draw(frame).text((8, 4), f"{word} {day:.0f}", fill=(0, 0, 0), font_size=18)
         frames.append(frame.quantize(64))
     out = io.BytesIO()
     frames[0].save(out, "GIF", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0)
@@ -100,10 +90,12 @@ def TakeAway(room: Room) -> None:
     with solara.Div(classes=["tme-take"]):
         solara.Text(w["take_away"], style={"font-size": "20px", "font-weight": "600"})
         with solara.Row(style={"flex-wrap": "wrap", "background": "transparent"}):
-            solara.FileDownload(lambda: ask(session, lambda: scenario_toml(need(session))), f"{name}.toml", label=w["save_toml"])
+            solara.FileDownload(
+                lambda: ask(session, lambda: scenario_toml(need(session), room.language.value)), f"{name}.toml", label=w["save_toml"]
+            )
             solara.FileDownload(lambda: ask(session, lambda: table_csv(need(session))), f"{name}.csv", label=w["save_csv"])
             solara.FileDownload(
-                lambda: ask(session, lambda: film_gif(session.history, room.layer.value, need(session).choice.size)),
+                lambda: ask(session, lambda: film_gif(session.history, room.layer.value, need(session).choice.size, room.w["day"])),
                 f"{name}.gif",
                 label=w["save_gif"],
             )

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import partial
 from html import escape
-from typing import Any
 
 import solara
 import solara.lab
@@ -43,9 +42,10 @@ def Results(room: Room, name: str) -> None:
 
     def read() -> tuple[trials.Run, dict[str, str]]:
         opened = trials.open_run(room.places, name)
-        return opened, trials.figures_of(opened)
+        return opened, trials.figures_of(opened, language)
 
-    task = solara.lab.use_task(read, dependencies=[name], raise_error=False)
+    language = room.language.value
+    task = solara.lab.use_task(read, dependencies=[name, language], raise_error=False)
     if task.error:
         solara.Error(str(task.exception))
         return
@@ -108,46 +108,29 @@ def Summary(room: Room, opened: trials.Run) -> None:
 def SmallTrial(room: Room) -> None:
     """A small trial with progress and cancel."""
     w = room.w
-    scenario, set_scenario = solara.use_state("icaria")
+    offered = list(room.places.scenarios())
+    scenario, set_scenario = solara.use_state("icaria" if "icaria" in offered else offered[0])
     text, set_text = solara.use_state("20")
-    nothing: list[trials.SmallTrial] = []
-    begun, set_begun = solara.use_state(nothing)
     error, set_error = solara.use_state("")
-    _, set_beat = solara.use_state(0)
-    trial = begun[0] if begun else None
+    trial, _ = room.small.value, room.beat.value  # drawn anew at each sign of life
     is_good = text.isascii() and text.isdigit() and 2 <= int(text) <= trials.MOST_PATIENTS
     is_running = trial is not None and trial.state == "running"
-
-    def leave() -> Callable[[], None]:
-        return cancel
 
     def cancel() -> None:
         if trial is not None:
             trial.cancel()
 
-    solara.use_effect(leave, [trial])
-
     def run() -> None:
         set_error("")
-        counter: list[Any] = [0]
-
-        def tell() -> None:
-            counter[0] += 1
-            set_beat(counter[0])
-            if counter[0] and made and made[0].state == "done":
-                room.trial.value = made[0].name
-
-        made: list[trials.SmallTrial] = []
         try:
-            made.append(trials.SmallTrial(room.places, scenario, int(text), tell))
-            set_begun(made)
+            room.begin_trial(scenario, int(text))
         except InputError as wrong:
             set_error(str(wrong))
 
     with solara.Div(classes=["tme-card", "tme-small-trial"]):
         solara.HTML(tag="h2", unsafe_innerHTML=w["new_trial"])
         with solara.Div(classes=["tme-three"]):
-            Choose(w["scenario"], {n: n.replace("_", " ") for n in room.places.scenarios()}, scenario, set_scenario)
+            Choose(w["scenario"], {n: n.replace("_", " ") for n in offered}, scenario, set_scenario)
             error_text = False if is_good else w["patients_error"]
             solara.InputText(w["patients_wanted"], value=text, on_value=set_text, error=error_text, continuous_update=True)
             with solara.Div():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tme_abm.foundation.errors import InputError
 from tme_viz.choice import Choice
 from tme_viz.places import RESULTS, Places
+from tme_viz.words import phrase
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,11 +81,13 @@ def open_run(places: Places, name: str) -> Run:
     return Run(name, folder, run, summary, patients, trajectory)
 
 
-def figures_of(opened: Run) -> dict[str, str]:
+def figures_of(opened: Run, language: str = "en") -> dict[str, str]:
     """The figures of a run as addresses of SVGs: those of the report, from the same tables by the same functions.
 
     One that cannot be drawn is left out and told on the server's console; the others are still worth seeing.
     """
+    from matplotlib.text import Text
+
     from tme_abm.trial import figures, statistics
 
     patients, arms, labels, summary = opened.patients, opened.arms, opened.labels, opened.summary
@@ -108,6 +111,8 @@ def figures_of(opened: Run) -> dict[str, str]:
     shown = {}
     for name, figure in drawn.items():
         try:
+            for written in figure.findobj(Text):
+                written.set_text(phrase(written.get_text(), language))
             shown[name] = figures.data_address(figure)
         except Exception:
             traceback.print_exc()

@@ -1,5 +1,6 @@
 """The words of the page, in English and Italian."""
 
+import re
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -19,3 +20,33 @@ def words(language: str) -> dict[str, Any]:
 def mechanism(name: str, language: str) -> str:
     """What a mechanism is called; its own name where it is new."""
     return str(words(language)["mechanism"].get(name, name.replace("_", " ").capitalize()))
+
+
+def sentence(name: str, english: str, language: str) -> str:
+    """What a mechanism does; in English where there is no other."""
+    return str(_italian()["summary"].get(name, english)) if language == "it" else english
+
+
+def drug(name: str, language: str) -> str:
+    """What a drug is called."""
+    return str(_italian()["drug"].get(name, name)) if language == "it" else name
+
+
+def phrase(text: str, language: str) -> str:
+    """A text of a figure, its known phrases in the language of the page."""
+    if language != "it":
+        return text
+    table = _italian()["phrase"]
+    return _pattern().sub(lambda found: table[found[0]], text)
+
+
+@cache
+def _italian() -> dict[str, dict[str, str]]:
+    with Path(__file__).with_name("italian.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
+@cache
+def _pattern() -> re.Pattern[str]:
+    known = sorted(_italian()["phrase"], key=len, reverse=True)
+    return re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, known)) + r")(?!\w)")

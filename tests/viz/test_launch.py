@@ -1,0 +1,69 @@
+"""How the server starts, and what it says before."""
+
+import ast
+import socket
+import tomllib
+from pathlib import Path
+
+import pytest
+from tme_viz import launch
+
+from tme_abm.foundation.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "viz" / "tme_viz"
+
+
+@pytest.fixture
+def no_shell(monkeypatch):
+    monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(launch, "_is_cached", lambda: False)
+
+
+def test_without_network_and_without_the_extra_one_line_says_so(no_shell, monkeypatch):
+    def refuse(address, timeout):
+        raise OSError("unreachable")
+
+    monkeypatch.setattr(launch.socket, "create_connection", refuse)
+    said = launch.shell_missing()
+    assert "tme-abm[offline]" in said and "\n" not in said
+
+
+def test_with_network_nothing_is_said(no_shell, monkeypatch):
+    asked = []
+
+    def connect(address, timeout):
+        asked.append(address)
+        return socket.socket()
+
+    monkeypatch.setattr(launch.socket, "create_connection", connect)
+    assert launch.shell_missing() == "" and asked == [launch.SHELL_HOST]
+
+
+def test_with_the_extra_nobody_is_asked(monkeypatch):
+    monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(launch.socket, "create_connection", lambda *_, **__: pytest.fail("the network was asked"))
+    assert launch.shell_missing() == ""
+
+
+def test_a_port_that_is_taken_is_told():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError, match=f"127.0.0.1:{port} cannot be used"):
+            launch.main(None, "127.0.0.1", port, open_browser=False)
+
+
+def test_the_page_asks_the_simulation_and_never_its_kernels():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    barred = next(c for c in contracts if c["id"] == "page")["forbidden_modules"]
+    for path in PAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            for name in names:
+                assert name not in barred, f"{path.name} imports {name}"
+                is_part = name.startswith("tme_abm.mechanisms.") and not name.split(".")[-1].isupper()
+                assert not is_part, f"{path.name} imports {name}"
