@@ -40,6 +40,7 @@ class Roster(NamedTuple):
 
     site: Array  # (n_sites,) int32
     start: Array  # (N_TYPES + 1,) int64
+    cursor: Array  # (2, N_TYPES) int64, where the next site of a type goes, for each half of the lattice, while the roster is taken
 
 
 class AtRisk(NamedTuple):
@@ -206,7 +207,7 @@ def make_marrow(lattice: Lattice, clones: Clones, traits: Traits, host: Host, an
         grid=allocate_grid(lattice.height, lattice.width),
         clones=clones,
         traits=traits,
-        roster=Roster(np.zeros(n, np.int32), np.zeros(N_TYPES + 1, np.int64)),
+        roster=Roster(np.zeros(n, np.int32), np.zeros(N_TYPES + 1, np.int64), np.zeros((2, N_TYPES), np.int64)),
         at_risk=allocate(AtRisk, rows),
         hazard=np.zeros((rows, N_EVENTS)),
         drugs=make_drugs(antigens),
