@@ -8,27 +8,24 @@ sites). "cold" starts from zero, "warm" from the field before 1 % of the sites w
 What the rivals leave out: the Fourier and cosine transforms alone solve exactly and from nothing, but only with one
 uptake for all sites (so they get an easier problem; the cosine transform has closed borders instead of a torus). With
 conjugate gradients around it the Fourier transform solves the same problem as this package does. The sparse LU and
-pyamg solve it in double precision; their set-up, needed whenever the uptake changes, is listed apart. py-pde, where
-installed, steps explicitly towards the steady state: 100 steps are timed, and the number needed is stated.
+pyamg solve it in double precision; their set-up, needed whenever the uptake changes, is listed apart. py-pde steps
+explicitly towards the steady state: how many steps that takes to the same residual is counted once, some of them are timed,
+and the time of all follows. pyamg and py-pde take part where they are installed (`pip install '.[bench]'`).
 
-Times are processor time of the process, all threads together. Every round times each contestant once, in turn, so that
-a slow moment of the machine meets all alike; a time is the median over rounds, a ratio is taken within a round and
-given with its quartiles.
+Times and ratios are taken as `machine.py` says.
 """
 
 import argparse
 import importlib
-import importlib.metadata
-import json
-import platform
 import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
 import scipy.fft
 import scipy.sparse as sp
+from machine import add_json, headline, machine, measure, ratio, write
 from scipy.sparse.linalg import splu
 
 from tme_abm.marrow.diffusion import advance, allocate_grid, relative_residual, solve_steady
@@ -37,6 +34,11 @@ DIFFUSIVITY = 6750.0
 OURS = "warm, to 1e-4"
 LARGEST_LU = 256
 LARGEST_STEPPED = 128
+TIMED_STEPS = 100
+TOLERANCE = 1e-4
+REFERENCE = "scipy dctn float32"
+
+__all__ = ["machine"]  # bench_step.py takes it from here
 
 Contest = dict[str, Callable[[], Any]]
 
@@ -182,11 +184,11 @@ def algebraic(n: int) -> tuple[Contest, dict[str, str]]:
     source, changed, _ = (a.astype(float) for a in problem(n))
     before = solver.solve(source, tol=1e-8, accel="cg")
 
-    def run() -> np.ndarray:
-        return solver.solve(changed, x0=before, tol=1e-4, accel="cg")  # relative to the source, as ours
+    def solve(guess: np.ndarray) -> Callable[[], np.ndarray]:
+        return lambda: solver.solve(changed, x0=guess, tol=TOLERANCE, accel="cg")  # relative to the source, as ours
 
-    name = "pyamg, warm, to 1e-4"
-    return {name: run}, {name: f"set-up {1e3 * setup:.0f} ms not counted"}
+    contest: Contest = {"pyamg, warm, to 1e-4": solve(before), "pyamg, cold, to 1e-4": solve(np.zeros_like(before))}
+    return contest, dict.fromkeys(contest, f"set-up {1e3 * setup:.0f} ms not counted")
 
 
 def stepped(n: int) -> tuple[Contest, dict[str, str]]:
@@ -197,57 +199,38 @@ def stepped(n: int) -> tuple[Contest, dict[str, str]]:
         pde = importlib.import_module("pde")
     except ImportError:
         return {}, {}
-    source, _, uptake = (a.reshape(n, n).astype(float) for a in problem(n))
+    source, changed, uptake = (a.reshape(n, n).astype(float) for a in problem(n))
     lattice = pde.CartesianGrid([[0, n], [0, n]], [n, n], periodic=True)
-    constants = {"s": pde.ScalarField(lattice, source), "u": pde.ScalarField(lattice, uptake)}
+    constants = {"s": pde.ScalarField(lattice, changed), "u": pde.ScalarField(lattice, uptake)}
     equation = pde.PDE({"c": f"{DIFFUSIVITY} * laplace(c) - u * c + s"}, consts=constants, bc="periodic")
-    state, steps = pde.ScalarField(lattice, 0.0), 100
     dt = 0.9 / (4 * DIFFUSIVITY + 0.5 * float(uptake.max()))
-    rate = equation.make_pde_rhs(state, backend="numba")
-    values = state.data.copy()
-    rate(values, 0.0)
+    rate = equation.make_pde_rhs(pde.ScalarField(lattice, 0.0), backend="numba")
+    target = TOLERANCE * np.linalg.norm(changed)
 
-    def run() -> None:
+    def step(values: np.ndarray, steps: int) -> None:
         for _ in range(steps):
             np.add(values, dt * rate(values, 0.0), out=values)
 
-    needed = np.log(1e4) / (float(uptake.mean()) * dt)
-    name = f"py-pde, {steps} explicit steps"
-    return {name: run}, {name: f"about {needed:.0f} steps to the steady state from zero"}
+    def count(values: np.ndarray) -> int:
+        steps = 0
+        while np.linalg.norm(rate(values, 0.0)) > target:
+            step(values, TIMED_STEPS)
+            steps += TIMED_STEPS
+        return steps
+
+    before = splu(matrix(n)).solve(source.ravel()).reshape(n, n)
+    contest: Contest = {}
+    remarks = {}
+    for start, values in (("warm", before), ("cold", np.zeros_like(before))):
+        name = f"py-pde, {start}, to 1e-4"
+        needed = count(values.copy())
+        contest[name] = partial(step, values, TIMED_STEPS)
+        remarks[name] = f"{needed} explicit steps"
+        SHARE[name] = needed / TIMED_STEPS
+    return contest, remarks
 
 
-def measure(contest: Contest, rounds: int) -> dict[str, list[float]]:
-    """Processor seconds a run, for each contestant and round; a short run is repeated within the round."""
-    repeats = {}
-    for name, run in contest.items():
-        run()
-        start = time.process_time()
-        run()
-        repeats[name] = max(1, min(50, int(0.004 / max(time.process_time() - start, 1e-6))))
-    seconds: dict[str, list[float]] = {name: [] for name in contest}
-    for _ in range(rounds):
-        for name, run in contest.items():
-            start = time.process_time()
-            for _ in range(repeats[name]):
-                run()
-            seconds[name].append((time.process_time() - start) / repeats[name])
-    return seconds
-
-
-def machine() -> dict[str, str]:
-    """Processor and versions."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        model = names[0] if names else model
-    found = {"processor": model, "system": platform.system(), "python": platform.python_version()}
-    for package in ("numpy", "scipy", "numba", "pyamg", "py-pde"):
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+SHARE: dict[str, float] = {}  # how many times the timed run a whole one is
 
 
 def main() -> None:
@@ -255,13 +238,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time the solver of the field against others.")
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256, 512], help="sites along a side")
     parser.add_argument("--rounds", type=int, default=15, help="paired measurements")
-    parser.add_argument("--json", type=Path, help="also write the results to this file")
+    add_json(parser)
     options = parser.parse_args()
     start = time.perf_counter()
     n = min(options.sizes)
     own(n)
     compiled = time.perf_counter() - start
-    print(", ".join(f"{key} {value}" for key, value in machine().items()))
+    print(headline())
     print(f"compiled or loaded from the cache in {compiled:.1f} s")
     rows = []
     for n in options.sizes:
@@ -271,13 +254,13 @@ def main() -> None:
             runs, notes = entrants(n)
             contest |= runs
             remarks |= notes
-        seconds = measure(contest, options.rounds)
-        ours = np.array(seconds[OURS])
+        seconds = {name: [SHARE.get(name, 1.0) * s for s in taken] for name, taken in measure(contest, options.rounds).items()}
+        ours, dct = seconds[OURS], seconds[REFERENCE]
         print(f"\n{n} x {n} sites{'':19} {'us':>9} {'ns a site':>10}   times ours, {OURS} (quartiles)")
         for name, taken in seconds.items():
             median = float(np.median(taken))
-            low, ratio, high = np.quantile(np.array(taken) / ours, [0.25, 0.5, 0.75])
-            spread = f"{ratio:8.2f} ({low:.2f} to {high:.2f})"
+            times = ratio(taken, ours)
+            spread = f"{times.median:8.2f} ({times.low:.2f} to {times.high:.2f})"
             print(f"  {name:30} {1e6 * median:9.1f} {1e9 * median / n**2:10.2f}   {spread}  {remarks[name]}")
             rows.append(
                 {
@@ -286,15 +269,14 @@ def main() -> None:
                     "us": 1e6 * median,
                     "us_best": 1e6 * min(taken),
                     "ns_per_site": 1e9 * median / n**2,
-                    "ratio_to_ours": ratio,
-                    "ratio_lower_quartile": low,
-                    "ratio_upper_quartile": high,
+                    "times_ours": times.median,
+                    "times_low": times.low,
+                    "times_high": times.high,
+                    "times_reference": ratio(taken, dct).median,
                     "remark": remarks[name],
                 }
             )
-    if options.json:
-        result = {"machine": machine(), "ours": OURS, "rounds": options.rounds, "load_s": compiled, "rows": rows}
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+    write(options.json, "field", {"solves": rows}, ours=OURS, reference=REFERENCE, rounds=options.rounds, load_s=compiled)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from tme_abm.outcomes import imwg
 from tme_abm.pharmacology.drug import catalogue, load_drug
 from tme_abm.scenario import load_scenario, scenarios
 from tme_abm.trial.execution import describe_run
+from tme_abm.trial.study import Study
 
 BIB = (Path(tme_abm.__file__).parent / "foundation" / "references.bib").read_text(encoding="utf-8")
 KEYS = re.findall(r"^@\w+\{([^,]+),", BIB, re.MULTILINE)
@@ -44,12 +45,13 @@ def test_no_entry_stands_twice_and_each_has_title_and_year():
 
 @pytest.mark.parametrize("name", list(scenarios()))
 def test_every_number_of_a_study_has_a_source(name):
-    rows = describe_run(load_scenario(name))["parameters"]
+    study = load_scenario(name)
+    rows = describe_run(study)["parameters"] if isinstance(study, Study) else study.origins()
     assert unknown(row["source"] for row in rows) == []
     assert {row["grade"] for row in rows} <= set(GRADES)
 
 
-@pytest.mark.parametrize("name", list(scenarios()))
+@pytest.mark.parametrize("name", list(scenarios("trial")))
 def test_every_published_figure_has_a_source(name):
     assert unknown(row["source"] for row in load_scenario(name).published) == []
 

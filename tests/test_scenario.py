@@ -21,9 +21,11 @@ BUNDLED = (
     "combinations",
     "daratumumab_swap",
     "elotuzumab",
+    "elotuzumab_monotherapy",
     "icaria",
     "ikema",
     "isatuximab_monotherapy",
+    "mm002",
     "newly_diagnosed_induction",
     "untreated",
 )
@@ -86,15 +88,15 @@ def body(age=60.0, weight_kg=80.0):
 # ---- what comes with the package -------------------------------------------------------------------------------------
 
 
-def test_the_bundled_scenarios_are_these():
-    assert tuple(scenarios()) == BUNDLED
+def test_the_bundled_trials_are_these():
+    assert tuple(scenarios("trial")) == BUNDLED
 
 
 @pytest.mark.parametrize("name", BUNDLED)
 def test_a_bundled_scenario_loads(name):
     study = load_scenario(name)
     assert study.name == name
-    assert study.patients == {"icaria": 307, "ikema": 302, "untreated": 100}.get(name, 200)
+    assert study.patients == {"icaria": 307, "ikema": 302, "untreated": 100, "elotuzumab_monotherapy": 100}.get(name, 200)
     assert set(study.drugs) == {dose.drug for arm in study.arms for dose in arm.doses}
     assert study.design == "paired"
 

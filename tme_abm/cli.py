@@ -1,7 +1,10 @@
-"""The command `tme`: run, list, check, show and describe. Whatever takes time to import is imported by the command that needs it."""
+"""The command `tme`: run, calibrate, predict, list, check, show and describe.
+
+Whatever takes time to import is imported by the command that needs it.
+"""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,6 +37,7 @@ SetOption = Annotated[
 ]
 WithoutOption = Annotated[list[str] | None, typer.Option(metavar="MECHANISM", help="Switch a mechanism off; repeat for more.")]
 PatientsOption = Annotated[int | None, typer.Option(help="Another number of patients.")]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Patients at a time; the number of cores by default.")]
 SeedOption = Annotated[int | None, typer.Option(help="Another seed.")]
 
 WIDTH_IN_FILES = 1000  # columns where the output is no terminal: a row is a line, for grep
@@ -91,7 +95,7 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Folder of the results; results/<scenario> by default.")] = None,
     patients: PatientsOption = None,
     seed: SeedOption = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Patients at a time; the number of cores by default.")] = None,
+    workers: WorkersOption = None,
     without: WithoutOption = None,
     set_: SetOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace earlier results in the folder.")] = False,
@@ -99,13 +103,15 @@ def run(
     """Run a study and write its tables and its report."""
     with _in_plain_words():
         from tme_abm import scenario as source
+        from tme_abm.trial.study import Study
 
         study = source.load_scenario(scenario, set_ or (), patients, seed, without or ())
         folder = out if out is not None else Path("results") / study.name
         source.refuse_to_overwrite(folder, force)
         console = _console()
         console.print(study.title, style="bold", markup=False)
-        console.print(f"{study.patients} patients, {len(study.arms)} arm{'s' * (len(study.arms) > 1)}, seed {study.seed}")
+        if isinstance(study, Study):
+            console.print(f"{study.patients} patients, {len(study.arms)} arm{'s' * (len(study.arms) > 1)}, seed {study.seed}")
         try:
             with Progress(console) as progress:
                 summary = source.run(study, folder, workers, force, progress)
@@ -115,9 +121,120 @@ def run(
         except RuntimeError as error:
             typer.echo(f"tme: {error}", err=True)
             raise typer.Exit(FAILURE) from None
-        _print_headline(console, study, summary)
+        if isinstance(study, Study):
+            _print_headline(console, study, summary)
+        else:
+            for sentence in summary["findings"]:
+                console.print(sentence, markup=False)
         for path in sorted(path for path in folder.iterdir() if path.is_file()):
             console.print(f"  {path}", soft_wrap=True)
+
+
+HorizonOption = Annotated[
+    str | None, typer.Option(metavar="TIME", help='How long patients are watched, e.g. "24 month"; the longest follow-up by default.')
+]
+
+
+@app.command()
+def attribute(
+    scenario: ScenarioArgument,
+    out: Annotated[Path | None, typer.Option(help="Folder of the results; results/<scenario>_attribution by default.")] = None,
+    patients: PatientsOption = None,
+    mechanisms: Annotated[str | None, typer.Option(metavar="A,B,...", help="Only these mechanisms; a+b are off together.")] = None,
+    samples: Annotated[int, typer.Option(min=0, help="Orders of mechanisms for each patient; 0 for knock-outs alone.")] = 4,
+    horizon: HorizonOption = None,
+    seed: SeedOption = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Patients at a time; the number of cores by default.")] = None,
+    without: WithoutOption = None,
+    set_: SetOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Run anew what the folder already holds.")] = False,
+) -> None:
+    """Find the mechanisms that an arm owes its benefit to; the same command goes on where it was stopped."""
+    with _in_plain_words():
+        from tme_abm import scenario as source
+        from tme_abm.trial import attribution, experiment
+
+        study = source.load_scenario(scenario, set_ or (), patients, seed, without or ())
+        names = [name.strip() for name in (mechanisms or "").split(",") if name.strip()]
+        question = attribution.pose(study, names, samples, _days(horizon))
+        folder = experiment.open_folder(out or Path("results") / f"{study.name}_attribution", study, force)
+        console = _console()
+        console.print(study.title, style="bold", markup=False)
+        with _going_on(console, folder) as (progress, say):
+            summary = attribution.attribute(question, folder, workers or source.cores(), progress, say)
+        for line in attribution.in_words(summary):
+            console.print(line, markup=False)
+        console.print(f"  {folder / 'report.html'}", soft_wrap=True)
+
+
+@app.command()
+def converge(
+    scenario: ScenarioArgument,
+    out: Annotated[Path | None, typer.Option(help="Folder of the runs; results/<scenario>_convergence by default.")] = None,
+    patients: PatientsOption = None,
+    steps: Annotated[str, typer.Option(metavar="H,H,...", help="Steps to compare [h]; or none.")] = "6,2,1",
+    patches: Annotated[str, typer.Option(metavar="N,N,...", help="Patches to compare, by their side [sites]; or none.")] = "64,128,256",
+    horizon: HorizonOption = None,
+    docs: Annotated[Path | None, typer.Option(help="Folder of convergence.md and its image; that of the runs by default.")] = None,
+    seed: SeedOption = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Patients at a time; the number of cores by default.")] = None,
+    set_: SetOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Run anew what the folder already holds.")] = False,
+) -> None:
+    """Compare steps and patches with the finest; the same command goes on where it was stopped."""
+    with _in_plain_words():
+        from tme_abm import scenario as source
+        from tme_abm.trial import convergence, experiment
+
+        study = source.load_scenario(scenario, set_ or (), patients, seed)
+        sides = [int(side) for side in _numbers(patches, "--patches")]
+        axes = convergence.axes_of(_numbers(steps, "--steps"), sides, convergence.own_choice(study))
+        convergence.first_comparison(study)
+        days = experiment.whole_visits(study, _days(horizon) or study.follow_up.longest_days)
+        folder = experiment.open_folder(out or Path("results") / f"{study.name}_convergence", study, force)
+        console = _console()
+        console.print(study.title, style="bold", markup=False)
+        with _going_on(console, folder) as (progress, say):
+            summary = convergence.converge(study, folder, axes, days, workers or source.cores(), progress, say)
+        for axis in summary["axes"]:
+            console.print(convergence.verdict(axis), markup=False, soft_wrap=True)
+        command = f"tme converge {scenario} --patients {study.patients} --steps {steps} --patches {patches}"
+        command += f' --horizon "{horizon}"' * (horizon is not None) + " --docs docs"
+        for path in convergence.write_page(summary, docs or folder, command):
+            console.print(f"  {path}", soft_wrap=True)
+
+
+@contextmanager
+def _going_on(console: "Console", folder: Path) -> "Iterator[tuple[Progress, Callable[[str], None]]]":
+    """Bars and voice of a command that goes on where it was stopped, and what it says when it is."""
+    with Progress(console) as progress:
+        try:
+            yield progress, lambda words: console.print(words, markup=False)
+        except KeyboardInterrupt:
+            typer.echo(f"tme: stopped before the end; the same command goes on from what {folder} holds", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def _days(duration: str | None) -> float | None:
+    """A length of time as a user writes it [d]."""
+    from tme_abm.foundation.clock import HOURS_PER_DAY
+    from tme_abm.scenario import parse_duration
+
+    return None if duration is None else parse_duration(duration, "--horizon") / HOURS_PER_DAY
+
+
+def _numbers(text: str, option: str) -> list[float]:
+    """Numbers with commas between them; none of "none".
+
+    Raises:
+        InputError: Where something else stands there.
+    """
+    if text.strip() in ("", "none"):
+        return []
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"{option}: expected numbers with commas between them, got '{text}'") from None
 
 
 @app.command()
@@ -142,8 +259,15 @@ def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of
             raise InputError(f"there is no folder '{folder}'")
         if not (folder / "run.json").is_file():
             raise InputError(f"{folder} holds no finished run: run.json is missing")
+        from tme_abm.scenario import MARK, load_scenario, read
         from tme_abm.trial.report import write_report
 
+        if (folder / MARK).is_file() and read(folder / MARK).table.get("kind", "trial") != "trial":
+            from tme_abm.laboratory import results
+
+            experiment: Any = load_scenario(folder / MARK)
+            typer.echo(str(results.write_report(experiment, folder, results.read_table(folder))))
+            return
         typer.echo(str(write_report(folder) or folder / "report.html"))
 
 
@@ -220,6 +344,86 @@ def _median(row: Mapping[str, Any]) -> str:
     return f"{row['median_pfs_months']:.1f} ({'-' if low is None else f'{low:.1f}'} to {'-' if high is None else f'{high:.1f}'})"
 
 
+# ---- calibrate and predict -------------------------------------------------------------------------------------------
+
+
+@app.command()
+def calibrate(
+    plan: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Targets and free numbers; the package's by default.")] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Sets of values to try in all, those of earlier calls included.")] = 200,
+    patients: Annotated[int, typer.Option(min=2, help="Virtual patients of each scenario.")] = 100,
+    replicates: Annotated[int, typer.Option(min=1, help="Runs of each scenario, of which the mean counts.")] = 1,
+    workers: WorkersOption = None,
+    out: Annotated[Path, typer.Option(help="Folder of the search; the same command goes on.")] = Path("results/calibration"),
+    only: Annotated[str | None, typer.Option(metavar="SCENARIO,...", help="Fit to these alone, and only what acts there.")] = None,
+    free: Annotated[list[str] | None, typer.Option(metavar="PATH", help="Change only this number; repeat for more.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Hold a number; repeat for more.")] = None,
+    start: Annotated[Path | None, typer.Option("--from", metavar="FILE", help="A calibrated.toml to set out from.")] = None,
+    hold: Annotated[bool, typer.Option("--hold", help="Hold what that file has fitted, but for --free.")] = False,
+    doc: Annotated[Path | None, typer.Option(help="Document whose table of the calibration is replaced.")] = None,
+) -> None:
+    """Fit the free numbers of the model to control arms and single agents."""
+    with _in_plain_words():
+        from tme_abm.scenario import cores, load_scenario
+        from tme_abm.trial import calibration
+        from tme_abm.trial import calibration_report as results
+
+        chosen = calibration.read_plan(plan or calibration.PLAN)
+        if only is not None:
+            chosen = chosen.only(name.strip() for name in only.split(","))
+        chosen = calibration.arrange(chosen, free or (), set_ or (), start, hold)
+        fit = calibration.prepare(chosen, load_scenario, out, patients, replicates, workers or cores())
+        typer.echo(f"{len(fit.plan.free)} free numbers, {len(fit.goals)} targets in {', '.join(fit.plan.targets)}; {out}")
+        try:
+            study = calibration.search(fit, trials, typer.echo)
+        except KeyboardInterrupt:
+            typer.echo("tme: stopped; the same command goes on", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        outcome = results.conclude(fit, study)
+        check = calibration.fresh(fit, outcome.best)
+        written = results.write(fit, outcome, study, check)
+        typer.echo(results.report(fit, outcome, check))
+        if doc is not None:
+            results.put(doc, "calibration", results.report(fit, outcome, check))
+            written.append(doc)
+        for path in written:
+            typer.echo(f"  {path}")
+
+
+@app.command()
+def predict(
+    scenarios: Annotated[str | None, typer.Option(metavar="SCENARIO,...", help="Those with a role to predict by default.")] = None,
+    patients: Annotated[int, typer.Option(min=2, help="Virtual patients of each scenario, all in every arm.")] = 400,
+    trials: Annotated[int, typer.Option(min=2, help="Virtual trials of the published size, for the intervals.")] = 500,
+    workers: WorkersOption = None,
+    out: Annotated[Path, typer.Option(help="Folder of the runs; finished ones are taken up.")] = Path("results/prediction"),
+    doc: Annotated[Path | None, typer.Option(help="Document whose table of predictions is replaced.")] = None,
+) -> None:
+    """Predict the published results that the model was not fitted to, and say which it misses."""
+    with _in_plain_words():
+        from tme_abm import scenario as source
+        from tme_abm.trial import prediction
+        from tme_abm.trial.calibration_report import put
+        from tme_abm.trial.execution import model_digest
+
+        names = [name.strip() for name in scenarios.split(",")] if scenarios else None
+        names = prediction.chosen(names, source.scenarios(), source.load_scenario)
+        studies = [source.load_scenario(name, patients=patients) for name in names]
+        try:
+            table = prediction.predict(studies, lambda s, to: source.run(s, to, workers, force=True), out, trials, typer.echo)
+        except KeyboardInterrupt:
+            typer.echo("tme: stopped; the same command goes on after the last finished run", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        facts = f"{patients} virtual patients in each study, {trials} virtual trials, model {model_digest()}."
+        typer.echo(prediction.report(table, facts))
+        written = prediction.write(table, out, facts)
+        if doc is not None:
+            put(doc, "predictions", prediction.report(table, facts))
+            written.append(doc)
+        for path in written:
+            typer.echo(f"  {path}")
+
+
 # ---- list, validate, show --------------------------------------------------------------------------------------------
 
 
@@ -232,11 +436,11 @@ def list_() -> None:
         from tme_abm.scenario import check, read, scenarios
 
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in ("scenario", "patients", "arms", "title"):
-            table.add_column(name, justify="right" if name == "patients" else "left", no_wrap=name in ("scenario", "patients"))
+        for name in ("scenario", "kind", "size", "arms", "title"):
+            table.add_column(name, justify="right" if name == "size" else "left", no_wrap=name in ("scenario", "kind", "size"))
         for name in scenarios():
             given = check(read(name))
-            table.add_row(name, str(given.patients), ", ".join(arm.label for arm in given.arms.values()), given.title)
+            table.add_row(name, given.kind.replace("_", " "), given.size(), ", ".join(given.labels()), given.title)
         _console().print(table)
 
 
@@ -247,11 +451,15 @@ def validate(
 ) -> None:
     """Check a scenario; run nothing."""
     with _in_plain_words():
-        from tme_abm.scenario import load_scenario
+        from tme_abm.scenario import check, read, resolve
 
-        study = load_scenario(scenario, set_ or ())
-        arms = ", ".join(arm.label for arm in study.arms)
-        typer.echo(f"{scenario} is a valid scenario: {study.patients} patients of {study.population.label}, {arms}")
+        source = read(scenario, set_ or ())
+        study, given = resolve(source), check(source)
+        labels = ", ".join(given.labels())
+        if given.kind == "trial":
+            typer.echo(f"{scenario} is a valid scenario: {given.size()} patients of {study.population.label}, {labels}")
+        else:
+            typer.echo(f"{scenario} is a valid scenario: {given.kind.replace('_', ' ')} of {given.size()}, {labels}")
 
 
 @app.command()
@@ -270,11 +478,19 @@ def show(
         from tme_abm.foundation.clock import months
         from tme_abm.scenario import load_scenario
         from tme_abm.trial.execution import describe_run
+        from tme_abm.trial.study import Study
 
         study = load_scenario(scenario, set_ or (), patients, seed, without or ())
         console = _console()
         console.print(Text(study.title, "bold"))
         console.print(Text(study.summary))
+        if not isinstance(study, Study):
+            for name, text in study.facts().items():
+                console.print(Text.assemble((f"{name:<13}", "bold"), text))
+            if parameters:
+                console.print()
+                _print_numbers(console, study.origins())
+            return
         follow_up, settings = study.follow_up, study.settings
         how = "every patient under every arm" if study.design == "paired" else f"randomised {':'.join(map(str, study.allocation))}"
         if len(study.arms) == 1:

@@ -1207,7 +1207,7 @@ class TumourModel(mesa.Model):
     def _account(self, kind: CellType) -> None:
         """Bring what the engine keeps about the cells up to date with them."""
         marrow = self.simulation.marrow
-        fate.take_roster(marrow)
+        fate.take_roster(self.simulation.pinned)
         if kind is CellType.STROMA:
             mark_niche(marrow.lattice, marrow.cells.kind == CellType.STROMA)
         self._changes += 1
@@ -1337,7 +1337,10 @@ def load_study(scenario: Any) -> Any:
         return scenario
     from tme_abm import load_scenario  # by its public name: files are read on a floor above this one
 
-    return load_scenario(scenario)
+    study: Any = load_scenario(scenario)
+    if not hasattr(study, "arms"):
+        raise InputError(f"'{study.name}' is an experiment of the laboratory, not a trial; run it with `tme run {study.name}`")
+    return study
 
 
 def find_arm(study: Any, key: str) -> Regimen:

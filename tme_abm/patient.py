@@ -126,7 +126,10 @@ class VirtualPatient:
 
     # the ways out
     death_rate_per_month: Annotated[float, _number("1/month", "death without progression", 0.0, 1.0)]
-    dropout_rate_per_month: Annotated[float, _number("1/month", "end for adverse events or withdrawal", 0.0, 1.0)]
+    discontinuation_rate_per_month: Annotated[
+        float, _number("1/month", "end of treatment for adverse events; follow-up goes on", 0.0, 1.0)
+    ]
+    dropout_rate_per_month: Annotated[float, _number("1/month", "withdrawal or loss to follow-up", 0.0, 1.0)]
     entry_fraction: Annotated[float, _number("1", "place in the calendar of accrual, 0 = first patient in", 0.0, 1.0)]
 
     def __post_init__(self) -> None:
@@ -292,15 +295,16 @@ class LogNormal(NamedTuple):
         return self.median * math.exp(self.sigma * _normal_quantile(self.p_low + u * (self.p_high - self.p_low)))
 
 
-class Log10Normal(NamedTuple):
-    """A power of ten whose exponent is normal; `clip` it where it is a fraction."""
+class Log10Odds(NamedTuple):
+    """A fraction whose odds are a power of ten with a normal exponent: from one cell in a million to nearly all."""
 
     mean: float
     sd: float
 
     def quantile(self, u: float) -> float:
         """Value below which the share `u` lies."""
-        return float(10.0 ** (self.mean + self.sd * _normal_quantile(u)))
+        odds = 10.0 ** (self.mean + self.sd * _normal_quantile(u))
+        return float(odds / (1.0 + odds))
 
 
 class Beta(NamedTuple):
@@ -347,7 +351,7 @@ class Categorical(NamedTuple):
         return self.values[-1]
 
 
-Distribution = Fixed | Normal | LogNormal | Log10Normal | Beta | Uniform | Bernoulli | Categorical
+Distribution = Fixed | Normal | LogNormal | Log10Odds | Beta | Uniform | Bernoulli | Categorical
 
 
 def _normal_quantile(p: float) -> float:
@@ -359,14 +363,14 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "fixed": {"value": ""},
     "normal": {"mean": "", "sd": ""},
     "lognormal": {"median": "", "sigma": "ln"},
-    "log10normal": {"mean": "log10", "sd": "log10"},
+    "log10odds": {"mean": "log10", "sd": "log10"},
     "beta": {"a": "1", "b": "1"},
     "uniform": {"low": "", "high": ""},
     "bernoulli": {"p": "1"},
 }
 DISTRIBUTIONS = (*PARAMETERS, "categorical")
 ALLOWED: dict[type, tuple[str, ...]] = {
-    float: ("fixed", "normal", "lognormal", "log10normal", "beta", "uniform"),
+    float: ("fixed", "normal", "lognormal", "log10odds", "beta", "uniform"),
     int: ("fixed", "categorical"),
     bool: ("fixed", "bernoulli"),
     str: ("fixed", "categorical"),
@@ -377,7 +381,7 @@ ALLOWED: dict[type, tuple[str, ...]] = {
 
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {">=": ge, "<=": le, "==": eq, "!=": ne, ">": gt, "<": lt}
 CONDITION = re.compile(r"\s*(?:(not)\s+)?(\w+)\s*(?:(>=|<=|==|!=|>|<)\s*([^\s<>=!].*?))?\s*")
-WHEN_ACTIONS = ("times", "plus", "plus_log10")
+WHEN_ACTIONS = ("times", "plus", "plus_log10_odds")
 BY_ACTIONS = ("exponent", "slope", "odds_exponent")
 
 
@@ -394,11 +398,16 @@ class Condition:
         return self.compare(self.covariate(patient), self.operand)
 
 
+def with_odds(fraction: float, factor: float) -> float:
+    """A fraction with its odds multiplied by `factor`."""
+    return float(fraction * factor / (1.0 - fraction + fraction * factor))
+
+
 class Effect(NamedTuple):
     """One effect of a covariate on a quantity.
 
-    With `when` (a condition) the value is multiplied (`times`), shifted (`plus`) or shifted in powers of ten
-    (`plus_log10`). With `by` (a number relative to `relative_to`) it is multiplied by the ratio to the power
+    With `when` (a condition) the value is multiplied (`times`), shifted (`plus`) or its odds are multiplied by a power of ten
+    (`plus_log10_odds`). With `by` (a number relative to `relative_to`) it is multiplied by the ratio to the power
     `exponent`, its odds are (`odds_exponent`), or it is shifted by `slope` times the difference.
     """
 
@@ -417,14 +426,14 @@ class Effect(NamedTuple):
             return value * self.amount if known else value
         if self.action == "plus":
             return value + self.amount if known else value
-        if self.action == "plus_log10":
-            return value * 10.0**self.amount if known else value
+        if self.action == "plus_log10_odds":
+            return with_odds(value, 10.0**self.amount) if known else value
         if self.action == "slope":
             return float(value + self.amount * (known - self.relative_to))
         factor = (known / self.relative_to) ** self.amount
         if self.action == "exponent":
             return float(value * factor)
-        return float(value * factor / (1.0 - value + value * factor))
+        return with_odds(value, factor)
 
 
 class Sourced(NamedTuple):
@@ -752,7 +761,7 @@ def _quantity(name: str, entry: Mapping[str, Any], where: str) -> Quantity:
         raise InputError(f"{where}: effects need bernoulli; a fixed truth has no probability")
     effects = tuple(_effect(name, each, where) for each in given)
     for effect in effects:
-        units = {"plus": trait.unit, "plus_log10": "log10", "slope": f"{trait.unit} per unit of the covariate"}
+        units = {"plus": trait.unit, "plus_log10_odds": "log10", "slope": f"{trait.unit} per unit of the covariate"}
         meaning = f"{trait.meaning}: {effect.action} {effect.text}"
         note(f"effects.{effect.text}", effect.amount, units.get(effect.action, "1"), meaning, effect._asdict())
     return Quantity(name, trait.kind, distribution, effects, clip, tuple(numbers))
@@ -778,9 +787,9 @@ def _distribution(kind: str, values: dict[str, Any], cut: tuple[float, float] | 
     if kind == "uniform":
         require(values["low"] < values["high"], "low must be below high")
         return Uniform(values["low"], values["high"])
-    if kind == "log10normal":
+    if kind == "log10odds":
         require(values["sd"] >= 0.0, "sd must not be negative")
-        return Log10Normal(values["mean"], values["sd"])
+        return Log10Odds(values["mean"], values["sd"])
     if kind == "normal":
         require(values["sd"] > 0.0, "sd must be above 0")
         shape = NormalDist(values["mean"], values["sd"])

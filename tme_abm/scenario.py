@@ -1,8 +1,9 @@
 """Scenarios: one TOML file is one study that anyone can rerun. This module is their only reader.
 
-A scenario says who is treated (a population), how (arms), for how long, and which numbers of the model this study chooses otherwise.
-It is checked whole before anything runs: a key that nobody knows, a wrong unit or an arm that does not exist ends with one sentence
-that names the file, the line and the nearest right word.
+A trial says who is treated (a population), how (arms), for how long, and which numbers of the model this study chooses otherwise.
+Other kinds of scenario (`KINDS`) are experiments of `tme_abm.laboratory`. Each is checked whole before anything runs: a key that
+nobody knows, a wrong unit or an arm that does not exist ends with one sentence that names the file, the line and the nearest right
+word.
 """
 
 import json
@@ -12,29 +13,63 @@ import shutil
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
+from pydantic.json_schema import models_json_schema
 
-from tme_abm.foundation.clock import DAYS_PER_MONTH, DAYS_PER_YEAR, HOURS_PER_DAY
+from tme_abm.forms import (
+    DURATIONS,
+    Arm,
+    Drugs,
+    Marrow,
+    Source,
+    Table,
+    Value,
+    as_resolved,
+    drug_places,
+    hours,
+    load_drugs,
+    make_population,
+    make_regimen,
+    make_settings,
+    parse_cycles,
+    parse_duration,
+)
+from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.toml import Keys, Lines, dotted, parse_path, to_toml
 
 if TYPE_CHECKING:  # these compile kernels when they are imported, and `tme list` needs none
-    from tme_abm.patient import Population
-    from tme_abm.pharmacology.drug import Drug
-    from tme_abm.pharmacology.regimen import Regimen
-    from tme_abm.simulation import Settings
+    from tme_abm.laboratory.experiment import Experiment
     from tme_abm.trial.study import Study
 
-DURATIONS = {  # unit -> hours
-    "h": 1.0,
-    "d": HOURS_PER_DAY,
-    "week": 7.0 * HOURS_PER_DAY,
-    "month": DAYS_PER_MONTH * HOURS_PER_DAY,
-    "year": DAYS_PER_YEAR * HOURS_PER_DAY,
+__all__ = [
+    "DURATIONS",
+    "KINDS",
+    "Scenario",
+    "Source",
+    "check",
+    "load_scenario",
+    "parse_cycles",
+    "parse_duration",
+    "read",
+    "resolve",
+    "run",
+    "scenarios",
+    "schema",
+    "to_toml",
+]
+
+KINDS = {  # kind -> module with its `Form` (what the file may say) and `build` (what that means); light to import
+    "trial": "tme_abm.scenario",
+    "assay": "tme_abm.laboratory.assay",
+    "time_course": "tme_abm.laboratory.time_course",
+    "xenograft": "tme_abm.laboratory.xenograft",
 }
 ENDPOINTS = {  # endpoint -> unit in which it is published; "pfs_36_months" and the like are known too
     "median_pfs": "month",
@@ -46,32 +81,9 @@ ENDPOINTS = {  # endpoint -> unit in which it is published; "pfs_36_months" and 
 }
 PFS_AT = re.compile(r"pfs_\d+_months")
 MARK = "scenario.toml"  # a folder that holds it is a folder of results
-ARM_KEY = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 # ---- what a scenario may say -----------------------------------------------------------------------------------------
-
-
-class Table(BaseModel):
-    """A table of a scenario: no unknown keys, no silent conversion."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Value(Table):
-    """A number that this study chooses."""
-
-    value: float
-    unit: str | None = None
-    source: str | None = None
-    grade: str | None = None
-
-
-class Marrow(Table):
-    """The patch of marrow."""
-
-    shape: list[int] = Field([64, 64], min_length=2, max_length=2, description="rows and columns of sites of 12 um")
-    step: str = Field("6 h", description="length of a step; divides a day")
 
 
 class Trial(Table):
@@ -85,55 +97,29 @@ class Trial(Table):
     ci_level: float = Field(0.95, gt=0.0, lt=1.0, description="level of the intervals of hazard ratios")
 
 
-class DoseLine(Table):
-    """One line of a regimen."""
-
-    drug: str = Field(description="INN, lower case")
-    dose: str = Field(description='"10 mg/kg", "56 mg/m2" or "40 mg"')
-    days: str | int | list[int] = Field(description='days of the cycle: [1, 8, 15] or "1-21"')
-    cycles: str | int = Field("1-", description='"1", "2-" or "3-6"')
-    elderly_dose: str | None = Field(None, description="from 75 years of age, where it differs")
-
-
-class Arm(Table):
-    """A regimen; arms differ in nothing else."""
-
-    label: str = Field(min_length=1)
-    cycle: str = "28 d"
-    doses: list[DoseLine] = []
-    stop: str | None = Field(None, description="when treatment ends, if it ends before the disease progresses")
-
-
 class Published(Table):
     """A published figure for the report to print; the model never reads it."""
 
     arm: str | None = None
     comparison: Annotated[list[str], Field(min_length=2, max_length=2)] | None = None
     endpoint: str
+    role: Literal["calibration", "prediction"] | None = Field(None, description="what `tme calibrate` may fit, or `tme predict` tests")
     value: float
     unit: str
     ci_low: float | None = None
     ci_high: float | None = None
     ci_level: float | None = Field(None, gt=0.0, lt=1.0)
-    n: int | None = Field(None, ge=1, description="patients, from whom an interval of a rate follows where none was published")
+    n: int | None = Field(None, ge=1, description="patients of the arm, from whom an interval follows where none was published")
     subgroup: str | None = Field(None, description="where the figure is not of all patients")
     source: str
     grade: str | None = None
     note: str | None = None
 
 
-class Drugs(BaseModel):
-    """Changes to drugs: drug -> mechanism -> coefficient."""
-
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
-    __pydantic_extra__: dict[str, dict[str, dict[str, Value]]]
-
-    folder: str | None = Field(None, description="folder of drug files that are read before those of the package")
-
-
 class Scenario(Table):
     """One study."""
 
+    kind: Literal["trial"] = "trial"
     title: str
     summary: str
     population: str | dict[str, Any] = Field(description='a name, the path of a TOML file, or a table with inherits = "..."')
@@ -143,84 +129,67 @@ class Scenario(Table):
     marrow: Marrow = Marrow()
     trial: Trial
     arms: dict[str, Arm] = Field(min_length=1)
-    parameters: dict[str, dict[str, Value]] = {}
+    parameters: dict[str, dict[str, Value]] = Field({}, description="mechanism -> parameter -> value of this study")
     drugs: Drugs = Drugs()
-    published: list[Published] = []
+    published: list[Published] = Field([], description="figures for the report to print")
+
+    def size(self) -> str:
+        """How much is simulated, for the list of scenarios."""
+        return str(self.patients)
+
+    def labels(self) -> list[str]:
+        """What is compared, for the list of scenarios."""
+        return [arm.label for arm in self.arms.values()]
 
 
-MODELS: tuple[tuple[tuple[str, ...], type[BaseModel]], ...] = (  # "*" stands for any key
-    ((), Scenario),
-    (("marrow",), Marrow),
-    (("trial",), Trial),
-    (("arms", "*"), Arm),
-    (("arms", "*", "doses", "*"), DoseLine),
-    (("parameters", "*", "*"), Value),
-    (("drugs", "*", "*", "*"), Value),
-    (("published", "*"), Published),
-)
+Form = Scenario
+
+
+def kind_of(source: Source) -> str:
+    """The kind that a scenario declares; a trial where it declares none.
+
+    Raises:
+        InputError: For a kind that nobody knows.
+    """
+    kind = source.table.get("kind", "trial")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise source.error(("kind",), f"unknown kind '{kind}'{did_you_mean(str(kind), KINDS)}")
+    return kind
+
+
+def form_of(kind: str) -> type[Any]:
+    """The table that a scenario of a kind is."""
+    form: type[Any] = import_module(KINDS[kind]).Form
+    return form
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of a scenario, for editors that complete and check TOML files."""
-    return {"$schema": "http://json-schema.org/draft-07/schema#", **Scenario.model_json_schema()}
+    """The JSON schema of a scenario of any kind, for editors that complete and check TOML files."""
+    forms = {kind: form_of(kind) for kind in KINDS}
+    places, shared = models_json_schema([(form, "validation") for form in forms.values()])
+    chain: dict[str, Any] = places[forms["trial"], "validation"]  # also where no kind is declared
+    for kind, form in forms.items():
+        if kind != "trial":
+            asked = {"properties": {"kind": {"const": kind}}, "required": ["kind"]}
+            chain = {"if": asked, "then": places[form, "validation"], "else": chain}
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **chain, **shared}
 
 
 # ---- finding and reading ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Source:
-    """A scenario as it was given.
-
-    Attributes:
-        name: Name of the scenario.
-        shown: The file as messages name it.
-        folder: From which relative paths in the scenario count.
-        table: What the file says, with what the command line changes.
-        lines: Line of each key and element of the file.
-        options: Place -> the option of the command line that set it.
-    """
-
-    name: str
-    shown: str
-    folder: Path
-    table: Mapping[str, Any]
-    lines: Mapping[Keys, int] = field(default_factory=dict)
-    options: Mapping[Keys, str] = field(default_factory=dict)
-
-    def place(self, path: Keys) -> str:
-        """Where something stands, for the head of a message."""
-        if path not in self.lines and path:  # a table that only the command line has made
-            for option, text in self.options.items():
-                if option[: len(path)] == path:
-                    return text
-        for size in range(len(path), -1, -1):
-            if path[:size] in self.options:
-                return self.options[path[:size]]
-            if path[:size] in self.lines:
-                return f"{self.shown}, line {self.lines[path[:size]]}"
-        return self.shown
-
-    def error(self, path: Keys, text: str) -> InputError:
-        """An error at a place."""
-        return InputError(f"{self.place(path)}: {text}")
-
-    def wrap(self, path: Keys, error: InputError) -> InputError:
-        """An error that was raised elsewhere, with its place; a path at the head of its message makes the place more exact."""
-        head = re.match(r"([A-Za-z0-9_.\[\]-]+): ", str(error))
-        if head and re.fullmatch(r"[A-Za-z0-9_-]+([.\[][A-Za-z0-9_\]-]+)*", head[1]):
-            named = parse_path(head[1])
-            word = re.search(r"unknown \w+ '([^']+)'", str(error))
-            if named[: len(path)] == path:
-                path = (*named, word[1]) if word else named
-        return self.error(path, str(error))
-
-
-def scenarios() -> dict[str, Path]:
-    """The scenarios that come with the package, by name."""
+def scenarios(kind: str | None = None) -> dict[str, Path]:
+    """The scenarios that come with the package, by name; all, or those of one kind."""
     installed = Path(__file__).with_name("scenarios")
     folder = installed if installed.is_dir() else Path(__file__).parents[1] / "scenarios"
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    found = {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    return found if kind is None else {name: path for name, path in found.items() if _declared(path) == kind}
+
+
+@cache
+def _declared(path: Path) -> str:
+    """The kind that a bundled scenario declares."""
+    return str(tomllib.loads(path.read_text(encoding="utf-8")).get("kind", "trial"))
 
 
 def read(
@@ -345,20 +314,21 @@ def _put(table: dict[str, Any], keys: Keys, value: Any, text: str) -> None:
 # ---- judging ---------------------------------------------------------------------------------------------------------
 
 
-def check(source: Source) -> Scenario:
-    """The scenario, with every key known and every value of its kind.
+def check(source: Source) -> Any:
+    """The scenario as a `Form` of its kind, with every key known and every value of its type.
 
     Raises:
         InputError: For the first thing that is wrong; unknown keys first, as they are what is behind a missing one.
     """
+    form = form_of(kind_of(source))
     try:
-        return Scenario.model_validate(source.table)
+        return form.model_validate(source.table)
     except ValidationError as error:
         found = [(_walk(source.table, e["loc"], e["type"]), e) for e in error.errors(include_url=False)]
         order = {"extra_forbidden": 0, "missing": 2}
         line = {path: next((source.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in source.lines), 0) for path, _ in found}
         path, first = min(found, key=lambda pair: (order.get(pair[1]["type"], 1), line[pair[0]]))
-        raise source.error(path, _sentence(path, first)) from None
+        raise source.error(path, _sentence(path, first, form)) from None
 
 
 def _walk(table: Mapping[str, Any], loc: tuple[str | int, ...], kind: str) -> Keys:
@@ -375,12 +345,37 @@ def _walk(table: Mapping[str, Any], loc: tuple[str | int, ...], kind: str) -> Ke
     return path
 
 
-def _known(path: Keys) -> list[str]:
-    """Keys that may stand in the table at a path."""
-    for pattern, model in MODELS:
-        if len(pattern) == len(path) and all(p in ("*", key) for p, key in zip(pattern, path, strict=True)):
-            return list(model.model_fields)
+def _known(form: Any, path: Keys) -> list[str]:
+    """Keys that may stand in the table at a path of a form."""
+    tables = [form]
+    for key in path:
+        tables = [inner for table in tables for inner in _inside(table, key)]
+    return [name for table in tables if isinstance(table, type) and issubclass(table, BaseModel) for name in table.model_fields]
+
+
+def _inside(kind: Any, key: str | int) -> list[Any]:
+    """What may stand under a key of a value of a kind: the types of fields, of the elements of a list, of the values of a table."""
+    if get_origin(kind) is Annotated:
+        return _inside(get_args(kind)[0], key)
+    if get_origin(kind) in (Union, UnionType):
+        return [inner for one in get_args(kind) for inner in _inside(one, key)]
+    if get_origin(kind) in (list, dict):
+        return [bare for bare in _bare(get_args(kind)[-1])]
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if key in kind.model_fields:
+            return _bare(kind.model_fields[str(key)].annotation)
+        extra = get_type_hints(kind).get("__pydantic_extra__")
+        return [] if extra is None else _inside(extra, key)
     return []
+
+
+def _bare(kind: Any) -> list[Any]:
+    """The alternatives of a type, without notes."""
+    if get_origin(kind) is Annotated:
+        return _bare(get_args(kind)[0])
+    if get_origin(kind) in (Union, UnionType):
+        return [bare for one in get_args(kind) for bare in _bare(one)]
+    return [kind]
 
 
 LIMITS = {
@@ -406,14 +401,14 @@ WANTED_AT = {  # where more than one type will do
 }
 
 
-def _sentence(path: Keys, error: Mapping[str, Any]) -> str:
+def _sentence(path: Keys, error: Mapping[str, Any], form: type[BaseModel]) -> str:
     """What pydantic found, in plain words."""
     name, kind, given, context = dotted(path), error["type"], error.get("input"), error.get("ctx", {})
     where = f" in {dotted(path[:-1])}" if path[:-1] else ""
     if kind == "missing":
         return f"the key '{path[-1]}' is missing{where}"
     if kind == "extra_forbidden":
-        return f"unknown key '{path[-1]}'{where}{did_you_mean(str(path[-1]), _known(path[:-1]))}"
+        return f"unknown key '{path[-1]}'{where}{did_you_mean(str(path[-1]), _known(form, path[:-1]))}"
     if kind == "literal_error":
         words = re.findall(r"'([^']+)'", context["expected"])
         return f"unknown word '{given}' for {name}{did_you_mean(str(given), words)}"
@@ -430,50 +425,14 @@ def _sentence(path: Keys, error: Mapping[str, Any]) -> str:
     return f"{name}: expected {needed}, got {shown}" if needed else f"{name}: {error['msg'][0].lower()}{error['msg'][1:]}, got {shown}"
 
 
-def parse_duration(text: str, where: str = "duration") -> float:
-    """Hours of a duration as people write it, such as "6 h", "28 d" or "15 month".
-
-    Raises:
-        InputError: Where the text is no positive number with one of these units.
-    """
-    found = re.fullmatch(r"\s*([-+]?[0-9.]+)\s*([A-Za-z]+)\s*", text)
-    if found is None:
-        raise InputError(f'{where}: write a number and a unit, such as "28 d", not "{text}"')
-    if found[2] not in DURATIONS:
-        raise InputError(f"{where}: unknown unit '{found[2]}' in \"{text}\"{did_you_mean(found[2], DURATIONS)}")
-    try:
-        amount = float(found[1])
-    except ValueError:
-        raise InputError(f"{where}: '{found[1]}' is not a number") from None
-    if amount <= 0.0:
-        raise InputError(f'{where}: a duration must be above zero, got "{text}"')
-    return amount * DURATIONS[found[2]]
-
-
-def parse_cycles(given: str | int, where: str = "cycles") -> tuple[int, int | None]:
-    """First and last cycle of "1", "2-", "3-6" or 1; None for a last one that is open.
-
-    Raises:
-        InputError: Where the text is none of these, or runs backwards.
-    """
-    found = re.fullmatch(r"\s*(\d+)\s*(-\s*(\d+)?)?\s*", str(given))
-    if found is None or int(found[1]) < 1:
-        raise InputError(f'{where}: write cycles as "1", "2-" or "3-6", counted from 1, not {json.dumps(given)}')
-    first = int(found[1])
-    last = int(found[3]) if found[3] else None if found[2] else first
-    if last is not None and last < first:
-        raise InputError(f'{where}: the cycles "{given}" run backwards')
-    return first, last
-
-
 def load_scenario(
     given: str | Path | Mapping[str, Any],
     overrides: Iterable[str] = (),
     patients: int | None = None,
     seed: int | None = None,
     without: Sequence[str] = (),
-) -> "Study":
-    """Read a scenario and resolve it into a study that can run.
+) -> "Study | Experiment":
+    """Read a scenario and resolve it into a study, or an experiment of the laboratory, that can run.
 
     Args:
         given: Name of a bundled scenario, path of a file, or the table that such a file holds (`Study.resolved`).
@@ -488,185 +447,55 @@ def load_scenario(
     return resolve(read(given, overrides, patients, seed, without))
 
 
-def resolve(source: Source) -> "Study":
-    """The study that a scenario describes, with everything that it names looked up and checked.
+def resolve(source: Source) -> "Study | Experiment":
+    """What a scenario describes, with everything that it names looked up and checked.
+
+    Raises:
+        InputError: One sentence with the place, what is wrong and the nearest right word.
+    """
+    found: Study | Experiment = import_module(KINDS[kind_of(source)]).build(check(source), source)
+    return found
+
+
+def build(scenario: Scenario, source: Source) -> "Study":
+    """The study that a trial's scenario describes.
 
     Raises:
         InputError: One sentence with the place, what is wrong and the nearest right word.
     """
     from tme_abm.trial.study import FollowUp, Study
 
-    scenario = check(source)
-    folders = _folders(scenario, source)
-    arms = tuple(_regimen(key, arm, source) for key, arm in scenario.arms.items())
-    drugs = _drugs(scenario, arms, folders, source)
+    arms = tuple(make_regimen(key, arm, ("arms", key), source) for key, arm in scenario.arms.items())
+    drugs = load_drugs(drug_places(scenario.arms, ("arms",)), scenario.drugs, source)
     _check_arms(scenario, source)
     trial = scenario.trial
-    shortest, longest = (_hours(text, ("trial", "follow_up", i), source) / HOURS_PER_DAY for i, text in enumerate(trial.follow_up))
-    visit_days = _hours(trial.visits, ("trial", "visits"), source) / HOURS_PER_DAY
+    shortest, longest = (hours(text, ("trial", "follow_up", i), source) / HOURS_PER_DAY for i, text in enumerate(trial.follow_up))
+    visit_days = hours(trial.visits, ("trial", "visits"), source) / HOURS_PER_DAY
     if longest < shortest:
         raise source.error(("trial", "follow_up"), f'the longest follow-up comes second, not "{trial.follow_up[1]}"')
     if visit_days % 1.0:
         raise source.error(("trial", "visits"), f'trial.visits must be whole days, not "{trial.visits}"')
     if visit_days > shortest:
         raise source.error(("trial", "visits"), f'no visit "{trial.visits}" after the last fits into a follow-up of "{trial.follow_up[0]}"')
-    resolved = scenario.model_dump(mode="json", exclude_none=True)
-    if isinstance(scenario.population, str) and scenario.population.endswith(".toml"):
-        resolved["population"] = str(source.folder / scenario.population)
-    if scenario.drugs.folder is not None:
-        resolved["drugs"]["folder"] = str(folders[0])
     return Study(
         name=source.name,
         title=scenario.title,
         summary=scenario.summary,
         seed=scenario.seed,
         patients=scenario.patients,
-        population=_population(scenario, source),
+        population=make_population(scenario.population, source),
         arms=arms,
         comparisons=tuple((pair[0], pair[1]) for pair in trial.compare),
         design=trial.design,
         allocation=tuple(trial.allocation or [1] * len(arms)),
-        settings=_settings(scenario, source),
+        settings=make_settings(scenario.marrow, scenario.without, scenario.parameters, source),
         drugs=drugs,
         follow_up=FollowUp(shortest, longest),
         visit_days=visit_days,
         ci_level=trial.ci_level,
         published=tuple(row.model_dump(exclude_none=True) for row in scenario.published),
-        resolved=resolved,
+        resolved=as_resolved(scenario, source),
     )
-
-
-def _hours(text: str, path: Keys, source: Source) -> float:
-    try:
-        return parse_duration(text, dotted(path))
-    except InputError as error:
-        raise source.error(path, str(error)) from None
-
-
-def _folders(scenario: Scenario, source: Source) -> tuple[Path, ...]:
-    if scenario.drugs.folder is None:
-        return ()
-    folder = (source.folder / scenario.drugs.folder).resolve()
-    if not folder.is_dir():
-        raise source.error(("drugs", "folder"), f"there is no folder '{folder}'")
-    return (folder,)
-
-
-def _regimen(key: str, arm: Arm, source: Source) -> "Regimen":
-    from tme_abm.pharmacology.regimen import Dose, Regimen, parse_days, parse_dose
-
-    base: Keys = ("arms", key)
-    if not ARM_KEY.fullmatch(key):
-        raise source.error(base, f"'{key}' is no key of an arm; write it with small letters, digits, - and _")
-    days = _hours(arm.cycle, (*base, "cycle"), source) / HOURS_PER_DAY
-    if days % 1.0:
-        raise source.error((*base, "cycle"), f'{dotted(base)}.cycle must be whole days, not "{arm.cycle}"')
-    lines = []
-    for i, line in enumerate(arm.doses):
-        at: Keys = (*base, "doses", i)
-        part = "dose"
-        try:
-            amount, unit = parse_dose(line.dose, dotted((*at, part)))
-            part = "elderly_dose"
-            elderly = None if line.elderly_dose is None else parse_dose(line.elderly_dose, dotted((*at, part)))
-            part = "days"
-            when = parse_days(line.days, dotted((*at, part)))
-            part = "cycles"
-            first, last = parse_cycles(line.cycles, dotted((*at, part)))
-        except InputError as error:
-            raise source.error((*at, part), str(error)) from None
-        if elderly is not None and elderly[1] != unit:
-            raise source.error((*at, "elderly_dose"), f"{dotted(at)}: dose and elderly_dose have different units, {unit} and {elderly[1]}")
-        lines.append(Dose(line.drug, amount, unit, when, first, last, None if elderly is None else elderly[0]))
-    stop = None if arm.stop is None else _hours(arm.stop, (*base, "stop"), source) / HOURS_PER_DAY
-    try:
-        return Regimen(key, arm.label, int(days), tuple(lines), stop)
-    except InputError as error:
-        raise source.error(base, str(error)) from None
-
-
-def _drugs(scenario: Scenario, arms: Sequence["Regimen"], folders: tuple[Path, ...], source: Source) -> dict[str, "Drug"]:
-    from tme_abm.pharmacology.drug import load_drug
-
-    drugs: dict[str, Drug] = {}
-    for key, arm in scenario.arms.items():
-        for i, line in enumerate(arm.doses):
-            if line.drug not in drugs:
-                try:
-                    drugs[line.drug] = load_drug(line.drug, folders)
-                except InputError as error:
-                    raise source.error(("arms", key, "doses", i, "drug"), str(error)) from None
-    for name, changes in (scenario.drugs.model_extra or {}).items():
-        if name not in drugs:
-            raise source.error(("drugs", name), f"drugs.{name}: no arm gives such a drug{did_you_mean(name, drugs)}")
-        for mechanism, values in changes.items():
-            drugs[name] = _changed(drugs[name], mechanism, values, source)
-    return drugs
-
-
-def _changed(drug: "Drug", mechanism: str, values: Mapping[str, Value], source: Source) -> "Drug":
-    """A drug with some coefficients of a mechanism as this study wants them."""
-    from tme_abm.foundation.declare import fill
-    from tme_abm.mechanisms import MECHANISMS
-
-    path: Keys = ("drugs", drug.name, mechanism)
-    blocks = {m.name: m.Params for m in MECHANISMS if m.by_drug}
-    if mechanism not in blocks:
-        raise source.error(path, f"'{mechanism}' is no mechanism of a drug{did_you_mean(mechanism, blocks)}")
-    before = drug.effects[mechanism].origins if mechanism in drug.effects else {}
-    given = {name: {"value": o.value, "unit": o.unit, "source": o.source, "grade": o.grade} for name, o in before.items()}
-    given |= {name: value.model_dump(exclude_none=True) for name, value in values.items()}
-    try:
-        filled = fill(blocks[mechanism], given, dotted(path))
-    except InputError as error:
-        raise source.wrap(path, error) from None
-    return replace(drug, effects={**drug.effects, mechanism: filled})
-
-
-def _population(scenario: Scenario, source: Source) -> "Population":
-    from tme_abm.patient import load_population
-
-    given: Any = scenario.population
-    if isinstance(given, str) and given.endswith(".toml"):
-        given = source.folder / given
-    elif isinstance(given, dict) and str(given.get("inherits", "")).endswith(".toml"):
-        given = {**given, "inherits": str(source.folder / given["inherits"])}
-    try:
-        return load_population(given)
-    except InputError as error:
-        path: Keys = ("population",)
-        named = re.match(r"population: (\w+)", str(error))
-        if named and isinstance(given, dict):
-            path = ("population", "quantities", named[1])
-        word = re.search(r"unknown (?:quantity|key) '([^']+)'", str(error))
-        if word:
-            path = max(((*path, word[1]), ("population", "quantities", word[1]), path), key=lambda p: p in source.lines)
-        raise source.error(path, str(error)) from None
-
-
-def _settings(scenario: Scenario, source: Source) -> "Settings":
-    from tme_abm.marrow.lattice import make_lattice
-    from tme_abm.mechanisms import BY_NAME
-    from tme_abm.simulation import Settings
-
-    height, width = scenario.marrow.shape
-    try:
-        make_lattice(height, width)
-    except InputError as error:
-        raise source.error(("marrow", "shape"), f"marrow.shape: {error}") from None
-    step_h = _hours(scenario.marrow.step, ("marrow", "step"), source)
-    for i, name in enumerate(scenario.without):
-        if name not in BY_NAME:
-            raise source.error(("without", i), f"unknown mechanism '{name}'{did_you_mean(name, BY_NAME)}")
-    try:
-        Settings(step_h=step_h)
-    except InputError as error:
-        raise source.error(("marrow", "step"), f"marrow.step: {error}") from None
-    chosen = {block: {n: v.model_dump(exclude_none=True) for n, v in values.items()} for block, values in scenario.parameters.items()}
-    try:
-        return Settings(height, width, step_h, frozenset(scenario.without), chosen)
-    except InputError as error:
-        raise source.wrap(("parameters",), error) from None
 
 
 def _check_arms(scenario: Scenario, source: Source) -> None:
@@ -724,7 +553,7 @@ def _check_arm(key: str, path: Keys, scenario: Scenario, source: Source) -> None
 
 
 def run(
-    scenario: "str | Path | Mapping[str, Any] | Study",
+    scenario: "str | Path | Mapping[str, Any] | Study | Experiment",
     folder: str | Path | None = None,
     workers: int | None = None,
     force: bool = False,
@@ -740,7 +569,7 @@ def run(
         progress: Who is told how far it has come (`trial.execution.Progress`).
 
     Returns:
-        The summary: a row for each arm and each comparison.
+        The summary: of a trial, a row for each arm and each comparison.
 
     Raises:
         InputError: For a scenario that cannot run, or a folder that holds something else.
@@ -748,11 +577,13 @@ def run(
     study = load_scenario(scenario) if isinstance(scenario, str | Path | Mapping) else scenario
     target = Path("results") / study.name if folder is None else Path(folder)
     refuse_to_overwrite(target, force)
-    from tme_abm.trial.execution import run_study
-
     _empty(target)
     (target / MARK).write_text(to_toml(study.resolved), encoding="utf-8")
-    return run_study(study, target, workers or cores(), progress)
+    if study.resolved["kind"] == "trial":
+        from tme_abm.trial.execution import run_study as run_it
+    else:
+        from tme_abm.laboratory.results import run_experiment as run_it  # type: ignore[assignment]
+    return run_it(study, target, workers or cores(), progress)  # type: ignore[arg-type]
 
 
 def cores() -> int:

@@ -5,10 +5,10 @@ This is the engine without a face: arrays and compiled steps. `model.TumourModel
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.declare import Filled, Origin, fill, notes
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.mechanism import by_drug
+from tme_abm.foundation.pinned import pin
 from tme_abm.foundation.rng import Stream, patient_key, stream_key
 from tme_abm.marrow import burden, clones, fate, serum
 from tme_abm.marrow.antigen import SLAMF7_SITES, Antigen
@@ -140,22 +141,35 @@ class Simulation:
         self.key = int(key)
         self.step = 0
         self.treated_from = 0
+        self._pins: dict[str, tuple[Any, Any]] = {}
         self._filled = settings.fill()
         self._take(UNTREATED, {}, frozenset())
         self.marrow = found(patient, settings, self._filled, self.key)
-        fate.take_roster(self.marrow)
+        fate.take_roster(self.pinned)
 
     def _take(self, regimen: Regimen, drugs: Mapping[str, Drug], without: frozenset[str]) -> None:
         self.regimen = regimen
         self.without = without
-        self.course = Course(regimen, tuple(drugs.values()), physique(self.patient), self.key)
-        blocks: dict[str, Any] = {name: filled.params for name, filled in self._filled.items()}
-        for m in MECHANISMS:
-            if m.by_drug:
-                blocks[m.name] = by_drug(m, [(i, d.effects[m.name].params) for i, d in enumerate(self.course.drugs) if m.name in d.effects])
-        fields: tuple[str, ...] = Rules._fields
-        self.rules = Rules._make(blocks[name] for name in fields)
-        self.on = Switches._make(m.name not in without for m in MECHANISMS)
+        self.course = Course(regimen, tuple(drugs.values()), self._body(), self.key)
+        self.rules = make_rules(self._filled, self.course.drugs)
+        self.on = make_switches(without)
+
+    @property
+    def pinned(self) -> Any:
+        """The marrow as kernels are to get it."""
+        return self._pin("marrow")
+
+    def _pin(self, name: str) -> Any:
+        """The bundle of an attribute as kernels are to get it, pinned once for each bundle."""
+        bundle = getattr(self, name)
+        known = self._pins.get(name)
+        if known is None or known[0] is not bundle:
+            known = self._pins[name] = (bundle, pin(bundle))
+        return known[1]
+
+    def _body(self) -> Physique:
+        """The one who is treated, as pharmacology sees her."""
+        return physique(self.patient)
 
     @property
     def hour(self) -> float:
@@ -187,7 +201,7 @@ class Simulation:
             RuntimeError: Where a hazard exceeded its declared ceiling, which would make the draws wrong.
         """
         exposure = self.course.advance(n_steps, self.settings.step_h)
-        advance(self.marrow, self.rules, self.on, exposure, Tick(float(self.settings.step_h), self.step, self.key))
+        advance(self.pinned, self._pin("rules"), self._pin("on"), exposure, Tick(float(self.settings.step_h), self.step, self.key))
         self.step += n_steps
         if self.marrow.body.gauge[Gauge.VIOLATIONS] > 0.0:
             raise RuntimeError("a hazard exceeded the ceiling that its mechanism declares")
@@ -208,7 +222,7 @@ class Simulation:
                 return True
         return False
 
-    def fork(self, regimen: Regimen, drugs: Mapping[str, Drug], without: frozenset[str] | None = None) -> "Simulation":
+    def fork(self, regimen: Regimen, drugs: Mapping[str, Drug], without: frozenset[str] | None = None) -> Self:
         """The same marrow, about to begin a regimen; this one is untouched.
 
         Args:
@@ -216,13 +230,12 @@ class Simulation:
             drugs: At least the drugs of the regimen, by name.
             without: Mechanisms that are switched off from now on; those of the settings where it is left out.
         """
-        twin = object.__new__(Simulation)
+        twin = object.__new__(type(self))
         twin.patient, twin.settings, twin.key, twin.step = self.patient, self.settings, self.key, self.step
         twin.treated_from = self.step
-        twin._filled = self._filled
+        twin._pins, twin._filled = {}, self._filled
         twin._take(regimen, {name: drugs[name] for name in regimen.drugs}, self.settings.without if without is None else without)
-        antigens = [int(Antigen[d.antigen]) if d.antigen else -1 for d in twin.course.drugs]
-        twin.marrow = copy_arrays(self.marrow)._replace(drugs=make_drugs(antigens))
+        twin.marrow = copy_arrays(self.marrow)._replace(drugs=make_drugs(antigens(twin.course.drugs)))
         ledger = twin.marrow.body
         for counter in (ledger.ledger, ledger.clone_ledger, ledger.births):
             counter[:] = 0
@@ -231,6 +244,7 @@ class Simulation:
     def copy(self) -> "Simulation":
         """A simulation that stands where this one does, drugs included, and goes its own way from now on."""
         twin = copy(self)
+        twin._pins = {}
         twin.marrow = copy_arrays(self.marrow)
         twin.course = self.course.fork()
         return twin
@@ -259,6 +273,26 @@ class Simulation:
     def observe(self) -> dict[str, float]:
         """The marrow now, as a row of a table; names carry their units, deaths count from the start of the regimen."""
         return observe(self.marrow)
+
+
+def make_rules(filled: Mapping[str, Filled], drugs: Sequence[Drug]) -> Rules:
+    """The parameters of all mechanisms as the kernels take them; those that drugs bring, in the order of `drugs`."""
+    blocks: dict[str, Any] = {name: block.params for name, block in filled.items()}
+    for m in MECHANISMS:
+        if m.by_drug:
+            blocks[m.name] = by_drug(m, [(i, d.effects[m.name].params) for i, d in enumerate(drugs) if m.name in d.effects])
+    fields: tuple[str, ...] = Rules._fields
+    return Rules._make(blocks[name] for name in fields)
+
+
+def make_switches(without: Collection[str]) -> Switches:
+    """Which mechanisms act: all but those named."""
+    return Switches._make(m.name not in without for m in MECHANISMS)
+
+
+def antigens(drugs: Sequence[Drug]) -> list[int]:
+    """What each drug binds, as `make_drugs` takes it."""
+    return [int(Antigen[d.antigen]) if d.antigen else -1 for d in drugs]
 
 
 def enrol(population: Population, settings: Settings, seed: int, index: int) -> tuple[Simulation, int]:
@@ -489,7 +523,7 @@ def set_division(marrow: Marrow, patient: VirtualPatient, filled: Mapping[str, F
     gross = patient.growth_rate / HOURS_PER_DAY + filled["growth"].params.apoptosis + toll
     cost = filled["clones"].params.fitness_cost
     fitness = np.array([cost ** clone.bit_count() for clone in range(N_CLONES)])
-    marrow.clones.division[:] = fitness * gross / max(room(marrow), 0.2)
+    marrow.clones.division[:] = fitness * gross / max(room(pin(marrow)), 0.2)
 
 
 def typical_restraint(patient: VirtualPatient, target: np.ndarray, filled: Mapping[str, Filled], n_sites: int) -> float:

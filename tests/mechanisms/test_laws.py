@@ -378,7 +378,7 @@ def test_each_kernel_is_compiled_for_one_signature(grown, drugs):
     """Untreated, under one drug and under four: the same types, so that nobody waits for the compiler twice."""
     for regimen in (Regimen("none", "None", 28), Regimen("isa", "Isa", 28, QUADRUPLET.doses[:1]), QUADRUPLET, ANTIBODIES):
         grown.fork(regimen, drugs).advance(2)
-    fate.take_roster(grown.marrow)
+    fate.take_roster(grown.pinned)
     for kernel in (step.advance, fate.take_roster, genesis.scatter, genesis.nest, genesis.room):
         assert len(kernel.signatures) == 1, kernel.__name__
 

@@ -1,10 +1,12 @@
-"""Marrows of a few virtual patients, grown once for all tests of this folder."""
+"""Marrows of virtual patients, grown once for all tests of this folder, and what became of them under drugs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
+from tme_abm.marrow.cells import CellType
 from tme_abm.patient import draw_patient, load_population
 from tme_abm.pharmacology.drug import catalogue, load_drug
 from tme_abm.pharmacology.regimen import Dose, Regimen
@@ -26,31 +28,116 @@ LINES = {
 }
 
 
+class Gain(NamedTuple):
+    """Mean over patients of a paired difference, and its standard error."""
+
+    mean: float
+    error: float
+    n: int
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the mean lies more than two standard errors above zero."""
+        return self.mean > 2.0 * self.error > 0.0
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3g} (SE {self.error:.2g}, n = {self.n})"
+
+
+def paired(more, less) -> Gain:
+    """What `more` has over `less`, both (n_patients,) and on the same dice."""
+    difference = np.asarray(more, float) - np.asarray(less, float)
+    return Gain(float(difference.mean()), float(difference.std(ddof=1) / np.sqrt(difference.size)), difference.size)
+
+
 @dataclass(frozen=True)
 class Cohort:
     """Grown marrows of several patients."""
 
     grown: tuple[Simulation, ...]
+    seen: dict = field(default_factory=dict)
 
-    def burden(self, *drugs: str, days: int = 84, without: frozenset[str] = frozenset()) -> np.ndarray:
-        """Natural logarithm of the tumour burden of each patient (n_patients,) after `days` of these drugs, on the same dice."""
-        regimen = Regimen("given", "given", CYCLE, tuple(line for drug in drugs for line in LINES[drug]))
+    def treat(self, *drugs: str, days: float = 84, without: frozenset[str] = frozenset(), stop: float | None = None) -> list[Simulation]:
+        """Each patient after `days` of these drugs, on the same dice; doses end on day `stop`."""
+        regimen = Regimen("given", "given", CYCLE, tuple(line for drug in drugs for line in LINES[drug]), stop)
         result = []
         for marrow in self.grown:
             treated = marrow.fork(regimen, DRUGS, without)
-            treated.advance(days * STEPS_PER_DAY)
-            result.append(np.log(max(treated.marrow.body.burden.sum(), 1.0)))
-        return np.array(result)
+            treated.advance(round(days * STEPS_PER_DAY))
+            result.append(treated)
+        return result
+
+    def after(self, *drugs: str, days: float = 84, without: frozenset[str] = frozenset()) -> dict[str, np.ndarray]:
+        """What is observed in each patient after `days` of these drugs, by name (n_patients,); kept for the tests that ask again."""
+        asked = (drugs, days, without)
+        if asked not in self.seen:
+            self.seen[asked] = read(self.treat(*drugs, days=days, without=without))
+        return self.seen[asked]
+
+    def burden(self, *drugs: str, days: float = 84, without: frozenset[str] = frozenset()) -> np.ndarray:
+        """Natural logarithm of the tumour burden of each patient (n_patients,) after `days` of these drugs, on the same dice."""
+        return self.after(*drugs, days=days, without=without)["log_burden"]
+
+
+def read(marrows) -> dict[str, np.ndarray]:
+    """What is observed in each of some marrows, with the logarithm of the burden and the births since the start of treatment."""
+    rows = []
+    for simulation in marrows:
+        body = simulation.marrow.body
+        births = {f"{t.name.lower()}_births": int(body.births[t]) for t in CellType}
+        rows.append(simulation.observe() | births | {"log_burden": float(np.log(max(body.burden.sum(), 1.0)))})
+    return {name: np.array([row[name] for row in rows], float) for name in rows[0]}
+
+
+def is_full(config: pytest.Config) -> bool:
+    """Whether the full sizes were asked for (`python -m tests.science.evidence --full`)."""
+    return bool(config.getoption("full", default=False))
 
 
 @pytest.fixture(scope="session")
-def cohort() -> Cohort:
-    """A dozen patients as in ICARIA-MM, on patches of 48 x 48 sites."""
+def full(request) -> bool:
+    """Whether tests that have a reduced form are to run at full size."""
+    return is_full(request.config)
+
+
+@pytest.fixture(scope="session")
+def cohort(full) -> Cohort:
+    """A dozen patients as in ICARIA-MM, on patches of 48 x 48 sites; four dozen on 64 x 64 in the full form."""
     population = load_population("icaria")
+    patients, side = (48, 64) if full else (12, 48)
     grown, index = [], 0
-    while len(grown) < 12:
-        marrow = Simulation(draw_patient(population, 31, index), Settings(48, 48), make_patient_key(31, index))
+    while len(grown) < patients:
+        marrow = Simulation(draw_patient(population, 31, index), Settings(side, side), make_patient_key(31, index))
         index += 1
         if marrow.grow():
             grown.append(marrow)
     return Cohort(tuple(grown))
+
+
+@pytest.fixture(scope="session")
+def gain():
+    """The function `paired`."""
+    return paired
+
+
+@pytest.fixture(scope="session")
+def seen_in():
+    """The function `read`."""
+    return read
+
+
+@pytest.fixture(scope="session")
+def follow():
+    """A function that runs a study, with its exits and its assessments, and returns a row for each patient and arm."""
+    import pandas as pd
+
+    from tme_abm.scenario import load_scenario
+    from tme_abm.trial.execution import Silence, cases
+
+    def run(given, *overrides, patients=None, without=()):
+        study = load_scenario(given, overrides, patients=patients, without=without)
+        table = pd.DataFrame([row for case in cases(study, 1, Silence()) for row in case.patients])
+        assert (table["status"] == "completed").all()
+        return table
+
+    return run

@@ -308,9 +308,9 @@ def exits(study, **given):
 
 
 def test_other_exits_come_at_their_rates(study):
-    found = exits(study, death_rate_per_month=0.02, dropout_rate_per_month=0.05, entry_fraction=0.5)
+    found = exits(study, death_rate_per_month=0.02, dropout_rate_per_month=0.05, discontinuation_rate_per_month=0.03, entry_fraction=0.5)
     assert {e.cutoff_day for e in found} == {study.follow_up.days(0.5)}
-    for day, rate in (("death_day", 0.02), ("dropout_day", 0.05)):
+    for day, rate in (("death_day", 0.02), ("dropout_day", 0.05), ("discontinuation_day", 0.03)):
         months = np.array([getattr(e, day) for e in found]) / 30.4375
         assert abs(months.mean() * rate - 1.0) < 4.0 / math.sqrt(3000)
         assert abs((months < 1.0 / rate).mean() - (1.0 - math.exp(-1.0))) < 4.0 * math.sqrt(0.25 / 3000)
@@ -319,8 +319,9 @@ def test_other_exits_come_at_their_rates(study):
 
 
 def test_no_rate_no_exit(study):
-    found = exits(study, death_rate_per_month=0.0, dropout_rate_per_month=0.0)
-    assert all(math.isinf(e.death_day) and math.isinf(e.dropout_day) and e.last_day == e.cutoff_day for e in found)
+    found = exits(study, death_rate_per_month=0.0, dropout_rate_per_month=0.0, discontinuation_rate_per_month=0.0)
+    assert all(math.isinf(day) for e in found for day in (e.death_day, e.discontinuation_day, e.dropout_day))
+    assert all(e.last_day == e.cutoff_day for e in found)
 
 
 @pytest.fixture(scope="module")

@@ -84,6 +84,22 @@ def test_kaplan_meier_by_hand():
     assert curve.loc[1, "ci_high"] == pytest.approx((5 / 6) ** math.exp(-half))
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_kaplan_meier_is_that_of_lifelines(seed):
+    """Ties, events at zero, everybody or nobody with an event, a single patient."""
+    rng = np.random.default_rng(seed)
+    n = 1 if seed == 0 else int(rng.integers(2, 60))
+    months = np.round(rng.exponential(8, n), int(rng.integers(0, 4)))
+    event = rng.random(n) < rng.choice([0.0, 0.3, 0.8, 1.0])
+    curve = statistics.kaplan_meier(statistics.Survival(months, event, np.arange(n)), 0.9)
+    fit = KaplanMeierFitter(alpha=0.1).fit(months, event)
+    assert curve["month"].tolist() == fit.event_table.index.tolist()
+    assert curve["survival"].to_numpy() == pytest.approx(fit.survival_function_.to_numpy()[:, 0], abs=1e-12)
+    assert curve[["ci_low", "ci_high"]].to_numpy() == pytest.approx(fit.confidence_interval_.to_numpy(), abs=1e-12)
+    for own, name in (("at_risk", "at_risk"), ("n_events", "observed"), ("n_censored", "censored")):
+        assert curve[own].tolist() == fit.event_table[name].tolist()
+
+
 def test_patients_at_risk_just_before_each_time():
     """An event at 2 months is still at risk at 2 months."""
     assert statistics.at_risk(arm([1, 2, 2, 3], [1, 1, 0, 0]), [0, 2, 2.5, 4]) == [4, 3, 1, 0]

@@ -22,6 +22,10 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import register_pass
+from numba.core.typed_passes import NativeLowering
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,14 +68,63 @@ def kernel(function: F) -> F:
 
 
 def part(function: F) -> F:
-    """Compile a function that only other kernels call, without the wrapper that Python would need to call it.
+    """Compile a function that only other kernels call: it becomes machine code only as a part of them.
 
-    With bundles of many arrays the wrapper takes most of the time of compiling. A test calls `f.py_func`.
+    A test calls `f.py_func`.
     """
-    return _compile(function, {"no_cpython_wrapper": True})
+    return _compile(function, {"no_cpython_wrapper": True, "pipeline_class": PartCompiler})
 
 
-def _compile(function: F, options: dict[str, bool]) -> F:
+class PartLibrary(JITCodeLibrary):
+    """The code of a part, to be linked into that of kernels, where all of it is optimised and made into machine code once.
+
+    Numba would do both for each part and again for each caller of a caller, which more than doubles the time to compile the model.
+    """
+
+    def _optimize_final_module(self) -> None:
+        """Leave it to the kernel."""
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        """There is none: nobody can call a part by itself."""
+        return 0
+
+    @property
+    def codegen(self) -> "PartLibrary":
+        """Where numba tells machine code about its Python environment (`set_env`), of which a part has none."""
+        return self
+
+    def set_env(self, name: str, environment: Any) -> None:
+        """Nothing to tell."""
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class PartLowering(NativeLowering):
+    """Numba's translation to LLVM, into a `PartLibrary`."""
+
+    _name = "part_lowering"
+
+    def run_pass(self, state: Any) -> bool:
+        """Translate."""
+        state.library = PartLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        return bool(super().run_pass(state))
+
+
+class PartCompiler(CompilerBase):
+    """Numba's compiler but for the last stage."""
+
+    def define_pipelines(self) -> list[Any]:
+        """The passes in their order."""
+        passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        passes.passes = [(PartLowering if p is NativeLowering else p, text) for p, text in passes.passes]
+        passes.finalize()
+        return [passes]
+
+
+def _compile(function: F, options: dict[str, Any]) -> F:
     if not COMPILED:
         return cast(F, _interpreted(function))
     config: Any = numba.config
@@ -82,7 +135,8 @@ def _compile(function: F, options: dict[str, bool]) -> F:
         # no memory manager (_nrt): kernels allocate nothing, and counting references to every array of a bundle at every call
         # doubles the code to compile
         flags: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cfunc_wrapper": True, **options}
-        compiled = numba.njit(cache=CACHE_FOLDER is not None, error_model="numpy", **flags)(function)
+        is_kept = CACHE_FOLDER is not None and "pipeline_class" not in options
+        compiled = numba.njit(cache=is_kept, error_model="numpy", **flags)(function)
     finally:
         config.CACHE_DIR = before
     return cast(F, compiled)

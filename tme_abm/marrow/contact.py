@@ -4,6 +4,8 @@ A lymphocyte crosses several sites an hour, so within a step it meets many cells
 stops, at each stop; what a plasma cell meets is the sum over its own site and the eight around it.
 """
 
+import math
+
 from tme_abm.foundation.jit import part
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.clones import N_REACTIVE
@@ -13,17 +15,24 @@ from tme_abm.marrow.state import CROWD, Effector, Gauge
 T, NK, STROMA = int(CellType.T), int(CellType.NK), int(CellType.STROMA)
 MACROPHAGE = int(CellType.MACROPHAGE)
 
+LINGER_H = 12.0  # h in which what suppressor cells leave behind fades (grade A); longer than a step, so that the step does not matter
 MOST_GRANZYME = 1.5  # of a fresh cell stimulated by an IMiD; 1 is a fresh cell in peace (grade A)
 
 
 @part
-def clear(marrow):
-    """Forget the contacts of the last step."""
+def fading(tick):
+    """Share of what suppressor cells have left behind that is gone after a step."""
+    return 1.0 - math.exp(-tick.dt / LINGER_H)
+
+
+@part
+def clear(marrow, tick):
+    """Forget the contacts of the last step; what suppressor cells have left behind fades."""
     contacts = marrow.contacts
     contacts.nk[:] = 0.0
     contacts.t_cell[:] = 0.0
     contacts.phagocyte[:] = 0.0
-    contacts.suppressor[:] = 0.0
+    contacts.suppressor[:] *= 1.0 - fading(tick)
 
 
 @part

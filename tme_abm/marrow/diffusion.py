@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tme_abm.foundation.errors import InputError
-from tme_abm.foundation.jit import kernel
+from tme_abm.foundation.jit import kernel, part
 
 LINE = 16
 """float32 numbers in a cache line."""
@@ -186,7 +186,7 @@ def relative_residual(concentration, source, uptake, diffusivity, grid):
     return np.sqrt(rest / total)
 
 
-@kernel
+@part
 def iterate(grid, target):
     """Repeat cycles until the 2-norm of the residual is at most `target`; the result stands in `spare`.
 
@@ -215,14 +215,14 @@ def iterate(grid, target):
     return MAX_CYCLES
 
 
-@kernel
+@part
 def close_row(sheet, y, width):
     """Join the two ends of row `y`."""
     sheet[y, LEFT] = sheet[y, width + LEFT]
     sheet[y, width + HERE] = sheet[y, HERE]
 
 
-@kernel
+@part
 def sweep(old, new, grid, level, weight):
     """Move every site of a level by `weight` of the way to balance with its neighbours (damped Jacobi)."""
     first, height, width = grid.levels[level, 0], grid.levels[level, 1], grid.levels[level, 2]
@@ -240,7 +240,7 @@ def sweep(old, new, grid, level, weight):
         close_row(new, y, width)
 
 
-@kernel
+@part
 def first_guess(grid, level):
     """What a sweep makes of a zero correction."""
     first, height, width = grid.levels[level, 0], grid.levels[level, 1], grid.levels[level, 2]
@@ -251,7 +251,7 @@ def first_guess(grid, level):
         close_row(spare, y, width)
 
 
-@kernel
+@part
 def residual(grid, level):
     """Write the residual of `spare` to `field`, and return its 2-norm."""
     first, height, width = grid.levels[level, 0], grid.levels[level, 1], grid.levels[level, 2]
@@ -272,7 +272,7 @@ def residual(grid, level):
     return root_of_sum(squares, width)
 
 
-@kernel
+@part
 def root_of_sum(squares, width):
     """The root of the sum over columns."""
     total = np.float64(0.0)
@@ -281,7 +281,7 @@ def root_of_sum(squares, width):
     return np.sqrt(total)
 
 
-@kernel
+@part
 def restrict(fine, coarse, grid, level):
     """Average the sites of a level over the cells of the next one, half as many rows and columns of the same torus.
 
@@ -314,7 +314,7 @@ def restrict(fine, coarse, grid, level):
                 coarse[start + k, x + HERE] = sides + row[2 * x + RIGHT]
 
 
-@kernel
+@part
 def correct(grid, level):
     """Add the next level's correction, interpolated linearly between its cells, to `spare`; the sum goes to `field`."""
     first, height, width = grid.levels[level, 0], grid.levels[level, 1], grid.levels[level, 2]
@@ -351,7 +351,7 @@ def correct(grid, level):
         close_row(field, y, width)
 
 
-@kernel
+@part
 def solve_coarsest(grid):
     """The last level: its mean from the balance of the whole (sources = uptake), the rest by sweeps, cheap here."""
     level = grid.levels.shape[0] - 1
@@ -372,7 +372,7 @@ def solve_coarsest(grid):
         sweep(grid.spare, field, grid, level, AFTER_2)
 
 
-@kernel
+@part
 def load(concentration, source, uptake, diffusivity, grid, rate):
     """Fill the sheets for D lap(a) - (u + rate) a + (s + rate * concentration) = 0.
 
@@ -415,7 +415,7 @@ def load(concentration, source, uptake, diffusivity, grid, rate):
     return scale
 
 
-@kernel
+@part
 def store(grid, concentration):
     """Hand back the field; the last digits of a solve may fall below zero, a concentration does not."""
     height, width = grid.levels[0, 1], grid.levels[0, 2]

@@ -7,6 +7,7 @@ import numpy as np
 
 from tme_abm.foundation.arrays import total
 from tme_abm.foundation.jit import kernel, part
+from tme_abm.foundation.pinned import pin
 from tme_abm.foundation.rng import Stream, again, below, bits, normal, stream_key, subkey, uniform, unit
 from tme_abm.marrow.cells import EMPTY, CellType
 from tme_abm.marrow.clones import N_CLONES, N_CLONOTYPES
@@ -107,12 +108,12 @@ def deal_clones(fractions: np.ndarray, n_plasma: int, key: int) -> np.ndarray:
 
 def populate(marrow: Marrow, composition: Composition, key: int) -> None:
     """Fill an empty marrow: stroma first, then plasma cells in nests, then the immune cells."""
-    place = int(stream_key(key, int(Stream.PLACEMENT), 0))
-    scatter(marrow, STROMA, int(composition.count[STROMA]), int(subkey(place, STROMA)))
+    place, pinned = int(stream_key(key, int(Stream.PLACEMENT), 0)), pin(marrow)
+    scatter(pinned, STROMA, int(composition.count[STROMA]), int(subkey(place, STROMA)))
     mark_niche(marrow.lattice, marrow.cells.kind == STROMA)
-    nest(marrow, composition.clones.copy(), np.zeros(int(composition.clones.sum()), np.int64), int(subkey(place, PLASMA)))
+    nest(pinned, composition.clones.copy(), np.zeros(int(composition.clones.sum()), np.int64), int(subkey(place, PLASMA)))
     for kind in range(T, STROMA):
-        scatter(marrow, kind, int(composition.count[kind]), int(subkey(place, kind)))
+        scatter(pinned, kind, int(composition.count[kind]), int(subkey(place, kind)))
 
 
 @kernel

@@ -23,7 +23,7 @@ class Params(NamedTuple):
 
     max_rate: Annotated[float, Param("1/h", "death rate of immune cells rich in CD38 at full occupancy", "krejcik2016", "A")] = 0.03
     half_density: Annotated[float, Param("sites/cell", "bound CD38 that gives half that rate", "krejcik2016", "A")] = 7e3
-    steepness: Annotated[float, Param("1", "Hill exponent", "krejcik2016", "A")] = 2.0
+    steepness: Annotated[float, Param("1", "Hill exponent", "krejcik2016: T cells, poor in CD38, are spared", "A")] = 4.0
 
 
 @part

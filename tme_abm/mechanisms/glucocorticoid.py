@@ -22,7 +22,7 @@ PLASMA, T, BREG = int(CellType.PLASMA), int(CellType.T), int(CellType.BREG)
 class Params(NamedTuple):
     """Of each glucocorticoid."""
 
-    kill_rate: Annotated[float, Param("1/h", "death rate of a typical sensitive plasma cell at full effect", "tme_abm: set by hand to control arms and single agents, docs/calibration.md", "C")] = 1.4e-3
+    kill_rate: Annotated[float, Param("1/h", "death rate of a typical sensitive plasma cell at full effect", "tme_abm: set by hand to control arms and single agents, docs/calibration.md", "C")] = 1.9e-3
     adhesion_fold: Annotated[float, Param("1", "resistance of a cell fully held by the niche", "damiano1999: direction, 3-10 fold from memory", "M-low")] = 4.0
     lympholysis: Annotated[float, Param("1/h", "loss of lymphocytes at full effect", "czock2005", "A")] = 5e-4
 

@@ -1,8 +1,9 @@
 """Motility: immune cells walk several sites an hour through the marrow; a plasma cell creeps while the niche does not hold it.
 
-An immune cell makes `stops` displacements in a step, each as far in mean square as its diffusion coefficient gives in that time, squeezing past
-others on the way; it ends on the last free site that it came by. T and NK cells prefer, of two places, the one with more
-chemokine. A plasma cell moves to a free neighbouring site.
+An immune cell makes a displacement every `STOP_H` hours, as far in mean square as its diffusion coefficient gives in that time, squeezing
+past others on the way. It touches those around the place that it comes to; it stays there where the site is free, and goes back where
+not. T and NK cells prefer, of two places, the one with more chemokine, the oftener the longer the way, so that their drift does not
+depend on the step. A plasma cell moves to a free neighbouring site.
 """
 
 import math
@@ -18,13 +19,13 @@ from tme_abm.marrow.contact import leave, potency
 from tme_abm.marrow.lattice import find_free_neighbour, wrapped
 
 PLASMA, T, NK, STROMA = int(CellType.PLASMA), int(CellType.T), int(CellType.NK), int(CellType.STROMA)
-STOPS = 4
+STOP_H = 2.0  # h between two displacements of an immune cell; the step, where that is shorter
 
 
 class Params(NamedTuple):
     """Of the walk."""
 
-    chemotaxis: Annotated[float, Param("1", "how often a T or NK cell compares two places and goes for more chemokine", "tme_abm", "A", high=1.0)] = 0.25
+    chemotaxis: Annotated[float, Param("1", "how often a T or NK cell compares two places two hours apart and goes for more chemokine", "tme_abm", "A", high=0.5)] = 0.29
 
 
 @part
@@ -51,33 +52,34 @@ def walk(marrow, kind, p, tick):
     site, start, kinds, chemokine = marrow.roster.site, marrow.roster.start, marrow.cells.kind, marrow.fields.chemokine
     height, width = marrow.lattice.height, marrow.lattice.width
     key = stream_key(tick.key, Stream.WALK, tick.step)
-    small, often_wider = squares(marrow.traits.motility[kind], tick.dt / STOPS)
-    follows = kind == T or kind == NK
+    stops = max(1, int(tick.dt / STOP_H + 0.5))
+    small, often_wider = squares(marrow.traits.motility[kind], tick.dt / stops)
+    # drift is chance times stride over time, and the stride goes with the root of the time
+    follows = p.chemotaxis * math.sqrt(tick.dt / stops / STOP_H) if kind == T or kind == NK else 0.0
     for i in range(start[kind], start[kind + 1]):
         s = int(site[i])
         word = bits(key, marrow.cells.uid[s])
-        share = potency(marrow, kind, s) / STOPS
+        share = potency(marrow, kind, s) / stops
         y, x, end = s // width, s % width, s
-        for _ in range(STOPS):
+        for _ in range(stops):
             word = again(word)
             half_width = small + 1.0 if lower(word) < often_wider else small
             word = again(word)
             y_there = wrapped(y + stride(upper(word), half_width), height)
             x_there = wrapped(x + stride(lower(word), half_width), width)
-            if follows:
+            if follows > 0.0:
                 word = again(word)
-                if lower(word) < p.chemotaxis:
+                if lower(word) < follows:
                     word = again(word)
                     y_other = wrapped(y + stride(upper(word), half_width), height)
                     x_other = wrapped(x + stride(lower(word), half_width), width)
                     if chemokine[y_other * width + x_other] > chemokine[y_there * width + x_there]:
                         y_there, x_there = y_other, x_other
-            y, x = y_there, x_there
-            here = y * width + x
+            here = y_there * width + x_there
             if share > 0.0:
                 leave(marrow, kind, here, share)
             if kinds[here] == 0:
-                end = here
+                y, x, end = y_there, x_there, here
         if end != s:
             move(marrow.cells, s, end)
             site[i] = end

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from tme_abm.foundation.jit import kernel, part
 from tme_abm.marrow import burden, contact, fate, serum
 from tme_abm.marrow.cells import CellType
-from tme_abm.marrow.state import Gauge, Marrow, Tick
+from tme_abm.marrow.state import Gauge, Tick
 from tme_abm.mechanisms import (
     MECHANISMS,
     adcc,
@@ -122,7 +122,7 @@ def step(marrow, rules, on, tick):
         suppression.prepare(marrow, rules.suppression, tick)
     else:
         suppression.relieve(marrow, rules.suppression, tick)
-    contact.clear(marrow)
+    contact.clear(marrow, tick)
     if on.motility:
         motility.prepare(marrow, rules.motility, tick)
     else:
@@ -211,8 +211,3 @@ def advance(marrow, rules, on, exposure, tick):
             drugs.concentration[d] = exposure.concentration[i, d]
             drugs.effect[d] = exposure.effect[i, d]
         step(marrow, rules, on, Tick(tick.dt, tick.step + i, tick.key))
-
-
-def count_now(marrow: Marrow) -> None:
-    """Bring the counts of the body up to date with the cells."""
-    fate.take_roster(marrow)

@@ -5,6 +5,8 @@
 
 Adenosine acts through the A2A receptor (40-80 % at most), Treg, Breg and MDSC by contact and cytokines. So when the
 suppressors are depleted and adenosine falls, granzyme and killing rise: the effect follows, as it should, from depletion.
+Suppressors nearby are a mean over the last half day: restraint is convex in them, so that a mean over a single step, of whatever
+length, would make T cells kill the more the shorter it is.
 """
 
 import math
@@ -14,7 +16,7 @@ from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import kernel, part
 from tme_abm.foundation.mechanism import Mechanism
 from tme_abm.marrow.cells import CellType
-from tme_abm.marrow.contact import MOST_GRANZYME
+from tme_abm.marrow.contact import MOST_GRANZYME, fading
 from tme_abm.marrow.lattice import neighbourhood_sum
 from tme_abm.marrow.state import Gauge
 
@@ -41,11 +43,12 @@ def follow(marrow, p, tick, is_on):
     cells, site, start = marrow.cells, marrow.roster.site, marrow.roster.start
     kept = math.exp(-p.refill * tick.dt)
     stimulation = marrow.body.gauge[Gauge.STIMULATION]
+    recent = fading(tick)  # turns what has piled up over the last half day into its mean
     for i in range(start[T], start[NK + 1]):
         s = site[i]
         full = float(cells.activity[s]) * stimulation
         if is_on:
-            near = neighbourhood_sum(marrow.contacts.suppressor, s, marrow.lattice)
+            near = recent * neighbourhood_sum(marrow.contacts.suppressor, s, marrow.lattice)
             full *= restraint(float(marrow.fields.adenosine[s]), near, p)
         target = min(full, MOST_GRANZYME)
         cells.granzyme[s] = target + (float(cells.granzyme[s]) - target) * kept

@@ -20,6 +20,7 @@ CLASSES = ("antibody", "imid", "proteasome_inhibitor", "glucocorticoid")
 ANTIGENS = ("CD38", "SLAMF7")
 ROUTES = ("infusion", "bolus", "oral", "subcutaneous")
 MODELS: dict[str, type] = {"antibody": Antibody, "small_molecule": SmallMolecule}
+OF_THE_TARGET = ("onset_rate", "ec50", "steepness", "recovery_half_life", "saturable_half")  # the same in every host
 FORMS = ("power", "exponential", "linear", "factor")
 COVARIATES = (*Body._fields, "is_with_imid")
 MAY_BE_NEGATIVE = ("clearance_change",)
@@ -170,28 +171,59 @@ def catalogue(folders: Iterable[Path | str] = ()) -> tuple[str, ...]:
     return tuple(sorted({file.stem for folder in (*folders, FOLDER) for file in Path(folder).glob("*.toml")}))
 
 
-def load_drug(name: str, folders: Iterable[Path | str] = (), mechanisms: Mapping[str, type] | None = None) -> Drug:
+def load_drug(
+    name: str, folders: Iterable[Path | str] = (), mechanisms: Mapping[str, type] | None = None, species: str | None = None
+) -> Drug:
     """Read one drug.
 
     Args:
         name: INN, the name of its file without ".toml".
         folders: Folders that are searched before the package's own.
         mechanisms: Mechanism name -> its block of parameters; by default all mechanisms that a drug can have.
+        species: Another host than man, "mouse". `<folder>/mouse/<drug>.toml` then says how the drug spreads through that host, and
+            which of its effects on the host's own cells differ; what it does to the tumour is what the drug's own file says.
 
     Raises:
         InputError: For an unknown drug, or a file that does not describe one.
     """
     searched = (*folders, FOLDER)
-    file = next(
-        (Path(folder) / f"{name}.toml" for folder in searched if (Path(folder) / f"{name}.toml").is_file()), None
-    )
+    file = _find(name, searched)
     if file is None:
         raise InputError(f"unknown drug '{name}'{did_you_mean(str(name), catalogue(searched))}")
+    table = _read(file)
+    if species is not None:
+        other = _find(name, [Path(folder) / species for folder in searched])
+        if other is None:
+            raise InputError(f"nothing is known of '{name}' in the {species}: there is no {species}/{name}.toml beside the drug's own file")
+        table = _transferred(table, _read(other), other)
+    return _drug(table, file, _registered() if mechanisms is None else mechanisms)
+
+
+def _find(name: str, folders: Iterable[Path | str]) -> Path | None:
+    return next((Path(folder) / f"{name}.toml" for folder in folders if (Path(folder) / f"{name}.toml").is_file()), None)
+
+
+def _read(file: Path) -> dict[str, Any]:
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: not a readable TOML file: {error}") from None
-    return _drug(table, file, _registered() if mechanisms is None else mechanisms)
+
+
+def _transferred(table: Mapping[str, Any], other: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """The table of a drug in another host: its way through that host, its hold on the target as in man."""
+    _known(other, ("drug", "kinetics", "mechanisms"), str(file), "table")
+    head = _table(other, "drug", str(file), {})
+    _known(head, ("route", "infusion_hours"), f"{file} [drug]", "key")
+    own = {key: value for key, value in _table(table, "drug", str(file)).items() if key not in ("route", "infusion_hours")}
+    human = _table(table, "kinetics", str(file))
+    kept = {key: human[key] for key in ("model", *OF_THE_TARGET) if key in human}
+    effects = {name: dict(given) for name, given in _table(table, "mechanisms", str(file), {}).items()}
+    for name, given in _table(other, "mechanisms", str(file), {}).items():
+        if name not in effects:
+            raise InputError(f"{file}: the drug's own file has no mechanism '{name}'{did_you_mean(name, effects)}")
+        effects[name] |= given
+    return {"drug": {**own, **head}, "kinetics": {**kept, **_table(other, "kinetics", str(file))}, "mechanisms": effects}
 
 
 def _registered() -> dict[str, type]:

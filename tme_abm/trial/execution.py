@@ -14,12 +14,14 @@ import shutil
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from threading import Event
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from tme_abm.foundation.clock import DAYS_PER_MONTH, HOURS_PER_DAY, months
 from tme_abm.foundation.declare import fill
@@ -36,8 +38,14 @@ from tme_abm.trial.study import Study
 if TYPE_CHECKING:
     import pandas as pd
 
+T = TypeVar("T")
+
 MRD_EVERY = 6  # visits between tests for residual disease while the response is deep enough
 PART = 20  # patients whose rows go to disk together
+CODE = (  # from which a simulated patient follows
+    *("foundation", "marrow", "mechanisms", "pharmacology", "outcomes", "populations"),
+    *("patient.py", "simulation.py", "trial/execution.py"),
+)
 PACKAGES = ("tme-abm", "numpy", "numba", "pandas", "scipy", "lifelines", "mesa")
 
 
@@ -67,11 +75,12 @@ class Exits(NamedTuple):
     death_day: float
     dropout_day: float
     cutoff_day: float
+    discontinuation_day: float = math.inf  # treatment ends, follow-up goes on
 
     @property
     def last_day(self) -> float:
-        """The first of them."""
-        return min(self)
+        """The end of follow-up."""
+        return min(self.death_day, self.dropout_day, self.cutoff_day)
 
 
 @dataclass
@@ -99,6 +108,7 @@ def draw_exits(patient: VirtualPatient, study: Study, key: int) -> Exits:
         waiting_days(0, patient.death_rate_per_month),
         waiting_days(1, patient.dropout_rate_per_month),
         study.follow_up.days(patient.entry_fraction),
+        waiting_days(2, patient.discontinuation_rate_per_month),
     )
 
 
@@ -149,6 +159,8 @@ class Arm:
             number += 1
             if self.simulation.day + self.study.visit_days > self.exits.last_day:
                 break
+            if self.simulation.day >= self.exits.discontinuation_day:  # decided at a visit
+                self.simulation.course.stop_all()
             exposure = self.simulation.advance(per_visit)
             levels = {d.name: float(exposure.concentration[-1, i]) for i, d in enumerate(self.simulation.course.drugs)}
             antibody = sum(levels[d.name] for d in self.simulation.course.drugs if d.drug_class == "antibody")
@@ -235,6 +247,14 @@ class Arm:
 DEATHS = tuple(f"deaths_{c.name.lower()}" for c in Cause if c < N_CAUSES)
 
 
+def treat(
+    grown: Simulation, regimen: Regimen, exits: Exits, study: Study, without: frozenset[str] | None = None
+) -> tuple[Arm, pfs.Record]:
+    """Follow one arm of a grown patient to its end; `without` as `Simulation.fork` takes it."""
+    arm = Arm(grown.fork(regimen, study.drugs, without), regimen, exits, study)
+    return arm, arm.follow()
+
+
 def run_patient(study: Study, index: int, progress: Progress) -> Case:
     """Grow one patient and follow every arm that she is in."""
     case = Case(index, [], [], [], 0, {})
@@ -244,8 +264,8 @@ def run_patient(study: Study, index: int, progress: Progress) -> Case:
         progress.advance(1, "growing")
         exits = draw_exits(grown.patient, study, grown.key)
         for regimen in arms:
-            arm = Arm(grown.fork(regimen, study.drugs), regimen, exits, study)
-            result = arm.result(arm.follow(), screened_out)
+            arm, record = treat(grown, regimen, exits, study)
+            result = arm.result(record, screened_out)
             case.patients.append(result)
             case.visits.extend(arm.rows)
             case.hashes.append(result["state_hash"])
@@ -275,14 +295,45 @@ def compile_kernels(study: Study) -> None:
 
 def cases(study: Study, workers: int, progress: Progress) -> Iterator[Case]:
     """The cases of a study in the order of the patients."""
+    return in_order(
+        lambda index: run_patient(study, index, progress), range(study.patients), workers, meanwhile=lambda: import_ahead(study)
+    )
+
+
+def in_order(
+    work: Callable[[int], T],
+    indices: Iterable[int],
+    workers: int,
+    halt: Event | None = None,
+    meanwhile: Callable[[], None] | None = None,
+) -> Iterator[T]:
+    """What `work` makes of each of `indices`, in their order, on threads.
+
+    Args:
+        work: Called on a thread of its own with one index.
+        indices: In this order.
+        workers: Threads.
+        halt: Set as soon as nobody takes further results, so that long work can stop early.
+        meanwhile: Called on the caller's thread once the work has begun.
+    """
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        running = deque(pool.submit(run_patient, study, index, progress) for index in range(study.patients))
+        running = deque(pool.submit(work, index) for index in indices)
         try:
+            if meanwhile is not None:
+                meanwhile()
             while running:
                 yield running.popleft().result()  # and let go of it: rows go to disk as they come
         finally:
+            if halt is not None:
+                halt.set()
             for future in running:
                 future.cancel()
+
+
+def import_ahead(study: Study) -> None:
+    """Import what tables, statistics and figures will need, while the patients run: a second or two that nobody then waits for."""
+    for name in ("pandas", "pyarrow.parquet", "matplotlib.figure", *(["lifelines"] if study.comparisons else [])):
+        import_module(name)
 
 
 def run_study(study: Study, folder: Path, workers: int | None = None, progress: Progress | None = None) -> dict[str, Any]:
@@ -351,8 +402,8 @@ def run_study(study: Study, folder: Path, workers: int | None = None, progress: 
         "wall_seconds": round(time.perf_counter() - start, 2),
         "state_hash": digest.hexdigest(),
     }
-    _write_json(folder / "summary.json", summary)
-    _write_json(folder / "run.json", describe_run(study))
+    write_json(folder / "summary.json", summary)
+    write_json(folder / "run.json", describe_run(study))
     write_report(folder)
     return summary
 
@@ -371,15 +422,35 @@ def describe_run(study: Study) -> dict[str, Any]:
         "patients": study.patients,
         "scenario": study.resolved,
         "parameters": rows,
-        "versions": {**_versions(), "python": platform.python_version()},
+        "model": model_digest(),
+        **describe_machine(),
+    }
+
+
+def describe_machine() -> dict[str, Any]:
+    """With what and where a run was made."""
+    return {
+        "versions": {**versions(), "python": platform.python_version()},
         "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
         "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
 
 
-def _versions() -> dict[str, str]:
+def model_digest(root: Path | None = None) -> str:
+    """Short digest of all files of the package from which a simulated patient follows."""
+    top = root or Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    found = [top / name for name in CODE]
+    for path in sorted(p for f in found for p in (f.rglob("*") if f.is_dir() else [f]) if p.suffix in (".py", ".toml")):
+        digest.update(path.relative_to(top).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
+    """Versions of installed packages."""
     found = {}
-    for package in PACKAGES:
+    for package in packages:
         try:
             found[package] = version(package)
         except Exception:
@@ -410,7 +481,8 @@ def _join(parts: Path, kind: str) -> "pd.DataFrame":
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a file of JSON; numbers of numpy become plain ones."""
     path.write_text(json.dumps(content, indent=2, default=_plain) + "\n", encoding="utf-8")
 
 

@@ -118,7 +118,7 @@ def kaplan_meier(
     followed = {arm: times for arm in arms if len((times := statistics.survival(patients, arm)).months)}
     if not followed:
         raise InputError("Kaplan-Meier: no patient completed")
-    figure = _figure(9.0, 5.2 + 0.34 * len(arms))
+    figure = empty_figure(9.0, 5.2 + 0.34 * len(arms))
     grid = figure.add_gridspec(2, 1, height_ratios=(4.6, 0.5 + 0.34 * len(arms)))
     axes = figure.add_subplot(grid[0])
     longest = max(float(times.months.max()) for times in followed.values())
@@ -180,7 +180,7 @@ def responses(patients: "pd.DataFrame", arms: Sequence[str], labels: Labels | No
         InputError: As `statistics.response_table`.
     """
     table = statistics.response_table(patients, arms)
-    figure = _figure(9.5, 1.7 + 0.72 * len(arms))
+    figure = empty_figure(9.5, 1.7 + 0.72 * len(arms))
     axes = figure.add_subplot()
     shown = [name for name in statistics.RESPONSES if table.loc[table["response"] == name, "n"].sum() > 0]
     left = np.zeros(len(arms))
@@ -317,7 +317,7 @@ def forest(table: "pd.DataFrame", arm: str, reference: str, level: float = 0.95)
             rows.append((str(entry.group), None))
         previous = str(entry.group)
         rows.append((str(entry.label), entry))
-    figure = _figure(10.5, 1.5 + 0.36 * len(rows))
+    figure = empty_figure(10.5, 1.5 + 0.36 * len(rows))
     grid = figure.add_gridspec(1, 3, width_ratios=(4.3, 4.2, 2.2), wspace=0.0)
     left, axes, right = (figure.add_subplot(grid[i]) for i in range(3))
     ends = table[["ci_low", "ci_high", "hazard_ratio"]].to_numpy(np.float64)
@@ -399,7 +399,7 @@ def deaths_by_cause(trajectory: "pd.DataFrame", arms: Sequence[str], labels: Lab
     n_patients = trajectory.groupby("arm", observed=True)["patient"].nunique()
     totals = counts.sum(1, keepdims=True)
     shares = np.divide(100 * counts, totals, out=np.zeros_like(counts), where=totals > 0)
-    figure = _figure(9.5, 2.3 + 0.72 * len(arms))
+    figure = empty_figure(9.5, 2.3 + 0.72 * len(arms))
     axes = figure.add_subplot()
     left = np.zeros(len(arms))
     spare = iter(SPARE_COLOURS * len(columns))
@@ -474,7 +474,7 @@ def marrow(trajectory: "pd.DataFrame", arms: Sequence[str], labels: Labels | Non
         raise InputError("visit table: it holds none of the quantities to be drawn")
     n_columns = min(3, len(drawn))
     n_rows = -(-len(drawn) // n_columns)
-    figure = _figure(4.1 * n_columns, 3.3 * n_rows + 0.5)
+    figure = empty_figure(4.1 * n_columns, 3.3 * n_rows + 0.5)
     panels = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True).ravel()
     keys = trajectory[["patient", "arm"]].assign(month=trajectory["day"] / DAYS_PER_MONTH)
     for axes, (panel, values) in zip(panels, drawn, strict=False):
@@ -528,7 +528,7 @@ def published(table: "pd.DataFrame") -> "Figure":
     if not drawn:
         raise InputError("published results: the table is empty")
     sizes = [int((table["kind"] == kind[0]).sum()) for kind in drawn]
-    figure = _figure(10.0, 0.8 + sum(0.52 * size + 0.95 for size in sizes))
+    figure = empty_figure(10.0, 0.8 + sum(0.52 * size + 0.95 for size in sizes))
     panels = figure.subplots(
         len(drawn), 1, squeeze=False, gridspec_kw={"height_ratios": [0.52 * s + 0.5 for s in sizes]}
     )
@@ -590,11 +590,11 @@ def published(table: "pd.DataFrame") -> "Figure":
     return figure
 
 
-def save(figure: "Figure", folder: Path, name: str, kind: str = "svg") -> Path:
+def save(figure: "Figure | bytes", folder: Path, name: str, kind: str = "svg") -> Path:
     """Write a figure to `folder/name.kind`, making the folder.
 
     Args:
-        figure: What to write.
+        figure: What to write; also as `rendered` has given it.
         folder: Where.
         name: File name without ending.
         kind: "svg", "png" or "pdf".
@@ -605,7 +605,7 @@ def save(figure: "Figure", folder: Path, name: str, kind: str = "svg") -> Path:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.{kind}"
-    path.write_bytes(rendered(figure, kind))
+    path.write_bytes(figure if isinstance(figure, bytes) else rendered(figure, kind))
     return path
 
 
@@ -626,10 +626,11 @@ def rendered(figure: "Figure", kind: str = "svg") -> bytes:
     return buffer.getvalue()
 
 
-def data_address(figure: "Figure", kind: str = "svg") -> str:
-    """A figure as a `data:` address, for a page that needs no other file."""
+def data_address(figure: "Figure | bytes", kind: str = "svg") -> str:
+    """A figure, or the bytes that `rendered` has given of it, as a `data:` address, for a page that needs no other file."""
     types = {"svg": "image/svg+xml", "png": "image/png"}
-    return f"data:{types[kind]};base64,{base64.b64encode(rendered(figure, kind)).decode()}"
+    content = figure if isinstance(figure, bytes) else rendered(figure, kind)
+    return f"data:{types[kind]};base64,{base64.b64encode(content).decode()}"
 
 
 def need(table: "pd.DataFrame", *names: str) -> None:
@@ -643,7 +644,7 @@ def need(table: "pd.DataFrame", *names: str) -> None:
             raise InputError(f"visit table: column '{name}' is missing{did_you_mean(name, table.columns)}")
 
 
-def _figure(width: float, height: float) -> "Figure":
+def empty_figure(width: float, height: float) -> "Figure":
     """An empty figure that lays itself out [inch]."""
     from matplotlib.figure import Figure
 
@@ -654,7 +655,7 @@ def _panels(arms: Sequence[str], height: float, share_y: bool = False) -> tuple[
     """A panel per arm, at most three in a row [inch]."""
     n_columns = min(3, len(arms)) or 1
     n_rows = -(-len(arms) // n_columns) or 1
-    figure = _figure(max(4.2 * n_columns, 6.0), height * n_rows + 0.4)
+    figure = empty_figure(max(4.2 * n_columns, 6.0), height * n_rows + 0.4)
     panels = list(figure.subplots(n_rows, n_columns, squeeze=False, sharey=share_y).ravel())
     for axes in panels[len(arms) :]:
         axes.set_visible(False)

@@ -74,8 +74,6 @@ def render(
     Raises:
         InputError: Where something is missing or cannot be used.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     for name in ("arms", "comparisons"):
         if name not in summary:
             raise InputError(f"summary.json: '{name}' is missing")
@@ -85,21 +83,13 @@ def render(
     design, level = summary.get("design", "paired"), float(summary.get("level", 0.95))
     published = list(scenario.get("published") or ())
     beside = statistics.compare_published(published, patients, design, level, labels) if published else None
-    drawn = _figures(patients, trajectory, arms, labels, summary, beside)
+    drawn = {key: figures.rendered(figure) for key, figure in _figures(patients, trajectory, arms, labels, summary, beside).items()}
     if folder is not None:
         for key, figure in drawn.items():
             figures.save(figure, folder / "figures", key)
-    templates = Path(__file__).parent / "templates"
-    environment = Environment(
-        loader=FileSystemLoader(templates),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "percent": percent, "interval": interval, "p": p_value}
     asked = run.get("patients") or scenario.get("patients")
-    return environment.get_template("report.html.j2").render(
+    return page(
+        "report.html.j2",
         title=scenario.get("title") or run.get("title") or "Virtual trial",
         summary_text=scenario.get("summary") or run.get("summary") or "",
         population=_population_name(run, scenario),
@@ -118,6 +108,21 @@ def render(
         versions=dict(run.get("versions") or {}),
         command=command(folder),
     )
+
+
+def page(template: str, folders: Sequence[Path] = (), **values: Any) -> str:
+    """A page as text, from the templates of this folder, or of others that are searched before it."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader([*folders, Path(__file__).parent / "templates"]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "percent": percent, "interval": interval, "p": p_value}
+    return environment.get_template(template).render(**values)
 
 
 def _figures(

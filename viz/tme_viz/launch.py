@@ -43,6 +43,8 @@ def main(scenario: str | None = None, host: str = "127.0.0.1", port: int = 8765,
         if file.is_file() and kind(file) not in (KIND, ""):
             raise InputError(f"{scenario}: this is no trial ({kind(file)}), and the live page shows the marrow of patients; use tme run")
         study = load_scenario(scenario)
+        if not hasattr(study, "arms"):
+            raise InputError(f"'{scenario}' is an experiment of the laboratory, which the page does not show; run it with `tme run`")
         given = None if scenario in scenarios() else Path(scenario)
         page.open_with(Places(given=given), Choice(scenario=study.name))
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:

@@ -28,7 +28,7 @@ class Places:
 
     def scenarios(self) -> dict[str, Path]:
         """Name -> file of every scenario that the page offers: the trials."""
-        found = dict(scenarios())
+        found = scenarios(KIND)
         if self.given is not None:
             is_result = self.given.name == MARK  # a scenario in a folder of results is named by the folder
             found[self.given.resolve().parent.name if is_result else self.given.stem] = self.given

@@ -1,0 +1,63 @@
+"""Run all benchmarks one after another, write their results to `benchmarks/results/` and the tables to README.md.
+
+    python benchmarks/run_all.py [--quick] [--only peers field ...] [--no-tables]
+
+On a quiet machine, the whole takes about an hour, most of it the full trials; `--quick` takes a few minutes of smaller cases, enough to
+see that everything runs, and writes to `results/quick/` without touching README.md.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).parent
+
+
+class Case(NamedTuple):
+    """A benchmark with its arguments."""
+
+    whole: tuple[str, ...] = ()
+    quick: tuple[str, ...] = ()
+
+
+CASES = {
+    "step": Case(("--sides", "64", "128", "256", "512"), ("--sides", "64", "--rounds", "2")),
+    "peers": Case((), ("--cells", "2000", "10000", "--rounds", "3", "--seeds", "12")),
+    "field": Case((), ("--sizes", "64", "--rounds", "3")),
+    "memory": Case((), ("--sides", "64", "128")),
+    "start": Case((), ("--rounds", "2", "--no-first")),
+    "trial": Case(("--rounds", "2"), ("--studies", "icaria", "--patients", "4", "--rounds", "1")),
+}
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")}
+
+
+def main() -> None:
+    """Run what is asked for."""
+    parser = argparse.ArgumentParser(description="Run all benchmarks.")
+    parser.add_argument("--quick", action="store_true", help="small cases, a few minutes")
+    parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--no-tables", action="store_true", help="leave README.md alone")
+    options = parser.parse_args()
+    results = HERE / "results" / ("quick" if options.quick else "")
+    results.mkdir(parents=True, exist_ok=True)
+    failed = []
+    for name in options.only:
+        arguments = CASES[name].quick if options.quick else CASES[name].whole
+        print(f"\n==== {name} {' '.join(arguments)}", flush=True)
+        start = time.perf_counter()
+        command = [sys.executable, str(HERE / f"bench_{name}.py"), *arguments, "--json", str(results / f"{name}.json")]
+        if subprocess.run(command, env={**os.environ, **ONE_THREAD}).returncode:
+            failed.append(name)
+        print(f"==== {name}: {time.perf_counter() - start:.0f} s", flush=True)
+    if not options.quick and not options.no_tables:
+        subprocess.run([sys.executable, str(HERE / "tables.py")], check=True)
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

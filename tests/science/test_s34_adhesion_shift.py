@@ -1,0 +1,46 @@
+"""S34: a non-adherent cell is the more sensitive one. An adherent cell needs more of a proteasome inhibitor to be killed in half of the
+cases within 48 h: 1.5-3 times as much of bortezomib. The fold of carfilzomib is from memory and weak (M-low): direction only.
+"""
+
+import math
+
+import pytest
+
+from tme_abm.foundation.declare import stack
+from tme_abm.laboratory.mouse import load_preset
+from tme_abm.mechanisms import proteasome
+from tme_abm.pharmacology.compartments import engagement_rate
+from tme_abm.pharmacology.drug import load_drug
+
+HOURS, STEP = 48.0, 0.1
+
+
+def surviving(drug, concentration, held, sensitivity):
+    """Share of cells alive after two days at a constant concentration [ug/mL]."""
+    kinetics = drug.kinetics.params
+    block = stack(proteasome.Params, [drug.effects["proteasome"].params])
+    engaged = engagement_rate(concentration, kinetics.onset_rate, kinetics.ec50, kinetics.steepness)
+    rate = engaged + math.log(2.0) / kinetics.recovery_half_life
+    steps = round(HOURS / STEP)
+    hazard = 0.0
+    for i in range(steps):
+        inhibited = engaged / rate * (1.0 - math.exp(-rate * (i + 0.5) * STEP))
+        hazard += STEP * proteasome.rate.py_func(inhibited, sensitivity, held, block, 0)
+    return math.exp(-hazard)
+
+
+def ec50(drug, held, sensitivity):
+    low, high = 1e-6, 1e3
+    for _ in range(60):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if surviving(drug, middle, held, sensitivity) > 0.5 else (low, middle)
+    return math.sqrt(low * high)
+
+
+@pytest.mark.parametrize(("name", "most"), [("bortezomib", 3.0), ("carfilzomib", math.inf)])
+def test_an_adherent_cell_needs_more(name, most, record_property):
+    drug = load_drug(name)
+    sensitivity = load_preset("lines", "nci_h929").traits.drug_sensitivity
+    fold = ec50(drug, 1.0, sensitivity) / ec50(drug, 0.0, sensitivity)
+    record_property("S34", f"{name}: EC50 of an adherent cell {fold:.1f} times that of a free one")
+    assert 1.5 <= fold <= most

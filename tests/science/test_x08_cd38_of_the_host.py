@@ -1,0 +1,134 @@
+"""X8, X16: what an antibody does to CD38 and to the cells that carry it, on every type of cell, and what comes back."""
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from tme_abm.marrow.cells import Cause, CellType
+from tme_abm.marrow.state import Gauge
+from tme_abm.marrow.traits import load_traits
+
+IMMUNE = (CellType.T, CellType.NK, CellType.TREG, CellType.BREG, CellType.MDSC, CellType.MACROPHAGE)
+BY_ANTIBODY = [Cause.DEPLETION, Cause.FRATRICIDE]
+
+
+@pytest.mark.parametrize("drug", ["isatuximab", "daratumumab"])
+def test_x08_loss_to_the_antibody_is_graded_in_cd38_on_every_type_of_cell(cohort, record_property, drug):
+    """For each cell and day over days 2 and 3, while those richest in CD38 are still there."""
+    lost, cell_days = np.zeros(len(CellType)), np.zeros(len(CellType))
+    for arm in cohort.treat(drug, days=1):
+        before = arm.marrow.body.ledger[:, BY_ANTIBODY].sum(axis=1)
+        for _ in range(8):
+            cell_days += np.bincount(arm.marrow.cells.kind, minlength=len(CellType)) / 4.0
+            arm.advance(1)
+        lost += arm.marrow.body.ledger[:, BY_ANTIBODY].sum(axis=1) - before
+    rate = {kind: lost[kind] / cell_days[kind] for kind in IMMUNE}
+    error = {kind: np.sqrt(lost[kind]) / cell_days[kind] for kind in IMMUNE}
+    cd38 = load_traits().traits.cd38
+    shown = ", ".join(f"{kind.name} {rate[kind]:.2g}" for kind in sorted(IMMUNE, key=lambda k: cd38[k]))
+    record_property("X8", f"lost to {drug} for each cell and day, from little CD38 to much: {shown}")
+    assert all(rate[kind] > 2.0 * error[kind] > 0.0 for kind in IMMUNE)
+    assert spearmanr([cd38[kind] for kind in IMMUNE], [rate[kind] for kind in IMMUNE]).statistic > 0.8
+
+
+@pytest.mark.parametrize("drug", ["isatuximab", "daratumumab"])
+def test_x08_within_a_type_the_cells_with_little_cd38_are_left(cohort, gain, record_property, drug):
+    """Mean log CD38 of those that stood there before treatment and still do, against the untreated."""
+    means = {}
+    for drugs in ((drug,), ()):
+        rows = []
+        for arm in cohort.treat(*drugs, days=7):
+            cells = arm.marrow.cells
+            old = np.isin(cells.kind, (CellType.NK, CellType.TREG, CellType.MDSC, CellType.T)) & (cells.born < 6.0 * arm.treated_from)
+            rows.append([np.log(cells.cd38[old & (cells.kind == kind)]).mean() for kind in (CellType.T, CellType.MDSC)])
+        means[drugs] = np.array(rows)
+    falls = [gain(means[()][:, k], means[(drug,)][:, k]) for k in range(2)]
+    record_property("X8", f"log CD38 of the cells left after 7 d of {drug}: lower by {falls[0]} in T cells, {falls[1]} in MDSC")
+    assert all(fall.is_clear for fall in falls)
+
+
+@pytest.fixture(scope="module")
+def stopped(cohort):
+    """Eight weeks of an antibody, then none: CD38 on the surface and on the median plasma cell, over that before (n_patients, n_days)."""
+    days = (0.5, 56.0, 146.0, 236.0)
+    seen = {}
+    for drug in ("isatuximab", "daratumumab"):
+        surface, plasma, depth = [], [], []
+        arms = cohort.treat(drug, days=0, stop=56.0)
+        for arm, before in zip(arms, cohort.grown, strict=True):
+            base, burden = before.observe()["cd38_sites_per_cell"], before.marrow.body.burden.sum()
+            rows = []
+            for day in days:
+                arm.advance(round((day - arm.day) * 4))
+                rows.append((arm.marrow.body.gauge[Gauge.SURFACE_CD38], arm.observe()["cd38_sites_per_cell"] / base))
+                if day == 56.0:
+                    depth.append(arm.marrow.body.burden.sum() / burden)
+            surface.append([row[0] for row in rows])
+            plasma.append([row[1] for row in rows])
+        seen[drug] = {"surface": np.array(surface), "plasma": np.array(plasma), "depth": np.array(depth)}
+    return seen
+
+
+@pytest.mark.parametrize("drug", ["isatuximab", "daratumumab"])
+def test_x16_cd38_is_stripped_within_hours_whatever_the_response(stopped, gain, record_property, drug):
+    surface, depth = stopped[drug]["surface"], stopped[drug]["depth"]
+    deep = depth < np.median(depth)
+    fall = gain(np.ones(len(surface)), surface[:, 0])
+    record_property(
+        "X16",
+        f"{drug}: share of CD38 left on the surface {surface[:, 0].mean():.2f} after 12 h, {surface[:, 1].mean():.2f} after 8 weeks; "
+        f"{surface[deep, 1].mean():.2f} in the better half of responses, {surface[~deep, 1].mean():.2f} in the other",
+    )
+    assert fall.is_clear
+    assert (surface[:, 1] < surface[:, 0]).all()
+    assert abs(surface[deep, 1].mean() - surface[~deep, 1].mean()) < 0.1
+
+
+@pytest.mark.parametrize("drug", ["isatuximab", "daratumumab"])
+def test_x16_cd38_comes_back_to_the_surface_after_the_last_dose(stopped, gain, record_property, drug):
+    """Six months after: isatuximab is gone; daratumumab still stands above its binding constant in patients without IgG."""
+    surface = stopped[drug]["surface"]
+    back = gain(surface[:, 3], surface[:, 1])
+    record_property("X16", f"{drug}: share of CD38 on the surface {surface[:, 1].mean():.2f} on treatment, {surface[:, 3].mean():.2f} six months after; back by {back}")
+    assert back.is_clear
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="antibody-escaped clones carry 12 % of the CD38 for ever (escape_cd38 in marrow/clones.py, grade A) and the median patient has more than a tenth "
+    "of such cells (antibody_escape_fraction, M-low), so treatment selects a loss that does not come back; nijhof2016 and krejcik2017 see CD38 of the "
+    "surviving myeloma cells return to baseline within about six months",
+)
+@pytest.mark.parametrize("drug", ["isatuximab", "daratumumab"])
+def test_x16_cd38_of_the_myeloma_comes_back_after_the_last_dose(stopped, record_property, drug):
+    """In patients whose antibody has gone: the median plasma cell back at four fifths of what it carried."""
+    gone = stopped[drug]["surface"][:, 3] > 0.9
+    plasma = stopped[drug]["plasma"][gone]
+    record_property("X16", f"{drug}: CD38 of the median plasma cell {np.median(plasma[:, 1]):.2f} of that before after 8 weeks, {np.median(plasma[:, 3]):.2f} six months after the last dose; mean {plasma[:, 3].mean():.2f} of {gone.sum()} patients")
+    assert plasma[:, 3].mean() > 0.8
+
+
+def inhibitors(arm):
+    """Mean CD55 and CD59 of the plasma cells of the whole body."""
+    burden = arm.marrow.body.burden
+    return float((burden * arm.marrow.clones.complement_inhibitors).sum() / max(burden.sum(), 1.0))
+
+
+def test_x16_complement_inhibitors_rise_at_progression(cohort, gain, record_property):
+    """On daratumumab, weekly: before, at the lowest burden and after a year, in patients who respond and progress."""
+    before, lowest, late = [], [], []
+    for arm, grown in zip(cohort.treat("daratumumab", days=0), cohort.grown, strict=True):
+        burdens, levels = [grown.marrow.body.burden.sum()], [inhibitors(grown)]
+        for _ in range(26):
+            arm.advance(4 * 14)
+            burdens.append(arm.marrow.body.burden.sum())
+            levels.append(inhibitors(arm))
+        nadir = int(np.argmin(burdens))
+        if burdens[nadir] < 0.8 * burdens[0] and burdens[-1] > 1.25 * burdens[nadir]:
+            before.append(levels[0])
+            lowest.append(levels[nadir])
+            late.append(levels[-1])
+    rise = gain(np.log(late), np.log(before))
+    record_property("X16", f"CD55 and CD59 over those before, {len(late)} patients: {np.mean(np.array(lowest) / before):.2f} at the lowest burden, {np.mean(np.array(late) / before):.2f} at progression; rise of the log {rise}")
+    assert rise.is_clear
+    assert np.mean(late) > np.mean(lowest)

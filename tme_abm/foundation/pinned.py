@@ -1,0 +1,152 @@
+"""Bundles by address: a NamedTuple that kernels get as one pointer instead of as hundreds of values.
+
+Numba hands a NamedTuple to a compiled function member by member, seven values for an array. A bundle of 80 arrays so makes each
+call of each kernel a call with 600 arguments, which takes longest of all in compilation and some 10 us of every passage from Python.
+`pin` writes the members down once, as words of 64 bits, and kernels get the address. To a kernel nothing changes:
+`marrow.cells.kind` reads the same, interpreted or compiled. A bundle inside of a bundle is a pointer too.
+
+The memory of a pinned bundle is not written again, and the compiler is told so (`invariant.load`): what it loads from there it may
+keep, as it keeps the members of a tuple. The arrays themselves are as writable as before. What is pinned cannot be changed:
+another tuple is another bundle to pin.
+"""
+
+import struct
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.datamodel.models import OpaqueModel
+from numba.core.typing.templates import AttributeTemplate
+from numba.extending import NativeValue, infer_getattr, lower_getattr_generic, register_model, typeof_impl, unbox
+from numba.np.arrayobj import make_array, populate_array
+
+from tme_abm.foundation.jit import COMPILED
+
+WORD = ir.IntType(64)
+
+
+class PinnedType(types.Type):
+    """The type of a pinned bundle, for numba."""
+
+    def __init__(self, bundle: types.BaseNamedTuple) -> None:
+        self.bundle = bundle
+        super().__init__(name=f"Pinned({bundle.name})")
+
+    @property
+    def key(self) -> Any:
+        """What tells two types apart: the class of the tuple as well, which the name leaves out."""
+        return self.bundle.key
+
+
+class Pinned:
+    """A NamedTuple and the place where its members are written down; holds the arrays alive."""
+
+    def __init__(self, bundle: Any) -> None:
+        """Write down the members of `bundle`; see `pin`."""
+        self.bundle = bundle
+        self._numba_type_ = PinnedType(numba.typeof(bundle))  # type: ignore[arg-type]
+        self._memory = np.array(words(bundle), np.int64)
+        self.address = self._memory.ctypes.data
+
+    def __getattr__(self, name: str) -> Any:
+        """A member, as the NamedTuple has it."""
+        if name == "bundle":
+            raise AttributeError(name)
+        return getattr(self.bundle, name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy is written down anew."""
+        return pin, (self.bundle,)
+
+
+def pin(bundle: Any) -> Any:
+    """`bundle` as kernels are to get it: pinned, or as it is where kernels are interpreted.
+
+    Args:
+        bundle: A NamedTuple of arrays, float, int, bool and such tuples.
+
+    Raises:
+        TypeError: For a member of another type.
+    """
+    return Pinned(bundle) if COMPILED else bundle
+
+
+def words(value: Any) -> list[int]:
+    """A member as 64-bit words: of an array the address, the shape and the strides."""
+    if isinstance(value, np.ndarray):
+        return [value.ctypes.data, *value.shape, *value.strides]
+    if isinstance(value, tuple):
+        return [word for member in value for word in words(member)]
+    if isinstance(value, bool | int):
+        return [int(value)]
+    if isinstance(value, float):
+        return list(struct.unpack("q", struct.pack("d", value)))
+    raise TypeError(f"a pinned bundle cannot hold {value!r}")
+
+
+def n_words(member: types.Type) -> int:
+    """How many words a member of a type takes."""
+    if isinstance(member, types.Array):
+        return 1 + 2 * member.ndim
+    if isinstance(member, types.BaseTuple):
+        return sum(n_words(m) for m in member.types)
+    return 1
+
+
+register_model(PinnedType)(OpaqueModel)
+
+
+@typeof_impl.register(Pinned)
+def _type_of(pinned: Pinned, context: Any) -> PinnedType:
+    return pinned._numba_type_
+
+
+@unbox(PinnedType)
+def _from_python(kind: Any, pinned: Any, c: Any) -> NativeValue:
+    held = c.pyapi.object_getattr_string(pinned, "address")
+    address = c.pyapi.long_as_voidptr(held)
+    c.pyapi.decref(held)
+    return NativeValue(address, is_error=cgutils.is_not_null(c.builder, c.pyapi.err_occurred()))
+
+
+@infer_getattr
+class _Members(AttributeTemplate):
+    key = PinnedType
+
+    def generic_resolve(self, kind: PinnedType, name: str) -> Any:
+        if name not in kind.bundle.fields:
+            return None
+        member = kind.bundle.types[kind.bundle.fields.index(name)]
+        return PinnedType(member) if isinstance(member, types.BaseNamedTuple) else member
+
+
+@lower_getattr_generic(PinnedType)
+def _member(context: Any, builder: Any, kind: PinnedType, value: Any, name: str) -> Any:
+    position = kind.bundle.fields.index(name)
+    member = kind.bundle.types[position]
+    first = sum(n_words(m) for m in kind.bundle.types[:position])
+    place = builder.gep(builder.bitcast(value, WORD.as_pointer()), [WORD(first)], inbounds=True)
+
+    def load(n: int, kind: Any = WORD) -> Any:
+        word = builder.load(builder.bitcast(builder.gep(place, [WORD(n)], inbounds=True), kind.as_pointer()))
+        word.set_metadata("invariant.load", builder.module.add_metadata([]))
+        return word
+
+    if isinstance(member, types.BaseNamedTuple):
+        return builder.bitcast(place, context.get_value_type(PinnedType(member)))
+    if isinstance(member, types.Array):
+        array = make_array(member)(context, builder)
+        shape = [load(1 + axis) for axis in range(member.ndim)]
+        strides = [load(1 + member.ndim + axis) for axis in range(member.ndim)]
+        itemsize = context.get_constant(types.intp, context.get_abi_sizeof(array.data.type.pointee))
+        populate_array(array, data=load(0, array.data.type), shape=shape, strides=strides, itemsize=itemsize, meminfo=None)
+        return array._getvalue()
+    if member == types.float64:
+        return load(0, ir.DoubleType())
+    if member == types.int64:
+        return load(0)
+    if member == types.boolean:
+        return builder.icmp_signed("!=", load(0), WORD(0))
+    raise NotImplementedError(f"a pinned bundle cannot hold {member}")

@@ -1,0 +1,108 @@
+"""The results folder of an experiment: table.parquet and .csv, summary.json, run.json, figures and the report."""
+
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tme_abm.foundation.declare import GRADES
+from tme_abm.foundation.errors import InputError
+from tme_abm.laboratory.experiment import Experiment, Progress
+from tme_abm.trial import figures
+from tme_abm.trial.execution import Silence, describe_machine, write_json
+from tme_abm.trial.report import command, page
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def run_experiment(experiment: Experiment, folder: Path, workers: int = 1, progress: Progress | None = None) -> dict[str, Any]:
+    """Run an experiment and write its results.
+
+    Args:
+        experiment: What to run.
+        folder: Where to write; made where it is missing.
+        workers: Wells, patients or animals at a time.
+        progress: Who is told how far it has come.
+
+    Returns:
+        The summary, as summary.json holds it.
+    """
+    start = time.perf_counter()
+    table = experiment.measure(workers, progress or Silence())
+    folder.mkdir(parents=True, exist_ok=True)
+    table.to_parquet(folder / "table.parquet", index=False)
+    table.to_csv(folder / "table.csv", index=False, lineterminator="\n")
+    write_json(folder / "run.json", describe_experiment(experiment))
+    summary = {
+        "scenario": experiment.name,
+        "seed": experiment.seed,
+        "findings": experiment.findings(table),
+        **without_nan(experiment.summarise(table)),
+        "wall_seconds": round(time.perf_counter() - start, 2),
+    }
+    write_json(folder / "summary.json", summary)
+    write_report(experiment, folder, table)
+    return summary
+
+
+def without_nan(content: Any) -> Any:
+    """The same with None where a number is none, as JSON has no word for that."""
+    if isinstance(content, Mapping):
+        return {key: without_nan(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [without_nan(value) for value in content]
+    return None if isinstance(content, float) and math.isnan(content) else content
+
+
+def describe_experiment(experiment: Experiment) -> dict[str, Any]:
+    """All that is needed to run an experiment again, and every number with its origin."""
+    return {
+        "name": experiment.name,
+        "seed": experiment.seed,
+        "scenario": experiment.resolved,
+        "parameters": experiment.origins(),
+        **describe_machine(),
+    }
+
+
+def read_table(folder: Path) -> "pd.DataFrame":
+    """The table of a finished experiment.
+
+    Raises:
+        InputError: Where there is none.
+    """
+    import pandas as pd
+
+    path = folder / "table.parquet"
+    if not path.is_file():
+        raise InputError(f"{folder} holds no finished experiment: table.parquet is missing")
+    return pd.read_parquet(path)
+
+
+def write_report(experiment: Experiment, folder: Path, table: "pd.DataFrame") -> Path:
+    """Write report.html and the files of its figures into a results folder.
+
+    The same experiment and table give the same page: it holds no date.
+    """
+    drawn = experiment.draw(table)
+    for key, drawing in drawn.items():
+        for kind in ("png", "svg"):
+            figures.save(drawing.figure, folder / "figures", key, kind)
+    text = page(
+        "experiment.html.j2",
+        (Path(__file__).parent / "templates",),
+        title=experiment.title,
+        summary_text=experiment.summary,
+        facts=experiment.facts(),
+        findings=experiment.findings(table),
+        figures={key: (figures.data_address(d.figure), d.caption) for key, d in drawn.items()},
+        parameters=experiment.origins(),
+        grades=GRADES,
+        versions=describe_machine()["versions"],
+        command=command(folder),
+    )
+    target = folder / "report.html"
+    target.write_text(text, encoding="utf-8")
+    return target

@@ -1,0 +1,433 @@
+"""Time courses: some tens of patients under several courses of treatment, looked at in chosen hours and weeks.
+
+The kind `time_course` of a scenario. Every patient is grown untreated until eligible, as in a trial, and then goes through every course
+from that same marrow and with the same chance. A course is a regimen, with mechanisms switched off where the question asks for it; it
+may stop, and is watched on. Nobody leaves: what is asked is what the drug does, not for how long a patient stays on it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from tme_abm.forms import (
+    Arm,
+    Drugs,
+    Marrow,
+    Source,
+    Table,
+    Value,
+    as_resolved,
+    check_mechanisms,
+    drug_places,
+    hours,
+    load_drugs,
+    make_population,
+    make_regimen,
+    make_settings,
+)
+from tme_abm.foundation.clock import HOURS_PER_DAY
+from tme_abm.foundation.errors import did_you_mean
+from tme_abm.foundation.toml import Keys
+from tme_abm.laboratory import estimates
+from tme_abm.laboratory.experiment import Drawing, Experiment, Progress
+from tme_abm.laboratory.vocabulary import OBSERVED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tme_abm.pharmacology.regimen import Regimen
+    from tme_abm.simulation import Simulation
+
+STEADY = 0.05  # a quantity that stays within this share of its baseline is said not to change
+
+
+# ---- what a scenario may say -----------------------------------------------------------------------------------------
+
+
+class CourseArm(Arm):
+    """A course: a regimen, and mechanisms that are off in it."""
+
+    without: list[str] = Field([], description="mechanisms that are switched off in this course")
+
+
+class Sampling(Table):
+    """When the marrow is looked at; before the first dose always."""
+
+    hours: list[float] = Field([], description="hours after the first dose")
+    days: list[float] = Field([], description="days after the first dose")
+
+
+class Split(Table):
+    """A change, split into parts by courses that each lack something."""
+
+    quantity: str = Field(description="what is split")
+    whole: str = Field(description="the course with everything")
+    reference: str = Field(description="the course without any of it")
+    at: str = Field(description='time at which it is split, such as "12 week"')
+    parts: dict[str, str] = Field(min_length=1, description="what a course is left without, in words -> that course")
+
+
+class Form(Table):
+    """One time course."""
+
+    kind: Literal["time_course"]
+    title: str
+    summary: str
+    population: str | dict[str, Any] = Field(description='a name, the path of a TOML file, or a table with inherits = "..."')
+    patients: int = Field(ge=1)
+    seed: int = Field(ge=0, lt=2**62)
+    without: list[str] = Field([], description="mechanisms that are switched off in every course")
+    quantities: list[str] = Field(min_length=1, description="what is followed, a panel each")
+    relative: bool = Field(True, description="whether figures show change from baseline, in per cent of it")
+    marrow: Marrow = Marrow()
+    sampling: Sampling
+    courses: dict[str, CourseArm] = Field(min_length=1)
+    split: Split | None = None
+    parameters: dict[str, dict[str, Value]] = Field({}, description="mechanism -> parameter -> value of this study")
+    drugs: Drugs = Drugs()
+
+    def size(self) -> str:
+        """How much is simulated, for the list of scenarios."""
+        return f"{self.patients} patients"
+
+    def labels(self) -> list[str]:
+        """What is compared, for the list of scenarios."""
+        return [course.label for course in self.courses.values()]
+
+
+# ---- what it means ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeCourse(Experiment):
+    """A time course, resolved.
+
+    Attributes:
+        form: What the scenario says.
+        regimens: Of each course, by key.
+        sampled: Hours after the first dose at which the marrow is looked at, from 0, rising [h].
+        split_hour: When the change is split [h]; None where it is not.
+    """
+
+    form: Form
+    regimens: "Mapping[str, Regimen]"
+    sampled: tuple[float, ...]
+    split_hour: float | None = None
+
+    def facts(self) -> dict[str, str]:
+        """What would be run, in words."""
+        settings = self.settings
+        shown = {
+            "population": f"{self.population.label}: {self.population.summary}",
+            "patients": f"{self.form.patients}, each through every course from the same grown marrow; seed {self.seed}",
+            "patch": f"{settings.height} x {settings.width} sites, a step of {settings.step_h:g} h",
+            "looked at": f"{len(self.sampled)} times, up to day {self.sampled[-1] / HOURS_PER_DAY:g}",
+            "followed": estimates.listed([OBSERVED[name].words for name in self.form.quantities]),
+            "without": ", ".join(sorted(settings.without)) or "nothing: all mechanisms act",
+        }
+        for key, regimen in self.regimens.items():
+            lines = [f"{d.drug} {d.amount:g} {d.unit} on days {', '.join(map(str, d.days))}" for d in regimen.doses]
+            text = "; ".join(lines) or "nothing is given"
+            text += f", cycles of {regimen.cycle_days} days" if lines else ""
+            text += f", until day {regimen.stop_day:g}" if regimen.stop_day is not None else ""
+            off = self.form.courses[key].without
+            text += f"; without {estimates.listed(off)}" if off else ""
+            shown[f"course {key}"] = f"{regimen.label}: {text}"
+        return shown
+
+    def measure(self, workers: int, progress: Progress) -> "pd.DataFrame":
+        """Grow every patient and follow every course: a row for each patient, course and time."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        import pandas as pd
+
+        progress.phase("patients", self.form.patients)
+
+        def one(index: int) -> list[dict[str, Any]]:
+            rows = self._patient(index)
+            progress.advance(1, "patients")
+            return rows
+
+        with ThreadPoolExecutor(max(1, workers)) as pool:
+            return pd.DataFrame([row for rows in pool.map(one, range(self.form.patients)) for row in rows])
+
+    def _patient(self, index: int) -> list[dict[str, Any]]:
+        """The rows of one patient."""
+        from tme_abm.simulation import enrol
+
+        grown, _ = enrol(self.population, self.settings, self.seed, index)
+        rows = []
+        for key, regimen in self.regimens.items():
+            without = self.settings.without | frozenset(self.form.courses[key].without)
+            treated = grown.fork(regimen, self.drugs, without)
+            before: dict[str, float] = {}
+            hour = 0.0
+            for now in self.sampled:
+                if now > hour:
+                    treated.advance(round((now - hour) / self.settings.step_h))
+                seen = look(treated, before, now - hour)
+                rows.append({"patient": index, "course": key, "hour": now, "day": now / HOURS_PER_DAY, **seen})
+                before, hour = seen, now
+        return rows
+
+    # ---- what is seen ----
+
+    def line(self, table: "pd.DataFrame", key: str, name: str) -> "Line":
+        """A quantity of a course over time."""
+        column = OBSERVED[name].column
+        own = table[table["course"] == key]
+        base = own[own["hour"] == 0.0].set_index("patient")[column]
+        points = []
+        for _, rows in own.groupby("hour", sort=True):
+            values = rows.set_index("patient")[column]
+            both = values.notna() & base.notna()
+            compared = estimates.ratio(values[both], base[both])
+            points.append(Point(float(rows["hour"].iloc[0]), estimates.mean(values[values.notna()]), compared))
+        regimen = self.regimens[key]
+        return Line(key, regimen.label, name, regimen.stop_day, tuple(points))
+
+    def lines(self, table: "pd.DataFrame") -> "list[Line]":
+        """Every quantity of every course."""
+        return [self.line(table, key, name) for name in self.form.quantities for key in self.regimens]
+
+    def parts(self, table: "pd.DataFrame") -> "dict[str, estimates.Estimate]":
+        """The effect of the whole course and what each part contributes to it, as shares of the baseline, with intervals over patients.
+
+        The effect is the difference from the reference course, a part the difference from the course that lacks it: patients are
+        compared with themselves at the same time.
+        """
+        split = self.form.split
+        if split is None or self.split_hour is None:
+            return {}
+        column = OBSERVED[split.quantity].column
+
+        def at_hour(key: str, hour: float) -> "pd.Series[float]":
+            return table[(table["course"] == key) & (table["hour"] == hour)].set_index("patient")[column]
+
+        base = at_hour(split.whole, 0.0)
+        at = {key: at_hour(key, self.split_hour) for key in self.regimens}
+        found = {"all": estimates.ratio(at[split.whole] - at[split.reference], base)}
+        return found | {name: estimates.ratio(at[split.whole] - at[key], base) for name, key in split.parts.items()}
+
+    def summarise(self, table: "pd.DataFrame") -> dict[str, Any]:
+        """Means relative to baseline at every time, and the parts of the split."""
+        found: dict[str, Any] = {"lines": {f"{line.key}.{line.name}": line.numbers() for line in self.lines(table)}}
+        if self.form.split is not None:
+            found["split"] = {name: part._asdict() for name, part in self.parts(table).items()}
+        return found
+
+    def findings(self, table: "pd.DataFrame") -> list[str]:
+        """A sentence for each quantity and course, and one for the split."""
+        sentences = [line.sentence() for line in self.lines(table)]
+        parts = self.parts(table)
+        if self.form.split is not None:
+            words = [f"{name} {percent(part)}" for name, part in parts.items() if name != "all"]
+            split = self.form.split
+            label, reference = self.regimens[split.whole].label, self.regimens[split.reference].label
+            sentences.append(
+                f"At {when(self.split_hour or 0.0)}, {label} against {reference} changes {OBSERVED[split.quantity].words} by "
+                f"{percent(parts['all'])} of the baseline; of this is lost without a part: {estimates.listed(words)}."
+            )
+        return sentences
+
+    def draw(self, table: "pd.DataFrame") -> dict[str, Drawing]:
+        """A panel for each quantity; a second figure for the split."""
+        from tme_abm.laboratory.plots import course_figure, split_figure
+        from tme_abm.trial.figures import MOST_BANDS
+
+        what = "Relative to the marrow before the first dose" if self.form.relative else "Level"
+        spread = " and its 95 % interval" if len(self.regimens) <= MOST_BANDS else ""
+        caption = f"{what}: mean of {self.form.patients} patients{spread}. Time stands on a square-root scale."
+        if any(regimen.stop_day is not None for regimen in self.regimens.values()):
+            caption += " Dotted: end of treatment."
+        drawn = {self.name: Drawing(course_figure(self.lines(table), self.form.relative), caption)}
+        if self.form.split is not None:
+            words = OBSERVED[self.form.split.quantity].words
+            split = self.form.split
+            caption = f"Difference of {words} between {self.regimens[split.whole].label} and {self.regimens[split.reference].label} at "
+            caption += f"{when(self.split_hour or 0.0)}, and how much of it is lost without each part, with 95 % intervals."
+            drawn[f"{self.name}_split"] = Drawing(split_figure(self.parts(table), words), caption)
+        return drawn
+
+
+@dataclass(frozen=True)
+class Point:
+    """A quantity at a time: its mean, and its ratio to the baseline."""
+
+    hour: float
+    level: estimates.Estimate
+    relative: estimates.Estimate
+
+
+@dataclass(frozen=True)
+class Line:
+    """A quantity of a course over time; `stop_day` is when treatment ends, if it does."""
+
+    key: str
+    label: str
+    name: str
+    stop_day: float | None
+    points: tuple[Point, ...]
+
+    def at(self, day: float) -> Point:
+        """The last point up to a day."""
+        return [p for p in self.points if p.hour <= day * HOURS_PER_DAY + 1e-9][-1]
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether there is a baseline to compare with."""
+        return self.points[-1].relative.value == self.points[-1].relative.value
+
+    @property
+    def treated(self) -> list[Point]:
+        """The points after the baseline and during treatment."""
+        last = float("inf") if self.stop_day is None else self.stop_day * HOURS_PER_DAY
+        return [p for p in self.points[1:] if p.hour <= last]
+
+    def numbers(self) -> dict[str, Any]:
+        """What summary.json holds of it."""
+        return {
+            "day": [p.hour / HOURS_PER_DAY for p in self.points],
+            "mean": [p.level.value for p in self.points],
+            "relative": [p.relative.value for p in self.points],
+            "relative_low": [p.relative.low for p in self.points],
+            "relative_high": [p.relative.high for p in self.points],
+        }
+
+    def sentence(self) -> str:
+        """What the line shows."""
+        quantity = OBSERVED[self.name]
+        if not self.is_relative:
+            seen = [f"{estimates.words(p.level.value, quantity.unit)} ({when(p.hour)})" for p in _some(self.points[1:])]
+            return f"{self.label}: {quantity.words} is {estimates.listed(seen)}."
+        changes = [p.relative.value - 1.0 for p in self.treated]
+        if max(abs(c) for c in changes) < STEADY:
+            return f"{self.label}: {quantity.words} {_verb(quantity.words, 'stay')} within {100.0 * STEADY:g} % of the baseline."
+        far = max(self.treated, key=lambda p: abs(p.relative.value - 1.0))
+        move = _verb(quantity.words, "fall" if far.relative.value < 1.0 else "rise")
+        text = f"{self.label}: {quantity.words} {move} to {100.0 * far.relative.value:.0f} % of the baseline by {when(far.hour)}"
+        end = self.treated[-1]
+        if end is not far:
+            text += f"; {100.0 * end.relative.value:.0f} % at {when(end.hour)}" + (", the end of treatment" if self.stop_day else "")
+        if self.stop_day is not None and self.points[-1].hour > end.hour:
+            text += f"; {100.0 * self.points[-1].relative.value:.0f} % at {when(self.points[-1].hour)}, after it"
+        return f"{text}."
+
+
+def _some(points: Sequence[Point]) -> list[Point]:
+    """The first, the middle and the last of some points."""
+    return [points[i] for i in sorted({0, len(points) // 2, len(points) - 1})]
+
+
+def percent(estimate: estimates.Estimate) -> str:
+    """A share in per cent with its sign and interval."""
+    text = f"{100.0 * estimate.value:+.0f} %"
+    return text if estimate.low != estimate.low else f"{text} ({100.0 * estimate.low:+.0f} to {100.0 * estimate.high:+.0f})"
+
+
+def when(hour: float) -> str:
+    """A time as people say it."""
+    day = hour / HOURS_PER_DAY
+    if hour <= 72.0:
+        return f"hour {hour:g}"
+    return f"week {day / 7.0:g}" if day >= 28.0 and day % 7.0 == 0.0 else f"day {day:g}"
+
+
+def _verb(subject: str, verb: str) -> str:
+    """The verb in the number of its subject: cells fall, adenosine falls."""
+    words = subject.split()
+    is_plural = words[-1] in ("cells", "MDSC", "macrophages") and words[0] not in ("the", "CD38")
+    return verb if is_plural else f"{verb}s"
+
+
+def look(treated: "Simulation", before: Mapping[str, float], passed: float) -> dict[str, float]:
+    """The marrow as a row of a table, with what follows from it.
+
+    Args:
+        treated: The marrow.
+        before: The row before, for what is counted between two looks; empty at the first.
+        passed: Hours since then [h].
+    """
+    from tme_abm.marrow.state import Gauge
+
+    row = treated.observe()
+    row["treg_per_100_t_cells"] = 100.0 * row["treg_cells"] / row["t_cells"] if row["t_cells"] else float("nan")
+    row["reactive_share"] = row["reactive_t_cells"] / row["t_cells"] if row["t_cells"] else float("nan")
+    row["nk_potency"] = row["nk_granzyme"] * row["nk_armed"] if row["nk_cells"] else float("nan")
+    row["surface_cd38"] = float(treated.marrow.body.gauge[Gauge.SURFACE_CD38])
+    for cause in ("fratricide", "depletion"):
+        row.pop(f"deaths_{cause}")  # of plasma cells: none
+    cells = 0.5 * (row["nk_cells"] + before["nk_cells"]) if before else 0.0
+    kills = row["deaths_adcc"] - before["deaths_adcc"] if before else 0.0
+    row["adcc_per_nk_cell_and_day"] = kills / cells / passed * HOURS_PER_DAY if cells else float("nan")
+    return row
+
+
+# ---- from the one to the other ---------------------------------------------------------------------------------------
+
+
+def build(form: Form, source: Source) -> TimeCourse:
+    """The time course that a scenario describes.
+
+    Raises:
+        InputError: One sentence with the place, what is wrong and the nearest right word.
+    """
+    settings = make_settings(form.marrow, form.without, form.parameters, source)
+    regimens = {key: make_regimen(key, course, ("courses", key), source) for key, course in form.courses.items()}
+    for key, course in form.courses.items():
+        check_mechanisms(course.without, ("courses", key, "without"), source)
+    for i, name in enumerate(form.quantities):
+        if name not in OBSERVED:
+            raise source.error(("quantities", i), f"unknown quantity '{name}'{did_you_mean(name, OBSERVED)}")
+    split_hour = None
+    sampled = _times(form.sampling, settings.step_h, source)
+    if form.split is not None:
+        split_hour = _check_split(form, form.split, sampled, source)
+    return TimeCourse(
+        name=source.name,
+        title=form.title,
+        summary=form.summary,
+        seed=form.seed,
+        population=make_population(form.population, source),
+        settings=settings,
+        drugs=load_drugs(drug_places(form.courses, ("courses",)), form.drugs, source),
+        resolved=as_resolved(form, source),
+        form=form,
+        regimens=regimens,
+        sampled=sampled,
+        split_hour=split_hour,
+    )
+
+
+def _times(sampling: Sampling, step_h: float, source: Source) -> tuple[float, ...]:
+    """Hours at which the marrow is looked at."""
+    found = {0.0}
+    for name, values, unit in (("hours", sampling.hours, 1.0), ("days", sampling.days, HOURS_PER_DAY)):
+        for i, value in enumerate(values):
+            hour = value * unit
+            at = ("sampling", name, i)
+            if hour < 0.0:
+                raise source.error(at, f"sampling.{name}: no look before the first dose but the baseline, got {value:g}")
+            if abs(hour / step_h - round(hour / step_h)) > 1e-9:
+                raise source.error(at, f"sampling.{name}: {value:g} falls between two steps of {step_h:g} h")
+            found.add(round(hour / step_h) * step_h)
+    if len(found) < 2:
+        raise source.error(("sampling",), "sampling: give hours or days after the first dose")
+    return tuple(sorted(found))
+
+
+def _check_split(form: Form, split: Split, sampled: Sequence[float], source: Source) -> float:
+    """The hour of the split."""
+    base: Keys = ("split",)
+    if split.quantity not in OBSERVED:
+        raise source.error((*base, "quantity"), f"unknown quantity '{split.quantity}'{did_you_mean(split.quantity, OBSERVED)}")
+    named: list[tuple[Keys, str]] = [((*base, "whole"), split.whole), ((*base, "reference"), split.reference)]
+    for path, key in [*named, *(((*base, "parts", name), key) for name, key in split.parts.items())]:
+        if key not in form.courses:
+            raise source.error(path, f"there is no course '{key}'{did_you_mean(key, form.courses)}")
+    hour = hours(split.at, (*base, "at"), source)
+    if hour not in sampled:
+        raise source.error((*base, "at"), f'split.at: the marrow is not looked at "{split.at}" after the first dose; add it to sampling')
+    return hour
