@@ -1,8 +1,9 @@
 """Give memory back to the system when visitors leave.
 
-Python frees what a closed page held, but the C library keeps it for later, in a pool for each of many threads: measured, two thirds of
-what thirty visitors had taken stayed with the server. So threads share few pools, and what is free is handed back some seconds after a
-page was closed. Where the C library is not glibc, nothing is done.
+Python frees what a closed page held, but the C library keeps it for later, in a pool for each of many threads: all that a class of
+visitors had taken stayed with the server. So threads share few pools, and what is free is handed back some seconds after a page was
+closed: half of it goes, the rest lies in pages of memory that are partly in use, and serves the next class. Where the C library is not
+glibc, nothing is done.
 """
 
 import contextlib
