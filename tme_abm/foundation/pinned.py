@@ -90,9 +90,8 @@ def n_words(member: Any) -> int:
     """How many words a member of a type takes."""
     if isinstance(member, types.Array):
         return 1 + 2 * member.ndim
-    if isinstance(member, types.BaseTuple):
-        return sum(n_words(m) for m in member.types)
-    return 1
+    members: Any = member.types if isinstance(member, types.BaseNamedTuple | types.BaseTuple) else None  # type: ignore[attr-defined]
+    return 1 if members is None else sum(map(n_words, members))
 
 
 register_model(PinnedType)(OpaqueModel)
