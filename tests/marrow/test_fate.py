@@ -31,6 +31,7 @@ def expose(marrow, ceiling, hazard, tick):
     fate.draw_at_risk(marrow, tick)
     for event, rate in hazard.items():
         marrow.hazard[: marrow.n_at_risk[0], event] = rate
+    fate.decide(marrow, tick)
     fate.settle(marrow, STILL, tick)
     return set(before) - set(marrow.cells.uid[marrow.cells.kind == PLASMA])
 
@@ -98,6 +99,7 @@ def test_ceilings_of_effectors_in_contact_change_nothing_either(bare, put, slack
             marrow.hazard[row, Cause.T_CELL] = 0.02 * risk.t_cell[row]
             marrow.hazard[row, Cause.ADCP] = 0.03 * risk.phagocyte[row]
             marrow.hazard[row, Cause.TURNOVER] = 0.01
+        fate.decide(marrow, tick)
         fate.settle(marrow, STILL, tick)
         assert marrow.body.gauge[Gauge.VIOLATIONS] == 0.0
         seen.append((marrow.body.ledger.tolist(), marrow.cells.uid.tolist()))
@@ -136,6 +138,7 @@ def test_a_hazard_above_what_its_contacts_allow_is_counted(bare, put):
         fate.draw_at_risk(marrow, Tick(24.0, 2, 4))
         n = int(marrow.n_at_risk[0])
         marrow.hazard[:n, Cause.ADCC] = excess * (0.02 + 0.1 * marrow.at_risk.nk[:n])
+        fate.decide(marrow, Tick(24.0, 2, 4))
         fate.settle(marrow, STILL, Tick(24.0, 2, 4))
         assert n > 0 and marrow.body.gauge[Gauge.VIOLATIONS] == (n if is_counted else 0)
 
@@ -461,3 +464,36 @@ def test_the_surface_of_plasma_cells_and_of_others(bare, put):
 def test_there_is_a_column_of_hazard_for_every_event():
     assert N_EVENTS == N_CAUSES + 1 == len(Cause)
     assert max(Cause) == Cause.DIVISION
+
+
+# ---- tiles -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("tile", [1, 7, 50, 63, 64])
+def test_in_how_many_tiles_the_cells_are_taken_changes_nothing(bare, put, monkeypatch, tile):
+    seen = []
+    for room in (512, tile):
+        monkeypatch.setattr(fate, "TILE", room)
+        marrow, tick = bare(8, 8), Tick(24.0, 5, 4)
+        put(marrow, np.arange(40))
+        put(marrow, np.arange(40, 48), T)
+        surround(marrow)
+        fate.take_roster(marrow)
+        marrow.body.ceiling[:] = 0.05
+        marrow.body.contact_ceiling[:] = 0.02
+        tiles, is_last = 0, False
+        while not is_last:
+            is_last = fate.draw_at_risk(marrow, tick)
+            n = int(marrow.n_at_risk[0])
+            assert n == room or is_last
+            marrow.hazard[:n, Cause.TURNOVER] = 0.02
+            marrow.hazard[:n, Cause.DIVISION] = 0.03
+            marrow.hazard[:n, Cause.ADCC] = 0.02 * marrow.at_risk.nk[:n]
+            fate.decide(marrow, tick)
+            tiles += 1
+        fate.settle(marrow, STILL, tick)
+        seen.append((marrow.body.ledger.tolist(), marrow.body.births.tolist(), marrow.cells.uid.tolist()))
+    assert tiles > 1 or tile >= 50
+    assert seen[0] == seen[1]
+    assert seen[0][0] != np.zeros_like(marrow.body.ledger).tolist()

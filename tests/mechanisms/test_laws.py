@@ -20,7 +20,7 @@ from tme_abm.marrow import burden, clones, contact, fate, genesis
 from tme_abm.marrow.cells import N_EVENTS, Cause, CellType
 from tme_abm.marrow.clones import N_CLONES, N_CLONOTYPES
 from tme_abm.marrow.contact import MOST_GRANZYME
-from tme_abm.marrow.state import CROWD, N_PROBES, Gauge, Tick
+from tme_abm.marrow.state import CROWD, N_PROBES, TILE, Gauge, Tick
 from tme_abm.mechanisms import BY_NAME, MECHANISMS, step
 from tme_abm.mechanisms.step import Rules, Switches
 from tme_abm.patient import preset
@@ -91,8 +91,9 @@ def calls():
     tree = ast.parse(inspect.getsource(step))
     body = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "step").body
     found = []
-    for statement in body:
-        if not isinstance(statement, ast.If):
+    lines = [line for statement in body for line in (statement.body if isinstance(statement, ast.While) else [statement])]
+    for statement in lines:
+        if not isinstance(statement, ast.If) or isinstance(statement.test, ast.Name):  # the last tile brings the probes
             continue
         test, call = statement.test, statement.body[0].value
         assert isinstance(test, ast.Attribute) and ast.unparse(test.value) == "on"
@@ -385,5 +386,5 @@ def test_each_kernel_is_compiled_for_one_signature(grown, drugs):
         assert len(pinned) == 1, kernel.__name__
 
 
-def test_there_is_a_row_of_hazards_for_every_site_and_probe(grown):
-    assert grown.marrow.hazard.shape == (32 * 32 + N_CLONES * N_PROBES, N_EVENTS)
+def test_there_is_a_row_of_hazards_for_every_cell_of_a_tile_and_probe(grown):
+    assert grown.marrow.hazard.shape == (TILE + N_CLONES * N_PROBES, N_EVENTS)

@@ -17,7 +17,7 @@ from tme_abm.marrow import contact
 from tme_abm.marrow.cells import N_CAUSES, N_EVENTS, N_TYPES, Cause, CellType, clear
 from tme_abm.marrow.clones import N_CLONES
 from tme_abm.marrow.lattice import find_free_neighbour
-from tme_abm.marrow.state import CROWD, N_PROBES, Gauge
+from tme_abm.marrow.state import CROWD, N_PROBES, TILE, Gauge
 
 PLASMA = int(CellType.PLASMA)
 STROMA = int(CellType.STROMA)
@@ -38,7 +38,7 @@ class Params(NamedTuple):
 
 @kernel
 def take_roster(marrow):
-    """Write down who stands where, by type, and count."""
+    """Write down who stands where, by type, and count; nothing is drawn or decided yet."""
     kinds, count = marrow.cells.kind, marrow.body.count
     start, site, cursor = marrow.roster.start, marrow.roster.site, marrow.roster.cursor
     # both halves of the lattice in turn: a count depends on the one before of the same type, and the processor can do two at once
@@ -66,6 +66,7 @@ def take_roster(marrow):
         cursor[1, k] += 1
     if half > kinds.size - half:
         site[cursor[0, kinds[half - 1]]] = half - 1
+    marrow.events.n[0], marrow.events.n[1] = 0, start[PLASMA]
     clone_count = marrow.body.clone_count
     for c in range(N_CLONES):
         clone_count[c] = 0
@@ -112,21 +113,29 @@ def reset(marrow, row):
 
 @part
 def draw_at_risk(marrow, tick):
-    """Draw for every cell that can divide or die, and enrol those for which something may happen.
+    """Draw for the cells that can divide or die, and enrol those for which something may happen, as many as a tile has room for.
 
     For a plasma cell in two stages: could anything happen in a crowd of effectors, and, if so, with those that are there?
+
+    Returns:
+        Whether this tile is the last.
     """
-    cells, body = marrow.cells, marrow.body
+    cells, body, events = marrow.cells, marrow.body, marrow.events
     site, start = marrow.roster.site, marrow.roster.start
     key = stream_key(tick.key, Stream.EVENT, tick.step)
+    room = min(cells.kind.size, TILE)
     n = 0
     for kind in range(PLASMA, STROMA):
         crowded = CROWD * total(body.contact_ceiling) if kind == PLASMA else 0.0
         threshold = probability(body.ceiling[kind] + crowded, tick.dt)
-        for i in range(start[kind], start[kind + 1]):
+        for i in range(max(start[kind], events.n[1]), start[kind + 1]):
             s = site[i]
             draw = unit(bits(key, cells.uid[s]))
             if draw < threshold:
+                if n == room:
+                    events.n[1] = i
+                    marrow.n_at_risk[:] = n
+                    return False
                 marrow.at_risk.site[n] = s
                 if kind == PLASMA:
                     contact.meet(marrow, n)
@@ -135,8 +144,9 @@ def draw_at_risk(marrow, tick):
                 enrol(marrow, n, s, draw)
                 n += 1
     body.updates[0] += start[STROMA + 1] - start[PLASMA]
-    marrow.n_at_risk[0] = n
-    marrow.n_at_risk[1] = n
+    events.n[1] = start[STROMA]
+    marrow.n_at_risk[:] = n
+    return True
 
 
 @part
@@ -172,9 +182,9 @@ def place_probes(marrow, tick):
 
 
 @part
-def settle(marrow, p, tick):
-    """Turn the hazards into events: nothing, a division, or a death with its cause."""
-    risk, body = marrow.at_risk, marrow.body
+def decide(marrow, tick):
+    """Turn the hazards of the cells at risk into events: nothing, a division, or a death with its cause."""
+    risk, body, events = marrow.at_risk, marrow.body, marrow.events
     key = stream_key(tick.key, Stream.CAUSE, tick.step)
     for row in range(marrow.n_at_risk[0]):
         all_hazards = 0.0
@@ -186,10 +196,8 @@ def settle(marrow, p, tick):
             body.gauge[Gauge.VIOLATIONS] += 1.0
         if not happens(risk.draw[row], all_hazards, tick.dt):
             continue
-        site = int(risk.site[row])
-        uid = marrow.cells.uid[site]
-        word = bits(key, uid)
-        mark = unit(word) * all_hazards
+        site = risk.site[row]
+        mark = unit(bits(key, marrow.cells.uid[site])) * all_hazards
         event = -1
         for e in range(N_EVENTS):
             if marrow.hazard[row, e] > 0.0:
@@ -197,9 +205,22 @@ def settle(marrow, p, tick):
                 mark -= marrow.hazard[row, e]
                 if mark < 0.0:
                     break
+        events.site[events.n[0]] = site
+        events.event[events.n[0]] = event
+        events.n[0] += 1
+
+
+@part
+def settle(marrow, p, tick):
+    """Let what was decided happen, cell by cell."""
+    cells, events = marrow.cells, marrow.events
+    key = stream_key(tick.key, Stream.CAUSE, tick.step)
+    for j in range(events.n[0]):
+        site, event = int(events.site[j]), int(events.event[j])
         if event == DIVISION:
             # 840 is divisible by every number of free neighbours, so each of them is as likely as the others
-            target = find_free_neighbour(marrow.cells.kind, site, below(again(word), 840), marrow.lattice)
+            word = again(bits(key, cells.uid[site]))  # the first word told the event
+            target = find_free_neighbour(cells.kind, site, below(word, 840), marrow.lattice)
             if target >= 0:
                 divide(marrow, site, target, p, tick)
         else:

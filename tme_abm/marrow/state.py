@@ -16,6 +16,7 @@ CROWD = 2.0  # most effectors (by potency) of one kind that can engage one plasm
 # Relative residual to which a field is solved: it leaves 0.01 to 0.04 % of the field in error, while cells that moved since the day's
 # solution put it 1 to 8 % off.
 FIELD_TOLERANCE = 1e-2
+TILE = 512  # cells at risk whose hazards are worked out at a time: they stay in the cache, and their number bounds the memory
 N_PROBES = 8  # places a step at which the rates of a clone too rare for the patch are measured
 
 
@@ -47,7 +48,7 @@ class Roster(NamedTuple):
 
 
 class AtRisk(NamedTuple):
-    """The cells for which something may happen in this step, and the probes of rare clones.
+    """The cells of a tile for which something may happen in this step, and with the last tile the probes of rare clones.
 
     A uniform number is drawn for each cell first. Only where it falls below the chance that the highest hazards possible would
     give (the ceiling) can anything happen, and only there are the hazards worked out: thinning, as Lewis and Shedler (1979) sample a
@@ -64,6 +65,14 @@ class AtRisk(NamedTuple):
     t_cell: Annotated[Array, Column("f8", "1", "tumour-reactive T cells in contact, by potency")]
     phagocyte: Annotated[Array, Column("f8", "1", "macrophages in contact")]
     draw: Annotated[Array, Column("f8", "1", "the uniform number; probes have none (2)")]
+
+
+class Events(NamedTuple):
+    """What the hazards decided in this step, in the order of the cells; it happens once all is decided."""
+
+    site: Array  # (n_sites,) int32
+    event: Array  # (n_sites,) int8, a Cause
+    n: Array  # (2,) int64: events so far, and where in the roster the next tile of cells at risk begins
 
 
 class Drugs(NamedTuple):
@@ -151,11 +160,12 @@ class Marrow(NamedTuple):
     traits: Traits
     roster: Roster
     at_risk: AtRisk
-    hazard: Array  # (n_sites + probes, N_EVENTS) float64 [1/h], a row per cell at risk
+    hazard: Array  # (tile + probes, N_EVENTS) float64 [1/h], a row per cell at risk
+    events: Events
     drugs: Drugs
     body: Body
     host: Host
-    n_at_risk: Array  # (2,) int64: rows of cells, rows of cells and probes
+    n_at_risk: Array  # (2,) int64: rows of cells in the tile, rows of cells and probes
 
 
 class Tick(NamedTuple):
@@ -201,7 +211,7 @@ def make_drugs(antigens: list[int]) -> Drugs:
 def make_marrow(lattice: Lattice, clones: Clones, traits: Traits, host: Host, antigens: list[int]) -> Marrow:
     """An empty marrow."""
     n = lattice.height * lattice.width
-    rows = n + N_CLONES * N_PROBES
+    rows = min(n, TILE) + N_CLONES * N_PROBES
     return Marrow(
         cells=allocate(Cells, n),
         fields=allocate(Fields, n),
@@ -213,6 +223,7 @@ def make_marrow(lattice: Lattice, clones: Clones, traits: Traits, host: Host, an
         roster=Roster(np.zeros(n, np.int32), np.zeros(N_TYPES + 1, np.int64), np.zeros((2, N_TYPES), np.int64)),
         at_risk=allocate(AtRisk, rows),
         hazard=np.zeros((rows, N_EVENTS)),
+        events=Events(np.zeros(n, np.int32), np.zeros(n, np.int8), np.zeros(2, np.int64)),
         drugs=make_drugs(antigens),
         body=make_body(),
         host=host,

@@ -157,40 +157,44 @@ def step(marrow, rules, on, tick):
         nk_activation.ceiling(marrow, rules.nk_activation, tick)
     if on.depletion:
         depletion.ceiling(marrow, rules.depletion, tick)
-    fate.draw_at_risk(marrow, tick)
-    fate.place_probes(marrow, tick)
 
-    # what acts on them
-    if on.adhesion:
-        adhesion.hazard(marrow, rules.adhesion, tick)
-    if on.niche_release:
-        niche_release.hazard(marrow, rules.niche_release, tick)
-    if on.growth:
-        growth.hazard(marrow, rules.growth, tick)
-    if on.turnover:
-        turnover.hazard(marrow, rules.turnover, tick)
-    if on.t_cell_killing:
-        t_cell_killing.hazard(marrow, rules.t_cell_killing, tick)
-    if on.t_cell_recovery:
-        t_cell_recovery.hazard(marrow, rules.t_cell_recovery, tick)
-    if on.adcc:
-        adcc.hazard(marrow, rules.adcc, tick)
-    if on.adcp:
-        adcp.hazard(marrow, rules.adcp, tick)
-    if on.cdc:
-        cdc.hazard(marrow, rules.cdc, tick)
-    if on.direct_killing:
-        direct_killing.hazard(marrow, rules.direct_killing, tick)
-    if on.imid:
-        imid.hazard(marrow, rules.imid, tick)
-    if on.proteasome:
-        proteasome.hazard(marrow, rules.proteasome, tick)
-    if on.glucocorticoid:
-        glucocorticoid.hazard(marrow, rules.glucocorticoid, tick)
-    if on.nk_activation:
-        nk_activation.hazard(marrow, rules.nk_activation, tick)
-    if on.depletion:
-        depletion.hazard(marrow, rules.depletion, tick)
+    # what acts on them, a tile of cells at a time; with the last one come the probes of clones too rare for the patch
+    is_last = False
+    while not is_last:
+        is_last = fate.draw_at_risk(marrow, tick)
+        if is_last:
+            fate.place_probes(marrow, tick)
+        if on.adhesion:
+            adhesion.hazard(marrow, rules.adhesion, tick)
+        if on.niche_release:
+            niche_release.hazard(marrow, rules.niche_release, tick)
+        if on.growth:
+            growth.hazard(marrow, rules.growth, tick)
+        if on.turnover:
+            turnover.hazard(marrow, rules.turnover, tick)
+        if on.t_cell_killing:
+            t_cell_killing.hazard(marrow, rules.t_cell_killing, tick)
+        if on.t_cell_recovery:
+            t_cell_recovery.hazard(marrow, rules.t_cell_recovery, tick)
+        if on.adcc:
+            adcc.hazard(marrow, rules.adcc, tick)
+        if on.adcp:
+            adcp.hazard(marrow, rules.adcp, tick)
+        if on.cdc:
+            cdc.hazard(marrow, rules.cdc, tick)
+        if on.direct_killing:
+            direct_killing.hazard(marrow, rules.direct_killing, tick)
+        if on.imid:
+            imid.hazard(marrow, rules.imid, tick)
+        if on.proteasome:
+            proteasome.hazard(marrow, rules.proteasome, tick)
+        if on.glucocorticoid:
+            glucocorticoid.hazard(marrow, rules.glucocorticoid, tick)
+        if on.nk_activation:
+            nk_activation.hazard(marrow, rules.nk_activation, tick)
+        if on.depletion:
+            depletion.hazard(marrow, rules.depletion, tick)
+        fate.decide(marrow, tick)
 
     # who lives, who dies, who comes, and what that means for the whole body
     fate.read_probes(marrow)
