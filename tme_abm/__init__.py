@@ -24,6 +24,7 @@ _HOMES = {
     "Macrophage": "tme_abm.model",
     "StromalCell": "tme_abm.model",
     "load_scenario": "tme_abm.scenario",
+    "load_trial": "tme_abm.scenario",
     "run": "tme_abm.scenario",
 }
 

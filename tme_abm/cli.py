@@ -154,7 +154,7 @@ def attribute(
         from tme_abm import scenario as source
         from tme_abm.trial import attribution, experiment
 
-        study = source.load_scenario(scenario, set_ or (), patients, seed, without or ())
+        study = source.load_trial(scenario, set_ or (), patients, seed, without or ())
         names = [name.strip() for name in (mechanisms or "").split(",") if name.strip()]
         question = attribution.pose(study, names, samples, _days(horizon))
         folder = experiment.open_folder(out or Path("results") / f"{study.name}_attribution", study, force)
@@ -186,7 +186,7 @@ def converge(
         from tme_abm import scenario as source
         from tme_abm.trial import convergence, experiment
 
-        study = source.load_scenario(scenario, set_ or (), patients, seed)
+        study = source.load_trial(scenario, set_ or (), patients, seed)
         sides = [int(side) for side in _numbers(patches, "--patches")]
         axes = convergence.axes_of(_numbers(steps, "--steps"), sides, convergence.own_choice(study))
         convergence.first_comparison(study)
@@ -364,7 +364,7 @@ def calibrate(
 ) -> None:
     """Fit the free numbers of the model to control arms and single agents."""
     with _in_plain_words():
-        from tme_abm.scenario import cores, load_scenario
+        from tme_abm.scenario import cores, load_trial
         from tme_abm.trial import calibration
         from tme_abm.trial import calibration_report as results
 
@@ -372,7 +372,7 @@ def calibrate(
         if only is not None:
             chosen = chosen.only(name.strip() for name in only.split(","))
         chosen = calibration.arrange(chosen, free or (), set_ or (), start, hold)
-        fit = calibration.prepare(chosen, load_scenario, out, patients, replicates, workers or cores())
+        fit = calibration.prepare(chosen, load_trial, out, patients, replicates, workers or cores())
         typer.echo(f"{len(fit.plan.free)} free numbers, {len(fit.goals)} targets in {', '.join(fit.plan.targets)}; {out}")
         try:
             study = calibration.search(fit, trials, typer.echo)
@@ -407,8 +407,8 @@ def predict(
         from tme_abm.trial.execution import model_digest
 
         names = [name.strip() for name in scenarios.split(",")] if scenarios else None
-        names = prediction.chosen(names, source.scenarios(), source.load_scenario)
-        studies = [source.load_scenario(name, patients=patients) for name in names]
+        names = prediction.chosen(names, source.scenarios("trial"), source.load_trial)
+        studies = [source.load_trial(name, patients=patients) for name in names]
         try:
             table = prediction.predict(studies, lambda s, to: source.run(s, to, workers, force=True), out, trials, typer.echo)
         except KeyboardInterrupt:

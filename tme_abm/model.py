@@ -1335,12 +1335,9 @@ def load_study(scenario: Any) -> Any:
     """A study by name or path; one that is resolved already is taken as it is."""
     if hasattr(scenario, "arms"):
         return scenario
-    from tme_abm import load_scenario  # by its public name: files are read on a floor above this one
+    from tme_abm import load_trial  # by its public name: files are read on a floor above this one
 
-    study: Any = load_scenario(scenario)
-    if not hasattr(study, "arms"):
-        raise InputError(f"'{study.name}' is an experiment of the laboratory, not a trial; run it with `tme run {study.name}`")
-    return study
+    return load_trial(scenario)
 
 
 def find_arm(study: Any, key: str) -> Regimen:

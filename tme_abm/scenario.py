@@ -55,6 +55,7 @@ __all__ = [
     "Source",
     "check",
     "load_scenario",
+    "load_trial",
     "parse_cycles",
     "parse_duration",
     "read",
@@ -445,6 +446,26 @@ def load_scenario(
         InputError: One sentence with file, line, what is wrong and the nearest right word.
     """
     return resolve(read(given, overrides, patients, seed, without))
+
+
+def load_trial(
+    given: str | Path | Mapping[str, Any],
+    overrides: Iterable[str] = (),
+    patients: int | None = None,
+    seed: int | None = None,
+    without: Sequence[str] = (),
+) -> "Study":
+    """`load_scenario` for what only a trial has: arms, visits, endpoints.
+
+    Raises:
+        InputError: As `load_scenario`, and for an experiment of the laboratory.
+    """
+    from tme_abm.trial.study import Study
+
+    found = load_scenario(given, overrides, patients, seed, without)
+    if not isinstance(found, Study):
+        raise InputError(f"'{found.name}' is an experiment of the laboratory, not a trial; run it with `tme run {found.name}`")
+    return found
 
 
 def resolve(source: Source) -> "Study | Experiment":

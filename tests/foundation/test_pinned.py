@@ -102,7 +102,6 @@ def test_a_copy_has_memory_of_its_own(duplicate):
 
 @needs_compiler
 def test_what_cannot_be_written_down_is_refused():
-    with pytest.raises((TypeError, ValueError)):
-        pin(Numbers("text", np.zeros(1)))
-    with pytest.raises(TypeError, match="cannot hold"):
-        pin(Numbers(1j, np.zeros(1)))
+    for member in ("text", 1j):
+        with pytest.raises(TypeError, match="cannot hold"):
+            pin(Numbers(member, np.zeros(1)))

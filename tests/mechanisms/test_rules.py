@@ -150,28 +150,32 @@ def test_restraint_by_hand():
 # ---- how far an immune cell walks ------------------------------------------------------------------------------------
 
 
-def strides(half_width, n=4000):
-    """Displacements along one axis over an even grid of uniform numbers."""
-    return np.array([motility.stride.py_func((i + 0.5) / n, half_width) for i in range(n)])
+def displacements(side):
+    """Rows and columns over an even grid of 32-bit numbers, sixty for each place of the square."""
+    n = 60 * side**2
+    words = [np.uint64(((2 * i + 1) * 2**32 // (2 * n)) << 32) for i in range(n)]
+    return np.array([motility.displacement.py_func(word, side) for word in words])
 
 
-@pytest.mark.parametrize("half_width", [1.0, 2.0, 5.0, 9.0])
-def test_a_stride_covers_its_square_evenly(half_width):
-    values, times = np.unique(strides(half_width, 60 * int(2 * half_width + 1)), return_counts=True)
-    np.testing.assert_array_equal(values, np.arange(-half_width, half_width + 1))
+@pytest.mark.parametrize("side", [1, 3, 5, 11])
+def test_a_displacement_covers_its_square_evenly(side):
+    places, times = np.unique(displacements(side), axis=0, return_counts=True)
+    reach = range(-(side // 2), side // 2 + 1)
+    assert [tuple(place) for place in places] == [(y, x) for y in reach for x in reach]
     assert set(times) == {60}
 
 
-@given(st.floats(0.0, 1.0, exclude_max=True), st.floats(0.0, 30.0))
-def test_a_stride_stays_within_reach(share, half_width):
-    assert -math.ceil(half_width) <= motility.stride.py_func(share, half_width) <= math.ceil(half_width)
+@given(st.integers(0, 2**64 - 1), st.integers(0, 30))
+def test_a_displacement_stays_within_reach(word, half):
+    rows, columns = motility.displacement.py_func(np.uint64(word), 2 * half + 1)
+    assert abs(rows) <= half and abs(columns) <= half
 
 
-@pytest.mark.parametrize("half_width", [1.0, 2.0, 5.0, 9.0])
-def test_a_square_has_the_variance_that_the_walk_counts_on(half_width):
-    along = strides(half_width, 60 * int(2 * half_width + 1))
-    assert along.mean() == 0.0
-    assert along.var() == pytest.approx(half_width * (half_width + 1.0) / 3.0, rel=1e-12)
+@pytest.mark.parametrize("half", [1, 2, 5])
+def test_a_square_has_the_variance_that_the_walk_counts_on(half):
+    along = displacements(2 * half + 1)
+    assert along.mean(axis=0).tolist() == [0.0, 0.0]
+    assert along.var(axis=0) == pytest.approx(half * (half + 1.0) / 3.0, rel=1e-12)
 
 
 @given(st.floats(0.0, 50.0), st.floats(0.05, 6.0))
@@ -185,7 +189,7 @@ def test_a_walk_is_as_far_in_mean_square_as_diffusion_says(diffusivity, dt):
 
 def test_whoever_does_not_move_reaches_nowhere():
     assert motility.squares.py_func(0.0, 6.0) == (0, 0.0)
-    assert not strides(0.0).any()
+    assert not displacements(1).any()
 
 
 # ---- order of the effector modes -------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ WORD = ir.IntType(64)
 class PinnedType(types.Type):
     """The type of a pinned bundle, for numba."""
 
-    def __init__(self, bundle: types.BaseNamedTuple) -> None:
+    def __init__(self, bundle: Any) -> None:
         self.bundle = bundle
         super().__init__(name=f"Pinned({bundle.name})")
 
@@ -86,7 +86,7 @@ def words(value: Any) -> list[int]:
     raise TypeError(f"a pinned bundle cannot hold {value!r}")
 
 
-def n_words(member: types.Type) -> int:
+def n_words(member: Any) -> int:
     """How many words a member of a type takes."""
     if isinstance(member, types.Array):
         return 1 + 2 * member.ndim
@@ -115,7 +115,7 @@ def _from_python(kind: Any, pinned: Any, c: Any) -> NativeValue:
 class _Members(AttributeTemplate):
     key = PinnedType
 
-    def generic_resolve(self, kind: PinnedType, name: str) -> Any:
+    def generic_resolve(self, kind: Any, name: str) -> Any:  # type: ignore[override]
         if name not in kind.bundle.fields:
             return None
         member = kind.bundle.types[kind.bundle.fields.index(name)]

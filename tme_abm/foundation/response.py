@@ -26,6 +26,13 @@ def probability(hazard, dt):
 
 
 @kernel
+def happens(draw, hazard, dt):
+    """Whether an event of a constant `hazard` [1/h] comes within `dt` [h], for a uniform `draw` in [0, 1)."""
+    # the probability is below hazard * dt, which decides most draws without an exponential
+    return draw < hazard * dt and draw < probability(hazard, dt)
+
+
+@kernel
 def relax(value, target, rate, dt):
     """Where `value` stands after `dt` [h] of first-order approach to `target` at `rate` [1/h] (exact)."""
     return target + (value - target) * math.exp(-rate * dt)

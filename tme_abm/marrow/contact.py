@@ -32,7 +32,9 @@ def clear(marrow, tick):
     contacts.nk[:] = 0.0
     contacts.t_cell[:] = 0.0
     contacts.phagocyte[:] = 0.0
-    contacts.suppressor[:] *= 1.0 - fading(tick)
+    left = 1.0 - fading(tick)
+    for s in range(contacts.suppressor.size):
+        contacts.suppressor[s] *= left
 
 
 @part

@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 from tme_abm.foundation.arrays import total
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import kernel, part
-from tme_abm.foundation.response import probability
+from tme_abm.foundation.response import happens, probability
 from tme_abm.foundation.rng import Stream, again, below, bits, normal, stream_key, subkey, unit
 from tme_abm.marrow import contact
 from tme_abm.marrow.cells import N_CAUSES, N_EVENTS, N_TYPES, Cause, CellType, clear
@@ -40,21 +40,32 @@ class Params(NamedTuple):
 def take_roster(marrow):
     """Write down who stands where, by type, and count."""
     kinds, count = marrow.cells.kind, marrow.body.count
-    start, site = marrow.roster.start, marrow.roster.site
+    start, site, cursor = marrow.roster.start, marrow.roster.site, marrow.roster.cursor
+    # both halves of the lattice in turn: a count depends on the one before of the same type, and the processor can do two at once
+    half = (kinds.size + 1) // 2
     for k in range(N_TYPES):
-        count[k] = 0
-    for s in range(kinds.size):
-        count[kinds[s]] += 1
+        cursor[0, k] = 0
+        cursor[1, k] = 0
+    for s in range(kinds.size - half):
+        cursor[0, kinds[s]] += 1
+        cursor[1, kinds[s + half]] += 1
+    if half > kinds.size - half:
+        cursor[0, kinds[half - 1]] += 1
     start[0] = 0
     for k in range(N_TYPES):
+        count[k] = cursor[0, k] + cursor[1, k]
         start[k + 1] = start[k] + count[k]
-    # `start` is moved along while the sites are dealt out, and moved back afterwards
-    for s in range(kinds.size):
+        cursor[1, k] = start[k] + cursor[0, k]
+        cursor[0, k] = start[k]
+    for s in range(kinds.size - half):
         k = int(kinds[s])
-        site[start[k]] = s
-        start[k] += 1
-    for k in range(N_TYPES):
-        start[k] -= count[k]
+        site[cursor[0, k]] = s
+        cursor[0, k] += 1
+        k = int(kinds[s + half])
+        site[cursor[1, k]] = s + half
+        cursor[1, k] += 1
+    if half > kinds.size - half:
+        site[cursor[0, kinds[half - 1]]] = half - 1
     clone_count = marrow.body.clone_count
     for c in range(N_CLONES):
         clone_count[c] = 0
@@ -119,7 +130,7 @@ def draw_at_risk(marrow, tick):
                 marrow.at_risk.site[n] = s
                 if kind == PLASMA:
                     contact.meet(marrow, n)
-                    if draw >= probability(body.ceiling[PLASMA] + contact.reach(marrow, n), tick.dt):
+                    if not happens(draw, body.ceiling[PLASMA] + contact.reach(marrow, n), tick.dt):
                         continue
                 enrol(marrow, n, s, draw)
                 n += 1
@@ -173,7 +184,7 @@ def settle(marrow, p, tick):
         ceiling = body.ceiling[kind] + contact.reach(marrow, row)
         if not all_hazards <= ceiling * (1.0 + 1e-9):  # also where it is no number
             body.gauge[Gauge.VIOLATIONS] += 1.0
-        if risk.draw[row] >= probability(all_hazards, tick.dt):
+        if not happens(risk.draw[row], all_hazards, tick.dt):
             continue
         site = int(risk.site[row])
         uid = marrow.cells.uid[site]

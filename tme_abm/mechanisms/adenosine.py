@@ -16,10 +16,9 @@ from tme_abm.foundation.mechanism import Mechanism
 from tme_abm.marrow.cells import EMPTY
 from tme_abm.marrow.diffusion import solve_steady
 from tme_abm.marrow.fate import surface_cd38
-from tme_abm.marrow.state import Gauge
+from tme_abm.marrow.state import FIELD_TOLERANCE, Gauge
 
 TYPICAL_CD38 = 130e3  # sites/cell, the median plasma cell (grade V)
-TOLERANCE = 1e-3
 
 
 class Params(NamedTuple):
@@ -59,7 +58,7 @@ def prepare(marrow, p, tick):
     if marrow.body.gauge[Gauge.FIELD_AGE] == 0.0:
         lay_out(marrow, p)
         fields = marrow.fields
-        solve_steady(fields.adenosine, fields.source, fields.uptake, p.diffusivity, marrow.grid, TOLERANCE)
+        solve_steady(fields.adenosine, fields.source, fields.uptake, p.diffusivity, marrow.grid, FIELD_TOLERANCE)
 
 
 ADENOSINE = Mechanism(

@@ -11,9 +11,7 @@ from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Mechanism
 from tme_abm.marrow.diffusion import solve_steady
-from tme_abm.marrow.state import Gauge
-
-TOLERANCE = 1e-3
+from tme_abm.marrow.state import FIELD_TOLERANCE, Gauge
 
 
 class Params(NamedTuple):
@@ -39,7 +37,7 @@ def prepare(marrow, p, tick):
     if marrow.body.gauge[Gauge.FIELD_AGE] == 0.0:
         lay_out(marrow, p)
         fields = marrow.fields
-        solve_steady(fields.chemokine, fields.source, fields.uptake, p.diffusivity, marrow.grid, TOLERANCE)
+        solve_steady(fields.chemokine, fields.source, fields.uptake, p.diffusivity, marrow.grid, FIELD_TOLERANCE)
 
 
 CHEMOKINE = Mechanism(

@@ -9,11 +9,13 @@ depend on the step. A plasma cell moves to a free neighbouring site.
 import math
 from typing import Annotated, NamedTuple
 
+from numba import int64, uint64
+
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Mechanism
 from tme_abm.foundation.response import probability
-from tme_abm.foundation.rng import Stream, again, below, bits, lower, stream_key, unit, upper
+from tme_abm.foundation.rng import Stream, again, below, bits, lower, stream_key, unit
 from tme_abm.marrow.cells import CellType, move
 from tme_abm.marrow.contact import leave, potency
 from tme_abm.marrow.lattice import find_free_neighbour, wrapped
@@ -41,16 +43,41 @@ def squares(diffusivity, dt):
 
 
 @part
-def stride(share, half_width):
-    """Displacement along one axis [sites] for a uniform number in [0, 1)."""
-    return int(math.floor(share * (2.0 * half_width + 1.0) - half_width))
+def displacement(word, side):
+    """Rows and columns [sites] to go, even over a square of `side` sites a side (an odd number), from the upper half of a random word."""
+    rows = (word >> uint64(32)) * uint64(side)
+    columns = (rows & uint64(0xFFFFFFFF)) * uint64(side)  # what is left of the draw once the row is known
+    return int64(rows >> uint64(32)) - side // 2, int64(columns >> uint64(32)) - side // 2
+
+
+@part
+def place(y, x):
+    """Row and column in one number, so that a cell goes there or stays by a choice between two numbers, which costs no branch."""
+    return y << 32 | x
+
+
+@part
+def site_of(there, width):
+    """The site of a `place`."""
+    return (there >> 32) * width + (there & 0xFFFFFFFF)
+
+
+@part
+def carried(at, word, side, lattice):
+    """The place that a displacement from the place `at` leads to on the torus."""
+    rows, columns = displacement(word, side)
+    return place(wrapped((at >> 32) + rows, lattice.height), wrapped((at & 0xFFFFFFFF) + columns, lattice.width))
 
 
 @part
 def walk(marrow, kind, p, tick):
-    """Move the immune cells of one kind, leaving their contacts at each stop."""
+    """Move the immune cells of one kind, leaving their contacts at each stop.
+
+    One random word makes a displacement: its upper half says where to, its lower half which square it is from and whether the cell
+    compares with another place, which takes a second word.
+    """
     site, start, kinds, chemokine = marrow.roster.site, marrow.roster.start, marrow.cells.kind, marrow.fields.chemokine
-    height, width = marrow.lattice.height, marrow.lattice.width
+    width = marrow.lattice.width
     key = stream_key(tick.key, Stream.WALK, tick.step)
     stops = max(1, int(tick.dt / STOP_H + 0.5))
     small, often_wider = squares(marrow.traits.motility[kind], tick.dt / stops)
@@ -58,28 +85,23 @@ def walk(marrow, kind, p, tick):
     follows = p.chemotaxis * math.sqrt(tick.dt / stops / STOP_H) if kind == T or kind == NK else 0.0
     for i in range(start[kind], start[kind + 1]):
         s = int(site[i])
-        word = bits(key, marrow.cells.uid[s])
+        own = bits(key, marrow.cells.uid[s])
         share = potency(marrow, kind, s) / stops
-        y, x, end = s // width, s % width, s
-        for _ in range(stops):
-            word = again(word)
-            half_width = small + 1.0 if lower(word) < often_wider else small
-            word = again(word)
-            y_there = wrapped(y + stride(upper(word), half_width), height)
-            x_there = wrapped(x + stride(lower(word), half_width), width)
-            if follows > 0.0:
-                word = again(word)
-                if lower(word) < follows:
-                    word = again(word)
-                    y_other = wrapped(y + stride(upper(word), half_width), height)
-                    x_other = wrapped(x + stride(lower(word), half_width), width)
-                    if chemokine[y_other * width + x_other] > chemokine[y_there * width + x_there]:
-                        y_there, x_there = y_other, x_other
-            here = y_there * width + x_there
-            if share > 0.0:
-                leave(marrow, kind, here, share)
-            if kinds[here] == 0:
-                y, x, end = y_there, x_there, here
+        at = place(s // width, s % width)
+        for stop in range(stops):
+            word = bits(own, stop)
+            mark = lower(word)
+            is_wide = mark < often_wider
+            compares = (mark < often_wider * follows) | ((not is_wide) & (mark < often_wider + (1.0 - often_wider) * follows))
+            side = 2 * small + 1 + 2 * int(is_wide)
+            there = carried(at, word, side, marrow.lattice)
+            if compares:
+                other = carried(at, bits(own, stops + stop), side, marrow.lattice)
+                there = other if chemokine[site_of(other, width)] > chemokine[site_of(there, width)] else there
+            here = site_of(there, width)
+            leave(marrow, kind, here, share)
+            at = there if kinds[here] == 0 else at
+        end = site_of(at, width)
         if end != s:
             move(marrow.cells, s, end)
             site[i] = end

@@ -33,7 +33,7 @@ def main(scenario: str | None = None, host: str = "127.0.0.1", port: int = 8765,
 
     share_pools()
     from tme_abm.foundation.errors import InputError
-    from tme_abm.scenario import load_scenario, scenarios
+    from tme_abm.scenario import load_trial, scenarios
     from tme_viz import page
     from tme_viz.choice import Choice
     from tme_viz.places import KIND, Places, kind
@@ -42,9 +42,7 @@ def main(scenario: str | None = None, host: str = "127.0.0.1", port: int = 8765,
         file = scenarios().get(scenario, Path(scenario))
         if file.is_file() and kind(file) not in (KIND, ""):
             raise InputError(f"{scenario}: this is no trial ({kind(file)}), and the live page shows the marrow of patients; use tme run")
-        study = load_scenario(scenario)
-        if not hasattr(study, "arms"):
-            raise InputError(f"'{scenario}' is an experiment of the laboratory, which the page does not show; run it with `tme run`")
+        study = load_trial(scenario)
         given = None if scenario in scenarios() else Path(scenario)
         page.open_with(Places(given=given), Choice(scenario=study.name))
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:

@@ -20,7 +20,7 @@ from tme_abm.marrow.cells import N_CAUSES, Cause
 from tme_abm.marrow.clones import ANTIBODY_ESCAPED, CLONE_NAMES, IMID_RESISTANT, PROTEASOME_RESISTANT
 from tme_abm.outcomes.imwg import Assessor, Reading, is_hidden, measure
 from tme_abm.patient import VirtualPatient, preset, presets
-from tme_abm.scenario import load_scenario
+from tme_abm.scenario import load_trial
 from tme_abm.simulation import Simulation, copy_arrays, enrol, make_patient_key, physique
 from tme_abm.trial.execution import compile_kernels
 from tme_abm.trial.study import Study
@@ -185,7 +185,7 @@ class Pair:
             InputError: Where the choice cannot be.
         """
         choice.check()
-        study = load_scenario(places.scenario(choice.scenario), choice.changes)
+        study = load_trial(places.scenario(choice.scenario), choice.changes)
         self.study = replace(study, settings=replace(study.settings, height=choice.size, width=choice.size))
         self.choice = replace(choice, arms=pick_arms(choice, study))
         self.grown = grown(self.study, choice, tell)

@@ -212,11 +212,11 @@ class SmallTrial:
         Raises:
             InputError: For an unknown scenario, or a number of patients that is not between 2 and `MOST_PATIENTS`.
         """
-        from tme_abm.scenario import load_scenario
+        from tme_abm.scenario import load_trial
 
         if not 2 <= patients <= MOST_PATIENTS:
             raise InputError(f"patients: from 2 to {MOST_PATIENTS}, got {patients}")
-        self.study = load_scenario(places.scenario(scenario), (), patients)
+        self.study = load_trial(places.scenario(scenario), (), patients)
         n = 1
         while (places.results / f"{self.study.name}-{n}").exists():
             n += 1
