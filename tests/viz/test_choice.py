@@ -96,7 +96,7 @@ def test_only_trials_are_offered(tmp_path, monkeypatch):
         (results / name / "scenario.toml").write_text(text)
         (results / name / "summary.json").write_text("{}")
     files = {path.stem: path for path in tmp_path.glob("*.toml")}
-    monkeypatch.setattr("tme_viz.places.scenarios", lambda: files)
+    monkeypatch.setattr("tme_viz.places.scenarios", lambda *_: files)
     places = Places(results)
     assert set(places.scenarios()) == set(places.runs()) == {"trial", "said"}
     with pytest.raises(InputError, match="there is no scenario 'assay'"):
