@@ -6,10 +6,10 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from copy import copy, deepcopy
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -390,9 +390,8 @@ def arrays_of(bundle: object) -> Iterator[np.ndarray]:
 
 def freeze(simulation: Simulation) -> tuple[Simulation, bytes]:
     """A simulation as it stands now: a copy without its arrays, and those compressed."""
-    shell = copy(simulation)
-    shell.course = simulation.course.fork()
-    del shell.marrow
+    shell: Any = simulation.copy()
+    shell.marrow = None
     return shell, zlib.compress(b"".join(array.tobytes() for array in arrays_of(simulation.marrow)), FASTEST)
 
 
@@ -404,8 +403,7 @@ def thaw(shell: Simulation, packed: bytes, like: Simulation) -> Simulation:
         packed: The arrays.
         like: One with arrays of the same sizes.
     """
-    twin = copy(shell)
-    twin.course = shell.course.fork()
+    twin = shell.copy()
     twin.marrow = copy_arrays(like.marrow)
     raw, start = zlib.decompress(packed), 0
     for array in arrays_of(twin.marrow):
