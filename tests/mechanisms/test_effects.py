@@ -385,7 +385,7 @@ def test_fields_are_solved_when_they_are_due_and_made_equals_cleared(bare, put, 
     module.prepare(marrow, module.Params(), NOW)
     values = getattr(marrow.fields, field).astype(float)
     assert (values > 0.0).all()
-    assert (values * marrow.fields.uptake).sum() == pytest.approx(marrow.fields.source.sum(dtype=float), rel=5e-3)
+    assert (values * marrow.fields.uptake).sum() == pytest.approx(marrow.fields.source.sum(dtype=float), rel=1e-5)
 
 
 # ---- motion and arrival ----------------------------------------------------------------------------------------------

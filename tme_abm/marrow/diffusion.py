@@ -126,7 +126,8 @@ def solve_steady(concentration, source, uptake, diffusivity, grid, tolerance):
         tolerance: The 2-norm of the residual over that of the source at which to stop.
 
     Returns:
-        The number of cycles. Where float32 cannot meet the tolerance, it stops at what float32 can.
+        The number of cycles. Where float32 cannot meet the tolerance, it stops at what float32 can. As much is cleared in all
+        as is made, whatever the tolerance.
     """
     scale = load(concentration, source, uptake, diffusivity, grid, 0.0)
     if scale == 0.0:
@@ -134,6 +135,7 @@ def solve_steady(concentration, source, uptake, diffusivity, grid, tolerance):
         return 0
     cycles = iterate(grid, tolerance * scale)
     store(grid, concentration)
+    balance(concentration, source, uptake, grid)
     return cycles
 
 
@@ -424,3 +426,35 @@ def store(grid, concentration):
         for x in range(width):
             value = result[y, x + HERE]
             a[y, x] = ZERO if value < VANISHING else value  # in this order, so that an invalid number stays visible
+
+
+@part
+def balance(concentration, source, uptake, grid):
+    """Scale a steady field so that as much is cleared as is made, which holds exactly on a torus, however coarsely it was solved."""
+    height, width = grid.levels[0, 1], grid.levels[0, 2]
+    a, s, u = concentration.reshape(height, width), source.reshape(height, width), uptake.reshape(height, width)
+    made, cleared = sum_of_columns(grid.row, s, s, False), sum_of_columns(grid.row, u, a, True)
+    if cleared > 0.0:
+        factor = F(made / cleared)
+        for y in range(height):
+            for x in range(width):
+                a[y, x] *= factor
+
+
+@part
+def sum_of_columns(row, values, others, is_product):
+    """Sum of `values` or of their products with `others`, one sum a column in `row` so that it can be vectorised."""
+    height, width = values.shape
+    for x in range(width):
+        row[x + HERE] = ZERO
+    for y in range(height):
+        if is_product:
+            for x in range(width):
+                row[x + HERE] += values[y, x] * others[y, x]
+        else:
+            for x in range(width):
+                row[x + HERE] += values[y, x]
+    total = np.float64(0.0)
+    for x in range(width):
+        total += row[x + HERE]
+    return total
