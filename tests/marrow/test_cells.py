@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tme_abm.foundation.declare import Column, notes
 from tme_abm.foundation.errors import InputError
+from tme_abm.marrow.state import Tick
 from tme_abm.marrow import antigen, contact, fate, genesis
 from tme_abm.marrow.cells import N_CAUSES, N_TYPES, Cells, CellType, clear, move
 from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES, N_REACTIVE, clone_fractions
@@ -18,6 +19,8 @@ from tme_abm.marrow.traits import load_traits
 
 PLASMA, T, NK, STROMA = CellType.PLASMA, CellType.T, CellType.NK, CellType.STROMA
 chances = st.floats(0.0, 1.0)
+
+NOW = Tick(6.0, 3, 17)
 
 
 @pytest.mark.parametrize("table", [Cells, Fields, Contacts, AtRisk, Drugs, Host])
@@ -124,7 +127,7 @@ def test_plasma_cells_meet_who_stands_beside_them(bare, put):
     put(marrow, [centre - 1, centre + 16, centre + 2], NK, granzyme=0.5)
     put(marrow, centre - 17, CellType.MACROPHAGE)
     fate.take_roster(marrow)
-    contact.clear(marrow)
+    contact.clear(marrow, NOW)
     contact.stand(marrow)
     marrow.body.gauge[Gauge.NK_ARMED] = 1.5
     fate.enrol(marrow, 0, centre, 0.0)
@@ -135,7 +138,7 @@ def test_plasma_cells_meet_who_stands_beside_them(bare, put):
 @pytest.mark.usefixtures("interpreted")
 def test_no_more_than_a_crowd_engages_one_cell(bare, put):
     marrow = bare()
-    contact.clear(marrow)
+    contact.clear(marrow, NOW)
     for column in (marrow.contacts.nk, marrow.contacts.t_cell, marrow.contacts.phagocyte):
         column[:] = 1.0
     put(marrow, 77)
@@ -144,7 +147,7 @@ def test_no_more_than_a_crowd_engages_one_cell(bare, put):
     assert marrow.at_risk.nk[0] == marrow.at_risk.t_cell[0] == marrow.at_risk.phagocyte[0] == CROWD
     marrow.body.contact_ceiling[[Effector.NK, Effector.T_CELL, Effector.PHAGOCYTE]] = (0.1, 0.01, 0.001)
     assert contact.reach(marrow, 0) == pytest.approx(0.111 * CROWD)
-    contact.clear(marrow)
+    contact.clear(marrow, NOW)
     assert not any(column.any() for column in marrow.contacts)
 
 

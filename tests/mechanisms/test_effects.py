@@ -305,7 +305,7 @@ def test_granzyme_follows_what_the_neighbourhood_allows(bare, put):
     put(marrow, 100, T, activity=0.8, granzyme=0.2)
     put(marrow, 50, NK, activity=1.0, granzyme=1.0)
     marrow.fields.adenosine[100] = 1.0
-    marrow.contacts.suppressor[101] = 1.25
+    marrow.contacts.suppressor[101] = 1.25 / (1.0 - math.exp(-NOW.dt / contact.LINGER_H))  # 1.25 in the mean over half a day
     marrow.body.gauge[Gauge.STIMULATION] = 4.0
     fate.take_roster(marrow)
     p = suppression.Params(max_adenosine=0.7, neighbour_strength=0.8, refill=0.05)
@@ -397,7 +397,7 @@ def crowd(marrow, put, seed=4):
     sites = random.permutation(256)[:128]
     put(marrow, sites, random.integers(PLASMA, N_TYPES, 128), granzyme=0.5, clone=random.integers(0, 8, 128))
     fate.take_roster(marrow)
-    contact.clear(marrow)
+    contact.clear(marrow, NOW)
     return marrow
 
 

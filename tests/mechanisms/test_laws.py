@@ -263,7 +263,7 @@ def drugs():
 @pytest.fixture(scope="module")
 def rich():
     """A patient whose plasma cells carry so much CD38 that every mode of killing has something to do."""
-    return preset("typical", cd38_sites=500e3, cip_level=0.5, effector_fitness=1.5)
+    return preset("typical", cd38_sites=500e3, cip_level=0.5, effector_fitness=1.5, imid_sensitivity=4.0)
 
 
 @pytest.fixture(scope="module")

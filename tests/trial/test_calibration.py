@@ -63,7 +63,7 @@ def collected():
 def written():
     """The same, as the scenarios say."""
     found = {}
-    for name in scenarios():
+    for name in scenarios("trial"):
         for row in load_scenario(name).published:
             who = row.get("arm") or " vs ".join(row["comparison"])
             key = (name, who, row["endpoint"], row.get("subgroup", ""), row.get("ci_level", 0.95))
@@ -128,23 +128,23 @@ def test_a_part_of_the_plan_keeps_its_dice_and_what_acts_there():
 
 def test_the_command_line_holds_and_frees(tmp_path):
     plan = calibration.read_plan()
-    (tmp_path / "before.toml").write_text('[values]\n"parameters.imid.kill_rate" = 0.002\n"parameters.proteasome.kill_rate" = 0.02\n')
+    (tmp_path / "before.toml").write_text('[values]\n"parameters.imid.kill_rate" = 0.001\n"parameters.proteasome.kill_rate" = 0.02\n')
     free = ["parameters.imid.kill_rate", "parameters.glucocorticoid.kill_rate"]
     arranged = calibration.arrange(plan, free, ["parameters.glucocorticoid.kill_rate=0.001"], tmp_path / "before.toml")
     assert [f.path for f in arranged.free] == ["parameters.imid.kill_rate"]
     assert arranged.fixed == {"parameters.glucocorticoid.kill_rate": 0.001, "parameters.proteasome.kill_rate": 0.02}
     fit = calibration.prepare(arranged, load_scenario, tmp_path, 10, 1, 1)
-    assert fit.start == {"parameters.imid.kill_rate": 0.002}
+    assert fit.start == {"parameters.imid.kill_rate": 0.001}
     study = fit.simulate.study("mm002", {"parameters.imid.kill_rate": 0.003}, 0)
     assert study.drugs["pomalidomide"].effects["imid"].params.kill_rate == 0.003
     assert study.drugs["dexamethasone"].effects["glucocorticoid"].params.kill_rate == 0.001
     assert [arm.key for arm in study.arms] == ["pom", "pd"]
     # a stage after another: what the first has fitted is held
     stage = calibration.arrange(plan.only(["ikema"]), start=tmp_path / "before.toml", hold=True)
-    assert stage.fixed == {"parameters.imid.kill_rate": 0.002, "parameters.proteasome.kill_rate": 0.02}
+    assert stage.fixed == {"parameters.imid.kill_rate": 0.001, "parameters.proteasome.kill_rate": 0.02}
     assert "parameters.glucocorticoid.kill_rate" in {f.path for f in stage.free}
     but = calibration.arrange(plan.only(["ikema"]), ["parameters.proteasome.kill_rate"], start=tmp_path / "before.toml", hold=True)
-    assert (but.start, but.fixed) == ({"parameters.proteasome.kill_rate": 0.02}, {"parameters.imid.kill_rate": 0.002})
+    assert (but.start, but.fixed) == ({"parameters.proteasome.kill_rate": 0.02}, {"parameters.imid.kill_rate": 0.001})
     with pytest.raises(InputError, match="with a number"):
         calibration.arrange(plan, settings=["parameters.imid.kill_rate"])
     with pytest.raises(InputError, match="no such free number; did you mean"):

@@ -45,7 +45,7 @@ def test_every_kind_of_path_changes_what_it_names_and_nothing_else(icaria):
         "motility.chemotaxis",
         "drugs.pomalidomide.mechanisms.imid.kill_rate",
         "drugs.isatuximab.mechanisms.binding.accessible",
-        "population.imid_resistant_fraction.log10normal.mean",
+        "population.imid_resistant_fraction.log10odds.mean",
         "population.effector_fitness.lognormal.median",
         "population.effector_fitness.lognormal.sigma",
         "population.growth_rate.lognormal.median",

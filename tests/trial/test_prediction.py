@@ -230,7 +230,7 @@ def test_what_is_written(icaria, tmp_path):
 
 
 def test_all_scenarios_with_something_to_predict_are_chosen():
-    names = prediction.chosen(None, scenarios(), load_scenario)
+    names = prediction.chosen(None, scenarios("trial"), load_scenario)
     assert names == ["elotuzumab", "elotuzumab_monotherapy", "icaria", "ikema", "newly_diagnosed_induction"]
     assert prediction.chosen(["ikema"], scenarios(), load_scenario) == ["ikema"]
 
