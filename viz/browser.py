@@ -97,7 +97,7 @@ def browsing() -> Iterator[Any]:
             browser.close()
 
 
-def ready(page: Any, seconds: float = 120.0) -> None:
+def ready(page: Any, seconds: float = 240.0) -> None:
     """Wait until both marrows are drawn; the first time, that includes compiling the model."""
     page.wait_for_function(f"({FRAMES}) > 0 && !document.querySelector('.tme-busy')", timeout=1000 * seconds)
 

@@ -48,7 +48,7 @@ def visit(site, chrome):
 
     def go(query="size=32", width=1400):
         page = chrome.new_page(viewport={"width": width, "height": 900})
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         opened.append((page, []))
         page.on("pageerror", lambda error: opened[-1][1].append(str(error)))
         page.goto(f"{site}/?{query}")
@@ -62,7 +62,7 @@ def visit(site, chrome):
         assert errors == []
 
 
-def settle(page, truth, seconds=15):
+def settle(page, truth, seconds=60):
     page.wait_for_function(truth, timeout=1000 * seconds)
 
 
