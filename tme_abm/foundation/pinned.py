@@ -30,7 +30,7 @@ WORD = ir.IntType(64)
 class PinnedType(types.Type):
     """The type of a pinned bundle, for numba."""
 
-    def __init__(self, bundle: types.BaseNamedTuple) -> None:
+    def __init__(self, bundle: Any) -> None:
         self.bundle = bundle
         super().__init__(name=f"Pinned({bundle.name})")
 
@@ -46,7 +46,7 @@ class Pinned:
     def __init__(self, bundle: Any) -> None:
         """Write down the members of `bundle`; see `pin`."""
         self.bundle = bundle
-        self._numba_type_ = PinnedType(numba.typeof(bundle))  # type: ignore[arg-type]
+        self._numba_type_ = PinnedType(numba.typeof(bundle))
         self._memory = np.array(words(bundle), np.int64)
         self.address = self._memory.ctypes.data
 
@@ -86,12 +86,13 @@ def words(value: Any) -> list[int]:
     raise TypeError(f"a pinned bundle cannot hold {value!r}")
 
 
-def n_words(member: types.Type) -> int:
+def n_words(member: Any) -> int:
     """How many words a member of a type takes."""
     if isinstance(member, types.Array):
-        return 1 + 2 * member.ndim
+        return 1 + 2 * int(member.ndim)
     if isinstance(member, types.BaseTuple):
-        return sum(n_words(m) for m in member.types)
+        members: Any = member.types  # type: ignore[attr-defined]
+        return sum(n_words(m) for m in members)
     return 1
 
 
@@ -115,7 +116,7 @@ def _from_python(kind: Any, pinned: Any, c: Any) -> NativeValue:
 class _Members(AttributeTemplate):
     key = PinnedType
 
-    def generic_resolve(self, kind: PinnedType, name: str) -> Any:
+    def generic_resolve(self, kind: PinnedType, name: str) -> Any:  # type: ignore[override]
         if name not in kind.bundle.fields:
             return None
         member = kind.bundle.types[kind.bundle.fields.index(name)]
