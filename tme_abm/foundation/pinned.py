@@ -46,7 +46,7 @@ class Pinned:
     def __init__(self, bundle: Any) -> None:
         """Write down the members of `bundle`; see `pin`."""
         self.bundle = bundle
-        self._numba_type_ = PinnedType(numba.typeof(bundle))  # type: ignore[arg-type]
+        self._numba_type_ = PinnedType(numba.typeof(bundle))
         self._memory = np.array(words(bundle), np.int64)
         self.address = self._memory.ctypes.data
 
@@ -89,9 +89,11 @@ def words(value: Any) -> list[int]:
 def n_words(member: Any) -> int:
     """How many words a member of a type takes."""
     if isinstance(member, types.Array):
-        return 1 + 2 * member.ndim
-    members: Any = member.types if isinstance(member, types.BaseNamedTuple | types.BaseTuple) else None  # type: ignore[attr-defined]
-    return 1 if members is None else sum(map(n_words, members))
+        return 1 + 2 * int(member.ndim)
+    if isinstance(member, types.BaseTuple):
+        members: Any = member.types  # type: ignore[attr-defined]
+        return sum(n_words(m) for m in members)
+    return 1
 
 
 register_model(PinnedType)(OpaqueModel)
@@ -114,7 +116,7 @@ def _from_python(kind: Any, pinned: Any, c: Any) -> NativeValue:
 class _Members(AttributeTemplate):
     key = PinnedType
 
-    def generic_resolve(self, kind: Any, name: str) -> Any:  # type: ignore[override]
+    def generic_resolve(self, kind: PinnedType, name: str) -> Any:  # type: ignore[override]
         if name not in kind.bundle.fields:
             return None
         member = kind.bundle.types[kind.bundle.fields.index(name)]
