@@ -145,7 +145,7 @@ def test_medians_match_the_trial(
 def test_growth_has_the_population_spread_and_a_median_among_the_published(
     cohorts: dict[str, pd.DataFrame], name: str, median: float
 ) -> None:
-    """The fitted median lies between half of 0.008 /d (poels2025) and the interval of collins2023 (0.0146 to 0.0208 /d); SD of the log 0.62."""
+    """The fitted median lies between half of 0.008 /d (poels2025) and what collins2023 has (from 0.0146 /d); SD of the log 0.62."""
     growth = np.log(cohorts[name].growth_rate_per_day)
     assert math.log(0.004) < growth.median() < math.log(median)
     assert abs(growth.std() - 0.62) < 3.0 * 0.62 / math.sqrt(2 * N)

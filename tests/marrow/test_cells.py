@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 
 from tme_abm.foundation.declare import Column, notes
 from tme_abm.foundation.errors import InputError
-from tme_abm.marrow.state import Tick
 from tme_abm.marrow import antigen, contact, fate, genesis
 from tme_abm.marrow.cells import N_CAUSES, N_TYPES, Cells, CellType, clear, move
 from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES, N_REACTIVE, clone_fractions
 from tme_abm.marrow.genesis import Composition, deal_clones, populate
-from tme_abm.marrow.state import CROWD, AtRisk, Contacts, Drugs, Effector, Fields, Gauge, Host, make_body
+from tme_abm.marrow.state import CROWD, AtRisk, Contacts, Drugs, Effector, Fields, Gauge, Host, Tick, make_body
 from tme_abm.marrow.traits import load_traits
 
 PLASMA, T, NK, STROMA = CellType.PLASMA, CellType.T, CellType.NK, CellType.STROMA

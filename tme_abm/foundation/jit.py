@@ -29,7 +29,8 @@ from numba.core.typed_passes import NativeLowering
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-SOURCES = ("foundation", "marrow", "mechanisms", "pharmacology", "patient.py", "laboratory/well.py")  # nothing else of the package holds kernels
+# nothing else of the package holds kernels
+SOURCES = ("foundation", "marrow", "mechanisms", "pharmacology", "patient.py", "laboratory/well.py")
 COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 
 
