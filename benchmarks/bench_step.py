@@ -168,7 +168,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sides", type=int, nargs="+", default=[64, 128, 256])
-    parser.add_argument("--large", action="store_true", help="also patches of 500, 512 and 1,500 sites a side, the last one of about a million cells, untreated")
+    parser.add_argument("--large", action="store_true", help="also patches of 500, 512 and 1,500 sites a side (a million cells), untreated")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", default="", help="write the result to this file too")
     options = parser.parse_args()
