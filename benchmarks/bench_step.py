@@ -28,7 +28,7 @@ from tme_abm.trial.study import Study
 PATIENT = 11
 WARM_DAYS = 10
 ARMS = ("untreated", "pd", "isa-pd")
-LARGE = {512: 2, 1536: 1}  # side of the patch -> days of warming up; the larger one holds about a million cells
+LARGE = {500: 2, 512: 2, 1500: 1}  # side of the patch -> days of warming up; the largest one holds about a million cells
 
 Row = dict[str, float | str]
 
@@ -168,7 +168,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sides", type=int, nargs="+", default=[64, 128, 256])
-    parser.add_argument("--large", action="store_true", help="also patches of 512 x 512 and of about a million cells, untreated")
+    parser.add_argument("--large", action="store_true", help="also patches of 500, 512 and 1,500 sites a side (a million cells), untreated")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", default="", help="write the result to this file too")
     options = parser.parse_args()

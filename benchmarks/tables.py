@@ -75,8 +75,11 @@ TABLES = {
             Column("us a step", "us_per_step", ",.0f"),
             Column("ns a cell", "ns_per_cell", ",.0f"),
             Column("s a patient-year", "s_per_year", ".2f"),
+            Column("memory, bytes a site", "memory_bytes_per_site", ",.0f"),
+            Column("bytes moved a cell", "bytes_per_cell_update", ",.0f"),
         ),
     ),
+    "fixed": Table("step", "fixed", (Column("a step of 16 x 16 sites", "passage"), Column("us", "us_per_step", ".0f"))),
     "mechanisms": Table(
         "step", "mechanisms", (Column("mechanism", "mechanism"), Column("us of a step saved without it", "us_per_step", ".1f"))
     ),
