@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tme_abm.marrow.cells import CellType
+from tme_abm.marrow.state import CROWD, Gauge
 from tme_abm.patient import draw_patient, load_population
 from tme_abm.pharmacology.drug import catalogue, load_drug
 from tme_abm.pharmacology.regimen import Dose, Regimen
@@ -89,6 +90,18 @@ def read(marrows) -> dict[str, np.ndarray]:
     return {name: np.array([row[name] for row in rows], float) for name in rows[0]}
 
 
+def contact(arm, effector: str) -> float:
+    """Effectors of a kind ("nk", "t_cell") that the mean plasma cell met in the last step, by their potency; lysis is in proportion to it.
+
+    What counting rare deaths would give in the long run, as no kill is counted.
+    """
+    left = getattr(arm.marrow.contacts, effector).reshape(arm.settings.height, arm.settings.width).astype(float)
+    near = sum(np.roll(left, (dy, dx), (0, 1)) for dy in (-1, 0, 1) for dx in (-1, 0, 1))
+    armed = arm.marrow.body.gauge[Gauge.NK_ARMED] if effector == "nk" else 1.0
+    plasma = (arm.marrow.cells.kind == CellType.PLASMA).reshape(near.shape)
+    return float(np.minimum(CROWD, armed * near[plasma]).mean())
+
+
 def is_full(config: pytest.Config) -> bool:
     """Whether the full sizes were asked for (`python -m tests.science.evidence --full`)."""
     return bool(config.getoption("full", default=False))
@@ -121,9 +134,9 @@ def gain():
 
 
 @pytest.fixture(scope="session")
-def seen_in():
-    """The function `read`."""
-    return read
+def engaged():
+    """The function `contact`."""
+    return contact
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ def long_icaria(follow, full):
     table["population"] = {"inherits": "icaria", "quantities": {name: none | {"effects": []} for name in exits}}
     table["trial"] = {**table["trial"], "follow_up": ["48 month", "48 month"]}
     table["marrow"] = {"shape": [64, 64] if full else [32, 32]}
-    table["patients"] = 200 if full else 36
+    table["patients"] = 200 if full else 64
     alone = {**table, "arms": {"isa-pd": table["arms"]["isa-pd"]}, "trial": {**table["trial"], "compare": []}}
     return {
         "all": follow(table),
