@@ -4,7 +4,7 @@ from enum import IntEnum
 
 from tme_abm.foundation.jit import part
 
-SLAMF7_SITES = 60e3  # sites on a plasma cell, of the order of CD38 and much the same in all (Hsi 2008; grade M-low)
+SLAMF7_SITES = 20e3  # sites on a plasma cell, a sixth of CD38 (from memory) and much the same in all (Hsi 2008); grade M-low
 
 
 class Antigen(IntEnum):

@@ -102,7 +102,7 @@ class Gauge(IntEnum):
     CD16 = 4  # CD16 left on NK cells
     NK_SUPPLY = 5  # supply of NK cells under an IMiD
     T_SUPPLY = 6  # supply and division of T cells under an IMiD
-    STIMULATION = 7  # lytic capacity of T and NK cells under an IMiD
+    STIMULATION = 7  # lytic capacity of T and NK cells under an IMiD and a glucocorticoid
     REVIVAL = 8  # share of exhaustion that an IMiD takes back, 0 undisturbed
     IL6_OUTPUT = 9  # interleukin-6 made under an IMiD
     M_PROTEIN = 10  # serum M-protein [g/L]

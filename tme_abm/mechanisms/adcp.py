@@ -23,8 +23,8 @@ class Params(NamedTuple):
 
     engulfment_rate: Annotated[
         float, Param("1/h", "engulfment rate for each macrophage in contact, at full coating", "tme_abm: set by hand to control arms and single agents, docs/calibration.md", "C")
-    ] = 0.024
-    half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019", "M-low")] = 150e3
+    ] = 0.0165
+    half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019", "M-low")] = 100e3
     steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm", "A")] = 3.0
 
 

@@ -1,10 +1,12 @@
-"""Glucocorticoid: dexamethasone kills plasma cells and thins lymphocytes.
+"""Glucocorticoid: dexamethasone kills plasma cells, thins lymphocytes and blunts those that stay.
 
     kill hazard of plasma cells = kill_rate * E * sensitivity of the clone * shielded(held, adhesion_fold)
     loss of lymphocytes         = lympholysis * E
+    lytic capacity of T and NK  x (1 - lytic_loss * E)
 
 E is the engagement of the glucocorticoid receptor, which outlasts the drug in plasma by days. Adherent plasma
-cells are 3-10 times less sensitive.
+cells are 3-10 times less sensitive. NK cells of patients on lenalidomide and dexamethasone lysed 28 % of their targets where they had
+lysed 49 %, and in vitro dexamethasone took away all that lenalidomide had added (Hsu 2011).
 """
 
 from typing import Annotated, NamedTuple
@@ -15,6 +17,7 @@ from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Mechanism
 from tme_abm.foundation.response import shielded
 from tme_abm.marrow.cells import Cause, CellType
+from tme_abm.marrow.state import Gauge
 
 PLASMA, T, BREG = int(CellType.PLASMA), int(CellType.T), int(CellType.BREG)
 
@@ -22,15 +25,23 @@ PLASMA, T, BREG = int(CellType.PLASMA), int(CellType.T), int(CellType.BREG)
 class Params(NamedTuple):
     """Of each glucocorticoid."""
 
-    kill_rate: Annotated[float, Param("1/h", "death rate of a typical sensitive plasma cell at full effect", "tme_abm: set by hand to control arms and single agents, docs/calibration.md", "C")] = 1.9e-3
+    kill_rate: Annotated[float, Param("1/h", "death rate of a typical sensitive plasma cell at full effect", "tme_abm: set by hand to control arms and single agents, docs/calibration.md", "C")] = 2.3e-3
     adhesion_fold: Annotated[float, Param("1", "resistance of a cell fully held by the niche", "damiano1999: direction, 3-10 fold from memory", "M-low")] = 4.0
     lympholysis: Annotated[float, Param("1/h", "loss of lymphocytes at full effect", "czock2005", "A")] = 5e-4
+    lytic_loss: Annotated[float, Param("1", "lytic capacity of T and NK cells lost at full effect", "hsu2011: 48.9 to 27.6 % lysis by NK cells of patients", "M", high=1.0)] = 0.44
 
 
 @part
 def rate(effect, sensitivity, held, p, i):
     """Death hazard [1/h] of a plasma cell, for drug `i`."""
     return p.kill_rate[i] * effect * sensitivity * shielded(held, p.adhesion_fold[i])
+
+
+@part
+def prepare(marrow, rows, tick):
+    """How much lytic capacity is left to T and NK cells."""
+    for i in range(rows.drug.size):
+        marrow.body.gauge[Gauge.STIMULATION] *= 1.0 - rows.p.lytic_loss[i] * marrow.drugs.effect[rows.drug[i]]
 
 
 @part
@@ -64,10 +75,11 @@ def hazard(marrow, rows, tick):
 GLUCOCORTICOID = Mechanism(
     name="glucocorticoid",
     Params=Params,
-    summary="Dexamethasone kills plasma cells and thins lymphocytes.",
+    summary="Dexamethasone kills plasma cells, thins lymphocytes and blunts T and NK cells.",
     reads=("effect", "held", "clone sensitivity"),
-    writes=("hazard",),
+    writes=("hazard", "lytic capacity"),
     by_drug=True,
+    prepare=prepare,
     ceiling=ceiling,
     hazard=hazard,
 )
