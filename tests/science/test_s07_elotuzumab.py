@@ -25,12 +25,6 @@ def alone(follow, full):
     return follow(elotuzumab_alone(100, 64) if full else elotuzumab_alone(34, 48))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="ADCC through SLAMF7 is too strong: mechanisms.adcc.lysis_rate = 0.008 /h (grade A) in pharmacology/drugs/elotuzumab.toml. At a sixteenth of "
-    "it one of 80 responds, and the hazard ratios beside Rd and Pd move from below 0.25 to 0.89 and 0.80 (published 0.70 and 0.54)",
-)
 def test_s07_elotuzumab_alone_brings_no_response(alone, record_property):
     """None of 34 in the phase 1 trial; so many or fewer than one in ten here (exact upper 95 % limit of 0 of 34 is 10.3 %)."""
     rate = alone[alone["arm"] == "elo"]["responder"].mean()
