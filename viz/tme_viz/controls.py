@@ -50,11 +50,23 @@ def Choose(label: str, options: dict[Any, str], value: Any, on_value: Callable[[
 @solara.component
 def Controls(room: Room) -> None:
     """All controls."""
+    status = room.status.value
+    choice = status.choice
+    with solara.Div(classes=["tme-new"]):
+        NewPair(room)
+    if room.session.pair is not None and status.generation:
+        WhatIf(room)
+        with solara.Details(room.w["regimen"]):
+            Regimens(room).key(f"{choice.scenario}{choice.changes}{choice.arms}")
+
+
+@solara.component
+def NewPair(room: Room) -> None:
+    """What makes a new pair of marrows: scenario, arms, patient and size of the patch."""
     status, w = room.status.value, room.w
     choice = status.choice
     is_preset = choice.patient in presets()
     drawing, set_drawing = solara.use_state(not is_preset)
-
     names = {name: name.replace("_", " ") for name in room.places.scenarios()}
     if choice.scenario.startswith(RESULTS):
         names[choice.scenario] = f"{w['results']}: {choice.scenario.removeprefix(RESULTS)}"
@@ -83,10 +95,6 @@ def Controls(room: Room) -> None:
         PatientNumber(room)
     Choose(w["size"], {n: f"{n} x {n} {w['size_unit']}" for n in SIZES}, choice.size, lambda n: room.change(size=n))
     solara.Text(w["stroma_note"], classes=["tme-small"])
-    if pair is not None and status.generation:
-        WhatIf(room)
-        with solara.Details(w["regimen"]):
-            Regimens(room).key(f"{choice.scenario}{choice.changes}{choice.arms}")
 
 
 NONE_OFF: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())

@@ -13,7 +13,7 @@ from tme_abm.mechanisms import MECHANISMS
 from tme_viz import charts, takeaway
 from tme_viz.controls import Controls, off_now
 from tme_viz.lesson_page import LessonCard
-from tme_viz.picture import CLONE_COLOURS, COLOURS, LAYERS
+from tme_viz.picture import CLONE_COLOURS, COLOURS, LAYERS, SHADES
 from tme_viz.room import Room
 from tme_viz.session import SPEEDS
 from tme_viz.words import mechanism
@@ -108,8 +108,9 @@ def Live(room: Room) -> None:
                 for side in (0, 1):
                     Marrow(room, side).key(f"marrow{side}")
             Life(room)
-            Curves(room)
-            takeaway.TakeAway(room)
+            with solara.Div(classes=["tme-below"]):
+                Curves(room)
+                takeaway.TakeAway(room)
         with solara.Div(classes=["tme-side"]):
             Controls(room)
 
@@ -156,7 +157,8 @@ def Transport(room: Room) -> None:
 
 @solara.component
 def Legend(room: Room) -> None:
-    """A chip for each type of cell, which shows or hides it, and the layer."""
+    """A chip for each type of cell, which shows or hides it, and the layer with its scale."""
+    dark = solara.lab.use_dark_effective()
     w = room.w
 
     def toggle(kind: int) -> None:
@@ -177,7 +179,7 @@ def Legend(room: Room) -> None:
                     on_click=lambda kind=int(kind): toggle(kind),
                     text=True,
                     classes=["tme-chip", "tme-off" if is_off else "tme-on"],
-                    style={"--dot": COLOURS[kind.name]},
+                    style={"--dot": COLOURS[kind.name] if LAYERS[room.layer.value].is_field else "transparent"},
                 )
         names = {name: w[name] for name in LAYERS}
         with solara.Div(classes=["tme-layer"]):
@@ -188,6 +190,24 @@ def Legend(room: Room) -> None:
                 dense=True,
                 on_value=lambda text: choose(next(n for n, word in names.items() if word == text)),
             )
+            solara.HTML(tag="div", classes=["tme-scale"], unsafe_innerHTML=scale(room, bool(dark)))
+
+
+def scale(room: Room, dark: bool) -> str:
+    """What the colours of the layer mean, as HTML."""
+    w, name = room.w, room.layer.value
+
+    def dot(colour: str) -> str:
+        return f"<i style='background:{colour}'></i>"
+
+    if name == "clone":
+        single = {0: "sensitive", 1: "carrying_imid", 2: "carrying_proteasome", 4: "carrying_antibody"}
+        rest = [clone for clone in range(N_CLONES) if clone not in single]
+        named = [f"<span>{dot(CLONE_COLOURS[clone])}{w[word]}</span>" for clone, word in single.items()]
+        return "".join([*named, f"<span>{''.join(dot(CLONE_COLOURS[clone]) for clone in rest)}{w['several']}</span>"])
+    low, high, note = w["scale"][name]
+    shades = SHADES[dark].field if LAYERS[name].is_field else SHADES[dark].ramp
+    return f"{low}<b style='background:linear-gradient(to right,{','.join(shades)})'></b>{high} <em>{note}</em>"
 
 
 def clone_words(room: Room) -> list[str]:
@@ -205,6 +225,8 @@ def look(room: Room, dark: bool) -> dict[str, Any]:
         "colours": ["", *(COLOURS[name] for name in KINDS[1:])],
         "clones": list(CLONE_COLOURS),
         "clone_words": clone_words(room),
+        "field": list(SHADES[dark].field),
+        "ramp": list(SHADES[dark].ramp),
         "layers": {name: layer._asdict() for name, layer in LAYERS.items()},
         "hidden": sorted(room.hidden.value),
     }

@@ -34,9 +34,9 @@ SETTLED = 0.5  # seconds after which a page that was mounted has surely subscrib
 CURVES_EVERY = 0.25  # seconds between updates of the curves while playing
 SPEEDS = (1, 2, 4, 8, 28, 112)  # steps a frame
 
+
 class Closed(Exception):
     """The tab has gone while something long was under way."""
-
 
 
 Sink = Callable[[dict[str, Any]], None]

@@ -165,9 +165,7 @@ def spider(opened: Run, arm: str) -> str:
             f"<polyline points='{points}' fill='none' stroke='transparent' stroke-width='9'/>"
             f"<polyline points='{points}' fill='none' stroke='{colour}' stroke-width='1.6' opacity='.75'/></g>"
         )
-    months = "".join(
-        f"<text x='{x(m):.0f}' y='{HEIGHT - 2}' text-anchor='middle'>{m:.0f}</text>" for m in (0, last / 2, last)
-    )
+    months = "".join(f"<text x='{x(m):.0f}' y='{HEIGHT - 2}' text-anchor='middle'>{m:.0f}</text>" for m in (0, last / 2, last))
     return svg(axis([-1.0, -0.5, 0.0, 0.5, 1.0], y) + "".join(lines) + months)
 
 
