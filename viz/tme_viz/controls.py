@@ -10,7 +10,7 @@ from tme_abm.mechanisms import MECHANISMS
 from tme_abm.patient import presets
 from tme_abm.pharmacology.regimen import parse_days, parse_dose
 from tme_abm.scenario import parse_cycles
-from tme_viz.choice import MOST_PATIENTS, SIZES, Choice
+from tme_viz.choice import DIGITS, MOST_PATIENTS, SIZES, Choice
 from tme_viz.pair import Pair
 from tme_viz.places import RESULTS
 from tme_viz.room import Room
@@ -105,14 +105,16 @@ def PatientNumber(room: Room) -> None:
     """The number of a patient, with a message beside it where it is none."""
     given = room.status.value.choice.patient
     text, set_text = solara.use_state(given if given.isdigit() else "1")
-    is_good = text.isascii() and text.isdigit() and int(text) < MOST_PATIENTS
+
+    def is_good(value: str) -> bool:
+        return value.isascii() and value.isdigit() and len(value) <= DIGITS and int(value) < MOST_PATIENTS
 
     def enter(value: str) -> None:
         set_text(value)
-        if value.isascii() and value.isdigit() and int(value) < MOST_PATIENTS:
+        if is_good(value):
             room.change(patient=str(int(value)))
 
-    solara.InputText(room.w["patient_number"], value=text, on_value=enter, error=False if is_good else room.w["number_wanted"])
+    solara.InputText(room.w["patient_number"], value=text, on_value=enter, error=False if is_good(text) else room.w["number_wanted"])
 
 
 def off_now(pair: Pair, choice: Choice, side: int) -> frozenset[str]:

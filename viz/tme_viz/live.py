@@ -16,7 +16,7 @@ from tme_viz.lesson_page import LessonCard
 from tme_viz.picture import CLONE_COLOURS, COLOURS, LAYERS, SHADES
 from tme_viz.room import Room
 from tme_viz.session import SPEEDS
-from tme_viz.words import mechanism
+from tme_viz.words import mechanism, message
 
 TRANSPORT_WORDS = ("play", "pause", "step", "back", "reset", "speed", "day", "month", "rewind", "past", "present", "on", "off")
 KINDS = [kind.name for kind in CellType]
@@ -120,7 +120,7 @@ def Notice(room: Room) -> None:
     """What the session is busy with, or why it failed."""
     status, w = room.status.value, room.w
     if status.message:
-        with solara.Error(f"{w['failed']}: {status.message}", classes=["tme-error"]):
+        with solara.Error(f"{w['failed']}: {message(status.message, room.language.value)}", classes=["tme-error"]):
             pass
     if status.phase not in ("ready", "failed"):
         with solara.Div(classes=["tme-busy"]):

@@ -7,7 +7,7 @@ import solara
 
 from tme_abm.foundation.errors import InputError
 from tme_abm.marrow.cells import CellType
-from tme_viz.choice import Choice
+from tme_viz.choice import Choice, values_by_name
 from tme_viz.memory import give_back_soon
 from tme_viz.picture import LAYERS
 from tme_viz.places import Places
@@ -53,9 +53,10 @@ class Room:
         self._open(query, plain)
 
     def _open(self, query: str, plain: Choice) -> None:
-        from urllib.parse import parse_qs
-
-        given = {key: values[0] for key, values in parse_qs(query, max_num_fields=1000).items()}
+        try:
+            given = {key: values[0] for key, values in values_by_name(query).items()}
+        except InputError:
+            given = {}  # told below, where the choice is read
         if given.get("language") in ("en", "it"):
             self.language.value = given["language"]
         if given.get("view") in ("live", "lessons", "trials"):
