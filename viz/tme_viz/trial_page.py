@@ -12,7 +12,7 @@ from tme_viz import trials
 from tme_viz.choice import DIGITS
 from tme_viz.controls import Choose
 from tme_viz.room import Room
-from tme_viz.words import message
+from tme_viz.words import message, phrase
 
 FIGURES = ("survival", "responses", "published", "subgroups", "deaths")
 
@@ -100,7 +100,8 @@ def Summary(room: Room, opened: trials.Run) -> None:
     head = f"<tr><th></th><th>{w['patients']}</th><th>{w['median_pfs']} ({w['month_unit']})</th><th>{w['orr']}</th><th>{w['mrd']}</th></tr>"
     ratios = "".join(
         f"<p><b>{escape(opened.labels[pair['arm']])} / {escape(opened.labels[pair['reference']])}</b>: {w['hazard_ratio']} "
-        f"{number(pair['hazard_ratio'], 2)} ({interval((pair['ci_low'], pair['ci_high']), 2)})</p>"
+        f"{number(pair['hazard_ratio'], 2)} ({w['ci'].format(100 * float(pair['ci_level']))}: "
+        f"{phrase(interval((pair['ci_low'], pair['ci_high']), 2), room.language.value)})</p>"
         for pair in opened.summary["comparisons"]
     )
     solara.HTML(tag="div", unsafe_innerHTML=f"<table class='tme-table'>{head}{''.join(rows)}</table>{ratios}")
