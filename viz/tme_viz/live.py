@@ -124,7 +124,7 @@ def Notice(room: Room) -> None:
             pass
     if status.phase not in ("ready", "failed"):
         with solara.Div(classes=["tme-busy"]):
-            solara.ProgressLinear(True)
+            solara.ProgressLinear(100.0 * status.share if status.share else True)
             solara.Text(f"{w[status.phase]} ...")
 
 

@@ -82,8 +82,8 @@ class Room:
         return words(self.language.value)
 
     def change(self, **fields: Any) -> None:
-        """Choose something else; the marrows are made anew, from day 0."""
-        self.session.prepare(replace(self.status.value.choice, **{"events": (), "day": 0.0, **fields}))
+        """Choose something else; the marrows are made anew, from day 0. What was chosen before and is not yet made still holds."""
+        self.session.prepare(replace(self.session.asked or self.status.value.choice, **{"events": (), "day": 0.0, **fields}))
 
     def restart(self) -> None:
         """The same again from day 0, as it was before anything was changed."""
