@@ -20,6 +20,7 @@ from tme_viz.words import mechanism, message
 
 TRANSPORT_WORDS = ("play", "pause", "step", "back", "reset", "speed", "day", "month", "rewind", "past", "present", "on", "off")
 KINDS = [kind.name for kind in CellType]
+LIFE_ROWS = 12  # days of a followed cell that are told
 
 
 @solara.component_vue("vue/marrow.vue")
@@ -276,7 +277,7 @@ def Life(room: Room) -> None:
         return
     w = room.w
     with solara.Details(f"{w['life']} · {'AB'[side]}", expand=True):
-        stride = max(1, len(lived) // 24)
+        told = [*lived[: -1 : -(-len(lived) // LIFE_ROWS)], lived[-1]]
         heads = [key for key, _ in lived[0][1] if key not in ("type", "age")]
         named = clone_words(room)
 
@@ -284,8 +285,7 @@ def Life(room: Room) -> None:
             return f"<td>{named[int(value)] if key == 'clone' else value}</td>"
 
         rows = "".join(
-            f"<tr><td>{day:.0f}</td>{''.join(cell(key, value) for key, value in state if key in heads)}</tr>"
-            for day, state in [*lived[::stride], lived[-1]]
+            f"<tr><td>{day:.0f}</td>{''.join(cell(key, value) for key, value in state if key in heads)}</tr>" for day, state in told
         )
         head = "".join(f"<th>{w[key]}</th>" for key in heads)
         kind = w[lived[0][1][0][1]]
