@@ -268,6 +268,7 @@ def test_a_small_trial_goes_on_while_one_looks_elsewhere_and_can_be_cancelled(vi
     page.wait_for_timeout(300)
     page.click(".tme-view-trials")
     page.locator(".tme-cancel").wait_for()
+    settle(page, "/Running: [1-9]/.test(document.querySelector('.tme-small-trial').innerText)", 120)
     page.click(".tme-cancel")
     page.get_by_text("Cancelled; nothing was kept.").wait_for(timeout=60_000)
 

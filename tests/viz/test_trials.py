@@ -1,11 +1,13 @@
 """What the trial page draws itself, and the figures of the report in the language of the page."""
 
 import re
+import threading
 from types import SimpleNamespace
 
 import pandas as pd
 from matplotlib.figure import Figure
 from tme_viz import trials
+from tme_viz.places import Places
 
 
 def run_of(values):
@@ -55,3 +57,18 @@ def test_named_ticks_are_translated_too():
     figure.draw_without_rendering()
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["Isa-Pd: PFS mediana", "Pd: risposta globale"]
     assert axes.get_xlabel() == "Mesi" and axes.get_xticklabels()[0].get_text() == "0.0"
+
+
+def test_a_small_trial_tells_how_far_it_is_from_the_thread_of_its_page(tmp_path):
+    told = []
+
+    def tell():
+        told.append((threading.get_ident(), begun[0].share if begun else 0.0, begun[0].state if begun else ""))
+
+    begun = []
+    begun.append(trials.SmallTrial(Places(tmp_path), "icaria", 2, tell))
+    begun[0].wait(300)
+    assert begun[0].state == "done" and told[-1][1:] == (1.0, "done")
+    assert {thread for thread, _, _ in told} == {begun[0].reporter.ident}
+    assert any(0.0 < share < 1.0 for _, share, _ in told)
+    assert list(Places(tmp_path).runs()) == [begun[0].name]

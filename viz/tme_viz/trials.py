@@ -217,6 +217,7 @@ class SmallTrial:
         state: "running", "done", "cancelled" or "failed".
         message: Why it failed.
         share: How much is done, 0 to 1.
+        reporter: The thread that calls `on_change`.
     """
 
     def __init__(self, places: Places, scenario: str, patients: int, on_change: Callable[[], None] = lambda: None) -> None:
@@ -239,8 +240,11 @@ class SmallTrial:
         self.on_change = on_change
         self._total, self._done = float(2 * patients), 0.0
         self._cancel = threading.Event()
+        self._news = threading.Event()
         self._thread = threading.Thread(target=self._run, name="trial", daemon=True)
+        self.reporter = threading.Thread(target=self._report, name="trial-reporter", daemon=True)
         self._thread.start()
+        self.reporter.start()
 
     def cancel(self) -> None:
         """Stop as soon as the patients that are running are done; nothing is kept."""
@@ -249,6 +253,7 @@ class SmallTrial:
     def wait(self, timeout: float | None = None) -> None:
         """Return when it has ended."""
         self._thread.join(timeout)
+        self.reporter.join(timeout)
 
     def phase(self, name: str, total: int | None) -> None:
         """A phase begins (`trial.execution.Progress`)."""
@@ -261,7 +266,7 @@ class SmallTrial:
             self._done += n
         self.phase_name = "running"
         self.share = min(1.0, self._done / self._total)
-        self.on_change()
+        self._news.set()
 
     def _check(self) -> None:
         if self._cancel.is_set():
@@ -281,4 +286,17 @@ class SmallTrial:
         except Exception as error:
             self.state, self.message = "failed", f"{error}"
             shutil.rmtree(self.folder, ignore_errors=True)
-        self.on_change()
+        self._news.set()
+
+    def _report(self) -> None:
+        """Call `on_change` when something has happened.
+
+        On a thread that was begun with the page's own: those that treat the patients are begun elsewhere, and belong to no page, so that
+        what they set would not be seen on any.
+        """
+        is_over = False
+        while not is_over:
+            self._news.wait()
+            self._news.clear()
+            is_over = self.state != "running"
+            self.on_change()
