@@ -138,7 +138,7 @@ def test_a_link_keeps_what_is_looked_at(visit):
     page = visit("size=32&layer=cd38&hidden=stroma,t&language=it")
     settle(page, "document.querySelectorAll('.tme-off').length == 2")
     assert page.evaluate("document.querySelector('.tme-panel').__vue__.frame.layer") == "cd38"
-    assert "1.000.000 siti per cellula" in page.locator(".tme-scale").inner_text().replace("\n", " ")
+    assert "1\u202f000\u202f000 siti per cellula" in page.locator(".tme-scale").inner_text().replace("\n", " ")
     link = page.evaluate("document.querySelector('.tme-souvenir').dataset.link")
     assert "layer=cd38" in link and "hidden=t%2Cstroma" in link and "language=it" in link
 

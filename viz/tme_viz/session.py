@@ -31,6 +31,7 @@ from tme_viz.places import Places
 PATIENCE = 10.0  # seconds without an answer from the browser, after which play stops
 FASTEST = 1.0 / 40.0  # seconds between frames
 SETTLED = 0.5  # seconds after which a page that was mounted has surely subscribed to the status
+THIN_SPACE = "\u202f"  # between thousands: a comma there is a decimal sign to an Italian
 CURVES_EVERY = 0.25  # seconds between updates of the curves while playing
 SHARE_EVERY = 0.5  # seconds between signs of progress
 SPEEDS = (1, 2, 4, 8, 28, 112)  # steps a frame
@@ -502,7 +503,7 @@ def describe(picture: Picture, site: int, day: float) -> list[tuple[str, str]]:
     """A cell's state as pairs of a word (of words.toml) and a value; its type and clone are named by the page, in its language."""
     kind = CellType(int(picture.kind[site]))
     rows = [("type", kind.name), ("age", f"{max(day - int(picture.born[site]), 0):.0f} d")]
-    rows.append(("cd38", f"{from_byte(int(picture.cd38[site]), LAYERS['cd38']):,.0f}"))
+    rows.append(("cd38", f"{from_byte(int(picture.cd38[site]), LAYERS['cd38']):,.0f}".replace(",", THIN_SPACE)))
     if kind is CellType.PLASMA:
         rows.append(("clone", str(int(picture.clone[site]) % N_CLONES)))
     if kind is CellType.T:
