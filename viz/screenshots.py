@@ -1,10 +1,11 @@
 """Make the screenshots of the README and of docs/live_page.md.
 
-    python viz/screenshots.py [docs/images] [results/icaria]
+    python viz/screenshots.py [--to docs/images] [--results results/icaria]
 
 The trial page shows the folder of results that is given, else a trial of 60 patients that is run first.
 """
 
+import argparse
 import shutil
 import sys
 import tempfile
@@ -54,14 +55,18 @@ def shrink(path: Path) -> None:
 
 def main() -> None:
     """Make them."""
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    parser.add_argument("--to", type=Path, default=Path("docs/images"), help="folder of the pictures")
+    parser.add_argument("--results", type=Path, help="folder of results for the trial page; without it a trial is run")
+    given = parser.parse_args()
     if reason := missing():
         sys.exit(reason)
-    target = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images").resolve()
+    target = given.to.resolve()
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results" / "icaria"
-        if len(sys.argv) > 2:
-            shutil.copytree(sys.argv[2], results)
+        if given.results:
+            shutil.copytree(given.results, results)
         else:
             from tme_abm.scenario import load_scenario, run
 

@@ -366,6 +366,26 @@ def test_published_figure_has_a_dot_for_each_result(trial):
     assert "Isa-Pd vs Pd" in texts(figure)
 
 
+def test_a_note_of_the_published_figure_stands_clear_of_every_line_and_mark():
+    """What has no estimate is said below its row, inside the figure."""
+    columns = ("kind", "endpoint", "who", "what", *(f"{name}{end}" for name in ("published", "simulated") for end in ("", "_low", "_high")))
+    rows = [
+        ("months", "median_pfs", "Isa-Pd", "median PFS", 11.5, 8.9, 13.9, np.nan, 10.1, np.nan, "not reached"),
+        ("months", "median_pfs", "Pd", "median PFS", 6.5, 4.5, 8.3, 6.4, 4.6, np.nan, ""),
+        ("ratio", "hazard_ratio_pfs", "A vs B", "", 0.6, 0.4, 0.8, *3 * [np.nan], "no event in the arm: the hazard ratio tends to 0"),
+    ]
+    figure = figures.published(pd.DataFrame(rows, columns=[*columns, "note"]))
+    figure.draw_without_rendering()
+    for axes in (axes for axes in figure.axes if axes.texts):
+        note = axes.texts[0].get_window_extent()
+        box = axes.get_window_extent()
+        assert box.x0 <= note.x0 and note.x1 <= box.x1 + 1 and box.y0 <= note.y0
+        heights = [y for line in axes.lines if line.get_marker() != "None" for y in line.get_ydata() if np.isfinite(y)]
+        for height in heights:
+            assert not note.y0 < axes.transData.transform((1.0, height))[1] < note.y1
+    assert sum(len(axes.texts) for axes in figure.axes) == 2
+
+
 def test_figures_are_saved_the_same_twice_and_leave_the_style_alone(trial, tmp_path):
     """SVG and PNG; another kind is refused; matplotlib's own settings are untouched."""
     import matplotlib

@@ -1,13 +1,18 @@
 """What a link can hold, and what it cannot do."""
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tme_viz.choice import SIZES, Choice, Event
+from tme_viz.pair import Pair, pick_arms
 from tme_viz.places import Places
+from tme_viz.words import message
 
 from tme_abm.foundation.errors import InputError
 from tme_abm.mechanisms import BY_NAME
+from tme_abm.scenario import load_trial
 
 names = st.sampled_from(sorted(BY_NAME))
 days = st.integers(0, 3000).map(lambda n: n / 4)
@@ -46,7 +51,7 @@ def test_a_link_that_says_little_keeps_the_rest():
         ("patient=-3", "neither a preset nor a number"),
         ("patient=99999999", "must be below"),
         ("size=65", "choose one of 32, 64, 128, 256"),
-        ("size=many", "link"),
+        ("size=many", "size: choose one of"),
         ("without_a=adccc", "did you mean 'adcc'"),
         ("day=-1", "not between 0"),
         ("day=nan", "not between 0"),
@@ -112,3 +117,29 @@ def test_a_laboratory_experiment_is_not_opened(tmp_path):
     file.write_text('kind = "assay"')
     with pytest.raises(InputError, match="no trial"):
         main(str(file), open_browser=False)
+
+
+BAD_LINKS = [
+    "size=64.5", "size=77", "arms=isa-pd", "arms=a,b,c", "arms=isa-pd,pdd", "day=soon", "day=nan", "event=x", "event=9999~a~switch~adcc~0",
+    "event=1~a~swich~adcc~0", "event=1~a~switch~adc~0", "event=1~a~dose~isatuximab~nan", "event=1~b~dose~isatuximab~0.5", "patient=typcal",
+    f"patient={'9' * 5000}", "patient=2000000", "without_a=adc", "set=seed%3D1", "scenario=icari", "scenario=results:none",
+    "&".join(f"event={i}" for i in range(600)), "&".join(f"event={i % 50}~a~switch~adcc~0" for i in range(501)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("query", BAD_LINKS, ids=lambda query: query[:30])
+def test_what_is_wrong_with_a_link_is_said_in_italian_too(query):
+    with pytest.raises(InputError) as told:
+        choice = Choice.read(query)
+        study = load_trial(Places().scenario(choice.scenario))
+        arms = {arm.key: arm for arm in study.arms}
+        left, right = pick_arms(choice, study)
+        for event in choice.events:
+            Pair.check(SimpleNamespace(regimens=(arms[left], arms[right])), event)
+    said = message(str(told.value), "it")
+    assert "inglese" not in said and said != message(str(told.value), "en") == str(told.value)
+
+
+def test_an_unknown_message_stays_and_is_called_english():
+    assert message("RuntimeError: x", "it") == "RuntimeError: x (messaggio del modello, in inglese)"
+    assert message("there is no arm 'x'; did you mean 'pd'?", "it") == "non c'è un braccio 'x'; forse 'pd'?"

@@ -138,6 +138,7 @@ def test_a_link_keeps_what_is_looked_at(visit):
     page = visit("size=32&layer=cd38&hidden=stroma,t&language=it")
     settle(page, "document.querySelectorAll('.tme-off').length == 2")
     assert page.evaluate("document.querySelector('.tme-panel').__vue__.frame.layer") == "cd38"
+    assert "1\u202f000\u202f000 siti per cellula" in page.locator(".tme-scale").inner_text().replace("\n", " ")
     link = page.evaluate("document.querySelector('.tme-souvenir').dataset.link")
     assert "layer=cd38" in link and "hidden=t%2Cstroma" in link and "language=it" in link
 
@@ -238,6 +239,10 @@ def test_a_lesson_opens_its_experiment_in_both_languages(visit):
     settle(page, "Array.from(document.querySelectorAll('.tme-head')).some(head => head.textContent.includes('Enzyme block off'))")
     page.click(".tme-language")
     page.get_by_text("Il freno dell'adenosina").wait_for()
+    page.click(".tme-fold")
+    page.get_by_text("Che cosa osservare").wait_for(state="detached")
+    page.click(".tme-fold")
+    page.get_by_text("Che cosa osservare").wait_for()
 
 
 def test_the_trial_page_opens_the_marrow_of_a_patient(visit):
@@ -263,6 +268,7 @@ def test_a_small_trial_goes_on_while_one_looks_elsewhere_and_can_be_cancelled(vi
     page.wait_for_timeout(300)
     page.click(".tme-view-trials")
     page.locator(".tme-cancel").wait_for()
+    settle(page, "/Running: [1-9]/.test(document.querySelector('.tme-small-trial').innerText)", 120)
     page.click(".tme-cancel")
     page.get_by_text("Cancelled; nothing was kept.").wait_for(timeout=60_000)
 
@@ -272,6 +278,8 @@ def test_it_fits_a_tablet(visit):
     assert page.evaluate("document.documentElement.scrollWidth") <= 800
     boxes = [page.locator(".tme-marrow canvas").nth(i).bounding_box() for i in (0, 1)]
     assert boxes[0]["y"] == boxes[1]["y"] and boxes[1]["x"] + boxes[1]["width"] <= 800
+    tops = [page.locator(part).first.bounding_box()["y"] for part in (".tme-marrow", ".tme-whatif", ".tme-curves")]
+    assert tops == sorted(tops)
 
 
 def test_the_theme_is_the_systems_until_one_is_chosen(site, chrome):

@@ -2,10 +2,12 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from tme_viz.choice import Choice
 from tme_viz.places import Places
+from tme_viz.room import Room
 from tme_viz.saved import scenario_toml
 from tme_viz.session import Session
 from tme_viz.takeaway import ask, film_gif, table_csv
@@ -124,6 +126,36 @@ def test_an_error_leaves_it_usable(session):
     session.step()
     session.wait(60)
     assert session.pair.day == 0.25
+
+
+def test_a_new_choice_does_not_wait_for_a_long_treatment(session):
+    heard = []
+    session.on_status = heard.append
+    session.prepare(replace(SMALL, day=3000.0))
+    until(lambda: any(status.share > 0.0 for status in heard))
+    assert session.status.phase == "treating" and session.pair.day < 3000.0
+    session.prepare(replace(SMALL, day=1.0))
+    session.wait(60)
+    assert session.pair.day == session.status.day == 1.0 and session.history.days == [0.0, 1.0]
+    assert session.status.phase == "ready" and session.status.share == 0.0 and session.asked is None
+    assert max(status.day for status in heard) == 1.0
+
+
+def test_two_quick_choices_both_hold():
+    room = Room(Places(), "size=32&arms=isa-pd,pd&day=2000", SMALL)
+    until(lambda: room.status.value.phase == "treating", 300)
+    room.change(patient="elderly")
+    room.change(arms=("isa", "isa"))
+    room.session.wait(300)
+    choice = room.status.value.choice
+    assert (choice.patient, choice.arms, choice.day) == ("elderly", ("isa", "isa"), 0.0)
+    room.change(patient="nobody")
+    room.session.wait(300)
+    assert "nobody" in room.status.value.message
+    room.change(patient="typical")
+    room.session.wait(300)
+    assert (room.status.value.choice.patient, room.status.value.message) == ("typical", "")
+    room.leave()
 
 
 def test_a_link_of_the_status_leads_back(session):

@@ -355,7 +355,7 @@ def forest(table: "pd.DataFrame", arm: str, reference: str, level: float = 0.95)
     axes.axvline(1.0, color=GREY, lw=1.0, zorder=0)
     axes.set_xscale("log")
     axes.set_xlim(low * 0.93, high * 1.07)
-    marks = [tick for tick in (0.1, 0.125, 0.25, 0.5, 1, 2, 4, 8) if low <= tick <= high]
+    marks = [tick for tick in (0.125, 0.25, 0.5, 1, 2, 4, 8) if low <= tick <= high]
     axes.set_xticks(marks, [f"{tick:g}" for tick in marks])
     axes.set_xticks([], minor=True)
     axes.set_xlabel("Hazard ratio")
@@ -369,7 +369,7 @@ def forest(table: "pd.DataFrame", arm: str, reference: str, level: float = 0.95)
     left.text(0.0, -1.0, "Subgroup", weight="bold", va="center")
     left.text(0.80, -1.0, arm, weight="bold", va="center", ha="right", fontsize=11)
     left.text(1.0, -1.0, reference, weight="bold", va="center", ha="right", fontsize=11)
-    left.text(1.0, len(rows) - 0.1, "events/patients", va="top", ha="right", fontsize=10, color=GREY)
+    left.text(0.92, len(rows) - 0.1, "events/patients", va="top", ha="right", fontsize=10, color=GREY)
     axes.annotate(
         f"\N{LEFTWARDS ARROW} {arm} better", (1.0, -1.0), (-6, 0), textcoords="offset points", ha="right", va="center"
     )
@@ -545,21 +545,21 @@ def published(table: "pd.DataFrame") -> "Figure":
                 axes.plot([low, high], [y + offset] * 2, color=ink, lw=2.2, solid_capstyle="butt")
                 face = "white" if name == "published" else ink
                 axes.plot(value, y + offset, mark, color=ink, mfc=face, mew=1.8, ms=8, zorder=3)
-            if np.isnan(entry.simulated) and entry.note:
-                at = scale * (entry.published if not np.isnan(entry.published) else entry.published_low)
-                axes.annotate(
+            if np.isnan(entry.simulated) and entry.note:  # below the row, where nothing is drawn
+                axes.text(
+                    1.0,
+                    y + 0.27,
                     f"simulated: {entry.note}",
-                    (at, y + 0.16),
-                    (10, 0),
-                    textcoords="offset points",
+                    transform=axes.get_yaxis_transform(),
                     color=BLUE,
-                    va="center",
-                    fontsize=10,
+                    ha="right",
+                    va="top",
+                    fontsize=9,
                 )
         axes.set_yticks(
             range(size), [e.who if e.endpoint == "hazard_ratio_pfs" else f"{e.who}: {e.what}" for e in entries]
         )
-        axes.set_ylim(size - 0.4, -0.6)
+        axes.set_ylim(size - 0.35, -0.6)
         axes.set_xlabel(unit)
         axes.grid(axis="x", color="#EAEAEA")
         axes.tick_params(axis="y", length=0)

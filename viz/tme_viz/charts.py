@@ -68,7 +68,7 @@ def charts(pair: Pair, language: str) -> list[dict[str, Any]]:
         chart(
             "fields",
             w["fields"],
-            w["adenosine_unit"],
+            w["fields_unit"],
             [(w["adenosine"], "adenosine", "#0072B2"), (w["il6"], "il6", "#E69F00")],
         ),
         drugs,

@@ -12,8 +12,10 @@ from tme_abm.patient import presets
 SIDES = ("a", "b")
 SIZES = (32, 64, 128, 256)
 MOST_PATIENTS = 1_000_000
+DIGITS = 20  # of a number that is read at all
 LONGEST_DAYS = 3660.0
 MOST_EVENTS = 500
+MOST_FIELDS = MOST_EVENTS + 50
 CHANGE = re.compile(r'arms\.[a-z0-9_-]+\.doses\[\d{1,2}\]\.(dose|days|cycles)="[^"\\]{1,60}"')  # all that a link may change in a file
 
 
@@ -95,7 +97,7 @@ class Choice:
         if self.patient not in presets():
             if not self.patient.isascii() or not self.patient.isdigit():
                 raise InputError(f"patient: '{self.patient}' is neither a preset nor a number{did_you_mean(self.patient, presets())}")
-            if int(self.patient) >= MOST_PATIENTS:
+            if len(self.patient) > DIGITS or int(self.patient) >= MOST_PATIENTS:
                 raise InputError(f"patient: the number must be below {MOST_PATIENTS}, got {self.patient}")
         if self.size not in SIZES:
             raise InputError(f"size: choose one of {', '.join(map(str, SIZES))}, not {self.size}")
@@ -142,23 +144,42 @@ class Choice:
         Raises:
             InputError: Where a value cannot be.
         """
-        given = parse_qs(query.removeprefix("?"), max_num_fields=MOST_EVENTS + 50)
+        given = values_by_name(query)
         choice = plain or Choice()
         first = {key: values[0] for key, values in given.items()}
-        try:
-            if "scenario" in first and first["scenario"] != choice.scenario:
-                choice = replace(choice, scenario=first["scenario"], arms=("", ""))
-            if "patient" in first:
-                choice = replace(choice, patient=first["patient"])
-            if "arms" in first:
-                left, right = first["arms"].split(",")
-                choice = replace(choice, arms=(left, right))
-            off = tuple(frozenset(filter(None, first.get(f"without_{s}", "").split(","))) for s in SIDES)
-            choice = replace(choice, without=(off[0], off[1]))
-            choice = replace(choice, size=int(first.get("size", choice.size)), day=float(first.get("day", choice.day)))
-        except ValueError as error:
-            raise InputError(f"link: {error}") from None
+        if "scenario" in first and first["scenario"] != choice.scenario:
+            choice = replace(choice, scenario=first["scenario"], arms=("", ""))
+        if "patient" in first:
+            choice = replace(choice, patient=first["patient"])
+        if "arms" in first:
+            arms = first["arms"].split(",")
+            if len(arms) != len(SIDES):
+                raise InputError(f"link: arms are two names with a comma between, not '{first['arms']}'")
+            choice = replace(choice, arms=(arms[0], arms[1]))
+        off = tuple(frozenset(filter(None, first.get(f"without_{s}", "").split(","))) for s in SIDES)
+        choice = replace(choice, without=(off[0], off[1]))
+        if "size" in first:
+            if first["size"] not in map(str, SIZES):
+                raise InputError(f"size: choose one of {', '.join(map(str, SIZES))}, not {first['size']}")
+            choice = replace(choice, size=int(first["size"]))
+        if "day" in first:
+            try:
+                choice = replace(choice, day=float(first["day"]))
+            except ValueError:
+                raise InputError(f"link: day is a number, not '{first['day']}'") from None
         events = tuple(sorted((Event.read(text) for text in given.get("event", ())), key=lambda e: e.day))
         choice = replace(choice, changes=tuple(given.get("set", choice.changes)), events=events)
         choice.check()
         return choice
+
+
+def values_by_name(query: str) -> dict[str, list[str]]:
+    """The values of a query string by name.
+
+    Raises:
+        InputError: Where there are more than any link of the page has.
+    """
+    try:
+        return parse_qs(query.removeprefix("?"), max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise InputError(f"a link holds at most {MOST_EVENTS} events") from None

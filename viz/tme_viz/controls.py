@@ -10,7 +10,7 @@ from tme_abm.mechanisms import MECHANISMS
 from tme_abm.patient import presets
 from tme_abm.pharmacology.regimen import parse_days, parse_dose
 from tme_abm.scenario import parse_cycles
-from tme_viz.choice import MOST_PATIENTS, SIZES, Choice
+from tme_viz.choice import DIGITS, MOST_PATIENTS, SIZES, Choice
 from tme_viz.pair import Pair
 from tme_viz.places import RESULTS
 from tme_viz.room import Room
@@ -50,11 +50,23 @@ def Choose(label: str, options: dict[Any, str], value: Any, on_value: Callable[[
 @solara.component
 def Controls(room: Room) -> None:
     """All controls."""
+    status = room.status.value
+    choice = status.choice
+    with solara.Div(classes=["tme-new"]):
+        NewPair(room)
+    if room.session.pair is not None and status.generation:
+        WhatIf(room)
+        with solara.Details(room.w["regimen"]):
+            Regimens(room).key(f"{choice.scenario}{choice.changes}{choice.arms}")
+
+
+@solara.component
+def NewPair(room: Room) -> None:
+    """What makes a new pair of marrows: scenario, arms, patient and size of the patch."""
     status, w = room.status.value, room.w
     choice = status.choice
     is_preset = choice.patient in presets()
     drawing, set_drawing = solara.use_state(not is_preset)
-
     names = {name: name.replace("_", " ") for name in room.places.scenarios()}
     if choice.scenario.startswith(RESULTS):
         names[choice.scenario] = f"{w['results']}: {choice.scenario.removeprefix(RESULTS)}"
@@ -83,10 +95,6 @@ def Controls(room: Room) -> None:
         PatientNumber(room)
     Choose(w["size"], {n: f"{n} x {n} {w['size_unit']}" for n in SIZES}, choice.size, lambda n: room.change(size=n))
     solara.Text(w["stroma_note"], classes=["tme-small"])
-    if pair is not None and status.generation:
-        WhatIf(room)
-        with solara.Details(w["regimen"]):
-            Regimens(room).key(f"{choice.scenario}{choice.changes}{choice.arms}")
 
 
 NONE_OFF: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
@@ -97,14 +105,16 @@ def PatientNumber(room: Room) -> None:
     """The number of a patient, with a message beside it where it is none."""
     given = room.status.value.choice.patient
     text, set_text = solara.use_state(given if given.isdigit() else "1")
-    is_good = text.isascii() and text.isdigit() and int(text) < MOST_PATIENTS
+
+    def is_good(value: str) -> bool:
+        return value.isascii() and value.isdigit() and len(value) <= DIGITS and int(value) < MOST_PATIENTS
 
     def enter(value: str) -> None:
         set_text(value)
-        if value.isascii() and value.isdigit() and int(value) < MOST_PATIENTS:
+        if is_good(value):
             room.change(patient=str(int(value)))
 
-    solara.InputText(room.w["patient_number"], value=text, on_value=enter, error=False if is_good else room.w["number_wanted"])
+    solara.InputText(room.w["patient_number"], value=text, on_value=enter, error=False if is_good(text) else room.w["number_wanted"])
 
 
 def off_now(pair: Pair, choice: Choice, side: int) -> frozenset[str]:

@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 import time
+import warnings
 import webbrowser
 from pathlib import Path
 
@@ -55,6 +56,8 @@ def main(scenario: str | None = None, host: str = "127.0.0.1", port: int = 8765,
     import uvicorn
     from solara.server import settings
 
+    # the cookie of a page that stands in another page, which this one does not; without it Solara fills the terminal at the first visit
+    warnings.filterwarnings("ignore", message="Cookies with samesite=none")
     settings.telemetry.mixpanel_enable = False
     settings.main.mode = "production"
     settings.theme.variant = settings.ThemeVariant.light  # "auto" leaves the page without its root element (solara 1.64); theme.vue does it

@@ -54,7 +54,8 @@ def Predict(room: Room, lesson: Lesson) -> None:
 
 @solara.component
 def LessonCard(room: Room) -> None:
-    """The lesson that is open: the experiment and what to look for."""
+    """The lesson that is open: the experiment and what to look for; folded, it leaves the room to the marrows."""
+    folded, set_folded = solara.use_state(False)
     lesson = lessons().get(room.lesson.value)
     if lesson is None:
         return
@@ -63,8 +64,12 @@ def LessonCard(room: Room) -> None:
     with solara.Div(classes=["tme-card", "tme-lesson"]):
         with solara.Div(classes=["tme-foot"]):
             solara.HTML(tag="h2", unsafe_innerHTML=f"{w['lesson']}: {text.title}")
+            fold = w["unfold"] if folded else w["fold"]
+            solara.Button(fold, on_click=lambda: set_folded(not folded), text=True, classes=["tme-fold"])
             solara.Button(w["all_lessons"], on_click=lambda: room.view.set("lessons"), text=True)
             solara.Button(w["leave_lesson"], on_click=lambda: room.lesson.set(""), text=True)
+        if folded:
+            return
         with solara.Div(classes=["tme-lesson-body"]):
             with solara.Div():
                 solara.Text(text.question, classes=["tme-question"])

@@ -84,9 +84,7 @@ def lessons() -> dict[str, Lesson]:
             words = table[language]
             if set(words) != KEYS:
                 raise InputError(f"{path.name}: [{language}] needs {', '.join(sorted(KEYS))}")
-            texts[language] = Text(
-                words["title"], words["question"], tuple(words["options"]), words["experiment"], tuple(words["look"])
-            )
+            texts[language] = Text(words["title"], words["question"], tuple(words["options"]), words["experiment"], tuple(words["look"]))
         expect = Expectation(**table["expect"])
         found[key] = Lesson(key, Choice.read(table["link"]), table["layer"], table["source"], expect, texts)
     return found

@@ -13,13 +13,14 @@ from tme_abm.mechanisms import MECHANISMS
 from tme_viz import charts, takeaway
 from tme_viz.controls import Controls, off_now
 from tme_viz.lesson_page import LessonCard
-from tme_viz.picture import CLONE_COLOURS, COLOURS, LAYERS
+from tme_viz.picture import CLONE_COLOURS, COLOURS, LAYERS, SHADES
 from tme_viz.room import Room
 from tme_viz.session import SPEEDS
-from tme_viz.words import mechanism
+from tme_viz.words import mechanism, message
 
 TRANSPORT_WORDS = ("play", "pause", "step", "back", "reset", "speed", "day", "month", "rewind", "past", "present", "on", "off")
 KINDS = [kind.name for kind in CellType]
+LIFE_ROWS = 12  # days of a followed cell that are told
 
 
 @solara.component_vue("vue/marrow.vue")
@@ -108,8 +109,9 @@ def Live(room: Room) -> None:
                 for side in (0, 1):
                     Marrow(room, side).key(f"marrow{side}")
             Life(room)
-            Curves(room)
-            takeaway.TakeAway(room)
+            with solara.Div(classes=["tme-below"]):
+                Curves(room)
+                takeaway.TakeAway(room)
         with solara.Div(classes=["tme-side"]):
             Controls(room)
 
@@ -119,11 +121,11 @@ def Notice(room: Room) -> None:
     """What the session is busy with, or why it failed."""
     status, w = room.status.value, room.w
     if status.message:
-        with solara.Error(f"{w['failed']}: {status.message}", classes=["tme-error"]):
+        with solara.Error(f"{w['failed']}: {message(status.message, room.language.value)}", classes=["tme-error"]):
             pass
     if status.phase not in ("ready", "failed"):
         with solara.Div(classes=["tme-busy"]):
-            solara.ProgressLinear(True)
+            solara.ProgressLinear(100.0 * status.share if status.share else True)
             solara.Text(f"{w[status.phase]} ...")
 
 
@@ -156,7 +158,8 @@ def Transport(room: Room) -> None:
 
 @solara.component
 def Legend(room: Room) -> None:
-    """A chip for each type of cell, which shows or hides it, and the layer."""
+    """A chip for each type of cell, which shows or hides it, and the layer with its scale."""
+    dark = solara.lab.use_dark_effective()
     w = room.w
 
     def toggle(kind: int) -> None:
@@ -177,7 +180,7 @@ def Legend(room: Room) -> None:
                     on_click=lambda kind=int(kind): toggle(kind),
                     text=True,
                     classes=["tme-chip", "tme-off" if is_off else "tme-on"],
-                    style={"--dot": COLOURS[kind.name]},
+                    style={"--dot": COLOURS[kind.name] if LAYERS[room.layer.value].is_field else "transparent"},
                 )
         names = {name: w[name] for name in LAYERS}
         with solara.Div(classes=["tme-layer"]):
@@ -188,6 +191,24 @@ def Legend(room: Room) -> None:
                 dense=True,
                 on_value=lambda text: choose(next(n for n, word in names.items() if word == text)),
             )
+            solara.HTML(tag="div", classes=["tme-scale"], unsafe_innerHTML=scale(room, bool(dark)))
+
+
+def scale(room: Room, dark: bool) -> str:
+    """What the colours of the layer mean, as HTML."""
+    w, name = room.w, room.layer.value
+
+    def dot(colour: str) -> str:
+        return f"<i style='background:{colour}'></i>"
+
+    if name == "clone":
+        single = {0: "sensitive", 1: "carrying_imid", 2: "carrying_proteasome", 4: "carrying_antibody"}
+        rest = [clone for clone in range(N_CLONES) if clone not in single]
+        named = [f"<span>{dot(CLONE_COLOURS[clone])}{w[word]}</span>" for clone, word in single.items()]
+        return "".join([*named, f"<span>{''.join(dot(CLONE_COLOURS[clone]) for clone in rest)}{w['several']}</span>"])
+    low, high, note = w["scale"][name]
+    shades = SHADES[dark].field if LAYERS[name].is_field else SHADES[dark].ramp
+    return f"{low}<b style='background:linear-gradient(to right,{','.join(shades)})'></b>{high} <em>{note}</em>"
 
 
 def clone_words(room: Room) -> list[str]:
@@ -205,6 +226,8 @@ def look(room: Room, dark: bool) -> dict[str, Any]:
         "colours": ["", *(COLOURS[name] for name in KINDS[1:])],
         "clones": list(CLONE_COLOURS),
         "clone_words": clone_words(room),
+        "field": list(SHADES[dark].field),
+        "ramp": list(SHADES[dark].ramp),
         "layers": {name: layer._asdict() for name, layer in LAYERS.items()},
         "hidden": sorted(room.hidden.value),
     }
@@ -254,7 +277,7 @@ def Life(room: Room) -> None:
         return
     w = room.w
     with solara.Details(f"{w['life']} · {'AB'[side]}", expand=True):
-        stride = max(1, len(lived) // 24)
+        told = [*lived[: -1 : -(-len(lived) // LIFE_ROWS)], lived[-1]]
         heads = [key for key, _ in lived[0][1] if key not in ("type", "age")]
         named = clone_words(room)
 
@@ -262,8 +285,7 @@ def Life(room: Room) -> None:
             return f"<td>{named[int(value)] if key == 'clone' else value}</td>"
 
         rows = "".join(
-            f"<tr><td>{day:.0f}</td>{''.join(cell(key, value) for key, value in state if key in heads)}</tr>"
-            for day, state in [*lived[::stride], lived[-1]]
+            f"<tr><td>{day:.0f}</td>{''.join(cell(key, value) for key, value in state if key in heads)}</tr>" for day, state in told
         )
         head = "".join(f"<th>{w[key]}</th>" for key in heads)
         kind = w[lived[0][1][0][1]]

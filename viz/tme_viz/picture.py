@@ -53,7 +53,25 @@ COLOURS = {
     "MACROPHAGE": "#E69F00",
     "STROMA": "#8C8C8C",
 }
-CLONE_COLOURS = ("#D55E00", "#E69F00", "#009E73", "#56B4E9", "#CC79A7", "#F0E442", "#0072B2", "#FFFFFF")
+CLONE_COLOURS = ("#D55E00", "#E69F00", "#009E73", "#56B4E9", "#CC79A7", "#F0E442", "#0072B2", "#9A6324")
+
+
+class Shades(NamedTuple):
+    """Colours of low to high levels.
+
+    Attributes:
+        field: Of what fills space, two colours.
+        ramp: Of what belongs to cells, evenly spaced.
+    """
+
+    field: tuple[str, str]
+    ramp: tuple[str, ...]
+
+
+SHADES = {  # by whether the page is dark; the ramp is cividis, lighter at its low end where the page is dark
+    False: Shades(("#FBFBFC", "#3C4656"), ("#00224E", "#575D6D", "#A59C74", "#FEE838")),
+    True: Shades(("#14171C", "#C9D3E2"), ("#3F63AD", "#7D828C", "#BDB27C", "#FEE838")),
+}
 
 
 class Picture(NamedTuple):
@@ -129,20 +147,25 @@ def rgb(colour: str) -> tuple[int, int, int]:
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 
+def blend(colours: tuple[str, ...]) -> np.ndarray:
+    """The colours of all levels between evenly spaced ones, (256, 3)."""
+    at = np.linspace(0.0, len(colours) - 1.0, LEVELS + 1)
+    return np.stack([np.interp(at, range(len(colours)), part) for part in zip(*map(rgb, colours), strict=True)], axis=1)
+
+
 def image(picture: Picture, layer: str, width: int, zoom: int = 1) -> np.ndarray:
-    """A picture as an RGB image (height * zoom, width * zoom, 3), cells over a field that is the darker the more there is."""
+    """A picture as an RGB image (height * zoom, width * zoom, 3), in the colours of a light page."""
     table = np.array([(255, 255, 255), *(rgb(COLOURS[t.name]) for t in CellType if t is not CellType.EMPTY)], np.float64)
     shown = LAYERS[layer]
     if shown.is_field:
-        level = 1.0 - 0.75 * getattr(picture, layer).astype(np.float64) / LEVELS
-        colours = np.where((picture.kind > 0)[:, None], table[picture.kind], 255.0 * level[:, None])
+        colours = np.where((picture.kind > 0)[:, None], table[picture.kind], blend(SHADES[False].field)[getattr(picture, layer)])
     elif layer == "clone":
         clones = np.array([rgb(c) for c in CLONE_COLOURS], np.float64)
         is_plasma = picture.kind == CellType.PLASMA
         colours = np.where(is_plasma[:, None], clones[picture.clone % len(clones)], np.where(picture.kind > 0, 190.0, 245.0)[:, None])
     else:
-        level = getattr(picture, layer).astype(np.float64) / LEVELS
-        ramp = np.stack([255 - 200 * level, 255 - 160 * level, 255 - 90 * level], axis=1)
-        colours = np.where((picture.kind > 0)[:, None], ramp, 250.0)
+        is_meant = picture.kind > 0 if layer == "cd38" else (picture.kind == CellType.T) | (picture.kind == CellType.NK)
+        plain = np.where(picture.kind > 0, 190.0, 250.0)[:, None]
+        colours = np.where(is_meant[:, None], blend(SHADES[False].ramp)[getattr(picture, layer)], plain)
     square = colours.astype(np.uint8).reshape(-1, width, 3)
     return square.repeat(zoom, axis=0).repeat(zoom, axis=1)

@@ -7,7 +7,7 @@ import solara
 
 from tme_abm.foundation.errors import InputError
 from tme_abm.marrow.cells import CellType
-from tme_viz.choice import Choice
+from tme_viz.choice import Choice, values_by_name
 from tme_viz.memory import give_back_soon
 from tme_viz.picture import LAYERS
 from tme_viz.places import Places
@@ -53,9 +53,10 @@ class Room:
         self._open(query, plain)
 
     def _open(self, query: str, plain: Choice) -> None:
-        from urllib.parse import parse_qs
-
-        given = {key: values[0] for key, values in parse_qs(query, max_num_fields=1000).items()}
+        try:
+            given = {key: values[0] for key, values in values_by_name(query).items()}
+        except InputError:
+            given = {}  # told below, where the choice is read
         if given.get("language") in ("en", "it"):
             self.language.value = given["language"]
         if given.get("view") in ("live", "lessons", "trials"):
@@ -81,8 +82,8 @@ class Room:
         return words(self.language.value)
 
     def change(self, **fields: Any) -> None:
-        """Choose something else; the marrows are made anew, from day 0."""
-        self.session.prepare(replace(self.status.value.choice, **{"events": (), "day": 0.0, **fields}))
+        """Choose something else; the marrows are made anew, from day 0. What was chosen before and is not yet made still holds."""
+        self.session.prepare(replace(self.session.asked or self.status.value.choice, **{"events": (), "day": 0.0, **fields}))
 
     def restart(self) -> None:
         """The same again from day 0, as it was before anything was changed."""

@@ -31,12 +31,18 @@ from tme_viz.places import Places
 PATIENCE = 10.0  # seconds without an answer from the browser, after which play stops
 FASTEST = 1.0 / 40.0  # seconds between frames
 SETTLED = 0.5  # seconds after which a page that was mounted has surely subscribed to the status
+THIN_SPACE = "\u202f"  # between thousands: a comma there is a decimal sign to an Italian
 CURVES_EVERY = 0.25  # seconds between updates of the curves while playing
+SHARE_EVERY = 0.5  # seconds between signs of progress
 SPEEDS = (1, 2, 4, 8, 28, 112)  # steps a frame
+
 
 class Closed(Exception):
     """The tab has gone while something long was under way."""
 
+
+class Overtaken(Exception):
+    """Something else was chosen while something long was under way."""
 
 
 Sink = Callable[[dict[str, Any]], None]
@@ -53,6 +59,7 @@ class Status:
         playing: Whether time passes.
         choice: What stands, with arms filled in and events so far.
         day: Day that is reached.
+        share: How much of the treatment up to a link's day is done, 0 to 1.
         told: Counts the repetitions of a status for a page that may have missed it.
     """
 
@@ -62,6 +69,7 @@ class Status:
     playing: bool = False
     choice: Choice = field(default_factory=Choice)
     day: float = 0.0
+    share: float = 0.0
     told: int = 0
 
 
@@ -72,6 +80,7 @@ class Session:
         status: The latest; `on_status` is called with each new one.
         pair: The marrows, None until the first are made. To be read only from work that was posted.
         history: Their past.
+        asked: The latest choice that was asked for, while it is not yet made; None else.
     """
 
     def __init__(self, places: Places, on_status: Callable[[Status], None] = lambda status: None) -> None:
@@ -83,6 +92,11 @@ class Session:
         self.history = History()
         self.sinks: dict[str, Sink] = {}
         self.frames_drawn = 0
+        self.asked: Choice | None = None
+        self._n_asked = 0
+        self._making = 0  # which of the choices asked for is being made, 0 for none
+        self._target = 0.0  # day to which it is treated
+        self._told_at = 0.0
         self._layer = "adenosine"
         self._steps_per_frame = 1
         self._view: int | None = None  # step that is shown; None for the present
@@ -106,14 +120,19 @@ class Session:
             self._work.put(work)
 
     def prepare(self, choice: Choice, otherwise: Choice | None = None) -> None:
-        """Make the pair that a choice describes, up to the day that it names.
+        """Make the pair that a choice describes, up to the day that it names; what was asked for before is given up where it stands.
 
         Args:
             choice: What is wanted.
             otherwise: What is made where that cannot be, so that the page is not empty; the message stands all the same.
         """
+        self._n_asked += 1
+        self.asked, number = choice, self._n_asked
 
         def make() -> None:
+            if number != self._n_asked:
+                return
+            self._making = number
             try:
                 self._prepare(choice)
             except InputError as error:
@@ -121,6 +140,10 @@ class Session:
                     raise
                 self._prepare(otherwise)
                 self._fail(str(error))
+            finally:
+                self._making = 0
+                if number == self._n_asked:
+                    self.asked = None
 
         self.post(make)
 
@@ -231,6 +254,8 @@ class Session:
                         work()
             except Closed:
                 break
+            except Overtaken:
+                continue
             except InputError as error:
                 self._fail(str(error))
             except Exception as error:  # a failure of the model shows on the page, which stays usable
@@ -244,7 +269,7 @@ class Session:
 
     def _fail(self, message: str) -> None:
         self._playing = False
-        self._tell(phase="ready" if self.pair is not None else "failed", message=message, playing=False)
+        self._tell(phase="ready" if self.pair is not None else "failed", message=message, playing=False, share=0.0)
         self._show()
 
     def _tell(self, **changes: Any) -> None:
@@ -262,10 +287,11 @@ class Session:
         self._view, self._sent_rows, self._curves_at = None, 0, 0.0
         self._picked = [None, None]
         if choice.day > 0.0:
-            self._tell(phase="treating")
+            self._tell(phase="treating", share=0.0)
+        self._target, self._told_at = choice.day, time.monotonic()
         pair.go_to(choice.day, choice.events, self._record)
         self._curves_at = 0.0
-        self._tell(phase="ready", message="", generation=self.status.generation + 1, choice=self._now(), day=pair.day)
+        self._tell(phase="ready", message="", share=0.0, generation=self.status.generation + 1, choice=self._now(), day=pair.day)
         self._show()
 
     def _now(self) -> Choice:
@@ -282,10 +308,16 @@ class Session:
             self._show()
 
     def _record(self) -> None:
-        """Keep a picture of this day, unless there is one."""
+        """Keep a picture of this day, unless there is one; say how far it is where that takes long."""
         assert self.pair is not None
         if self._closed.is_set():
             raise Closed
+        if self._making:
+            if self._making != self._n_asked:
+                raise Overtaken
+            if self._target and time.monotonic() - self._told_at > SHARE_EVERY:
+                self._told_at = time.monotonic()
+                self._tell(share=self.pair.day / self._target)
         if self.pair.step % self.pair.per_day == 0 and self.pair.day > self.history.last_day + 1e-9:
             work = [partial(packed, side.simulation) for side in self.pair.sides]
             self.history.add(self.pair.day, together(work, self.pair.choice.size))
@@ -471,7 +503,7 @@ def describe(picture: Picture, site: int, day: float) -> list[tuple[str, str]]:
     """A cell's state as pairs of a word (of words.toml) and a value; its type and clone are named by the page, in its language."""
     kind = CellType(int(picture.kind[site]))
     rows = [("type", kind.name), ("age", f"{max(day - int(picture.born[site]), 0):.0f} d")]
-    rows.append(("cd38", f"{from_byte(int(picture.cd38[site]), LAYERS['cd38']):,.0f}"))
+    rows.append(("cd38", f"{from_byte(int(picture.cd38[site]), LAYERS['cd38']):,.0f}".replace(",", THIN_SPACE)))
     if kind is CellType.PLASMA:
         rows.append(("clone", str(int(picture.clone[site]) % N_CLONES)))
     if kind is CellType.T:

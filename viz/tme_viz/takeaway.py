@@ -32,8 +32,16 @@ def table_csv(pair: Pair) -> str:
     return out.getvalue()
 
 
-def film_gif(history: History, layer: str, size: int, word: str = "Day") -> bytes:
-    """The recorded past of both marrows side by side, as an animated GIF of at most `FILM_FRAMES` pictures."""
+def film_gif(history: History, layer: str, size: int, word: str = "Day", arms: tuple[str, ...] = ()) -> bytes:
+    """The recorded past of both marrows side by side, as an animated GIF of at most `FILM_FRAMES` pictures.
+
+    Args:
+        history: The past.
+        layer: Quantity that is shown.
+        size: Rows and columns of the patch [sites].
+        word: Stands before the number of the day.
+        arms: What stands above each marrow.
+    """
     import numpy as np
     from PIL import Image, ImageDraw
 
@@ -47,7 +55,9 @@ def film_gif(history: History, layer: str, size: int, word: str = "Day") -> byte
         both = np.concatenate([halves[0], gap, halves[1]], axis=1)
         head = np.full((28, both.shape[1], 3), 255, np.uint8)
         frame = Image.fromarray(np.concatenate([head, both]))
-        ImageDraw.Draw(frame).text((8, 4), f"{word} {day:.0f}", fill=(0, 0, 0), font_size=18)
+        draw = ImageDraw.Draw(frame)
+        for i, text in enumerate((f"{arms[0] if arms else ''}   {word} {day:.0f}".strip(), *arms[1:])):
+            draw.text((8 + i * (halves[0].shape[1] + gap.shape[1]), 4), text, fill=(0, 0, 0), font_size=18)
         frames.append(frame.quantize(64))
     out = io.BytesIO()
     frames[0].save(out, "GIF", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0)
@@ -86,6 +96,7 @@ def TakeAway(room: Room) -> None:
     is_there, pair = room.status.value.generation > 0, session.pair
     if pair is None or not is_there:
         return
+    labels = tuple(f"{side} · {regimen.label}" for side, regimen in zip("AB", pair.regimens, strict=True))
     name = pair.choice.scenario.replace(":", "_")
     with solara.Div(classes=["tme-take"]):
         solara.Text(w["take_away"], style={"font-size": "20px", "font-weight": "600"})
@@ -95,12 +106,11 @@ def TakeAway(room: Room) -> None:
             )
             solara.FileDownload(lambda: ask(session, lambda: table_csv(need(session))), f"{name}.csv", label=w["save_csv"])
             solara.FileDownload(
-                lambda: ask(session, lambda: film_gif(session.history, room.layer.value, need(session).choice.size, room.w["day"])),
+                lambda: ask(session, lambda: film_gif(session.history, room.layer.value, need(session).choice.size, room.w["day"], labels)),
                 f"{name}.gif",
                 label=w["save_gif"],
             )
-        title = " / ".join(regimen.label for regimen in pair.regimens)
-        Souvenir(link=room.link(), words={k: w[k] for k in ("save_png", "link", "copied")}, title=title)
+        Souvenir(link=room.link(), words={k: w[k] for k in ("save_png", "link", "copied")}, title=" / ".join(labels))
 
 
 def need(session: Session) -> Pair:

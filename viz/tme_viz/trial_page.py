@@ -9,8 +9,10 @@ import solara.lab
 
 from tme_abm.foundation.errors import InputError
 from tme_viz import trials
+from tme_viz.choice import DIGITS
 from tme_viz.controls import Choose
 from tme_viz.room import Room
+from tme_viz.words import message, phrase
 
 FIGURES = ("survival", "responses", "published", "subgroups", "deaths")
 
@@ -47,7 +49,7 @@ def Results(room: Room, name: str) -> None:
     language = room.language.value
     task = solara.lab.use_task(read, dependencies=[name, language], raise_error=False)
     if task.error:
-        solara.Error(str(task.exception))
+        solara.Error(message(str(task.exception), language))
         return
     if not task.finished or task.value is None:
         solara.ProgressLinear(True)
@@ -98,7 +100,8 @@ def Summary(room: Room, opened: trials.Run) -> None:
     head = f"<tr><th></th><th>{w['patients']}</th><th>{w['median_pfs']} ({w['month_unit']})</th><th>{w['orr']}</th><th>{w['mrd']}</th></tr>"
     ratios = "".join(
         f"<p><b>{escape(opened.labels[pair['arm']])} / {escape(opened.labels[pair['reference']])}</b>: {w['hazard_ratio']} "
-        f"{number(pair['hazard_ratio'], 2)} ({interval((pair['ci_low'], pair['ci_high']), 2)})</p>"
+        f"{number(pair['hazard_ratio'], 2)} ({w['ci'].format(100 * float(pair['ci_level']))}: "
+        f"{phrase(interval((pair['ci_low'], pair['ci_high']), 2), room.language.value)})</p>"
         for pair in opened.summary["comparisons"]
     )
     solara.HTML(tag="div", unsafe_innerHTML=f"<table class='tme-table'>{head}{''.join(rows)}</table>{ratios}")
@@ -113,7 +116,7 @@ def SmallTrial(room: Room) -> None:
     text, set_text = solara.use_state("20")
     error, set_error = solara.use_state("")
     trial, _ = room.small.value, room.beat.value  # drawn anew at each sign of life
-    is_good = text.isascii() and text.isdigit() and 2 <= int(text) <= trials.MOST_PATIENTS
+    is_good = text.isascii() and text.isdigit() and len(text) <= DIGITS and 2 <= int(text) <= trials.MOST_PATIENTS
     is_running = trial is not None and trial.state == "running"
 
     def cancel() -> None:
@@ -144,6 +147,6 @@ def SmallTrial(room: Room) -> None:
         elif trial is not None and trial.state == "cancelled":
             solara.Info(w["cancelled"])
         elif trial is not None and trial.state == "failed":
-            solara.Error(trial.message)
+            solara.Error(message(trial.message, room.language.value))
         if error:
-            solara.Error(error)
+            solara.Error(message(error, room.language.value))

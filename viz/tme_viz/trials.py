@@ -15,10 +15,13 @@ from tme_viz.words import phrase
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 MOST_PATIENTS = 200
 WIDTH, HEIGHT = 560, 300
-LEFT = 64  # room for the ticks
+LEFT = 78  # room for the ticks
+FOOT = 22  # room for the months
+TICKS = {1.0: "≥ +100 %", 0.0: "0 %"}  # what rises by more is drawn at the top
 RESPONSE_COLOURS = {
     "sCR": "#08306B",
     "CR": "#1F5FA8",
@@ -86,8 +89,6 @@ def figures_of(opened: Run, language: str = "en") -> dict[str, str]:
 
     One that cannot be drawn is left out and told on the server's console; the others are still worth seeing.
     """
-    from matplotlib.text import Text
-
     from tme_abm.trial import figures, statistics
 
     patients, arms, labels, summary = opened.patients, opened.arms, opened.labels, opened.summary
@@ -111,12 +112,23 @@ def figures_of(opened: Run, language: str = "en") -> dict[str, str]:
     shown = {}
     for name, figure in drawn.items():
         try:
-            for written in figure.findobj(Text):
-                written.set_text(phrase(written.get_text(), language))
+            translate(figure, language)
             shown[name] = figures.data_address(figure)
         except Exception:
             traceback.print_exc()
     return shown
+
+
+def translate(figure: "Figure", language: str) -> None:
+    """Write the known phrases of a figure in the language of the page."""
+    from matplotlib.text import Text
+    from matplotlib.ticker import FuncFormatter
+
+    for written in figure.findobj(Text):
+        written.set_text(phrase(written.get_text(), language))
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        if isinstance(axis.get_major_formatter(), FuncFormatter):  # named ticks are written anew when the figure is drawn
+            axis.set_ticklabels([phrase(tick.get_text(), language) for tick in axis.get_ticklabels()])
 
 
 def waterfall(opened: Run, arm: str) -> str:
@@ -150,8 +162,10 @@ def spider(opened: Run, arm: str) -> str:
     part = change[change["arm"] == arm]
     last = max(float(part["month"].max()) if len(part) else 1.0, 1.0)
 
+    middle = (HEIGHT - FOOT) / 2
+
     def y(value: float) -> float:
-        return HEIGHT * 0.58 - max(-1.0, min(1.0, value)) * (HEIGHT * 0.58 - 14) * (0.66 if value < 0 else 1.0)
+        return middle - max(-1.0, min(1.0, value)) * (middle - 12)
 
     def x(month: float) -> float:
         return LEFT + (WIDTH - LEFT - 14) * month / last
@@ -165,9 +179,8 @@ def spider(opened: Run, arm: str) -> str:
             f"<polyline points='{points}' fill='none' stroke='transparent' stroke-width='9'/>"
             f"<polyline points='{points}' fill='none' stroke='{colour}' stroke-width='1.6' opacity='.75'/></g>"
         )
-    months = "".join(
-        f"<text x='{x(m):.0f}' y='{HEIGHT - 2}' text-anchor='middle'>{m:.0f}</text>" for m in (0, last / 2, last)
-    )
+    by = next((step for step in (1, 2, 3, 6, 12) if last / step <= 8), 24)
+    months = "".join(f"<text x='{x(m):.0f}' y='{HEIGHT - 2}' text-anchor='middle'>{m}</text>" for m in range(0, int(last) + 1, by))
     return svg(axis([-1.0, -0.5, 0.0, 0.5, 1.0], y) + "".join(lines) + months)
 
 
@@ -175,7 +188,7 @@ def axis(values: list[float], y: Callable[[float], float]) -> str:
     """Ticks in percent at the left."""
     return "".join(
         f"<line x1='{LEFT - 2}' x2='{WIDTH}' y1='{y(v):.1f}' y2='{y(v):.1f}' opacity='.15' stroke='currentColor'/>"
-        f"<text x='{LEFT - 6}' y='{y(v) + 5:.1f}' text-anchor='end'>{100 * v:+.0f} %</text>"
+        f"<text x='{LEFT - 6}' y='{y(v) + 5:.1f}' text-anchor='end'>{TICKS.get(v, f'{100 * v:+.0f} %')}</text>"
         for v in values
     )
 
@@ -204,6 +217,7 @@ class SmallTrial:
         state: "running", "done", "cancelled" or "failed".
         message: Why it failed.
         share: How much is done, 0 to 1.
+        reporter: The thread that calls `on_change`.
     """
 
     def __init__(self, places: Places, scenario: str, patients: int, on_change: Callable[[], None] = lambda: None) -> None:
@@ -226,8 +240,11 @@ class SmallTrial:
         self.on_change = on_change
         self._total, self._done = float(2 * patients), 0.0
         self._cancel = threading.Event()
+        self._news = threading.Event()
         self._thread = threading.Thread(target=self._run, name="trial", daemon=True)
+        self.reporter = threading.Thread(target=self._report, name="trial-reporter", daemon=True)
         self._thread.start()
+        self.reporter.start()
 
     def cancel(self) -> None:
         """Stop as soon as the patients that are running are done; nothing is kept."""
@@ -236,6 +253,7 @@ class SmallTrial:
     def wait(self, timeout: float | None = None) -> None:
         """Return when it has ended."""
         self._thread.join(timeout)
+        self.reporter.join(timeout)
 
     def phase(self, name: str, total: int | None) -> None:
         """A phase begins (`trial.execution.Progress`)."""
@@ -248,7 +266,7 @@ class SmallTrial:
             self._done += n
         self.phase_name = "running"
         self.share = min(1.0, self._done / self._total)
-        self.on_change()
+        self._news.set()
 
     def _check(self) -> None:
         if self._cancel.is_set():
@@ -268,4 +286,17 @@ class SmallTrial:
         except Exception as error:
             self.state, self.message = "failed", f"{error}"
             shutil.rmtree(self.folder, ignore_errors=True)
-        self.on_change()
+        self._news.set()
+
+    def _report(self) -> None:
+        """Call `on_change` when something has happened.
+
+        On a thread that was begun with the page's own: those that treat the patients are begun elsewhere, and belong to no page, so that
+        what they set would not be seen on any.
+        """
+        is_over = False
+        while not is_over:
+            self._news.wait()
+            self._news.clear()
+            is_over = self.state != "running"
+            self.on_change()

@@ -40,6 +40,28 @@ def phrase(text: str, language: str) -> str:
     return _pattern().sub(lambda found: table[found[0]], text)
 
 
+def message(text: str, language: str) -> str:
+    """What went wrong, in the language of the page; where the model says something that is not known here, its English words."""
+    if language != "it":
+        return text
+    said, hint = text, ""
+    for english, italian in (("; did you mean ", "; forse "), ("; known: ", "; possibili: ")):
+        if english in said:
+            said, _, rest = said.rpartition(english)
+            hint = italian + rest
+            break
+    for pattern, template in _messages():
+        if found := pattern.fullmatch(said):
+            return template.format(*found.groups()) + hint
+    return f"{text} (messaggio del modello, in inglese)"
+
+
+@cache
+def _messages() -> list[tuple[re.Pattern[str], str]]:
+    table = _italian()["message"].items()
+    return [(re.compile("(.*)".join(map(re.escape, english.split("{}"))), re.DOTALL), italian) for english, italian in table]
+
+
 @cache
 def _italian() -> dict[str, dict[str, str]]:
     with Path(__file__).with_name("italian.toml").open("rb") as file:
