@@ -4,7 +4,8 @@
 
 NK cells count by their granzyme and by how far CD16 is armed, so adenosine, suppressors, exhaustion and depletion all tell. ADCC is
 the first mode to work as CD38 rises: some at low density (Moreno 2019), most above 100 thousand sites (quantitative cytometry
-2018). Rates in vivo lie 15-40 times below those of NK cells in vitro.
+2018). If NK cells alone carried the effect in patients, they would lyse 15-40 times less than in vitro; here macrophages carry
+most of it, and the rate is lower still. Its ratio to that of ADCP is an assumption (docs/calibration.md, round 3).
 """
 
 from typing import Annotated, NamedTuple
@@ -25,7 +26,7 @@ class Params(NamedTuple):
 
     lysis_rate: Annotated[
         float, Param("1/h", "lysis rate for each NK cell in contact, fresh and with all antigen bound", "tme_abm: set by hand to control arms and single agents, docs/calibration.md", "C")
-    ] = 0.006
+    ] = 0.0084
     half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019", "M-low")] = 50e3
     steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm", "A")] = 2.0
 

@@ -23,7 +23,7 @@ class Params(NamedTuple):
 
     engulfment_rate: Annotated[
         float, Param("1/h", "engulfment rate for each macrophage in contact, at full coating", "tme_abm: set by hand to control arms and single agents, docs/calibration.md", "C")
-    ] = 0.0165
+    ] = 0.0231
     half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019", "M-low")] = 100e3
     steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm", "A")] = 3.0
 
