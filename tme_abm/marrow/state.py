@@ -16,6 +16,7 @@ CROWD = 2.0  # most effectors (by potency) of one kind that can engage one plasm
 # Relative residual to which a field is solved: it leaves 0.01 to 0.04 % of the field in error, while cells that moved since the day's
 # solution put it 1 to 8 % off.
 FIELD_TOLERANCE = 1e-2
+BLOCK_SIDE = 128  # sites a side of the blocks in which cells take their turns: what they touch there stays in the near caches
 TILE = 512  # cells at risk whose hazards are worked out at a time: they stay in the cache, and their number bounds the memory
 N_PROBES = 8  # places a step at which the rates of a clone too rare for the patch are measured
 
@@ -40,11 +41,13 @@ class Contacts(NamedTuple):
 
 
 class Roster(NamedTuple):
-    """Who stands where, by type: sites of type k are `site[start[k]:start[k + 1]]`."""
+    """Who stands where, by type: sites of type k are `site[start[k]:start[k + 1]]`, block by block of the lattice."""
 
     site: Array  # (n_sites,) int32
     start: Array  # (N_TYPES + 1,) int64
-    cursor: Array  # (2, N_TYPES) int64, where the next site of a type goes, for each half of the lattice, while the roster is taken
+    block: Array  # (n_blocks, 4) int64, first row, rows, first column and columns of each block
+    cursor: Array  # (n_blocks, 2, N_TYPES) int64, where the sites of a type in each half of a block end
+    ahead: Array  # (1,) float64, what `motility.read_ahead` made of what it read; means nothing
 
 
 class AtRisk(NamedTuple):
@@ -72,7 +75,7 @@ class Events(NamedTuple):
 
     site: Array  # (n_sites,) int32
     event: Array  # (n_sites,) int8, a Cause
-    n: Array  # (2,) int64: events so far, and where in the roster the next tile of cells at risk begins
+    n: Array  # (3,) int64: events so far; block of the roster, and line in it or 0, with which the next cells at risk begin
 
 
 class Drugs(NamedTuple):
@@ -208,6 +211,18 @@ def make_drugs(antigens: list[int]) -> Drugs:
     return drugs
 
 
+def make_roster(height: int, width: int) -> Roster:
+    """A roster of a lattice, not taken yet."""
+
+    def cuts(side: int) -> list[tuple[int, int]]:
+        n = max(1, round(side / BLOCK_SIDE))
+        return [(i * side // n, (i + 1) * side // n - i * side // n) for i in range(n)]
+
+    blocks = np.array([(*rows, *columns) for rows in cuts(height) for columns in cuts(width)], np.int64)
+    cursor = np.zeros((len(blocks), 2, N_TYPES), np.int64)
+    return Roster(np.zeros(height * width, np.int32), np.zeros(N_TYPES + 1, np.int64), blocks, cursor, np.zeros(1))
+
+
 def make_marrow(lattice: Lattice, clones: Clones, traits: Traits, host: Host, antigens: list[int]) -> Marrow:
     """An empty marrow."""
     n = lattice.height * lattice.width
@@ -220,10 +235,10 @@ def make_marrow(lattice: Lattice, clones: Clones, traits: Traits, host: Host, an
         grid=allocate_grid(lattice.height, lattice.width),
         clones=clones,
         traits=traits,
-        roster=Roster(np.zeros(n, np.int32), np.zeros(N_TYPES + 1, np.int64), np.zeros((2, N_TYPES), np.int64)),
+        roster=make_roster(lattice.height, lattice.width),
         at_risk=allocate(AtRisk, rows),
         hazard=np.zeros((rows, N_EVENTS)),
-        events=Events(np.zeros(n, np.int32), np.zeros(n, np.int8), np.zeros(2, np.int64)),
+        events=Events(np.zeros(n, np.int32), np.zeros(n, np.int8), np.zeros(3, np.int64)),
         drugs=make_drugs(antigens),
         body=make_body(),
         host=host,
