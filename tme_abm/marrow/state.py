@@ -1,7 +1,7 @@
 """The state of one patient's marrow, as the kernels receive it: one bundle of bundles, named by what they hold."""
 
 from enum import IntEnum
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ CROWD = 2.0  # most effectors (by potency) of one kind that can engage one plasm
 # solution put it 1 to 8 % off.
 FIELD_TOLERANCE = 1e-2
 BLOCK_SIDE = 128  # sites a side of the blocks in which cells take their turns: what they touch there stays in the near caches
-TILE = 512  # cells at risk whose hazards are worked out at a time: they stay in the cache, and their number bounds the memory
+TILE = 256  # cells at risk whose hazards are worked out at a time: they stay in the cache, and their number bounds the memory
 N_PROBES = 8  # places a step at which the rates of a clone too rare for the patch are measured
 
 
@@ -32,7 +32,7 @@ class Fields(NamedTuple):
 
 
 class Contacts(NamedTuple):
-    """Where effectors spent this step, each of shape (n_sites,): share of the step times potency, at the sites visited."""
+    """Where effectors spent this step, each of shape (n_sites,): share of the step times potency, at the sites visited (see `lend`)."""
 
     nk: Annotated[Array, Column("f4", "1", "NK cells, by their granzyme")]
     t_cell: Annotated[Array, Column("f4", "1", "tumour-reactive T cells, by their granzyme")]
@@ -71,7 +71,7 @@ class AtRisk(NamedTuple):
 
 
 class Events(NamedTuple):
-    """What the hazards decided in this step, in the order of the cells; it happens once all is decided."""
+    """What the hazards decided in this step, in the order of the cells; it happens once all is decided (see `lend`)."""
 
     site: Array  # (n_sites,) int32
     event: Array  # (n_sites,) int8, a Cause
@@ -223,22 +223,62 @@ def make_roster(height: int, width: int) -> Roster:
     return Roster(np.zeros(height * width, np.int32), np.zeros(N_TYPES + 1, np.int64), blocks, cursor, np.zeros(1))
 
 
+def lend(grid: Grid, contacts: Contacts, events: Events) -> tuple[Contacts, Events]:
+    """The same contacts and events, but for the suppressors in the memory of the solver.
+
+    What stands in the solver's sheets means nothing between two calls; the fields are solved before the contacts of a step are made
+    and its events decided, so that a sixth of the memory of a marrow serves both.
+    """
+    n = contacts.nk.size
+
+    def moved(column: Array, sheet: Array) -> Array:
+        place = sheet.reshape(-1).view(column.dtype)[:n]
+        place[:] = column
+        return place
+
+    effectors = (moved(contacts.nk, grid.field), moved(contacts.t_cell, grid.spare), moved(contacts.phagocyte, grid.source))
+    return (
+        Contacts(*effectors, suppressor=contacts.suppressor),
+        Events(moved(events.site, grid.diagonal), moved(events.event, grid.inverse), events.n),
+    )
+
+
+def copy_marrow(marrow: Marrow) -> Marrow:
+    """The same marrow in memory of its own."""
+
+    def copied(bundle: Any) -> Any:
+        if isinstance(bundle, np.ndarray):
+            return bundle.copy()
+        return type(bundle)(*map(copied, bundle)) if isinstance(bundle, tuple) else bundle
+
+    grid = allocate_grid(marrow.lattice.height, marrow.lattice.width)  # not a copy: its rows start on cache lines
+    contacts, events = lend(grid, marrow.contacts, marrow.events)
+    kept: dict[str, Any] = {
+        "grid": grid,
+        "contacts": contacts._replace(suppressor=contacts.suppressor.copy()),
+        "events": events._replace(n=events.n.copy()),
+    }
+    return Marrow(**kept, **{name: copied(part) for name, part in marrow._asdict().items() if name not in kept})
+
+
 def make_marrow(lattice: Lattice, clones: Clones, traits: Traits, host: Host, antigens: list[int]) -> Marrow:
     """An empty marrow."""
     n = lattice.height * lattice.width
     rows = min(n, TILE) + N_CLONES * N_PROBES
+    grid = allocate_grid(lattice.height, lattice.width)
+    contacts, events = lend(grid, allocate(Contacts, n), Events(np.zeros(n, np.int32), np.zeros(n, np.int8), np.zeros(3, np.int64)))
     return Marrow(
         cells=allocate(Cells, n),
         fields=allocate(Fields, n),
-        contacts=allocate(Contacts, n),
+        contacts=contacts,
         lattice=lattice,
-        grid=allocate_grid(lattice.height, lattice.width),
+        grid=grid,
         clones=clones,
         traits=traits,
         roster=make_roster(lattice.height, lattice.width),
         at_risk=allocate(AtRisk, rows),
         hazard=np.zeros((rows, N_EVENTS)),
-        events=Events(np.zeros(n, np.int32), np.zeros(n, np.int8), np.zeros(3, np.int64)),
+        events=events,
         drugs=make_drugs(antigens),
         body=make_body(),
         host=host,
