@@ -22,6 +22,8 @@ from tme_abm.marrow.state import CROWD, N_PROBES, TILE, Gauge
 PLASMA = int(CellType.PLASMA)
 STROMA = int(CellType.STROMA)
 DIVISION = int(Cause.DIVISION)
+LINE = 64  # bytes that the processor fetches at once
+FAR = 9  # blocks from which on a marrow is read ahead
 VISIBLE = 50  # plasma cells of a clone in the patch from which on its rates are read off the patch
 
 
@@ -104,6 +106,29 @@ def end_of(roster, block, kind):
 
 
 @part
+def is_far(roster):
+    """Whether a marrow does not fit into the caches, so that a block is worth reading ahead."""
+    return roster.block.shape[0] >= FAR
+
+
+@part
+def read_lines(column, step, block, width):
+    """Read every `step`-th number of a column over the rows of a block.
+
+    What random visits would fetch line by line from main memory, each by itself, the processor foresees where it is read in the
+    order of the addresses.
+
+    Returns:
+        The sum, to be kept in `roster.ahead`, or the compiler would leave it all out.
+    """
+    total = 0.0
+    for y in range(block[0], block[0] + block[1]):
+        for s in range(y * width + block[2], y * width + block[2] + block[3], step):
+            total += float(column[s])
+    return total
+
+
+@part
 def surface_cd38(marrow, kind, cd38):
     """CD38 on the surface of a cell now [sites/cell], after trogocytosis and, on plasma cells, induction by an IMiD."""
     gauge = marrow.body.gauge
@@ -153,6 +178,8 @@ def draw_at_risk(marrow, tick):
     room = min(cells.kind.size, TILE)
     n = 0
     for b in range(events.n[1], marrow.roster.block.shape[0]):
+        if is_far(marrow.roster) and events.n[2] == 0:
+            marrow.roster.ahead[0] = read_lines(cells.uid, LINE // 8, marrow.roster.block[b], marrow.lattice.width)
         for kind in range(PLASMA, STROMA):
             crowded = CROWD * total(body.contact_ceiling) if kind == PLASMA else 0.0
             threshold = probability(body.ceiling[kind] + crowded, tick.dt)

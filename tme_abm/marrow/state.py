@@ -47,7 +47,7 @@ class Roster(NamedTuple):
     start: Array  # (N_TYPES + 1,) int64
     block: Array  # (n_blocks, 4) int64, first row, rows, first column and columns of each block
     cursor: Array  # (n_blocks, 2, N_TYPES) int64, where the sites of a type in each half of a block end
-    ahead: Array  # (1,) float64, what `motility.read_ahead` made of what it read; means nothing
+    ahead: Array  # (1,) float64, what `fate.read_lines` made of what it read; means nothing
 
 
 class AtRisk(NamedTuple):

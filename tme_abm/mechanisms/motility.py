@@ -18,12 +18,10 @@ from tme_abm.foundation.response import probability
 from tme_abm.foundation.rng import Stream, again, below, bits, lower, stream_key, unit
 from tme_abm.marrow.cells import CellType, move
 from tme_abm.marrow.contact import leave, potency
-from tme_abm.marrow.fate import end_of, first_of
+from tme_abm.marrow.fate import LINE, end_of, first_of, is_far, read_lines
 from tme_abm.marrow.lattice import find_free_neighbour, wrapped
 
 PLASMA, T, NK, STROMA = int(CellType.PLASMA), int(CellType.T), int(CellType.NK), int(CellType.STROMA)
-LINE = 64  # bytes that the processor fetches at once
-FAR = 9  # blocks from which on a marrow does not fit into a core's own cache
 STOP_H = 2.0  # h between two displacements of an immune cell; the step, where that is shorter
 
 
@@ -130,22 +128,8 @@ def creep(marrow, tick):
 
 
 @part
-def read_lines(column, step, block, width):
-    """Sum of every `step`-th number of a column over the rows of a block."""
-    total = 0.0
-    for y in range(block[0], block[0] + block[1]):
-        for s in range(y * width + block[2], y * width + block[2] + block[3], step):
-            total += float(column[s])
-    return total
-
-
-@part
 def read_ahead(marrow, block):
-    """Read a number of every cache line of a block that its walkers may touch.
-
-    They come to the lines in a random order, each of which then takes the way from main memory by itself; in the order of the
-    addresses the processor foresees them.
-    """
+    """Read a block before its walkers come to it in a random order (see `fate.read_lines`)."""
     cells, contacts, where, width = marrow.cells, marrow.contacts, marrow.roster.block[block], marrow.lattice.width
     total = read_lines(cells.kind, LINE, where, width) + read_lines(cells.clone, LINE, where, width)
     total += read_lines(cells.uid, LINE // 8, where, width) + read_lines(cells.cd38, LINE // 4, where, width)
@@ -160,9 +144,8 @@ def read_ahead(marrow, block):
 @part
 def prepare(marrow, p, tick):
     """Everybody moves, effectors first; on a large lattice block by block, so that what they touch stays in the near caches."""
-    n_blocks = marrow.roster.block.shape[0]
-    for block in range(n_blocks):
-        if n_blocks >= FAR:
+    for block in range(marrow.roster.block.shape[0]):
+        if is_far(marrow.roster):
             read_ahead(marrow, block)
         for kind in range(T, STROMA):
             walk(marrow, kind, first_of(marrow.roster, block, kind), end_of(marrow.roster, block, kind), p, tick)

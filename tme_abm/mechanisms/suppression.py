@@ -17,7 +17,7 @@ from tme_abm.foundation.jit import kernel, part
 from tme_abm.foundation.mechanism import Mechanism
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.contact import MOST_GRANZYME, fading
-from tme_abm.marrow.fate import end_of, first_of
+from tme_abm.marrow.fate import LINE, end_of, first_of, is_far, read_lines
 from tme_abm.marrow.lattice import neighbourhood_sum
 from tme_abm.marrow.state import Gauge
 
@@ -46,6 +46,11 @@ def follow(marrow, p, tick, is_on):
     stimulation = marrow.body.gauge[Gauge.STIMULATION]
     recent = fading(tick)  # turns what has piled up over the last half day into its mean
     for block in range(marrow.roster.block.shape[0]):
+        if is_far(marrow.roster):
+            where, width = marrow.roster.block[block], marrow.lattice.width
+            total = read_lines(cells.activity, LINE // 4, where, width) + read_lines(cells.granzyme, LINE // 4, where, width)
+            total += read_lines(marrow.fields.adenosine, LINE // 4, where, width)
+            marrow.roster.ahead[0] = total + read_lines(marrow.contacts.suppressor, LINE // 4, where, width)
         for kind in range(T, NK + 1):
             for i in range(first_of(marrow.roster, block, kind), end_of(marrow.roster, block, kind)):
                 s = site[i]
