@@ -654,7 +654,7 @@ def _laid_out(figure: "Figure", kind: str) -> Iterator[None]:
         FigureCanvasSVG(figure)
         figure.dpi = FigureCanvasSVG.fixed_dpi
         layout.execute(figure)
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)
         yield
     finally:
         figure.set_layout_engine(layout)
