@@ -19,7 +19,7 @@ from tme_abm.scenario import load_scenario
 from tme_abm.simulation import Simulation, make_patient_key
 
 SOLVER = "grid"
-MOST_BYTES = 285.0  # a site, of a patch of 128 x 128: a test holds it, so that memory grows by decision only
+MOST_BYTES = 120.0  # a site, of a patch of 128 x 128: a test holds it, so that memory grows by decision only
 
 
 def arrays(bundle: Any) -> Iterator[np.ndarray]:

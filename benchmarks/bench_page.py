@@ -135,15 +135,16 @@ def main() -> None:
     add_json(parser)
     options = parser.parse_args()
     if reason := missing():
-        sys.exit(reason)
+        print(f"left out: {reason}")
+        return
     print(headline())
     tables: dict[str, list[Row]] = {}
-    facts: Row = {}
     if options.only != "visitors":
         tables["frames"] = frames(options.sides, options.seconds)
     if options.only != "frames":
         tables["memory"], facts = visitors(options.visitors, options.seconds)
-    write(options.json, "page", tables, **facts)
+        tables["class"] = [facts]
+    write(options.json, "page", tables)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,13 @@ Run: python benchmarks/bench_step.py [--sides 64 128 256] [--large] [--rounds 5]
 """
 
 import argparse
-import json
 import statistics
 import time
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from bench_field import machine
+from bench_memory import bytes_per_site
+from machine import add_json, headline, write
 
 from tme_abm.marrow.cells import CellType
 from tme_abm.mechanisms import MECHANISMS
@@ -48,19 +47,12 @@ def prepared(study: Study, settings: Settings, arm: str, days: int = WARM_DAYS) 
 def timed(marrow: Simulation, n_steps: int) -> tuple[float, float]:
     """CPU seconds per step and cells per step of a copy of a marrow."""
     twin = marrow.copy()
-    _ = twin.pinned  # is written down once for a marrow, not once a step
+    twin.advance(0)  # all bundles are written down once for an arm, not once a step
     before = int(twin.marrow.body.updates[0])
     start = time.process_time()
     twin.advance(n_steps)
     seconds = time.process_time() - start
     return seconds / n_steps, (int(twin.marrow.body.updates[0]) - before) / n_steps
-
-
-def size_in_bytes(bundle: Any) -> int:
-    """Memory of all arrays of a bundle of bundles."""
-    if isinstance(bundle, np.ndarray):
-        return bundle.nbytes
-    return sum(size_in_bytes(member) for member in bundle) if isinstance(bundle, tuple) else 0
 
 
 def bytes_per_step(marrow: Simulation) -> float:
@@ -111,7 +103,7 @@ def by_size(study: Study, cases: dict[int, int], arms: tuple[str, ...], rounds: 
                 "us_per_step": 1e6 * step,
                 "ns_per_cell": 1e9 * step / cells,
                 "s_per_year": step * 365.25 * 24.0 / settings.step_h,
-                "memory_bytes_per_site": size_in_bytes(marrows[arm].marrow) / side**2,
+                "memory_bytes_per_site": bytes_per_site(marrows[arm]),
                 "bytes_per_cell_update": bytes_per_step(marrows[arm]) / cells,
             }
             rows.append(row)
@@ -170,10 +162,10 @@ def main() -> None:
     parser.add_argument("--sides", type=int, nargs="+", default=[64, 128, 256])
     parser.add_argument("--large", action="store_true", help="also patches of 500, 512 and 1,500 sites a side (a million cells), untreated")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", default="", help="write the result to this file too")
+    add_json(parser)
     options = parser.parse_args()
     study = load_scenario("icaria")
-    print(", ".join(f"{key} {value}" for key, value in machine().items()))
+    print(headline())
     copied = bandwidth()
     print(f"one thread copies {copied / 1e9:.1f} GB/s")
     head = f"{'us a step':>12s} {'ns a cell':>12s} {'s a patient-year':>16s} {'bytes a site':>14s} {'bytes a cell':>14s}"
@@ -185,17 +177,8 @@ def main() -> None:
     fixed = fixed_cost(study, options.rounds)
     print("\nwhat a step of Isa-Pd saves without a mechanism [us], 64 x 64; the marrow itself changes a little without it")
     mechanisms = by_mechanism(study, options.rounds)
-    if options.json:
-        result = {
-            "machine": machine(),
-            "rounds": options.rounds,
-            "copy_gb_per_s": copied / 1e9,
-            "sizes": sizes,
-            "fixed": fixed,
-            "mechanisms": mechanisms,
-        }
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(result, file, indent=2)
+    tables = {"sizes": sizes, "fixed": fixed, "mechanisms": mechanisms}
+    write(options.json, "step", tables, rounds=options.rounds, copy_gb_per_s=copied / 1e9)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """What a trial costs: seconds a trial and a patient-year with one worker and with two, and the most memory that a run takes.
 
-    python benchmarks/bench_trial.py [--studies icaria ikema] [--patients N] [--rounds 2] [--workers 1 2] [--json FILE]
+    python benchmarks/bench_trial.py [--studies icaria ikema] [--patients N] [--rounds 2] [--workers 1 2] [--once STUDY] [--json FILE]
 
 Each run is a process of its own, `tme run STUDY`, as a user starts it: imports, tables, statistics, figures and the report are in its
 time, compiling is not (a short run before warms the cache). Rounds go through the numbers of workers in turn, and a ratio is taken
-within a round. Seconds are of the clock, so they are good on a quiet machine only; processor seconds are given beside them. Patient-years
-are those simulated: the growth of the disease and every arm, until the patient leaves it. Without `--patients` a study has its own
-number of patients; with fewer, the seconds of the whole trial are scaled up with the patients, fixed costs and all.
+within a round; a study under `--once` is run once, with the last number of workers only. Seconds are of the clock, so they are good on a
+quiet machine only; processor seconds are given beside them. Patient-years are those simulated: the growth of the disease and every arm,
+until the patient leaves it. Without `--patients` a study has its own number of patients; with fewer, the seconds of the whole trial are
+scaled up with the patients, fixed costs and all.
 
 Runs with different numbers of workers must end in the same state, or the benchmark stops.
 
@@ -166,13 +167,17 @@ def main() -> None:
     parser.add_argument("--patients", type=int, help="fewer patients than the study has")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--once", nargs="*", default=[], help="studies to run once, with the last number of workers")
     add_json(parser)
     options = parser.parse_args()
     print(headline())
     outside = [outside_kernels(study, min(options.patients or MOST_IN_PROCESS, MOST_IN_PROCESS)) for study in options.studies]
     for row in outside:
         print(f"{row['study']}: {row['ms_per_patient']:.0f} ms a patient, {row['percent_outside']:.1f} % of it outside of compiled calls")
-    rows = [row for study in options.studies for row in measure_study(study, options.patients, options.workers, options.rounds)]
+    rows = []
+    for study in options.studies:
+        workers, rounds = (options.workers[-1:], 1) if study in options.once else (options.workers, options.rounds)
+        rows += measure_study(study, options.patients, workers, rounds)
     write(options.json, "trial", {"trials": rows, "lock": outside}, rounds=options.rounds)
 
 

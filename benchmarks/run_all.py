@@ -2,8 +2,8 @@
 
     python benchmarks/run_all.py [--quick] [--only peers field ...] [--no-tables]
 
-On a quiet machine, the whole takes about an hour, most of it the full trials; `--quick` takes a few minutes of smaller cases, enough to
-see that everything runs, and writes to `results/quick/` without touching README.md.
+On two quiet cores the whole takes about a quarter of an hour, a third of it the full trials; `--quick` takes two minutes of smaller cases,
+enough to see that everything runs, and writes to `results/quick/` without touching README.md.
 """
 
 import argparse
@@ -25,12 +25,13 @@ class Case(NamedTuple):
 
 
 CASES = {
-    "step": Case(("--sides", "64", "128", "256", "512"), ("--sides", "64", "--rounds", "2")),
-    "peers": Case((), ("--cells", "2000", "10000", "--rounds", "3", "--seeds", "12")),
-    "field": Case((), ("--sizes", "64", "--rounds", "3")),
+    "step": Case(("--large", "--rounds", "5"), ("--sides", "64", "--rounds", "2")),
+    "peers": Case(("--rounds", "5", "--seeds", "30"), ("--cells", "2000", "--rounds", "1", "--seeds", "4")),
+    "field": Case(("--rounds", "7"), ("--sizes", "64", "--rounds", "3")),
     "memory": Case((), ("--sides", "64", "128")),
-    "start": Case((), ("--rounds", "2", "--no-first")),
-    "trial": Case(("--rounds", "2"), ("--studies", "icaria", "--patients", "4", "--rounds", "1")),
+    "start": Case(("--rounds", "3"), ("--rounds", "1", "--no-first")),
+    "page": Case((), ("--sides", "64", "--visitors", "2", "--seconds", "1")),
+    "trial": Case(("--rounds", "1", "--once", "ikema"), ("--studies", "icaria", "--patients", "4", "--rounds", "1")),
 }
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")}
 

@@ -121,6 +121,29 @@ TABLES = {
             Column("", "remark"),
         ),
     ),
+    "frames": Table(
+        "page",
+        "frames",
+        (
+            Column("patch", "patch"),
+            Column("frames a second", "frames_per_s"),
+            Column("slowest", "slowest"),
+            Column("fastest", "fastest"),
+        ),
+    ),
+    "class": Table(
+        "page",
+        "class",
+        (
+            Column("visitors", "visitors", "d"),
+            Column("frames a second of one who plays", "frames_per_s_of_one_who_plays"),
+            Column("ms until a step is seen, median", "step_median_ms"),
+            Column("worst", "step_worst_ms"),
+        ),
+    ),
+    "page-memory": Table(
+        "page", "memory", (Column("moment", "moment"), Column("MB of the server", "memory_mb", ",.0f"), Column("threads", "threads", "d"))
+    ),
     "trial": Table(
         "trial",
         "trials",

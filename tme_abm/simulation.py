@@ -26,7 +26,7 @@ from tme_abm.marrow.contact import MOST_GRANZYME
 from tme_abm.marrow.fate import VISIBLE
 from tme_abm.marrow.genesis import CELLULARITY, INTERSTITIAL, NUCLEATED_CELLS, Composition, deal_clones, populate, room
 from tme_abm.marrow.lattice import make_lattice
-from tme_abm.marrow.state import CROWD, Gauge, Host, Marrow, Tick, make_drugs, make_marrow
+from tme_abm.marrow.state import CROWD, Gauge, Host, Marrow, Tick, copy_marrow, make_drugs, make_marrow
 from tme_abm.marrow.traits import load_traits
 from tme_abm.mechanisms import BY_NAME, MECHANISMS, nk_activation, suppression, trogocytosis
 from tme_abm.mechanisms.adenosine import TYPICAL_CD38
@@ -235,7 +235,7 @@ class Simulation:
         twin.treated_from = self.step
         twin._pins, twin._filled = {}, self._filled
         twin._take(regimen, {name: drugs[name] for name in regimen.drugs}, self.settings.without if without is None else without)
-        twin.marrow = copy_arrays(self.marrow)._replace(drugs=make_drugs(antigens(twin.course.drugs)))
+        twin.marrow = copy_marrow(self.marrow)._replace(drugs=make_drugs(antigens(twin.course.drugs)))
         ledger = twin.marrow.body
         for counter in (ledger.ledger, ledger.clone_ledger, ledger.births):
             counter[:] = 0
@@ -245,7 +245,7 @@ class Simulation:
         """A simulation that stands where this one does, drugs included, and goes its own way from now on."""
         twin = copy(self)
         twin._pins = {}
-        twin.marrow = copy_arrays(self.marrow)
+        twin.marrow = copy_marrow(self.marrow)
         twin.course = self.course.fork()
         return twin
 
@@ -372,16 +372,6 @@ def physique(patient: VirtualPatient) -> Physique:
         is_igg=patient.ig_type == "IgG",
         m_protein_g_per_l=float(patient.m_protein_g_per_l),
     )
-
-
-def copy_arrays(bundle: Any) -> Any:
-    """A copy of a bundle of bundles of arrays; what is no array is shared."""
-    if isinstance(bundle, np.ndarray):
-        return bundle.copy()
-    if isinstance(bundle, tuple):
-        parts = [copy_arrays(part) for part in bundle]
-        return type(bundle)(*parts) if hasattr(bundle, "_fields") else tuple(parts)
-    return bundle
 
 
 def found(patient: VirtualPatient, settings: Settings, filled: Mapping[str, Filled], key: int) -> Marrow:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tme_abm.foundation import rng
-from tme_abm.marrow import fate, lattice
+from tme_abm.marrow import fate, lattice, state
 from tme_abm.marrow.cells import N_CAUSES, N_EVENTS, N_TYPES, Cause, CellType
 from tme_abm.marrow.clones import N_CLONES
 from tme_abm.marrow.fate import VISIBLE
@@ -361,6 +361,27 @@ def test_the_roster_lists_every_site_once_by_type(bare, height, width, seed):
     assert not marrow.body.clone_births.any() and not marrow.body.clone_deaths.any()
 
 
+@given(height=st.integers(8, 24), width=st.integers(8, 24), seed=st.integers(0, 2**32 - 1))
+@settings(MAKERS, max_examples=20)
+def test_the_roster_of_a_large_lattice_goes_block_by_block(bare, height, width, seed):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(state, "BLOCK_SIDE", 8)
+        marrow = bare(height, width)
+    kinds = np.random.default_rng(seed).integers(0, N_TYPES, height * width).astype(np.uint8)
+    marrow.cells.kind[:] = kinds
+    fate.take_roster(marrow)
+    block = np.full((height, width), -1)
+    for b, (first, rows, left, columns) in enumerate(marrow.roster.block):
+        assert (block[first : first + rows, left : left + columns] == -1).all()
+        block[first : first + rows, left : left + columns] = b
+    assert block.min() == 0
+    np.testing.assert_array_equal(marrow.roster.site, np.lexsort((np.arange(kinds.size), block.ravel(), kinds)))
+    for b in range(block.max() + 1):
+        for kind in range(N_TYPES):
+            listed = marrow.roster.site[fate.first_of.py_func(marrow.roster, b, kind) : fate.end_of.py_func(marrow.roster, b, kind)]
+            np.testing.assert_array_equal(listed, np.flatnonzero((kinds == kind) & (block.ravel() == b)))
+
+
 @pytest.mark.usefixtures("interpreted")
 def test_deaths_of_plasma_cells_are_booked_by_clone(bare, put):
     marrow = bare()
@@ -497,3 +518,28 @@ def test_in_how_many_tiles_the_cells_are_taken_changes_nothing(bare, put, monkey
     assert tiles > 1 or tile >= 50
     assert seen[0] == seen[1]
     assert seen[0][0] != np.zeros_like(marrow.body.ledger).tolist()
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_who_is_at_risk_does_not_depend_on_blocks(bare, put, monkeypatch):
+    monkeypatch.setattr(fate, "TILE", 7)
+    seen = []
+    for side in (8, 128):
+        monkeypatch.setattr(state, "BLOCK_SIDE", side)
+        marrow, tick = bare(16, 24), Tick(24.0, 5, 4)
+        put(marrow, np.arange(200))
+        put(marrow, np.arange(200, 280), T)
+        surround(marrow)
+        fate.take_roster(marrow)
+        marrow.body.ceiling[:] = 0.02
+        marrow.body.contact_ceiling[:] = 0.02
+        enrolled, is_last = [], False
+        while not is_last:
+            is_last = fate.draw_at_risk(marrow, tick)
+            n = int(marrow.n_at_risk[0])
+            enrolled += list(zip(marrow.at_risk.site[:n].tolist(), marrow.at_risk.draw[:n].tolist(), strict=True))
+        assert int(marrow.body.updates[0]) == 280
+        seen.append(enrolled)
+    assert len(seen[0]) > 20
+    assert seen[0] != seen[1]  # in another order
+    assert sorted(seen[0]) == sorted(seen[1])

@@ -456,7 +456,8 @@ def test_t_cells_go_where_there_is_chemokine_and_macrophages_do_not(bare, put):
             put(marrow, np.arange(0, 1024, 4), kind)
             for step in range(8):
                 fate.take_roster(marrow)
-                motility.walk(marrow, int(kind), motility.Params(chemotaxis=taste), Tick(6.0, step, 9))
+                first, end = marrow.roster.start[kind : kind + 2]
+                motility.walk(marrow, int(kind), first, end, motility.Params(chemotaxis=taste), Tick(6.0, step, 9))
             found[kind, taste] = marrow.fields.chemokine[marrow.cells.kind == kind].mean()
     assert found[T, 1.0] > found[T, 0.0] + 0.2
     assert found[CellType.MACROPHAGE, 1.0] == found[CellType.MACROPHAGE, 0.0]

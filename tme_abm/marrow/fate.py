@@ -22,6 +22,8 @@ from tme_abm.marrow.state import CROWD, N_PROBES, TILE, Gauge
 PLASMA = int(CellType.PLASMA)
 STROMA = int(CellType.STROMA)
 DIVISION = int(Cause.DIVISION)
+LINE = 64  # bytes that the processor fetches at once
+FAR = 9  # blocks from which on a marrow is read ahead
 VISIBLE = 50  # plasma cells of a clone in the patch from which on its rates are read off the patch
 
 
@@ -38,35 +40,50 @@ class Params(NamedTuple):
 
 @kernel
 def take_roster(marrow):
-    """Write down who stands where, by type, and count; nothing is drawn or decided yet."""
-    kinds, count = marrow.cells.kind, marrow.body.count
-    start, site, cursor = marrow.roster.start, marrow.roster.site, marrow.roster.cursor
-    # both halves of the lattice in turn: a count depends on the one before of the same type, and the processor can do two at once
-    half = (kinds.size + 1) // 2
+    """Write down who stands where, by type and block of the lattice, and count; nothing is drawn or decided yet."""
+    kinds, count, width = marrow.cells.kind, marrow.body.count, marrow.lattice.width
+    start, site, cursor, blocks = marrow.roster.start, marrow.roster.site, marrow.roster.cursor, marrow.roster.block
+    # both halves of a block in turn: a count depends on the one before of the same type, and the processor can do two at once
+    for b in range(blocks.shape[0]):
+        first, rows, left, columns = blocks[b, 0], blocks[b, 1], blocks[b, 2], blocks[b, 3]
+        half = (rows + 1) // 2
+        for k in range(N_TYPES):
+            cursor[b, 0, k] = 0
+            cursor[b, 1, k] = 0
+        for y in range(first, first + rows - half):
+            for s in range(y * width + left, y * width + left + columns):
+                cursor[b, 0, kinds[s]] += 1
+                cursor[b, 1, kinds[s + half * width]] += 1
+        if half > rows - half:
+            for s in range((first + half - 1) * width + left, (first + half - 1) * width + left + columns):
+                cursor[b, 0, kinds[s]] += 1
+    n = 0
     for k in range(N_TYPES):
-        cursor[0, k] = 0
-        cursor[1, k] = 0
-    for s in range(kinds.size - half):
-        cursor[0, kinds[s]] += 1
-        cursor[1, kinds[s + half]] += 1
-    if half > kinds.size - half:
-        cursor[0, kinds[half - 1]] += 1
-    start[0] = 0
-    for k in range(N_TYPES):
-        count[k] = cursor[0, k] + cursor[1, k]
-        start[k + 1] = start[k] + count[k]
-        cursor[1, k] = start[k] + cursor[0, k]
-        cursor[0, k] = start[k]
-    for s in range(kinds.size - half):
-        k = int(kinds[s])
-        site[cursor[0, k]] = s
-        cursor[0, k] += 1
-        k = int(kinds[s + half])
-        site[cursor[1, k]] = s + half
-        cursor[1, k] += 1
-    if half > kinds.size - half:
-        site[cursor[0, kinds[half - 1]]] = half - 1
-    marrow.events.n[0], marrow.events.n[1] = 0, start[PLASMA]
+        start[k] = n
+        for b in range(blocks.shape[0]):
+            for h in range(2):
+                here = cursor[b, h, k]
+                cursor[b, h, k] = n
+                n += here
+        count[k] = n - start[k]
+    start[N_TYPES] = n
+    for b in range(blocks.shape[0]):
+        first, rows, left, columns = blocks[b, 0], blocks[b, 1], blocks[b, 2], blocks[b, 3]
+        half = (rows + 1) // 2
+        for y in range(first, first + rows - half):
+            for s in range(y * width + left, y * width + left + columns):
+                k = int(kinds[s])
+                site[cursor[b, 0, k]] = s
+                cursor[b, 0, k] += 1
+                k = int(kinds[s + half * width])
+                site[cursor[b, 1, k]] = s + half * width
+                cursor[b, 1, k] += 1
+        if half > rows - half:
+            for s in range((first + half - 1) * width + left, (first + half - 1) * width + left + columns):
+                k = int(kinds[s])
+                site[cursor[b, 0, k]] = s
+                cursor[b, 0, k] += 1
+    marrow.events.n[:] = 0
     clone_count = marrow.body.clone_count
     for c in range(N_CLONES):
         clone_count[c] = 0
@@ -74,6 +91,41 @@ def take_roster(marrow):
         marrow.body.clone_deaths[c] = 0
     for i in range(start[PLASMA], start[PLASMA + 1]):
         clone_count[marrow.cells.clone[site[i]]] += 1
+
+
+@part
+def first_of(roster, block, kind):
+    """Where the cells of a kind in a block begin in the roster."""
+    return roster.cursor[block - 1, 1, kind] if block > 0 else roster.start[kind]
+
+
+@part
+def end_of(roster, block, kind):
+    """Where the cells of a kind in a block end in the roster."""
+    return roster.cursor[block, 1, kind]
+
+
+@part
+def is_far(roster):
+    """Whether a marrow does not fit into the caches, so that a block is worth reading ahead."""
+    return roster.block.shape[0] >= FAR
+
+
+@part
+def read_lines(column, step, block, width):
+    """Read every `step`-th number of a column over the rows of a block.
+
+    What random visits would fetch line by line from main memory, each by itself, the processor foresees where it is read in the
+    order of the addresses.
+
+    Returns:
+        The sum, to be kept in `roster.ahead`, or the compiler would leave it all out.
+    """
+    total = 0.0
+    for y in range(block[0], block[0] + block[1]):
+        for s in range(y * width + block[2], y * width + block[2] + block[3], step):
+            total += float(column[s])
+    return total
 
 
 @part
@@ -125,26 +177,30 @@ def draw_at_risk(marrow, tick):
     key = stream_key(tick.key, Stream.EVENT, tick.step)
     room = min(cells.kind.size, TILE)
     n = 0
-    for kind in range(PLASMA, STROMA):
-        crowded = CROWD * total(body.contact_ceiling) if kind == PLASMA else 0.0
-        threshold = probability(body.ceiling[kind] + crowded, tick.dt)
-        for i in range(max(start[kind], events.n[1]), start[kind + 1]):
-            s = site[i]
-            draw = unit(bits(key, cells.uid[s]))
-            if draw < threshold:
-                if n == room:
-                    events.n[1] = i
-                    marrow.n_at_risk[:] = n
-                    return False
-                marrow.at_risk.site[n] = s
-                if kind == PLASMA:
-                    contact.meet(marrow, n)
-                    if not happens(draw, body.ceiling[PLASMA] + contact.reach(marrow, n), tick.dt):
-                        continue
-                enrol(marrow, n, s, draw)
-                n += 1
+    for b in range(events.n[1], marrow.roster.block.shape[0]):
+        if is_far(marrow.roster) and events.n[2] == 0:
+            marrow.roster.ahead[0] = read_lines(cells.uid, LINE // 8, marrow.roster.block[b], marrow.lattice.width)
+        for kind in range(PLASMA, STROMA):
+            crowded = CROWD * total(body.contact_ceiling) if kind == PLASMA else 0.0
+            threshold = probability(body.ceiling[kind] + crowded, tick.dt)
+            for i in range(max(first_of(marrow.roster, b, kind), events.n[2]), end_of(marrow.roster, b, kind)):
+                s = site[i]
+                draw = unit(bits(key, cells.uid[s]))
+                if draw < threshold:
+                    if n == room:
+                        events.n[1], events.n[2] = b, i
+                        marrow.n_at_risk[:] = n
+                        return False
+                    marrow.at_risk.site[n] = s
+                    if kind == PLASMA:
+                        contact.meet(marrow, n)
+                        if not happens(draw, body.ceiling[PLASMA] + contact.reach(marrow, n), tick.dt):
+                            continue
+                    enrol(marrow, n, s, draw)
+                    n += 1
+        events.n[2] = 0
     body.updates[0] += start[STROMA + 1] - start[PLASMA]
-    events.n[1] = start[STROMA]
+    events.n[1] = marrow.roster.block.shape[0]
     marrow.n_at_risk[:] = n
     return True
 

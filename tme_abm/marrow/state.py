@@ -1,7 +1,7 @@
 """The state of one patient's marrow, as the kernels receive it: one bundle of bundles, named by what they hold."""
 
 from enum import IntEnum
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,8 @@ CROWD = 2.0  # most effectors (by potency) of one kind that can engage one plasm
 # Relative residual to which a field is solved: it leaves 0.01 to 0.04 % of the field in error, while cells that moved since the day's
 # solution put it 1 to 8 % off.
 FIELD_TOLERANCE = 1e-2
-TILE = 512  # cells at risk whose hazards are worked out at a time: they stay in the cache, and their number bounds the memory
+BLOCK_SIDE = 128  # sites a side of the blocks in which cells take their turns: what they touch there stays in the near caches
+TILE = 256  # cells at risk whose hazards are worked out at a time: they stay in the cache, and their number bounds the memory
 N_PROBES = 8  # places a step at which the rates of a clone too rare for the patch are measured
 
 
@@ -31,7 +32,7 @@ class Fields(NamedTuple):
 
 
 class Contacts(NamedTuple):
-    """Where effectors spent this step, each of shape (n_sites,): share of the step times potency, at the sites visited."""
+    """Where effectors spent this step, each of shape (n_sites,): share of the step times potency, at the sites visited (see `lend`)."""
 
     nk: Annotated[Array, Column("f4", "1", "NK cells, by their granzyme")]
     t_cell: Annotated[Array, Column("f4", "1", "tumour-reactive T cells, by their granzyme")]
@@ -40,11 +41,13 @@ class Contacts(NamedTuple):
 
 
 class Roster(NamedTuple):
-    """Who stands where, by type: sites of type k are `site[start[k]:start[k + 1]]`."""
+    """Who stands where, by type: sites of type k are `site[start[k]:start[k + 1]]`, block by block of the lattice."""
 
     site: Array  # (n_sites,) int32
     start: Array  # (N_TYPES + 1,) int64
-    cursor: Array  # (2, N_TYPES) int64, where the next site of a type goes, for each half of the lattice, while the roster is taken
+    block: Array  # (n_blocks, 4) int64, first row, rows, first column and columns of each block
+    cursor: Array  # (n_blocks, 2, N_TYPES) int64, where the sites of a type in each half of a block end
+    ahead: Array  # (1,) float64, what `fate.read_lines` made of what it read; means nothing
 
 
 class AtRisk(NamedTuple):
@@ -68,11 +71,11 @@ class AtRisk(NamedTuple):
 
 
 class Events(NamedTuple):
-    """What the hazards decided in this step, in the order of the cells; it happens once all is decided."""
+    """What the hazards decided in this step, in the order of the cells; it happens once all is decided (see `lend`)."""
 
     site: Array  # (n_sites,) int32
     event: Array  # (n_sites,) int8, a Cause
-    n: Array  # (2,) int64: events so far, and where in the roster the next tile of cells at risk begins
+    n: Array  # (3,) int64: events so far; block of the roster, and line in it or 0, with which the next cells at risk begin
 
 
 class Drugs(NamedTuple):
@@ -208,22 +211,74 @@ def make_drugs(antigens: list[int]) -> Drugs:
     return drugs
 
 
+def make_roster(height: int, width: int) -> Roster:
+    """A roster of a lattice, not taken yet."""
+
+    def cuts(side: int) -> list[tuple[int, int]]:
+        n = max(1, round(side / BLOCK_SIDE))
+        return [(i * side // n, (i + 1) * side // n - i * side // n) for i in range(n)]
+
+    blocks = np.array([(*rows, *columns) for rows in cuts(height) for columns in cuts(width)], np.int64)
+    cursor = np.zeros((len(blocks), 2, N_TYPES), np.int64)
+    return Roster(np.zeros(height * width, np.int32), np.zeros(N_TYPES + 1, np.int64), blocks, cursor, np.zeros(1))
+
+
+def lend(grid: Grid, contacts: Contacts, events: Events) -> tuple[Contacts, Events]:
+    """The same contacts and events, but for the suppressors in the memory of the solver.
+
+    What stands in the solver's sheets means nothing between two calls; the fields are solved before the contacts of a step are made
+    and its events decided, so that a sixth of the memory of a marrow serves both.
+    """
+    n = contacts.nk.size
+
+    def moved(column: Array, sheet: Array) -> Array:
+        place = sheet.reshape(-1).view(column.dtype)[:n]
+        place[:] = column
+        return place
+
+    effectors = (moved(contacts.nk, grid.field), moved(contacts.t_cell, grid.spare), moved(contacts.phagocyte, grid.source))
+    return (
+        Contacts(*effectors, suppressor=contacts.suppressor),
+        Events(moved(events.site, grid.diagonal), moved(events.event, grid.inverse), events.n),
+    )
+
+
+def copy_marrow(marrow: Marrow) -> Marrow:
+    """The same marrow in memory of its own."""
+
+    def copied(bundle: Any) -> Any:
+        if isinstance(bundle, np.ndarray):
+            return bundle.copy()
+        return type(bundle)(*map(copied, bundle)) if isinstance(bundle, tuple) else bundle
+
+    grid = allocate_grid(marrow.lattice.height, marrow.lattice.width)  # not a copy: its rows start on cache lines
+    contacts, events = lend(grid, marrow.contacts, marrow.events)
+    kept: dict[str, Any] = {
+        "grid": grid,
+        "contacts": contacts._replace(suppressor=contacts.suppressor.copy()),
+        "events": events._replace(n=events.n.copy()),
+    }
+    return Marrow(**kept, **{name: copied(part) for name, part in marrow._asdict().items() if name not in kept})
+
+
 def make_marrow(lattice: Lattice, clones: Clones, traits: Traits, host: Host, antigens: list[int]) -> Marrow:
     """An empty marrow."""
     n = lattice.height * lattice.width
     rows = min(n, TILE) + N_CLONES * N_PROBES
+    grid = allocate_grid(lattice.height, lattice.width)
+    contacts, events = lend(grid, allocate(Contacts, n), Events(np.zeros(n, np.int32), np.zeros(n, np.int8), np.zeros(3, np.int64)))
     return Marrow(
         cells=allocate(Cells, n),
         fields=allocate(Fields, n),
-        contacts=allocate(Contacts, n),
+        contacts=contacts,
         lattice=lattice,
-        grid=allocate_grid(lattice.height, lattice.width),
+        grid=grid,
         clones=clones,
         traits=traits,
-        roster=Roster(np.zeros(n, np.int32), np.zeros(N_TYPES + 1, np.int64), np.zeros((2, N_TYPES), np.int64)),
+        roster=make_roster(lattice.height, lattice.width),
         at_risk=allocate(AtRisk, rows),
         hazard=np.zeros((rows, N_EVENTS)),
-        events=Events(np.zeros(n, np.int32), np.zeros(n, np.int8), np.zeros(2, np.int64)),
+        events=events,
         drugs=make_drugs(antigens),
         body=make_body(),
         host=host,

@@ -17,6 +17,7 @@ from tme_abm.foundation.jit import kernel, part
 from tme_abm.foundation.mechanism import Mechanism
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.contact import MOST_GRANZYME, fading
+from tme_abm.marrow.fate import LINE, end_of, first_of, is_far, read_lines
 from tme_abm.marrow.lattice import neighbourhood_sum
 from tme_abm.marrow.state import Gauge
 
@@ -40,18 +41,25 @@ def restraint(adenosine, suppressors, p):
 @part
 def follow(marrow, p, tick, is_on):
     """Carry the column of every T and NK cell over one step, with the mechanism or without it."""
-    cells, site, start = marrow.cells, marrow.roster.site, marrow.roster.start
+    cells, site = marrow.cells, marrow.roster.site
     kept = math.exp(-p.refill * tick.dt)
     stimulation = marrow.body.gauge[Gauge.STIMULATION]
     recent = fading(tick)  # turns what has piled up over the last half day into its mean
-    for i in range(start[T], start[NK + 1]):
-        s = site[i]
-        full = float(cells.activity[s]) * stimulation
-        if is_on:
-            near = recent * neighbourhood_sum(marrow.contacts.suppressor, s, marrow.lattice)
-            full *= restraint(float(marrow.fields.adenosine[s]), near, p)
-        target = min(full, MOST_GRANZYME)
-        cells.granzyme[s] = target + (float(cells.granzyme[s]) - target) * kept
+    for block in range(marrow.roster.block.shape[0]):
+        if is_far(marrow.roster):
+            where, width = marrow.roster.block[block], marrow.lattice.width
+            total = read_lines(cells.activity, LINE // 4, where, width) + read_lines(cells.granzyme, LINE // 4, where, width)
+            total += read_lines(marrow.fields.adenosine, LINE // 4, where, width)
+            marrow.roster.ahead[0] = total + read_lines(marrow.contacts.suppressor, LINE // 4, where, width)
+        for kind in range(T, NK + 1):
+            for i in range(first_of(marrow.roster, block, kind), end_of(marrow.roster, block, kind)):
+                s = site[i]
+                full = float(cells.activity[s]) * stimulation
+                if is_on:
+                    near = recent * neighbourhood_sum(marrow.contacts.suppressor, s, marrow.lattice)
+                    full *= restraint(float(marrow.fields.adenosine[s]), near, p)
+                target = min(full, MOST_GRANZYME)
+                cells.granzyme[s] = target + (float(cells.granzyme[s]) - target) * kept
 
 
 @part

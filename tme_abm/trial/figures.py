@@ -6,7 +6,8 @@ sized to be read on a slide.
 
 import base64
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.ticker import Formatter
 
 P = ParamSpec("P")
 Labels = Mapping[str, str]
@@ -494,6 +496,7 @@ def marrow(trajectory: "pd.DataFrame", arms: Sequence[str], labels: Labels | Non
         if panel.is_log and _is_positive(axes):
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.yaxis.set_minor_formatter(_plain_between_decades())
         else:
             axes.set_ylim(bottom=0)
         axes.set_xlim(left=0)
@@ -505,6 +508,17 @@ def marrow(trajectory: "pd.DataFrame", arms: Sequence[str], labels: Labels | Non
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=min(max(len(names), 1), 6))
     return figure
+
+
+def _plain_between_decades() -> "Formatter":
+    """Labels the same ticks between decades as matplotlib does, by plain numbers: typesetting 6 x 10^1 takes longer than the figure."""
+    from matplotlib.ticker import LogFormatter
+
+    class Plain(LogFormatter):
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return f"{x:g}" if super().__call__(x, pos) else ""
+
+    return Plain()
 
 
 def _is_positive(axes: "Axes") -> bool:
@@ -621,9 +635,31 @@ def rendered(figure: "Figure", kind: str = "svg") -> bytes:
         raise InputError(f"figure: unknown kind '{kind}'{did_you_mean(kind, ('svg', 'png', 'pdf'))}")
     undated = {"svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None}}
     buffer = io.BytesIO()
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE), _laid_out(figure, kind):
         figure.savefig(buffer, format=kind, dpi=160, facecolor="white", metadata=undated[kind])
     return buffer.getvalue()
+
+
+@contextmanager
+def _laid_out(figure: "Figure", kind: str) -> Iterator[None]:
+    """Lay out a figure that is to become an "svg"; matplotlib by itself draws the whole figure once more to come to the same places."""
+    layout = figure.get_layout_engine()
+    if kind != "svg" or layout is None:
+        yield
+        return
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    canvas, dpi = figure.canvas, figure.dpi
+    try:
+        FigureCanvasSVG(figure)
+        figure.dpi = FigureCanvasSVG.fixed_dpi
+        layout.execute(figure)
+        figure.set_layout_engine(None)
+        yield
+    finally:
+        figure.set_layout_engine(layout)
+        figure.set_canvas(canvas)
+        figure.dpi = dpi
 
 
 def data_address(figure: "Figure | bytes", kind: str = "svg") -> str:

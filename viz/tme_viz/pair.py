@@ -6,7 +6,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -21,7 +21,7 @@ from tme_abm.marrow.clones import ANTIBODY_ESCAPED, CLONE_NAMES, IMID_RESISTANT,
 from tme_abm.outcomes.imwg import Assessor, Reading, is_hidden, measure
 from tme_abm.patient import VirtualPatient, preset, presets
 from tme_abm.scenario import load_trial
-from tme_abm.simulation import Simulation, copy_arrays, enrol, make_patient_key, physique
+from tme_abm.simulation import Simulation, enrol, make_patient_key, physique
 from tme_abm.trial.execution import compile_kernels
 from tme_abm.trial.study import Study
 from tme_viz.choice import Choice, Event
@@ -403,8 +403,9 @@ def thaw(shell: Simulation, packed: bytes, like: Simulation) -> Simulation:
         packed: The arrays.
         like: One with arrays of the same sizes.
     """
-    twin = shell.copy()
-    twin.marrow = copy_arrays(like.marrow)
+    twin = copy(shell)
+    twin.marrow = like.marrow
+    twin = twin.copy()
     raw, start = zlib.decompress(packed), 0
     for array in arrays_of(twin.marrow):
         array[...] = np.frombuffer(raw[start : start + array.nbytes], array.dtype).reshape(array.shape)
