@@ -1,0 +1,22 @@
+"""The files of the model hold the values that the fit has found; docs/calibration/calibrated.toml says how."""
+
+from pathlib import Path
+
+import pytest
+
+from tme_abm.scenario import load_scenario, scenarios
+from tme_abm.trial import calibration, numbers
+
+FITTED = calibration.read_values(Path(__file__).parents[2] / "docs" / "calibration" / "calibrated.toml")
+
+
+@pytest.fixture(scope="module")
+def studies():
+    return [load_scenario(name) for name in scenarios()]
+
+
+@pytest.mark.parametrize("path", FITTED)
+def test_the_files_of_the_model_hold_the_fitted_value(studies, path):
+    found = {numbers.current(study, path) for study in studies} - {None}
+    assert len(found) == 1, path
+    assert found.pop() == pytest.approx(FITTED[path], rel=2e-3)
