@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tme_abm.scenario import load_scenario, scenarios
+from tme_abm.scenario import load_trial
 from tme_abm.trial import calibration, numbers
 
 FITTED = calibration.read_values(Path(__file__).parents[2] / "docs" / "calibration" / "calibrated.toml")
@@ -12,7 +12,7 @@ FITTED = calibration.read_values(Path(__file__).parents[2] / "docs" / "calibrati
 
 @pytest.fixture(scope="module")
 def studies():
-    return [load_scenario(name) for name in scenarios()]
+    return [load_trial(name) for name in calibration.read_plan().targets]
 
 
 @pytest.mark.parametrize("path", FITTED)
