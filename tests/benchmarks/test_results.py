@@ -62,7 +62,6 @@ def test_a_table_without_results_stays(tmp_path):
 
 
 def test_a_page_without_a_browser_does_not_pass_for_an_older_one(tmp_path, monkeypatch, capsys):
-    pytest.importorskip("psutil")
     page = importlib.import_module("bench_page")
     path = tmp_path / "page.json"
     row = {"patch": "64 x 64", "frames_per_s": 31.0, "slowest": 30.0, "fastest": 32.0}
