@@ -15,7 +15,6 @@ from tme_abm.laboratory.well import Outcome, Well
 from tme_abm.marrow.cells import N_CAUSES, Cause
 from tme_abm.scenario import load_scenario, run, schema, to_toml
 
-
 DONORS = (  # NK cells of healthy donors, as in scenarios/cd38_density.toml; those of a patient's marrow lyse too few to be told from none
     "[line]\n",
     '[line]\neffector_fitness = { value = 7.0, unit = "1", source = "tme_abm", grade = "A" }\n',
