@@ -257,6 +257,16 @@ def test_an_imid_changes_the_host(bare, rules):
     assert gauge[Gauge.CD38_INDUCTION] == pytest.approx(1.25 - 0.25 * math.exp(-6.0 / 36.0))
 
 
+def test_a_glucocorticoid_takes_back_what_an_imid_gives_to_effectors(bare, rules):
+    marrow = bare(antigens=(NONE,))
+    gauge = marrow.body.gauge
+    marrow.drugs.effect[:] = 0.5
+    glucocorticoid.prepare(marrow, rules("glucocorticoid", {"lytic_loss": 0.44}), NOW)
+    assert gauge[Gauge.STIMULATION] == pytest.approx(0.78)
+    imid.prepare(marrow, rules("imid", {"stimulation_fold": 1.6}), NOW)
+    assert gauge[Gauge.STIMULATION] == pytest.approx(1.3 * 0.78)
+
+
 def test_sensitivity_belongs_to_the_clone(bare, rules, enlist):
     marrow = enlist(bare(antigens=(NONE,)), 3, clone=np.array([0, 1, 2]))
     marrow.drugs.effect[:] = 0.8

@@ -33,6 +33,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ECTOENZYME,
     NK_ACTIVATION,
     IMID,
+    GLUCOCORTICOID,
     ADENOSINE,
     INTERLEUKIN6,
     CHEMOKINE,
@@ -50,7 +51,6 @@ MECHANISMS: tuple[Mechanism, ...] = (
     CDC,
     DIRECT_KILLING,
     PROTEASOME,
-    GLUCOCORTICOID,
     DEPLETION,
     RECRUITMENT,
 )

@@ -22,9 +22,9 @@ class Params(NamedTuple):
     """Of each antibody."""
 
     engulfment_rate: Annotated[
-        float, Param("1/h", "engulfment rate for each macrophage in contact, at full coating", "tme_abm: set by hand to control arms and single agents, docs/calibration.md", "C")
+        float, Param("1/h", "engulfment rate for each macrophage in contact, at full coating", "tme_abm: set near the fit to control arms and single agents, docs/calibration.md", "C")
     ] = 0.0231
-    half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019", "M-low")] = 100e3
+    half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019: joins at intermediate density, the number is assumed", "M-low")] = 100e3
     steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm", "A")] = 3.0
 
 

@@ -105,6 +105,8 @@ def step(marrow, rules, on, tick):
         nk_activation.prepare(marrow, rules.nk_activation, tick)
     if on.imid:
         imid.prepare(marrow, rules.imid, tick)
+    if on.glucocorticoid:
+        glucocorticoid.prepare(marrow, rules.glucocorticoid, tick)
 
     # what the neighbourhood does to the effectors, and where they go
     age_fields(marrow, tick)

@@ -1,7 +1,7 @@
 """Suppression: adenosine and the suppressor cells nearby keep T and NK cells from filling up with granzyme.
 
     restraint = (1 - max_adenosine * a / (1 + a)) / (1 + neighbour_strength * suppressors nearby)
-    granzyme moves towards  activity * restraint * stimulation (IMiD)  within about half a day
+    granzyme moves towards  activity * restraint * stimulation (IMiD, less dexamethasone)  within about half a day
 
 Adenosine acts through the A2A receptor (40-80 % at most), Treg, Breg and MDSC by contact and cytokines. So when the
 suppressors are depleted and adenosine falls, granzyme and killing rise: the effect follows, as it should, from depletion.

@@ -23,7 +23,7 @@ PLASMA, T = int(CellType.PLASMA), int(CellType.T)
 class Params(NamedTuple):
     """Of tumour-reactive T cells."""
 
-    expansion: Annotated[float, Param("1/h", "division rate amid plasma cells with full granzyme", "tme_abm: set by hand to control arms and single agents, docs/calibration.md", "C")] = 0.003
+    expansion: Annotated[float, Param("1/h", "division rate amid plasma cells with full granzyme", "tme_abm: set near the fit to control arms and single agents, docs/calibration.md", "C")] = 0.003
 
 
 @part
