@@ -136,6 +136,7 @@ def main() -> None:
     options = parser.parse_args()
     if reason := missing():
         print(f"left out: {reason}")
+        write(options.json, "page", {}, left_out=reason)  # or an older file would pass for this run's
         return
     print(headline())
     tables: dict[str, list[Row]] = {}

@@ -7,7 +7,8 @@ A benchmark is a script `bench_<name>.py` with an option `--json FILE`. To take 
     seconds = measure({"ours": run, "theirs": other}, rounds=15)   # name -> processor seconds of each round
     write(options.json, "name", {"sizes": rows}, rounds=15)        # rows: a list of dicts, the same keys in each
 
-`write` makes {"benchmark", "command", "date", "machine", **tables, **facts}; `tables.py` says which columns of which table are shown.
+`write` makes {"benchmark", "command", "date", "machine", **tables, **facts}; `tables.py` says which columns of which table are shown. A
+benchmark that cannot run here writes no table but the fact `left_out`, which says why and stands in the place of its tables.
 
 Times are processor time of the process, all threads together. Every round times each contestant once, in turn, so that a slow moment
 of the machine meets all alike; a time is the median over rounds, a ratio is taken within a round and given with its quartiles.

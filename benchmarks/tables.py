@@ -212,7 +212,7 @@ def cell(column: Column, row: Row) -> str:
 
 
 def draw(table: Table, record: Mapping[str, Any]) -> str:
-    """A table in Markdown, under the line that says when, where and by which command.
+    """A table in Markdown, under the line that says when, where and by which command; or why it was left out.
 
     Raises:
         KeyError: Where the record lacks what the table shows.
@@ -222,6 +222,8 @@ def draw(table: Table, record: Mapping[str, Any]) -> str:
     command = record.get("command", f"python benchmarks/bench_{table.benchmark}.py")
     where = [about["processor"], *(f"{name} {about[name]}" for name in ("cores", "load") if name in about)]
     head = "; ".join([", ".join(word for word in (f"`{command}`", record.get("date")) if word), ", ".join(where)])
+    if "left_out" in record:
+        return f"{head}; {versions}\n\nLeft out: {record['left_out']}\n"
     rows = [row for row in record[table.rows] if table.keep(row)]
     lines = [f"{head}; {versions}", "", _line([c.head for c in table.columns]), _line(["---"] * len(table.columns))]
     lines += [_line([cell(column, row) for column in table.columns]) for row in rows]

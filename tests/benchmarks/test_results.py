@@ -61,6 +61,22 @@ def test_a_table_without_results_stays(tmp_path):
     assert tables.fill(page, tmp_path) == page
 
 
+def test_a_page_without_a_browser_does_not_pass_for_an_older_one(tmp_path, monkeypatch, capsys):
+    page = importlib.import_module("bench_page")
+    path = tmp_path / "page.json"
+    row = {"patch": "64 x 64", "frames_per_s": 31.0, "slowest": 30.0, "fastest": 32.0}
+    path.write_text(json.dumps(record(frames=[row], memory=[], **{"class": []})))
+    text = tables.fill("<!-- table: frames -->\n<!-- end -->\n", tmp_path)
+    assert "| 64 x 64 | 31.0 | 30.0 | 32.0 |" in text
+    monkeypatch.setattr(page, "missing", lambda: "no browser found")
+    monkeypatch.setattr("sys.argv", ["bench_page.py", "--json", str(path)])
+    page.main()
+    assert capsys.readouterr().out == "left out: no browser found\n"
+    after = tables.fill(text, tmp_path)
+    assert "Left out: no browser found" in after and "64 x 64" not in after
+    assert tables.fill(after, tmp_path) == after
+
+
 def test_an_unknown_table_is_refused(tmp_path):
     with pytest.raises(SystemExit, match="no table is called 'speed'"):
         tables.fill("<!-- table: speed -->\n<!-- end -->\n", tmp_path)

@@ -127,6 +127,25 @@ def test_ceilings_and_hazards_stand_in_one_order_and_between_the_phases():
     assert found[-1] == ("recruitment", "prepare")
 
 
+def test_fields_are_solved_before_contacts_are_made_in_the_memory_of_their_solver():
+    """What is lent (`state.lend`) would be overwritten by a solve later in the step."""
+    body = next(node for node in ast.parse(inspect.getsource(step)).body if isinstance(node, ast.FunctionDef) and node.name == "step")
+    called = [node for node in ast.walk(body) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    order = [ast.unparse(call.func) for call in sorted(called, key=lambda call: call.lineno)]
+    assert {name for name in order if name.count(".") == 1} == set(order) and order.count("contact.clear") == 1
+    cleared = order.index("contact.clear")
+
+    def uses(name, *attributes):
+        tree = ast.parse(inspect.getsource(getattr(step, name.partition(".")[0])))
+        return any(isinstance(node, ast.Attribute) and node.attr in attributes for node in ast.walk(tree))
+
+    solving = [name for name in order if uses(name, "grid")]
+    assert solving == ["adenosine.prepare", "interleukin6.prepare", "chemokine.prepare"]
+    assert all(order.index(name) < cleared for name in solving)
+    before = {name.partition(".")[0] for name in order[:cleared]} & set(BY_NAME)
+    assert "suppression" in before and not any(uses(name, "nk", "t_cell", "phagocyte") for name in before)
+
+
 def test_switches_and_rules_name_every_mechanism():
     assert list(Switches._fields) == [m.name for m in MECHANISMS]
     assert list(Rules._fields) == [*Switches._fields, "inheritance", "burden"]

@@ -1,9 +1,14 @@
 """Lessons are whole in both languages, and the model shows what they are about."""
 
+import re
+from types import SimpleNamespace
+
 import pytest
 from tme_viz.controls import GROUPS
 from tme_viz.lessons import lessons
+from tme_viz.live import scale
 from tme_viz.pair import CAUSES, Pair
+from tme_viz.picture import LAYERS
 from tme_viz.places import Places
 from tme_viz.words import drug, phrase, sentence, words
 
@@ -26,6 +31,23 @@ def test_every_mechanism_preset_and_cause_has_a_name():
         assert set(w["preset"]) == set(presets())
         assert set(w["cause"]) == set(CAUSES)
     assert sorted(name for names in GROUPS.values() for name in names) == sorted(m.name for m in MECHANISMS)
+
+
+def test_a_scale_says_where_a_layer_begins_and_ends():
+    said = {
+        "adenosine": ("0", "1.5"),
+        "il6": ("0", "2"),
+        "chemokine": ("0", "2"),
+        "cd38": ("1\u202f000", "1\u202f000\u202f000"),
+        "activity": ("exhausted", "fresh"),
+    }
+    assert set(said) == set(LAYERS) - {"clone"}
+    for language in ("en", "it"):
+        assert set(words(language)["scale"]) == set(said)
+    for name, ends in said.items():
+        shown = scale(SimpleNamespace(w=words("en"), layer=SimpleNamespace(value=name)), False)
+        note = words("en")["scale"][name]
+        assert re.fullmatch(f"{ends[0]}<b [^>]*></b>{ends[1]} <em>{re.escape(note)}</em>", shown)
 
 
 def test_what_the_model_says_has_italian_words():

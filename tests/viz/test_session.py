@@ -158,6 +158,50 @@ def test_two_quick_choices_both_hold():
     room.leave()
 
 
+def test_what_cannot_be_made_leaves_the_pair_that_is_told(session):
+    """Whatever was overtaken on the way to it: the marrows, their past and their curves stay those of the status."""
+    seen, heard = watch(session), []
+    for _ in range(9):
+        session.step()
+    session.wait(60)
+    session.on_status = heard.append
+    before, told, days = [side.simulation.state_hash() for side in session.pair.sides], session.status, list(session.history.days)
+    session.prepare(replace(SMALL, patient="elderly", day=3000.0))
+    until(lambda: any(status.share > 0.0 for status in heard))
+    session.prepare(replace(SMALL, patient="nobody"))
+    session.wait(60)
+    assert "nobody" in session.status.message and session.status.phase == "ready"
+    assert (session.status.choice, session.status.day, session.status.generation) == (told.choice, told.day, told.generation)
+    assert session.pair.choice.patient == session.status.choice.patient == "typical" and session.history.days == days
+    assert [side.simulation.state_hash() for side in session.pair.sides] == before
+    assert seen[-1]["kind"] == ask(session, lambda: session.pair.sides[1].simulation.marrow.cells.kind.tobytes())
+    session.step()
+    session.wait(60)
+    assert session.status.day == session.pair.day == 2.5
+
+
+def test_a_page_that_has_nothing_yet_falls_back_on_the_plain_pair():
+    room = Room(Places(), "size=32&arms=isa-pd,pd&day=3000&patient=elderly", SMALL)
+    until(lambda: room.status.value.share > 0.0, 300)
+    room.change(patient="nobody")
+    room.session.wait(300)
+    status = room.status.value
+    assert (status.phase, status.choice.patient, status.generation) == ("ready", "typical", 1) and "nobody" in status.message
+    room.leave()
+
+
+def test_a_choice_made_while_the_fallback_is_made_builds_on_the_fallback():
+    """And not on the choice that has failed."""
+    made = Session(Places())
+    asked = []
+    made.on_status = lambda status: asked.append(made.asked)
+    made.prepare(replace(SMALL, patient="nobody"), SMALL)
+    made.wait(300)
+    assert made.status.phase == "ready" and asked[0].patient == "nobody"
+    assert SMALL in asked and made.asked is None
+    made.close()
+
+
 def test_a_link_of_the_status_leads_back(session):
     for _ in range(9):
         session.step()

@@ -224,10 +224,10 @@ def make_roster(height: int, width: int) -> Roster:
 
 
 def lend(grid: Grid, contacts: Contacts, events: Events) -> tuple[Contacts, Events]:
-    """The same contacts and events, but for the suppressors in the memory of the solver.
+    """Contacts (suppressors excepted) and events, in the memory of the solver.
 
-    What stands in the solver's sheets means nothing between two calls; the fields are solved before the contacts of a step are made
-    and its events decided, so that a sixth of the memory of a marrow serves both.
+    To the solver, what stands in its sheets between two solves means nothing; the fields are solved before the contacts of a step are
+    made and its events decided, so that a sixth of the memory of a marrow serves both.
     """
     n = contacts.nk.size
 

@@ -15,7 +15,7 @@ from tme_viz.controls import Controls, off_now
 from tme_viz.lesson_page import LessonCard
 from tme_viz.picture import CLONE_COLOURS, COLOURS, LAYERS, SHADES
 from tme_viz.room import Room
-from tme_viz.session import SPEEDS
+from tme_viz.session import SPEEDS, THIN_SPACE
 from tme_viz.words import mechanism, message
 
 TRANSPORT_WORDS = ("play", "pause", "step", "back", "reset", "speed", "day", "month", "rewind", "past", "present", "on", "off")
@@ -206,9 +206,10 @@ def scale(room: Room, dark: bool) -> str:
         rest = [clone for clone in range(N_CLONES) if clone not in single]
         named = [f"<span>{dot(CLONE_COLOURS[clone])}{w[word]}</span>" for clone, word in single.items()]
         return "".join([*named, f"<span>{''.join(dot(CLONE_COLOURS[clone]) for clone in rest)}{w['several']}</span>"])
-    low, high, note = w["scale"][name]
-    shades = SHADES[dark].field if LAYERS[name].is_field else SHADES[dark].ramp
-    return f"{low}<b style='background:linear-gradient(to right,{','.join(shades)})'></b>{high} <em>{note}</em>"
+    layer = LAYERS[name]
+    low, high = w["ends"].get(name) or (f"{end:,.10g}".replace(",", THIN_SPACE) for end in (layer.low, layer.high))
+    shades = SHADES[dark].field if layer.is_field else SHADES[dark].ramp
+    return f"{low}<b style='background:linear-gradient(to right,{','.join(shades)})'></b>{high} <em>{w['scale'][name]}</em>"
 
 
 def clone_words(room: Room) -> list[str]:

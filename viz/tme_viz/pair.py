@@ -390,8 +390,8 @@ def arrays_of(bundle: object) -> Iterator[np.ndarray]:
 
 def freeze(simulation: Simulation) -> tuple[Simulation, bytes]:
     """A simulation as it stands now: a copy without its arrays, and those compressed."""
-    shell: Any = simulation.copy()
-    shell.marrow = None
+    shell: Any = copy(simulation)
+    shell.marrow, shell._pins, shell.course = None, {}, simulation.course.fork()
     return shell, zlib.compress(b"".join(array.tobytes() for array in arrays_of(simulation.marrow)), FASTEST)
 
 

@@ -70,7 +70,7 @@ class Room:
         try:
             choice = Choice.read(query, plain)
         except InputError as error:
-            self.session.prepare(plain)
+            self.session.prepare(plain, plain)
             message = str(error)
             self.session.complain(message)
             return

@@ -93,8 +93,10 @@ class Session:
         self.sinks: dict[str, Sink] = {}
         self.frames_drawn = 0
         self.asked: Choice | None = None
+        self._asking = threading.Lock()
         self._n_asked = 0
         self._making = 0  # which of the choices asked for is being made, 0 for none
+        self._plain: Choice | None = None  # what is made where nothing that was asked for can be
         self._target = 0.0  # day to which it is treated
         self._told_at = 0.0
         self._layer = "adenosine"
@@ -124,10 +126,13 @@ class Session:
 
         Args:
             choice: What is wanted.
-            otherwise: What is made where that cannot be, so that the page is not empty; the message stands all the same.
+            otherwise: What is made where that cannot be, so that the page is not empty; the message stands all the same. It is kept for
+            later choices, until the first pair is made.
         """
-        self._n_asked += 1
-        self.asked, number = choice, self._n_asked
+        with self._asking:
+            self._n_asked += 1
+            self.asked, number = choice, self._n_asked
+        self._plain = otherwise or self._plain
 
         def make() -> None:
             if number != self._n_asked:
@@ -136,16 +141,23 @@ class Session:
             try:
                 self._prepare(choice)
             except InputError as error:
-                if otherwise is None:
+                instead = self._plain if self.pair is None else otherwise
+                if instead is None:
                     raise
-                self._prepare(otherwise)
+                self._ask(number, instead)
+                self._prepare(instead)
                 self._fail(str(error))
             finally:
                 self._making = 0
-                if number == self._n_asked:
-                    self.asked = None
+                self._ask(number, None)
 
         self.post(make)
+
+    def _ask(self, number: int, choice: Choice | None) -> None:
+        """What is being made, unless something else has been asked for meanwhile."""
+        with self._asking:
+            if number == self._n_asked:
+                self.asked = choice
 
     def play(self, playing: bool) -> None:
         """Let time pass, or hold it."""
@@ -279,18 +291,22 @@ class Session:
     def _prepare(self, choice: Choice) -> None:
         self._playing = False
         self._tell(playing=False, message="")
-        pair = Pair(choice, self.places, lambda phase: self._tell(phase=phase))
-        if self.pair is not None:
-            self.pair.close()
-        self.history.close()
-        self.pair, self.history = pair, History()
-        self._view, self._sent_rows, self._curves_at = None, 0, 0.0
-        self._picked = [None, None]
+        pair, history = Pair(choice, self.places, lambda phase: self._tell(phase=phase)), History()
         if choice.day > 0.0:
             self._tell(phase="treating", share=0.0)
         self._target, self._told_at = choice.day, time.monotonic()
-        pair.go_to(choice.day, choice.events, self._record)
-        self._curves_at = 0.0
+        try:
+            pair.go_to(choice.day, choice.events, partial(self._record, pair, history))
+        except BaseException:  # the pair that the page shows stays as it is
+            pair.close()
+            history.close()
+            raise
+        if self.pair is not None:
+            self.pair.close()
+        self.history.close()
+        self.pair, self.history = pair, history
+        self._view, self._sent_rows, self._curves_at = None, 0, 0.0
+        self._picked = [None, None]
         self._tell(phase="ready", message="", share=0.0, generation=self.status.generation + 1, choice=self._now(), day=pair.day)
         self._show()
 
@@ -307,9 +323,8 @@ class Session:
         if not playing:
             self._show()
 
-    def _record(self) -> None:
+    def _record(self, pair: Pair, history: History) -> None:
         """Keep a picture of this day, unless there is one; say how far it is where that takes long."""
-        assert self.pair is not None
         if self._closed.is_set():
             raise Closed
         if self._making:
@@ -317,10 +332,10 @@ class Session:
                 raise Overtaken
             if self._target and time.monotonic() - self._told_at > SHARE_EVERY:
                 self._told_at = time.monotonic()
-                self._tell(share=self.pair.day / self._target)
-        if self.pair.step % self.pair.per_day == 0 and self.pair.day > self.history.last_day + 1e-9:
-            work = [partial(packed, side.simulation) for side in self.pair.sides]
-            self.history.add(self.pair.day, together(work, self.pair.choice.size))
+                self._tell(share=pair.day / self._target)
+        if pair.step % pair.per_day == 0 and pair.day > history.last_day + 1e-9:
+            work = [partial(packed, side.simulation) for side in pair.sides]
+            history.add(pair.day, together(work, pair.choice.size))
 
     def _frame(self) -> None:
         """The next moment: of the past while it is being replayed, else of the present."""
@@ -329,7 +344,7 @@ class Session:
         if self._view is not None:
             self._view = self._view + self._steps_per_frame if self._view + self._steps_per_frame < self.pair.step else None
         else:
-            self.pair.advance(self._steps_per_frame, self._record)
+            self.pair.advance(self._steps_per_frame, partial(self._record, self.pair, self.history))
         self._show()
 
     def _step(self, n: int) -> None:

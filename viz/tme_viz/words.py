@@ -11,7 +11,7 @@ LANGUAGES = {"en": "English", "it": "Italiano"}
 
 @cache
 def words(language: str) -> dict[str, Any]:
-    """Words by key; tables of words under `mechanism`, `preset` and `cause`."""
+    """Words by key; tables of words under `mechanism`, `scale`, `ends`, `preset` and `cause`."""
     with Path(__file__).with_name("words.toml").open("rb") as file:
         table: dict[str, Any] = tomllib.load(file)[language]
     return table
