@@ -1,4 +1,4 @@
-"""The files of the model hold the frozen values; docs/calibration/calibrated.toml says how they do, docs/calibration.md how they were found."""
+"""The files of the model hold the frozen values of docs/calibration/calibrated.toml; docs/calibration.md says how they were found."""
 
 from pathlib import Path
 

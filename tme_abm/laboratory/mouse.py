@@ -71,7 +71,7 @@ class HostTraits(NamedTuple):
     macrophage_density: Annotated[float, Param("1/site", "macrophages in and around the tumour", "tme_abm", "A", high=0.3)]
     nk_renewal: Annotated[float, Param("1/d", "turnover of NK cells", "tme_abm", "A")]
     fc_efficiency: Annotated[
-        float, Param("1", "ADCC and ADCP of a human antibody through murine effectors, relative to those of a median patient", "tme_abm", "A", high=20.0)
+        float, Param("1", "ADCC and ADCP through murine effectors, relative to a median patient's", "tme_abm", "A", high=20.0)
     ]
     complement: Annotated[float, Param("1", "CDC relative to human serum", "tme_abm", "A", high=1.0)]
     niche: Annotated[float, Param("1", "share of the sites that touch stroma, where there is stroma", "tme_abm", "A", high=0.9)]
