@@ -33,5 +33,5 @@ def test_a_cell_has_the_colour_of_its_type():
     from tme_abm.model import TumourModel
 
     portrayal = runpy.run_path(str(EXAMPLE))["portrayal"]
-    model = TumourModel(regimen="icaria/isa-pd", height=32, width=32, seed=1)
+    model = TumourModel(regimen="icaria/isa-pd", height=64, width=64, seed=1)  # large enough for every type
     assert {portrayal(agent).color for agent in model.agents} == set(COLOURS.values())
