@@ -156,14 +156,15 @@ def test_it_is_a_mesa_model_and_counts_its_steps():
 
 
 def test_nothing_warns():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         model = make(seed="5")
         model.step()
         model.advance(24.0)
         list(model.agents.select(at_most=3))
         model.grid.select_random_empty_cell()
         copy.deepcopy(model)
+    assert [str(warning.message) for warning in caught] == []
 
 
 def test_seeds():

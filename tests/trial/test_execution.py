@@ -2,6 +2,7 @@
 
 import json
 import math
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -380,4 +381,11 @@ def test_cases_come_in_the_order_of_the_patients(study):
 
 
 def test_kernels_are_compiled_on_a_small_patch(study):
-    compile_kernels(replace(study, settings=replace(study.settings, height=4096, width=4096)))
+    side = 4096
+    tracemalloc.start()
+    try:
+        compile_kernels(replace(study, settings=replace(study.settings, height=side, width=side)))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 30 * side * side  # what the columns of the cells alone would take

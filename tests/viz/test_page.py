@@ -192,6 +192,7 @@ def test_a_bad_link_is_told_and_the_page_stays_usable(visit):
     for _ in range(4):
         key(page, "ArrowRight")
     settle(page, f"{DAY} == 1")
+    assert page.locator(".tme-marrow canvas").count() == 2
 
 
 def test_a_failing_model_is_told_and_the_page_stays_usable(visit):
@@ -243,6 +244,7 @@ def test_a_lesson_opens_its_experiment_in_both_languages(visit):
     page.get_by_text("Che cosa osservare").wait_for(state="detached")
     page.click(".tme-fold")
     page.get_by_text("Che cosa osservare").wait_for()
+    assert page.get_by_text("What to look for").count() == 0
 
 
 def test_the_trial_page_opens_the_marrow_of_a_patient(visit):
@@ -271,6 +273,7 @@ def test_a_small_trial_goes_on_while_one_looks_elsewhere_and_can_be_cancelled(vi
     settle(page, "/Running: [1-9]/.test(document.querySelector('.tme-small-trial').innerText)", 120)
     page.click(".tme-cancel")
     page.get_by_text("Cancelled; nothing was kept.").wait_for(timeout=60_000)
+    assert page.locator(".tme-cancel").count() == 0
 
 
 def test_it_fits_a_tablet(visit):

@@ -24,6 +24,7 @@ def test_the_page_is_drawn_and_steps(tmp_path):
         page.wait_for_function(f"{wide}.length == 2")
         page.get_by_role("button", name="Step", exact=True).click()
         page.get_by_text(re.compile(r"Step: 1|Time: [1-9]")).wait_for()  # steps up to Mesa 3.4, time from 3.5 on
+        assert page.evaluate(f"{wide}.length") == 2
         page.close()
 
 

@@ -150,4 +150,4 @@ def _member(context: Any, builder: Any, kind: PinnedType, value: Any, name: str)
         return load(0)
     if member == types.boolean:
         return builder.icmp_signed("!=", load(0), WORD(0))
-    raise NotImplementedError(f"a pinned bundle cannot hold {member}")
+    raise TypeError(f"a pinned bundle cannot hold {member}")
