@@ -131,10 +131,11 @@ class Derived:
 
 
 def surface_cd38(marrow: Marrow, sites: Array) -> Array:
-    """CD38 on the surface now [sites/cell], after trogocytosis and induction by an IMiD."""
-    rule = fate.surface_cd38.py_func  # type: ignore[attr-defined]
-    share = np.array([rule(marrow, kind, 1.0) for kind in range(N_TYPES)])
-    return np.asarray(marrow.cells.cd38[sites] * share[marrow.cells.kind[sites]])
+    """CD38 on the surface now [sites/cell], after trogocytosis and what its clone makes of a drug."""
+    cells, rule = marrow.cells, fate.surface_cd38.py_func  # type: ignore[attr-defined]
+    share = np.array([[rule(marrow, kind, clone, 1.0) for clone in range(N_CLONES)] for kind in range(N_TYPES)])
+    clone = np.where(cells.kind[sites] == CellType.PLASMA, cells.clone[sites], 0)
+    return np.asarray(cells.cd38[sites] * share[cells.kind[sites], clone])
 
 
 def clone_names(marrow: Marrow, sites: Array) -> Array:

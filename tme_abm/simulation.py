@@ -24,11 +24,11 @@ from tme_abm.marrow.cells import N_CAUSES, N_TYPES, Cause, CellType
 from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES, N_CLONOTYPES, N_REACTIVE, Clones, clone_fractions
 from tme_abm.marrow.contact import MOST_GRANZYME
 from tme_abm.marrow.fate import VISIBLE
-from tme_abm.marrow.genesis import CELLULARITY, INTERSTITIAL, NUCLEATED_CELLS, Composition, deal_clones, populate, room
+from tme_abm.marrow.genesis import CELLULARITY, INTERSTITIAL, NUCLEATED_CELLS, Composition, deal_clones, deal_clonotypes, populate, room
 from tme_abm.marrow.lattice import make_lattice
 from tme_abm.marrow.state import CROWD, Gauge, Host, Marrow, Tick, copy_marrow, make_drugs, make_marrow
 from tme_abm.marrow.traits import load_traits
-from tme_abm.mechanisms import BY_NAME, MECHANISMS, nk_activation, suppression, trogocytosis
+from tme_abm.mechanisms import BY_NAME, MECHANISMS, nk_activation, suppression, t_cell_recovery, trogocytosis
 from tme_abm.mechanisms.adenosine import TYPICAL_CD38
 from tme_abm.mechanisms.step import Rules, Switches, advance
 from tme_abm.patient import Population, VirtualPatient, draw_patient
@@ -336,8 +336,8 @@ def observe(marrow: Marrow) -> dict[str, float]:
     row["reactive_t_cells"] = int((cells.clone[is_t] < N_REACTIVE).sum())
     row["nk_armed"] = float(gauge[Gauge.NK_ARMED])
     is_plasma = cells.kind == CellType.PLASMA
-    surface = float(gauge[Gauge.SURFACE_CD38] * gauge[Gauge.CD38_INDUCTION])
-    row["cd38_sites_per_cell"] = float(np.median(cells.cd38[is_plasma])) * surface if is_plasma.any() else math.nan
+    expressed = cells.cd38[is_plasma] * body.clone_cd38[cells.clone[is_plasma]]
+    row["cd38_sites_per_cell"] = float(np.median(expressed) * gauge[Gauge.SURFACE_CD38]) if is_plasma.any() else math.nan
     for cause in Cause:
         if cause < N_CAUSES:
             row[f"deaths_{cause.name.lower()}"] = int(body.ledger[CellType.PLASMA, cause])
@@ -434,6 +434,10 @@ def found(patient: VirtualPatient, settings: Settings, filled: Mapping[str, Fill
     body.gauge[Gauge.M_PROTEIN] = host.secretion * body.burden.sum() / clearance
     body.clone_niche[:] = patient.adherent_fraction
     populate(marrow, composition, key)
+    activity = 1.0 / (1.0 + host.exhaustion * load)
+    fold, reactive = settle_t_cells(marrow, load, activity * typical_restraint(patient, target, filled, n_sites), filled)
+    body.target[CellType.T] /= fold  # the rest divides in the marrow
+    deal_clonotypes(pin(marrow), reactive, int(stream_key(key, int(Stream.PLACEMENT), 1)))
     equip(marrow, patient, filled, target, n_sites)
     return marrow
 
@@ -445,19 +449,20 @@ def inherit(patient: VirtualPatient, p: clones.Params) -> Clones:
     table.complement_inhibitors[:] = patient.cip_level
     table.tp53_mutated[:] = patient.tp53_mutated
     by_tp53 = np.where(table.tp53_mutated == 1, p.tp53_drug_factor, 1.0)
-    table.imid_sensitivity[:] = patient.imid_sensitivity * by_tp53
-    table.proteasome_sensitivity[:] = patient.proteasome_sensitivity * by_tp53
     table.glucocorticoid_sensitivity[:] = patient.glucocorticoid_sensitivity
+    table.escaped[:] = 0
     for clone in range(N_CLONES):
         if clone & clones.IMID_RESISTANT:
-            table.imid_sensitivity[clone] *= p.imid_residual
+            table.imid_response[clone] = p.imid_residual
         if clone & clones.PROTEASOME_RESISTANT:
-            table.proteasome_sensitivity[clone] *= p.proteasome_residual
+            table.proteasome_response[clone] = p.proteasome_residual
         if clone & (clones.IMID_RESISTANT | clones.PROTEASOME_RESISTANT):
             table.glucocorticoid_sensitivity[clone] *= p.glucocorticoid_residual
         if clone & clones.ANTIBODY_ESCAPED:
-            table.cd38[clone] *= p.escape_cd38
+            table.escaped[clone] = 1
             table.complement_inhibitors[clone] *= p.escape_inhibitors
+    table.imid_sensitivity[:] = patient.imid_sensitivity * by_tp53 * table.imid_response
+    table.proteasome_sensitivity[:] = patient.proteasome_sensitivity * by_tp53 * table.proteasome_response
     return table
 
 
@@ -508,12 +513,18 @@ def set_division(marrow: Marrow, patient: VirtualPatient, filled: Mapping[str, F
     load = target[CellType.PLASMA] / n_sites
     restraint = typical_restraint(patient, target, filled, n_sites)
     activity = 1.0 / (1.0 + marrow.host.exhaustion * load)
-    reactive = target[CellType.T] * N_REACTIVE / N_CLONOTYPES
-    toll = filled["t_cell_killing"].params.lysis_rate * 9.0 / n_sites * reactive * activity * restraint
+    fold, reactive = settle_t_cells(marrow, load, activity * restraint, filled)
+    toll = filled["t_cell_killing"].params.lysis_rate * 9.0 / n_sites * target[CellType.T] * fold * reactive * activity * restraint
     gross = patient.growth_rate / HOURS_PER_DAY + filled["growth"].params.apoptosis + toll
     cost = filled["clones"].params.fitness_cost
     fitness = np.array([cost ** clone.bit_count() for clone in range(N_CLONES)])
     marrow.clones.division[:] = fitness * gross / max(room(pin(marrow)), 0.2)
+
+
+def settle_t_cells(marrow: Marrow, load: float, granzyme: float, filled: Mapping[str, Filled]) -> tuple[float, float]:
+    """T cells over what the blood alone would keep, and their tumour-reactive share, amid `load` plasma cells per site with a typical `granzyme`."""
+    division = t_cell_recovery.rate(granzyme, load, 1.0, filled["t_cell_recovery"].params)
+    return t_cell_recovery.settled(float(division), float(marrow.traits.renewal[CellType.T]))
 
 
 def typical_restraint(patient: VirtualPatient, target: np.ndarray, filled: Mapping[str, Filled], n_sites: int) -> float:

@@ -39,6 +39,12 @@ def relax(value, target, rate, dt):
 
 
 @kernel
+def eased(stress, fold):
+    """Factor on the attack on a cell under `stress` (0 to 1), where a cell fully stressed suffers `fold` times as much."""
+    return 1.0 + (fold - 1.0) * stress
+
+
+@kernel
 def shielded(held, fold):
     """Effect of a drug on a cell that is `held` (0 to 1) by the niche, where a cell fully held feels 1/`fold` of it."""
     return 1.0 - held * (1.0 - 1.0 / fold)

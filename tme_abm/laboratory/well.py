@@ -171,13 +171,13 @@ def read(marrow: Marrow, start: int) -> Outcome:
     """What is read off a well that had `start` plasma cells."""
     is_plasma = marrow.cells.kind == CellType.PLASMA
     gauge = marrow.body.gauge
-    surface = float(gauge[Gauge.SURFACE_CD38] * gauge[Gauge.CD38_INDUCTION])
+    expressed = marrow.cells.cd38[is_plasma] * marrow.body.clone_cd38[marrow.cells.clone[is_plasma]]
     return Outcome(
         plasma_cells_start=start,
         plasma_cells_end=int(is_plasma.sum()),
         deaths=marrow.body.ledger[PLASMA, :N_CAUSES].copy(),
         adenosine_made=float(output(marrow)),
         adenosine=float(marrow.fields.adenosine.mean()),
-        cd38_sites=float(np.median(marrow.cells.cd38[is_plasma])) * surface if is_plasma.any() else 0.0,
+        cd38_sites=float(np.median(expressed) * gauge[Gauge.SURFACE_CD38]) if is_plasma.any() else 0.0,
         nk_cells_end=int((marrow.cells.kind == CellType.NK).sum()),
     )

@@ -1,7 +1,7 @@
 """Clones: what is inherited. Eight, one for each combination of three resistances.
 
 A clone may be resistant to IMiDs (cereblon-low), to proteasome inhibitors (PSMB5 or XBP1-low), and may have escaped from
-anti-CD38 antibodies (CD38-low and rich in complement inhibitors). The resistances are there before treatment, at fractions that
+anti-CD38 antibodies (rich in complement inhibitors, and CD38-low while such an antibody is there: antigen_loss). The resistances are there before treatment, at fractions that
 belong to the patient, and combine independently; division switches one of them rarely.
 """
 
@@ -39,6 +39,9 @@ class Clones(NamedTuple):
     division: Annotated[Array, Column("f8", "1/h", "rate of division with room, at the patient's usual interleukin-6")]
     cd38: Annotated[Array, Column("f8", "sites/cell", "median CD38")]
     complement_inhibitors: Annotated[Array, Column("f8", "1", "median CD55 and CD59, relative to typical plasma cells")]
+    imid_response: Annotated[Array, Column("f8", "1", "loss of Ikaros and Aiolos to an IMiD, relative to a cell with cereblon")]
+    proteasome_response: Annotated[Array, Column("f8", "1", "stress by a proteasome inhibitor, relative to a cell without resistance")]
+    escaped: Annotated[Array, Column("u1", "-", "1 where the clone escapes anti-CD38 antibodies")]
     imid_sensitivity: Annotated[Array, Column("f8", "1", "multiplies the kill of an IMiD")]
     proteasome_sensitivity: Annotated[Array, Column("f8", "1", "multiplies the kill of a proteasome inhibitor")]
     glucocorticoid_sensitivity: Annotated[Array, Column("f8", "1", "multiplies the kill of a glucocorticoid")]
@@ -49,16 +52,15 @@ class Params(NamedTuple):
     """How the clones of a patient differ from each other."""
 
     imid_residual: Annotated[
-        float, Param("1", "IMiD kill that remains in a cereblon-low clone", "kronke2014; lu2014", "A", high=1.0)
+        float, Param("1", "response to an IMiD that remains in a cereblon-low clone: kill, rise of CD38", "kronke2014; lu2014", "A", high=1.0)
     ] = 0.01
     proteasome_residual: Annotated[
-        float, Param("1", "proteasome-inhibitor kill that remains in a resistant clone", "tme_abm", "A", high=1.0)
+        float, Param("1", "response to a proteasome inhibitor that remains in a resistant clone: kill, stress", "tme_abm", "A", high=1.0)
     ] = 0.01
     glucocorticoid_residual: Annotated[
         float,
         Param("1", "dexamethasone kill left in a clone selected by an IMiD or proteasome inhibitor with it", "tme_abm", "A", high=1.0),
     ] = 0.2
-    escape_cd38: Annotated[float, Param("1", "CD38 of an escaped clone relative to the others", "nijhof2016", "A", high=1.0)] = 0.12
     escape_inhibitors: Annotated[
         float, Param("1", "CD55 and CD59 of an escaped clone relative to the others", "nijhof2016", "A")
     ] = 3.0

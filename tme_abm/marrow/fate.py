@@ -129,11 +129,10 @@ def read_lines(column, step, block, width):
 
 
 @part
-def surface_cd38(marrow, kind, cd38):
-    """CD38 on the surface of a cell now [sites/cell], after trogocytosis and, on plasma cells, induction by an IMiD."""
-    gauge = marrow.body.gauge
-    now = float(cd38) * gauge[Gauge.SURFACE_CD38]
-    return now * gauge[Gauge.CD38_INDUCTION] if kind == PLASMA else now
+def surface_cd38(marrow, kind, clone, cd38):
+    """CD38 on the surface of a cell now [sites/cell], after trogocytosis and, on plasma cells, what its clone makes of a drug."""
+    now = float(cd38) * marrow.body.gauge[Gauge.SURFACE_CD38]
+    return now * marrow.body.clone_cd38[clone] if kind == PLASMA else now
 
 
 @part
@@ -144,7 +143,7 @@ def enrol(marrow, row, site, draw):
     risk.site[row] = site
     risk.kind[row] = kind
     risk.clone[row] = cells.clone[site]
-    risk.cd38[row] = surface_cd38(marrow, kind, cells.cd38[site])
+    risk.cd38[row] = surface_cd38(marrow, kind, cells.clone[site], cells.cd38[site])
     risk.complement_inhibitors[row] = cells.complement_inhibitors[site]
     risk.draw[row] = draw
     reset(marrow, row)
@@ -228,7 +227,7 @@ def place_probes(marrow, tick):
             risk.kind[row] = PLASMA
             risk.clone[row] = c
             z = normal(key, N_PROBES + j)
-            risk.cd38[row] = surface_cd38(marrow, PLASMA, marrow.clones.cd38[c] * math.exp(marrow.host.cd38_spread * z))
+            risk.cd38[row] = surface_cd38(marrow, PLASMA, c, marrow.clones.cd38[c] * math.exp(marrow.host.cd38_spread * z))
             risk.complement_inhibitors[row] = marrow.clones.complement_inhibitors[c]
             risk.draw[row] = 2.0
             reset(marrow, row)

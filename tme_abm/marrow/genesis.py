@@ -10,7 +10,7 @@ from tme_abm.foundation.jit import kernel, part
 from tme_abm.foundation.pinned import pin
 from tme_abm.foundation.rng import Stream, again, below, bits, normal, stream_key, subkey, uniform, unit
 from tme_abm.marrow.cells import EMPTY, CellType
-from tme_abm.marrow.clones import N_CLONES, N_CLONOTYPES
+from tme_abm.marrow.clones import N_CLONES, N_CLONOTYPES, N_REACTIVE
 from tme_abm.marrow.lattice import find_free_neighbour, mark_niche
 from tme_abm.marrow.state import Marrow
 
@@ -90,6 +90,17 @@ def nest(marrow, left, where, key):
             left[clone] -= 1
             where[placed] = s
             placed += 1
+
+
+@kernel
+def deal_clonotypes(marrow, reactive, key):
+    """Give every T cell a clonotype, so that the share `reactive` of them sees the tumour."""
+    cells = marrow.cells
+    for s in range(cells.kind.size):
+        if cells.kind[s] == T:
+            own = subkey(key, s)
+            sees = unit(bits(own, 0)) < reactive
+            cells.clone[s] = below(bits(own, 1), N_REACTIVE) if sees else N_REACTIVE + below(bits(own, 1), N_CLONOTYPES - N_REACTIVE)
 
 
 def deal_clones(fractions: np.ndarray, n_plasma: int, key: int) -> np.ndarray:

@@ -99,7 +99,7 @@ class Gauge(IntEnum):
     """Quantities of the whole marrow that change with time; indices of `Body.gauge`. 1 is undisturbed unless said."""
 
     SURFACE_CD38 = 0  # CD38 left on the surface after trogocytosis
-    CD38_INDUCTION = 1  # CD38 of plasma cells under an IMiD
+    CD38_INDUCTION = 1  # CD38 of plasma cells with cereblon under an IMiD
     ENZYME_ACTIVITY = 2  # activity of the CD38 ectoenzyme
     NK_ARMED = 3  # potency of NK cells whose CD16 or SLAMF7 is engaged
     CD16 = 4  # CD16 left on NK cells
@@ -112,6 +112,8 @@ class Gauge(IntEnum):
     FIELD_AGE = 11  # hours since the fields were solved
     SOLVED_OUTPUT = 12  # adenosine production of the patch when the fields were last solved [1/h]
     VIOLATIONS = 13  # hazards found above their ceiling: must stay 0
+    ESCAPED_CD38 = 14  # CD38 that escaped clones express under an anti-CD38 antibody
+    CREEP_BLOCK = 15  # share of the creep of CD38-rich plasma cells that antibodies on CD38 take, 0 undisturbed
 
 
 class Body(NamedTuple):
@@ -126,6 +128,8 @@ class Body(NamedTuple):
     burden: Array  # (N_CLONES,) float64, cells in the whole marrow
     clone_rates: Array  # (N_CLONES, 2) float64, division and death of a mean cell [1/h], from the probes
     clone_niche: Array  # (N_CLONES,) float64, share of the clone in the niche, last seen
+    clone_cd38: Array  # (N_CLONES,) float64, CD38 that the clone expresses in this step over what it expresses undisturbed
+    clone_stress: Array  # (N_CLONES,) float64, how far a proteasome inhibitor stresses the clone in this step, 0 to 1
     ledger: Array  # (N_TYPES, N_CAUSES) int64, deaths since the start
     clone_ledger: Array  # (N_CLONES, N_CAUSES) int64, deaths of plasma cells since the start
     births: Array  # (N_TYPES,) int64, divisions and arrivals since the start
@@ -182,7 +186,7 @@ class Tick(NamedTuple):
 def make_body() -> Body:
     """A body with nothing in it, every gauge undisturbed."""
     gauge = np.ones(len(Gauge))
-    for undisturbed_at_zero in (Gauge.REVIVAL, Gauge.M_PROTEIN, Gauge.SOLVED_OUTPUT, Gauge.VIOLATIONS):
+    for undisturbed_at_zero in (Gauge.REVIVAL, Gauge.M_PROTEIN, Gauge.SOLVED_OUTPUT, Gauge.VIOLATIONS, Gauge.CREEP_BLOCK):
         gauge[undisturbed_at_zero] = 0.0
     gauge[Gauge.FIELD_AGE] = np.inf  # never solved
     return Body(
@@ -195,6 +199,8 @@ def make_body() -> Body:
         burden=np.zeros(N_CLONES),
         clone_rates=np.zeros((N_CLONES, 2)),
         clone_niche=np.zeros(N_CLONES),
+        clone_cd38=np.ones(N_CLONES),
+        clone_stress=np.zeros(N_CLONES),
         ledger=np.zeros((N_TYPES, N_CAUSES), np.int64),
         clone_ledger=np.zeros((N_CLONES, N_CAUSES), np.int64),
         births=np.zeros(N_TYPES, np.int64),

@@ -5,6 +5,7 @@ from tme_abm.mechanisms.adcc import ADCC
 from tme_abm.mechanisms.adcp import ADCP
 from tme_abm.mechanisms.adenosine import ADENOSINE
 from tme_abm.mechanisms.adhesion import ADHESION
+from tme_abm.mechanisms.antigen_loss import ANTIGEN_LOSS
 from tme_abm.mechanisms.binding import BINDING
 from tme_abm.mechanisms.cdc import CDC
 from tme_abm.mechanisms.chemokine import CHEMOKINE
@@ -30,9 +31,12 @@ from tme_abm.mechanisms.turnover import TURNOVER
 MECHANISMS: tuple[Mechanism, ...] = (
     BINDING,
     TROGOCYTOSIS,
+    ANTIGEN_LOSS,
     ECTOENZYME,
+    NICHE_RELEASE,
     NK_ACTIVATION,
     IMID,
+    PROTEASOME,
     GLUCOCORTICOID,
     ADENOSINE,
     INTERLEUKIN6,
@@ -41,7 +45,6 @@ MECHANISMS: tuple[Mechanism, ...] = (
     SUPPRESSION,
     MOTILITY,
     ADHESION,
-    NICHE_RELEASE,
     GROWTH,
     TURNOVER,
     T_CELL_KILLING,
@@ -50,7 +53,6 @@ MECHANISMS: tuple[Mechanism, ...] = (
     ADCP,
     CDC,
     DIRECT_KILLING,
-    PROTEASOME,
     DEPLETION,
     RECRUITMENT,
 )

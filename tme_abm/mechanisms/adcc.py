@@ -1,6 +1,6 @@
 """Antibody-dependent cellular cytotoxicity (ADCC): NK cells lyse the plasma cell whose bound antibody engages their CD16.
 
-    hazard = lysis_rate * fitness * NK cells in contact * hill(bound antigen, half_density, steepness)
+    hazard = lysis_rate * fitness * NK cells in contact * hill(bound antigen, half_density, steepness) * eased(stress, stressed_fold)
 
 NK cells count by their granzyme and by how far CD16 is armed, so adenosine, suppressors, exhaustion and depletion all tell. ADCC is
 the first mode to work as CD38 rises: some at low density (Moreno 2019), most above 100 thousand sites (quantitative cytometry
@@ -10,10 +10,11 @@ most of it, and the rate is lower still. Its ratio to that of ADCP is an assumpt
 
 from typing import Annotated, NamedTuple
 
+from tme_abm.foundation.arrays import largest
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Mechanism
-from tme_abm.foundation.response import hill
+from tme_abm.foundation.response import eased, hill
 from tme_abm.marrow.antigen import density
 from tme_abm.marrow.cells import Cause, CellType
 from tme_abm.marrow.state import Effector
@@ -29,6 +30,7 @@ class Params(NamedTuple):
     ] = 0.0084
     half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019", "M-low")] = 50e3
     steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm", "A")] = 2.0
+    stressed_fold: Annotated[float, Param("1", "lysis of a cell whose proteasomes are all inhibited", "shi2008: lysis rises as HLA class I falls; yang2015: with carfilzomib; the size from memory", "M-low")] = 1.5
 
 
 @part
@@ -42,7 +44,8 @@ def ceiling(marrow, rows, tick):
     """The highest hazard for each NK cell in contact is that of a fully coated cell."""
     for i in range(rows.drug.size):
         if marrow.drugs.occupancy[rows.drug[i]] > 0.0:
-            marrow.body.contact_ceiling[Effector.NK] += rows.p.lysis_rate[i] * marrow.host.effector_fitness
+            most = eased(largest(marrow.body.clone_stress), rows.p.stressed_fold[i])
+            marrow.body.contact_ceiling[Effector.NK] += rows.p.lysis_rate[i] * most * marrow.host.effector_fitness
 
 
 @part
@@ -57,7 +60,8 @@ def hazard(marrow, rows, tick):
         for k in range(marrow.n_at_risk[1]):
             if risk.kind[k] == PLASMA and risk.nk[k] > 0.0:
                 bound = density(risk, k, antigen) * occupancy
-                marrow.hazard[k, Cause.ADCC] += fitness * rate(risk.nk[k], bound, rows.p, i)
+                ease = eased(marrow.body.clone_stress[risk.clone[k]], rows.p.stressed_fold[i])
+                marrow.hazard[k, Cause.ADCC] += fitness * ease * rate(risk.nk[k], bound, rows.p, i)
 
 
 ADCC = Mechanism(

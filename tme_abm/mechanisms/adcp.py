@@ -1,16 +1,17 @@
 """Antibody-dependent cellular phagocytosis (ADCP): macrophages engulf plasma cells coated densely enough with antibody.
 
-    hazard = engulfment_rate * fitness * macrophages in contact * hill(bound antigen, half_density, steepness)
+    hazard = engulfment_rate * fitness * macrophages in contact * hill(bound antigen, half_density, steepness) * eased(stress, stressed_fold)
 
 It joins ADCC at intermediate CD38 and is seen with CD38-rich cells only (Moreno 2019; Overdijk 2015).
 """
 
 from typing import Annotated, NamedTuple
 
+from tme_abm.foundation.arrays import largest
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Mechanism
-from tme_abm.foundation.response import hill
+from tme_abm.foundation.response import eased, hill
 from tme_abm.marrow.antigen import density
 from tme_abm.marrow.cells import Cause, CellType
 from tme_abm.marrow.state import Effector
@@ -26,6 +27,7 @@ class Params(NamedTuple):
     ] = 0.0231
     half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019: joins at intermediate density, the number is assumed", "M-low")] = 100e3
     steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm", "A")] = 3.0
+    stressed_fold: Annotated[float, Param("1", "engulfment of a cell whose proteasomes are all inhibited", "gulla2021: calreticulin shown under bortezomib; the size is assumed", "A")] = 1.5
 
 
 @part
@@ -39,7 +41,8 @@ def ceiling(marrow, rows, tick):
     """The highest hazard for each macrophage in contact is that of a fully coated cell."""
     for i in range(rows.drug.size):
         if marrow.drugs.occupancy[rows.drug[i]] > 0.0:
-            marrow.body.contact_ceiling[Effector.PHAGOCYTE] += rows.p.engulfment_rate[i] * marrow.host.effector_fitness
+            most = eased(largest(marrow.body.clone_stress), rows.p.stressed_fold[i])
+            marrow.body.contact_ceiling[Effector.PHAGOCYTE] += rows.p.engulfment_rate[i] * most * marrow.host.effector_fitness
 
 
 @part
@@ -54,7 +57,8 @@ def hazard(marrow, rows, tick):
         for k in range(marrow.n_at_risk[1]):
             if risk.kind[k] == PLASMA and risk.phagocyte[k] > 0.0:
                 bound = density(risk, k, antigen) * occupancy
-                marrow.hazard[k, Cause.ADCP] += fitness * rate(risk.phagocyte[k], bound, rows.p, i)
+                ease = eased(marrow.body.clone_stress[risk.clone[k]], rows.p.stressed_fold[i])
+                marrow.hazard[k, Cause.ADCP] += fitness * ease * rate(risk.phagocyte[k], bound, rows.p, i)
 
 
 ADCP = Mechanism(

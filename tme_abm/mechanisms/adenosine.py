@@ -33,7 +33,7 @@ class Params(NamedTuple):
 def output(marrow, site, kind):
     """Adenosine made by the cell of a site [1/h]."""
     host = marrow.host
-    cd38 = surface_cd38(marrow, kind, marrow.cells.cd38[site]) / TYPICAL_CD38
+    cd38 = surface_cd38(marrow, kind, marrow.cells.clone[site], marrow.cells.cd38[site]) / TYPICAL_CD38
     through_cd38 = host.adenosine_cd38 * cd38 * marrow.body.gauge[Gauge.ENZYME_ACTIVITY]
     return through_cd38 + host.adenosine_other * marrow.traits.adenosine_other[kind]
 

@@ -3,21 +3,21 @@
     kill hazard   = kill_rate * E * sensitivity of the clone * shielded(held, adhesion_fold)
     T and NK      supply x (1 + (supply_fold - 1) E), lytic capacity x (1 + (stimulation_fold - 1) E), exhaustion taken back by revival * E
     IL-6 output   x (1 - il6_inhibition * E)
-    CD38          on plasma cells moves towards x (1 + (cd38_fold - 1) E) with a lag of one to three days
+    CD38          on plasma cells with cereblon moves towards x (1 + (cd38_fold - 1) E) with a lag of one to three days
 
-E is the fraction of Ikaros and Aiolos degraded. A cereblon-low clone escapes the kill, not what the host's own lymphocytes gain
-(Lu 2014, Kronke 2014). Pomalidomide raises CD38 (Jiang 2016) and with it every effect of an anti-CD38 antibody.
+E is the fraction of Ikaros and Aiolos degraded. A cereblon-low clone escapes the kill and does not raise its CD38 (Fedele 2018); the host's own
+lymphocytes keep what they gain (Lu 2014, Kronke 2014). Pomalidomide raises CD38 (Jiang 2016) and with it every effect of an anti-CD38 antibody.
 """
 
-import math
 from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.arrays import largest
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Mechanism
-from tme_abm.foundation.response import shielded
+from tme_abm.foundation.response import relax, shielded
 from tme_abm.marrow.cells import Cause, CellType
+from tme_abm.marrow.clones import N_CLONES
 from tme_abm.marrow.state import Gauge
 
 PLASMA = int(CellType.PLASMA)
@@ -59,7 +59,9 @@ def prepare(marrow, rows, tick):
         gauge[Gauge.IL6_OUTPUT] *= 1.0 - rows.p.il6_inhibition[i] * effect
         target *= 1.0 + (rows.p.cd38_fold[i] - 1.0) * effect
         lag += rows.p.cd38_lag[i] / rows.drug.size
-    gauge[Gauge.CD38_INDUCTION] = target + (gauge[Gauge.CD38_INDUCTION] - target) * math.exp(-tick.dt / lag)
+    gauge[Gauge.CD38_INDUCTION] = relax(gauge[Gauge.CD38_INDUCTION], target, 1.0 / lag, tick.dt)
+    for clone in range(N_CLONES):
+        marrow.body.clone_cd38[clone] *= 1.0 + (gauge[Gauge.CD38_INDUCTION] - 1.0) * marrow.clones.imid_response[clone]
 
 
 @part

@@ -3,7 +3,7 @@
 An immune cell makes a displacement every `STOP_H` hours, as far in mean square as its diffusion coefficient gives in that time, squeezing
 past others on the way. It touches those around the place that it comes to; it stays there where the site is free, and goes back where
 not. T and NK cells prefer, of two places, the one with more chemokine, the oftener the longer the way, so that their drift does not
-depend on the step. A plasma cell moves to a free neighbouring site.
+depend on the step. A plasma cell moves to a free neighbouring site; one that creeps by its CD38, the less the more of that antibodies cover.
 """
 
 import math
@@ -14,12 +14,13 @@ from numba import int64, uint64
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Mechanism
-from tme_abm.foundation.response import probability
+from tme_abm.foundation.response import hill, probability
 from tme_abm.foundation.rng import Stream, again, below, bits, lower, stream_key, unit
 from tme_abm.marrow.cells import CellType, move
 from tme_abm.marrow.contact import leave, potency
-from tme_abm.marrow.fate import LINE, end_of, first_of, is_far, read_lines
+from tme_abm.marrow.fate import LINE, end_of, first_of, is_far, read_lines, surface_cd38
 from tme_abm.marrow.lattice import find_free_neighbour, wrapped
+from tme_abm.marrow.state import Gauge
 
 PLASMA, T, NK, STROMA = int(CellType.PLASMA), int(CellType.T), int(CellType.NK), int(CellType.STROMA)
 STOP_H = 2.0  # h between two displacements of an immune cell; the step, where that is shorter
@@ -28,6 +29,8 @@ STOP_H = 2.0  # h between two displacements of an immune cell; the step, where t
 class Params(NamedTuple):
     """Of the walk."""
 
+    creep_density: Annotated[float, Param("sites/cell", "CD38 with which half of the creep of a plasma cell can be blocked on it", "moreno2019", "A")] = 100e3
+    creep_steepness: Annotated[float, Param("1", "Hill exponent", "moreno2019", "A")] = 2.0
     chemotaxis: Annotated[float, Param("1", "how often a T or NK cell compares two places two hours apart and goes for more chemokine", "tme_abm", "A", high=0.5)] = 0.29
 
 
@@ -109,18 +112,24 @@ def walk(marrow, kind, begin, end, p, tick):
 
 
 @part
-def creep(marrow, tick):
+def creep(marrow, p, tick):
     """Move plasma cells that the niche does not hold, at most one site."""
     site, start, cells = marrow.roster.site, marrow.roster.start, marrow.cells
     key = stream_key(tick.key, Stream.PLASMA_MOTION, tick.step)
     # a step to one of eight neighbours has a variance of 0.75 along each axis
     chance = probability(2.0 * marrow.traits.motility[PLASMA] / 0.75, tick.dt)
+    block = marrow.body.gauge[Gauge.CREEP_BLOCK]
     for i in range(start[PLASMA], start[PLASMA + 1]):
         s = int(site[i])
         if marrow.lattice.niche[s] == 1:
             continue
         word = bits(key, cells.uid[s])
-        if unit(word) < chance:
+        mark = unit(word)
+        if mark < chance:
+            if block > 0.0:
+                cd38 = surface_cd38(marrow, PLASMA, cells.clone[s], cells.cd38[s])
+                if mark >= chance * (1.0 - block * hill(cd38, p.creep_density, p.creep_steepness)):
+                    continue
             end = find_free_neighbour(cells.kind, s, below(again(word), 840), marrow.lattice)
             if end >= 0:
                 move(cells, s, end)
@@ -149,7 +158,7 @@ def prepare(marrow, p, tick):
             read_ahead(marrow, block)
         for kind in range(T, STROMA):
             walk(marrow, kind, first_of(marrow.roster, block, kind), end_of(marrow.roster, block, kind), p, tick)
-    creep(marrow, tick)
+    creep(marrow, p, tick)
 
 
 MOTILITY = Mechanism(

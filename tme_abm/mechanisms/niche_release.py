@@ -1,6 +1,7 @@
 """Release from the niche: antibody on CD38 loosens the hold of the stroma on plasma cells rich in CD38.
 
-    held = held * (1 - max_release * occupancy * hill(CD38, half_density, steepness))
+    held        = held * (1 - max_release * occupancy * hill(CD38, half_density, steepness))
+    creep block = 1 - product over antibodies of (1 - max_slowing * occupancy), read by motility
 
 CD38 binds CD31 and hyaluronic acid; isatuximab interferes with adhesion and migration, and sensitises CD38-rich cells only to bortezomib and
 dexamethasone in the presence of stroma (Moreno 2019). Size 20-50 % (M-low).
@@ -13,13 +14,15 @@ from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Mechanism
 from tme_abm.foundation.response import hill
 from tme_abm.marrow.antigen import Antigen
+from tme_abm.marrow.state import Gauge
 
 
 class Params(NamedTuple):
     """Of each antibody."""
 
     max_release: Annotated[float, Param("1", "hold lost by a cell rich in CD38 at full occupancy", "pharmaceutics2025", "M-low", high=1.0)] = 0.5
-    half_density: Annotated[float, Param("sites/cell", "CD38 that gives half of it", "moreno2019", "A")] = 100e3
+    max_slowing: Annotated[float, Param("1", "creep lost by a cell rich in CD38 at full occupancy", "pharmaceutics2025", "M-low", high=1.0)] = 0.35
+    half_density: Annotated[float, Param("sites/cell", "CD38 that gives half of the release", "moreno2019", "A")] = 100e3
     steepness: Annotated[float, Param("1", "Hill exponent", "moreno2019", "A")] = 2.0
 
 
@@ -27,6 +30,17 @@ class Params(NamedTuple):
 def kept(cd38, occupancy, p, i):
     """Share of its hold that the niche keeps on a cell, under antibody `i`."""
     return 1.0 - p.max_release[i] * occupancy * hill(cd38, p.half_density[i], p.steepness[i])
+
+
+@part
+def prepare(marrow, rows, tick):
+    """Take from the creep of plasma cells what the antibodies cover."""
+    left = 1.0
+    for i in range(rows.drug.size):
+        d = rows.drug[i]
+        if marrow.drugs.antigen[d] == Antigen.CD38:
+            left *= 1.0 - rows.p.max_slowing[i] * marrow.drugs.occupancy[d]
+    marrow.body.gauge[Gauge.CREEP_BLOCK] = 1.0 - left
 
 
 @part
@@ -45,9 +59,10 @@ def hazard(marrow, rows, tick):
 NICHE_RELEASE = Mechanism(
     name="niche_release",
     Params=Params,
-    summary="The antibody loosens the hold of the niche on CD38-rich plasma cells.",
+    summary="The antibody loosens the hold of the niche on CD38-rich plasma cells and slows them.",
     reads=("held", "surface CD38", "occupancy"),
-    writes=("held",),
+    writes=("held", "creep"),
     by_drug=True,
+    prepare=prepare,
     hazard=hazard,
 )

@@ -1,9 +1,10 @@
 """Proteasome inhibition: plasma cells, full of immunoglobulin to be cleared, die when most of their proteasomes are blocked.
 
     hazard = kill_rate * hill(E, half_inhibition, steepness) * sensitivity of the clone * shielded(held, adhesion_fold)
+    stress = hill(E, half_inhibition, steepness) * response of the clone, read by ADCC and ADCP
 
 E is the fraction of proteasomes inhibited; it recovers by resynthesis after carfilzomib, which binds irreversibly, and by dissociation
-after bortezomib. Adherent cells are 1.2-3 times less sensitive.
+after bortezomib. Adherent cells are 1.2-3 times less sensitive. Cells under stress lose HLA class I (Shi 2008, Yang 2015) and show calreticulin (Gulla 2021).
 """
 
 from typing import Annotated, NamedTuple
@@ -14,6 +15,7 @@ from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Mechanism
 from tme_abm.foundation.response import hill, shielded
 from tme_abm.marrow.cells import Cause, CellType
+from tme_abm.marrow.clones import N_CLONES
 
 PLASMA = int(CellType.PLASMA)
 
@@ -31,6 +33,17 @@ class Params(NamedTuple):
 def rate(effect, sensitivity, held, p, i):
     """Death hazard [1/h] of a plasma cell, for drug `i`."""
     return p.kill_rate[i] * hill(effect, p.half_inhibition[i], p.steepness[i]) * sensitivity * shielded(held, p.adhesion_fold[i])
+
+
+@part
+def prepare(marrow, rows, tick):
+    """Stress of each clone: what is left unstressed by one drug can be stressed by another."""
+    for clone in range(N_CLONES):
+        calm = 1.0
+        for i in range(rows.drug.size):
+            stress = hill(marrow.drugs.effect[rows.drug[i]], rows.p.half_inhibition[i], rows.p.steepness[i])
+            calm *= 1.0 - stress * marrow.clones.proteasome_response[clone]
+        marrow.body.clone_stress[clone] = 1.0 - calm
 
 
 @part
@@ -58,10 +71,11 @@ def hazard(marrow, rows, tick):
 PROTEASOME = Mechanism(
     name="proteasome",
     Params=Params,
-    summary="Plasma cells die while most of their proteasomes are inhibited.",
+    summary="Plasma cells die while most of their proteasomes are inhibited, and those that live are easier prey.",
     reads=("effect", "held", "clone sensitivity"),
-    writes=("hazard",),
+    writes=("hazard", "stress"),
     by_drug=True,
+    prepare=prepare,
     ceiling=ceiling,
     hazard=hazard,
 )

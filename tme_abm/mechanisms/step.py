@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from tme_abm.foundation.jit import kernel, part
 from tme_abm.marrow import burden, contact, fate, serum
-from tme_abm.marrow.cells import CellType
+from tme_abm.marrow.clones import N_CLONES
 from tme_abm.marrow.state import Gauge, Tick
 from tme_abm.mechanisms import (
     MECHANISMS,
@@ -17,6 +17,7 @@ from tme_abm.mechanisms import (
     adcp,
     adenosine,
     adhesion,
+    antigen_loss,
     binding,
     cdc,
     chemokine,
@@ -40,7 +41,6 @@ from tme_abm.mechanisms import (
     turnover,
 )
 
-PLASMA = int(CellType.PLASMA)
 FIELD_LIFE = 24.0  # h after which the fields are solved anew
 FIELD_CHANGE = 0.05  # change of the output of adenosine at which they are solved at once
 
@@ -60,8 +60,13 @@ def undisturb(marrow, on):
     gauge[Gauge.STIMULATION] = 1.0
     gauge[Gauge.REVIVAL] = 0.0
     gauge[Gauge.IL6_OUTPUT] = 1.0
+    gauge[Gauge.CREEP_BLOCK] = 0.0
+    marrow.body.clone_cd38[:] = 1.0
+    marrow.body.clone_stress[:] = 0.0
     if not on.trogocytosis:
         gauge[Gauge.SURFACE_CD38] = 1.0
+    if not on.antigen_loss:
+        gauge[Gauge.ESCAPED_CD38] = 1.0
     if not on.nk_activation:
         gauge[Gauge.CD16] = 1.0
     if not on.imid:
@@ -78,8 +83,10 @@ def undisturb(marrow, on):
 def age_fields(marrow, tick):
     """Fields are due (age 0) after a day, or when the output of adenosine has changed."""
     gauge = marrow.body.gauge
-    per_cell = gauge[Gauge.ENZYME_ACTIVITY] * gauge[Gauge.SURFACE_CD38] * gauge[Gauge.CD38_INDUCTION]
-    output = marrow.body.count[PLASMA] * per_cell
+    output = 0.0
+    for clone in range(N_CLONES):
+        output += marrow.body.clone_count[clone] * marrow.body.clone_cd38[clone]
+    output *= gauge[Gauge.ENZYME_ACTIVITY] * gauge[Gauge.SURFACE_CD38]
     change = abs(output - gauge[Gauge.SOLVED_OUTPUT])
     if gauge[Gauge.FIELD_AGE] + tick.dt >= FIELD_LIFE or change > FIELD_CHANGE * gauge[Gauge.SOLVED_OUTPUT]:
         gauge[Gauge.FIELD_AGE] = 0.0
@@ -99,12 +106,18 @@ def step(marrow, rules, on, tick):
         binding.prepare(marrow, rules.binding, tick)
     if on.trogocytosis:
         trogocytosis.prepare(marrow, rules.trogocytosis, tick)
+    if on.antigen_loss:
+        antigen_loss.prepare(marrow, rules.antigen_loss, tick)
     if on.ectoenzyme:
         ectoenzyme.prepare(marrow, rules.ectoenzyme, tick)
+    if on.niche_release:
+        niche_release.prepare(marrow, rules.niche_release, tick)
     if on.nk_activation:
         nk_activation.prepare(marrow, rules.nk_activation, tick)
     if on.imid:
         imid.prepare(marrow, rules.imid, tick)
+    if on.proteasome:
+        proteasome.prepare(marrow, rules.proteasome, tick)
     if on.glucocorticoid:
         glucocorticoid.prepare(marrow, rules.glucocorticoid, tick)
 
