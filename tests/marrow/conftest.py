@@ -54,7 +54,8 @@ def bare():
     """Makes an empty marrow; `host` takes other values for what belongs to the patient."""
 
     def make(height=16, width=16, antigens=(), **host):
-        clones = Clones(*(np.ones(N_CLONES) for _ in Clones._fields[:-1]), np.zeros(N_CLONES, np.uint8))
+        clones = Clones(**{name: np.ones(N_CLONES) for name in Clones._fields})
+        clones = clones._replace(escaped=np.zeros(N_CLONES, np.uint8), tp53_mutated=np.zeros(N_CLONES, np.uint8))
         clones.division[:] = 1e-3
         clones.cd38[:] = 130e3
         return make_marrow(make_lattice(height, width), clones, load_traits().traits, HOST._replace(**host), list(antigens))

@@ -28,7 +28,7 @@ def expose(marrow, ceiling, hazard, tick):
     before = marrow.cells.uid[marrow.cells.kind == PLASMA].copy()
     fate.take_roster(marrow)
     marrow.body.ceiling[:] = ceiling
-    fate.draw_at_risk(marrow, tick)
+    fate.draw_at_risk(marrow, fate.Params(), tick)
     for event, rate in hazard.items():
         marrow.hazard[: marrow.n_at_risk[0], event] = rate
     fate.decide(marrow, tick)
@@ -92,7 +92,7 @@ def test_ceilings_of_effectors_in_contact_change_nothing_either(bare, put, slack
         fate.take_roster(marrow)
         marrow.body.ceiling[:] = 0.01 * factor[3]
         marrow.body.contact_ceiling[:] = np.array([0.06, 0.02, 0.03]) * factor[:3]
-        fate.draw_at_risk(marrow, tick)
+        fate.draw_at_risk(marrow, fate.Params(), tick)
         for row in range(marrow.n_at_risk[0]):
             risk = marrow.at_risk
             marrow.hazard[row, Cause.ADCC] = 0.06 * risk.nk[row]
@@ -115,7 +115,7 @@ def test_only_plasma_cells_meet_effectors(bare, put):
     marrow.at_risk.nk[:] = marrow.at_risk.t_cell[:] = marrow.at_risk.phagocyte[:] = 9.0  # of the step before
     fate.take_roster(marrow)
     marrow.body.ceiling[:] = 1e4
-    fate.draw_at_risk(marrow, Tick(6.0, 2, 4))
+    fate.draw_at_risk(marrow, fate.Params(), Tick(6.0, 2, 4))
     risk, n = marrow.at_risk, int(marrow.n_at_risk[0])
     assert n == 64
     others = risk.kind[:n] != PLASMA
@@ -135,7 +135,7 @@ def test_a_hazard_above_what_its_contacts_allow_is_counted(bare, put):
         fate.take_roster(marrow)
         marrow.body.ceiling[:] = 0.02
         marrow.body.contact_ceiling[Effector.NK] = 0.1
-        fate.draw_at_risk(marrow, Tick(24.0, 2, 4))
+        fate.draw_at_risk(marrow, fate.Params(), Tick(24.0, 2, 4))
         n = int(marrow.n_at_risk[0])
         marrow.hazard[:n, Cause.ADCC] = excess * (0.02 + 0.1 * marrow.at_risk.nk[:n])
         fate.decide(marrow, Tick(24.0, 2, 4))
@@ -150,7 +150,7 @@ def test_only_cells_below_the_threshold_are_enrolled(bare, put):
     tick = Tick(6.0, 3, 8)
     fate.take_roster(marrow)
     marrow.body.ceiling[:] = 0.02
-    fate.draw_at_risk(marrow, tick)
+    fate.draw_at_risk(marrow, fate.Params(), tick)
     n = int(marrow.n_at_risk[0])
     draws = np.array([rng.uniform(rng.stream_key(8, 3, 3), uid) for uid in range(1, 257)])
     np.testing.assert_array_equal(marrow.at_risk.site[:n], np.flatnonzero(draws < -math.expm1(-0.12)))
@@ -505,7 +505,7 @@ def test_in_how_many_tiles_the_cells_are_taken_changes_nothing(bare, put, monkey
         marrow.body.contact_ceiling[:] = 0.02
         tiles, is_last = 0, False
         while not is_last:
-            is_last = fate.draw_at_risk(marrow, tick)
+            is_last = fate.draw_at_risk(marrow, fate.Params(), tick)
             n = int(marrow.n_at_risk[0])
             assert n == room or is_last
             marrow.hazard[:n, Cause.TURNOVER] = 0.02
@@ -535,7 +535,7 @@ def test_who_is_at_risk_does_not_depend_on_blocks(bare, put, monkeypatch):
         marrow.body.contact_ceiling[:] = 0.02
         enrolled, is_last = [], False
         while not is_last:
-            is_last = fate.draw_at_risk(marrow, tick)
+            is_last = fate.draw_at_risk(marrow, fate.Params(), tick)
             n = int(marrow.n_at_risk[0])
             enrolled += list(zip(marrow.at_risk.site[:n].tolist(), marrow.at_risk.draw[:n].tolist(), strict=True))
         assert int(marrow.body.updates[0]) == 280

@@ -39,12 +39,6 @@ def moved(arm, hours=24.0):
     return moves / max(at_risk, 1)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="the creeping of plasma cells (mechanisms/motility.py creep) does not depend on CD38 or on the antibody; it needs a factor "
-    "1 - loss * occupancy * hill(CD38), a coefficient of each anti-CD38 antibody like max_release (pharmaceutics2025: isatuximab interferes with migration)",
-)
 def test_s14_an_antibody_on_cd38_slows_plasma_cells(cohort, gain, record_property):
     """Kills and their room play no part: every cause of death by the antibody is off."""
     off = frozenset({"adcc", "adcp", "cdc", "direct_killing", "depletion", "nk_activation"})

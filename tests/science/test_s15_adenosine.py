@@ -7,6 +7,7 @@ from scipy.stats import spearmanr
 from tme_abm.marrow.cells import Cause, CellType
 from tme_abm.marrow.clones import N_REACTIVE
 from tme_abm.marrow.state import Gauge
+from tme_abm.mechanisms import t_cell_recovery
 from tme_abm.patient import draw_patient, load_population
 from tme_abm.pharmacology.drug import load_drug
 from tme_abm.pharmacology.regimen import Dose, Regimen
@@ -53,12 +54,6 @@ def test_s15_adenosine_is_higher_in_patients_with_more_disease(candidates, recor
     assert found.statistic > 2.0 / np.sqrt(level.size)  # two standard errors of no correlation
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="in populations/_myeloma.toml and icaria.toml beta-2 microglobulin follows the kidney alone, so the stage does not know the burden; "
-    "it follows the burden too (bataille1984), which an effect of b2m_mg_per_l on plasma_fraction would bring",
-)
 def test_s15_adenosine_rises_with_the_stage(candidates, record_property):
     stage, _, level = candidates
     medians = [np.median(level[stage == k]) for k in (1, 2, 3)]
@@ -105,13 +100,13 @@ def under_adenosine(cohort, engaged):
 
 
 def division_of_t_cells(arm):
-    """Rate at which the mean T cell would divide now [1/d]: that of `t_cell_recovery` for the reactive ones, by plasma cells beside them."""
-    cells, shape = arm.marrow.cells, (arm.settings.height, arm.settings.width)
-    plasma = (cells.kind == CellType.PLASMA).reshape(shape).astype(float)
-    beside = sum(np.roll(plasma, (dy, dx), (0, 1)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)) - plasma
+    """Rate at which the mean T cell would divide now [1/d]: that of `t_cell_recovery` for the reactive ones."""
+    cells, body = arm.marrow.cells, arm.marrow.body
     is_t = cells.kind == CellType.T
-    reactive = is_t & (cells.clone < N_REACTIVE)
-    return 24.0 * arm.rules.t_cell_recovery.expansion * float((beside.ravel()[reactive] / 8.0 * cells.granzyme[reactive]).sum()) / is_t.sum()
+    granzyme = cells.granzyme[is_t & (cells.clone < N_REACTIVE)].astype(float)
+    n, load = is_t.sum(), (cells.kind == CellType.PLASMA).mean()
+    rates = t_cell_recovery.rate(granzyme, load, body.target[CellType.T] / n, arm.rules.t_cell_recovery)
+    return 24.0 * float(rates.sum()) / n
 
 
 def with_adenosine(arm, factor):

@@ -77,11 +77,6 @@ def test_s25_fewer_regulatory_cells_for_each_t_cell(drug, patients, record_prope
     assert fold.high < 1.0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="T cells keep their number or lose a little of it: some are depleted with the suppressors, where the disease comes back it takes "
-    "their room, and t_cell_recovery follows the plasma cells in contact more than the relief from suppression",
-)
 @pytest.mark.parametrize("drug", DRUGS)
 def test_s26_t_cells_become_more(drug, patients, record_property):
     fold = {day: patients.relative(drug, "t_cells", day) for day in (84.0, 168.0)}
@@ -108,11 +103,6 @@ def test_s26_t_cells_fill_with_granzyme(drug, patients, record_property):
     assert spared.low > 1.0  # the cause is depletion, and not the other way round (S26b)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="reactive clonotypes do not expand when suppression is relieved: their division follows contact with plasma cells, which "
-    "the antibody makes rarer (t_cell_recovery)",
-)
 def test_s26_reactive_clonotypes_expand(patients, record_property):
     """By the share of the clonotypes that see the tumour: an index of entropy would rise by the mere loss of T cells."""
     fold = {drug: patients.against(drug, "untreated", "reactive_share", 84.0) for drug in DRUGS}

@@ -41,13 +41,6 @@ def rate(months, event, start, end):
     return (((months > start) & (months <= end) & event).sum() + 0.5) / at_risk.sum()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="in the model immune recovery adds nothing clear to Isa-Pd: all T-cell killing (lysis_rate in mechanisms/t_cell_killing.py) is about a tenth of "
-    "growth, so little could be regained, and reactive T cells divide by their contact with plasma cells (mechanisms/t_cell_recovery.py), which the "
-    "antibody makes rarer, where krejcik2016 sees them expand as the suppressors go",
-)
 def test_s29_without_immune_recovery_the_tail_shortens_more_than_the_median(long_icaria, record_property):
     """The rise in the rate of progression after the median, over that before it; errors from 500 resamplings of the patients.
 

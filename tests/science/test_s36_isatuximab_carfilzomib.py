@@ -10,11 +10,6 @@ from tme_abm.laboratory.xenograft import run_again
 from tme_abm.scenario import load_scenario
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="with the single drugs set to 32 and 56 % the combination reaches some 81 % and not 85; it exceeds Bliss by some ten points",
-)
 def test_singles_and_combination(record_property):
     study = load_scenario("figure5_carfilzomib", ["mice=40", "variants=[]", 'tumour.measure="7 d"'])
     summary = study.summarise(run_again(study))["variants"][0]

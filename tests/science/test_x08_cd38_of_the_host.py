@@ -109,13 +109,6 @@ def test_x16_cd38_comes_back_to_the_surface_after_the_last_dose(stopped, gain, r
     assert back.is_clear
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="antibody-escaped clones carry 12 % of the CD38 for ever (escape_cd38 in marrow/clones.py, grade A) and the median patient has more than a tenth "
-    "of such cells (antibody_escape_fraction, M-low), so treatment selects a loss that does not come back; nijhof2016 and krejcik2017 see CD38 of the "
-    "surviving myeloma cells return to baseline within about six months",
-)
 @pytest.mark.parametrize("drug", ["isatuximab", "daratumumab"])
 def test_x16_cd38_of_the_myeloma_comes_back_after_the_last_dose(stopped, record_property, drug):
     """In patients whose antibody has gone: the median plasma cell back at four fifths of what it carried."""

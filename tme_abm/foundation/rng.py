@@ -37,6 +37,7 @@ class Stream(IntEnum):
     INTERFERENCE = 18
     SCREENING = 19
     CLONES = 20
+    CD38_RENEWAL = 21
 
 
 GOLDEN = 0x9E3779B97F4A7C15

@@ -28,11 +28,14 @@ VISIBLE = 50  # plasma cells of a clone in the patch from which on its rates are
 
 
 class Params(NamedTuple):
-    """Inheritance."""
+    """What daughters have of their mothers, and for how long."""
 
     cd38_memory: Annotated[
         float, Param("1", "correlation of log CD38 between mother and daughter plasma cell", "tme_abm", "A", high=1.0)
     ] = 0.95
+    cd38_renewal: Annotated[
+        float, Param("1/h", "rate at which a plasma cell's CD38 is drawn anew around the median of its clone (once in 90 d)", "nijhof2016: CD38 of surviving cells is back by six months after the last dose", "A")
+    ] = 4.6e-4
     switching: Annotated[
         float, Param("1/division", "chance that a daughter gains or loses one resistance", "tme_abm", "A", high=1.0)
     ] = 2e-6
@@ -163,10 +166,18 @@ def reset(marrow, row):
 
 
 @part
-def draw_at_risk(marrow, tick):
+def renew_cd38(marrow, site, key):
+    """Draw the CD38 of a plasma cell anew: what it has expressed is forgotten."""
+    cells, clone = marrow.cells, marrow.cells.clone[site]
+    cells.cd38[site] = marrow.clones.cd38[clone] * math.exp(marrow.host.cd38_spread * normal(key, cells.uid[site]))
+
+
+@part
+def draw_at_risk(marrow, p, tick):
     """Draw for the cells that can divide or die, and enrol those for which something may happen, as many as a tile has room for.
 
-    For a plasma cell in two stages: could anything happen in a crowd of effectors, and, if so, with those that are there?
+    For a plasma cell in two stages: could anything happen in a crowd of effectors, and, if so, with those that are there? Events lie at the
+    lower end of the draw; its upper end, which no event reaches, tells when a plasma cell's CD38 is drawn anew.
 
     Returns:
         Whether this tile is the last.
@@ -174,6 +185,8 @@ def draw_at_risk(marrow, tick):
     cells, body, events = marrow.cells, marrow.body, marrow.events
     site, start = marrow.roster.site, marrow.roster.start
     key = stream_key(tick.key, Stream.EVENT, tick.step)
+    anew = stream_key(tick.key, Stream.CD38_RENEWAL, tick.step)
+    kept = 1.0 - probability(p.cd38_renewal, tick.dt)
     room = min(cells.kind.size, TILE)
     n = 0
     for b in range(events.n[1], marrow.roster.block.shape[0]):
@@ -197,6 +210,8 @@ def draw_at_risk(marrow, tick):
                             continue
                     enrol(marrow, n, s, draw)
                     n += 1
+                elif kind == PLASMA and draw >= kept:
+                    renew_cd38(marrow, s, anew)
         events.n[2] = 0
     body.updates[0] += start[STROMA + 1] - start[PLASMA]
     events.n[1] = marrow.roster.block.shape[0]

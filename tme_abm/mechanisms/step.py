@@ -176,7 +176,7 @@ def step(marrow, rules, on, tick):
     # what acts on them, a tile of cells at a time; with the last one come the probes of clones too rare for the patch
     is_last = False
     while not is_last:
-        is_last = fate.draw_at_risk(marrow, tick)
+        is_last = fate.draw_at_risk(marrow, rules.inheritance, tick)
         if is_last:
             fate.place_probes(marrow, tick)
         if on.adhesion:
