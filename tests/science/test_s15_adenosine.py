@@ -105,8 +105,8 @@ def division_of_t_cells(arm):
     is_t = cells.kind == CellType.T
     granzyme = cells.granzyme[is_t & (cells.clone < N_REACTIVE)].astype(float)
     n, load = is_t.sum(), (cells.kind == CellType.PLASMA).mean()
-    rates = t_cell_recovery.rate(granzyme, load, body.target[CellType.T] / n, arm.rules.t_cell_recovery)
-    return 24.0 * float(rates.sum()) / n
+    share = body.target[CellType.T] / n
+    return 24.0 / n * sum(t_cell_recovery.rate(each, load, share, arm.rules.t_cell_recovery) for each in granzyme)
 
 
 def with_adenosine(arm, factor):
