@@ -230,14 +230,14 @@ def test_attributes_are_the_columns():
     model = make(regimen="icaria/isa-pd")
     model.advance(7 * 24.0)
     marrow = marrow_of(model)
-    cells, gauge = marrow.cells, marrow.body.gauge
-    assert 0.0 < gauge[Gauge.SURFACE_CD38] < 1.0 < gauge[Gauge.CD38_INDUCTION]
+    cells, gauge, by_clone = marrow.cells, marrow.body.gauge, marrow.body.clone_cd38
+    assert 0.0 < gauge[Gauge.SURFACE_CD38] < 1.0 < by_clone[0] and by_clone[4] < 0.9 * by_clone[0]
     for agent in model.agents:
         x, y = agent.pos
         site = y * model.width + x
         assert agent.site == site and cells.uid[site] == agent.unique_id and agent.cell.coordinate == (x, y)
         assert agent.cd38 == cells.cd38[site] and agent.born == cells.born[site]
-        left = gauge[Gauge.SURFACE_CD38] * (gauge[Gauge.CD38_INDUCTION] if agent.type is CellType.PLASMA else 1.0)
+        left = gauge[Gauge.SURFACE_CD38] * (by_clone[cells.clone[site]] if agent.type is CellType.PLASMA else 1.0)
         assert agent.surface_cd38 == pytest.approx(agent.cd38 * left, rel=1e-12)
     for cell in model.agents_by_type[PlasmaCell]:
         assert cell.complement_inhibitors == cells.complement_inhibitors[cell.site]

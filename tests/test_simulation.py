@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.jit import COMPILED
 from tme_abm.marrow.cells import N_CAUSES, N_TYPES, CellType
-from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES
+from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES, N_CLONOTYPES, N_REACTIVE
 from tme_abm.marrow.genesis import CELLULARITY, NUCLEATED_CELLS
 from tme_abm.marrow.state import Gauge
-from tme_abm.mechanisms import MECHANISMS
+from tme_abm.mechanisms import MECHANISMS, t_cell_recovery
 from tme_abm.patient import preset
 from tme_abm.pharmacology.drug import load_drug
 from tme_abm.pharmacology.regimen import Dose, Regimen
@@ -343,6 +344,46 @@ def test_a_marrow_is_founded_as_the_patient_says(patient):
     assert body.burden.sum() == pytest.approx(patient.plasma_fraction * NUCLEATED_CELLS / START)
     assert simulation.plasma_fraction == pytest.approx(patient.plasma_fraction / START)
     assert simulation.m_protein == pytest.approx(patient.m_protein_g_per_l / START)
+
+
+def test_t_cells_are_founded_where_the_blood_and_their_division_balance(patient):
+    """Their number is the patient's. The blood keeps fewer, the rest comes by division, and the reactive share is what then stays."""
+    simulation = Simulation(patient, Settings(48, 48), 9)
+    cells, body = simulation.marrow.cells, simulation.marrow.body
+    is_t = cells.kind == CellType.T
+    load = body.target[PLASMA] / cells.kind.size
+    granzyme = float(cells.granzyme[is_t].mean())
+    division = t_cell_recovery.rate(granzyme, load, 1.0, simulation.rules.t_cell_recovery)
+    fold, reactive = t_cell_recovery.settled(division, simulation.marrow.traits.renewal[CellType.T])
+    assert fold > 1.0 and reactive > N_REACTIVE / N_CLONOTYPES
+    assert body.target[CellType.T] * fold == pytest.approx(patient.t_cell_fraction * CELLULARITY * 48 * 48, rel=1e-5)
+    assert stats.binomtest(int((cells.clone[is_t] < N_REACTIVE).sum()), int(is_t.sum()), reactive).pvalue > 1e-4
+
+
+def test_what_the_resistances_of_a_clone_change(patient):
+    """Bits 1, 2 and 4: cereblon-low, resistant to proteasome inhibitors, escaped. Escape costs CD38 only under an antibody."""
+    table = Simulation(patient, Settings(16, 16), 9).marrow.clones
+    at = np.arange(N_CLONES)
+    imid = np.where(at & 1, 0.01, 1.0)
+    proteasome = np.where(at & 2, 0.01, 1.0)
+    np.testing.assert_allclose(table.imid_response, imid, rtol=1e-12)
+    np.testing.assert_allclose(table.proteasome_response, proteasome, rtol=1e-12)
+    np.testing.assert_array_equal(table.escaped, at // 4)
+    by_tp53 = 0.6 if patient.tp53_mutated else 1.0
+    np.testing.assert_allclose(table.imid_sensitivity, patient.imid_sensitivity * by_tp53 * imid, rtol=1e-12)
+    np.testing.assert_allclose(table.proteasome_sensitivity, patient.proteasome_sensitivity * by_tp53 * proteasome, rtol=1e-12)
+    glucocorticoid = np.where(at & 3, 0.2, 1.0)
+    np.testing.assert_allclose(table.glucocorticoid_sensitivity, patient.glucocorticoid_sensitivity * glucocorticoid, rtol=1e-12)
+    np.testing.assert_allclose(table.complement_inhibitors, patient.cip_level * np.where(at & 4, 3.0, 1.0), rtol=1e-12)
+    assert (table.cd38 == patient.cd38_sites).all()
+
+
+def test_tp53_costs_kill_and_not_what_the_drug_does_to_a_living_cell(patient):
+    table = Simulation(preset("typical", tp53_mutated=not patient.tp53_mutated), Settings(16, 16), 9).marrow.clones
+    other = Simulation(patient, Settings(16, 16), 9).marrow.clones
+    assert table.imid_sensitivity[0] != other.imid_sensitivity[0]
+    np.testing.assert_array_equal(table.imid_response, other.imid_response)
+    np.testing.assert_array_equal(table.proteasome_response, other.proteasome_response)
 
 
 @pytest.mark.parametrize("ig_type", list(M_PROTEIN_HALF_LIFE_DAYS))

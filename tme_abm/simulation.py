@@ -522,9 +522,10 @@ def set_division(marrow: Marrow, patient: VirtualPatient, filled: Mapping[str, F
 
 
 def settle_t_cells(marrow: Marrow, load: float, granzyme: float, filled: Mapping[str, Filled]) -> tuple[float, float]:
-    """T cells over what the blood alone would keep, and their tumour-reactive share, amid `load` plasma cells per site with a typical `granzyme`."""
+    """T cells over what the blood alone would keep, and their reactive share, amid `load` plasma cells per site with this `granzyme`."""
     division = t_cell_recovery.rate(granzyme, load, 1.0, filled["t_cell_recovery"].params)
-    return t_cell_recovery.settled(float(division), float(marrow.traits.renewal[CellType.T]))
+    renewal = np.asarray(marrow.traits.renewal)[CellType.T]
+    return t_cell_recovery.settled(float(division), float(renewal))
 
 
 def typical_restraint(patient: VirtualPatient, target: np.ndarray, filled: Mapping[str, Filled], n_sites: int) -> float:

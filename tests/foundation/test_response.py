@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
-from tme_abm.foundation.response import hill, probability, relax, saturation, shielded
+from tme_abm.foundation.response import eased, hill, probability, relax, saturation, shielded
 
 rates = st.floats(0.0, 5.0)
 spans = st.floats(0.0, 100.0)
@@ -64,6 +64,13 @@ def test_probability_does_not_depend_on_how_time_is_cut(hazard, a, b):
 def test_competing_hazards_add(one, other, dt):
     escaped = (1.0 - probability(one, dt)) * (1.0 - probability(other, dt))
     assert 1.0 - probability(one + other, dt) == pytest.approx(escaped, abs=1e-12)
+
+
+def test_eased_by_hand():
+    assert eased(0.0, 1.5) == 1.0
+    assert eased(1.0, 1.5) == 1.5
+    assert eased(0.4, 1.5) == pytest.approx(1.2, rel=1e-15)
+    assert eased(0.4, 1.0) == 1.0
 
 
 def test_relax_by_hand():

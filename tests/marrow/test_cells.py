@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from tme_abm.foundation.declare import Column, notes
 from tme_abm.foundation.errors import InputError
 from tme_abm.marrow import antigen, contact, fate, genesis
 from tme_abm.marrow.cells import N_CAUSES, N_TYPES, Cells, CellType, clear, move
-from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES, N_REACTIVE, clone_fractions
+from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES, N_CLONOTYPES, N_REACTIVE, clone_fractions
 from tme_abm.marrow.genesis import Composition, deal_clones, populate
 from tme_abm.marrow.state import CROWD, AtRisk, Contacts, Drugs, Effector, Fields, Gauge, Host, Tick, make_body
 from tme_abm.marrow.traits import load_traits
@@ -189,6 +190,23 @@ def test_plasma_cells_lie_in_nests(bare):
     assert beside[sheet == 1].mean() / 4.0 > 2.0 * scattered
 
 
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("reactive", [0.0, 0.25, 0.6, 1.0])
+def test_so_many_clonotypes_see_the_tumour_as_asked_for(bare, put, reactive):
+    marrow = bare(64, 64)
+    put(marrow, np.arange(4000), CellType.T, clone=N_CLONOTYPES)
+    put(marrow, np.arange(4000, 4096), CellType.PLASMA, clone=3)
+    genesis.deal_clonotypes(marrow, reactive, 12)
+    clone = marrow.cells.clone[:4000]
+    assert (marrow.cells.clone[4000:] == 3).all()  # clones of plasma cells are none of its business
+    sees = clone < N_REACTIVE
+    assert stats.binomtest(int(sees.sum()), 4000, reactive).pvalue > 1e-4
+    for some, of in ((clone[sees], np.arange(N_REACTIVE)), (clone[~sees], np.arange(N_REACTIVE, N_CLONOTYPES))):
+        if some.size:  # each clonotype as often as the others
+            assert np.isin(some, of).all()
+            assert stats.chisquare(np.bincount(some, minlength=N_CLONOTYPES)[of]).pvalue > 1e-4
+
+
 def test_room_is_the_share_of_plasma_cells_with_a_free_neighbour(bare, put):
     marrow = bare()
     assert genesis.room(marrow) == 1.0
@@ -200,8 +218,9 @@ def test_room_is_the_share_of_plasma_cells_with_a_free_neighbour(bare, put):
 
 def test_a_new_body_is_undisturbed():
     body = make_body()
-    zero = {Gauge.REVIVAL, Gauge.M_PROTEIN, Gauge.SOLVED_OUTPUT, Gauge.VIOLATIONS}
+    zero = {Gauge.REVIVAL, Gauge.M_PROTEIN, Gauge.SOLVED_OUTPUT, Gauge.VIOLATIONS, Gauge.CREEP_BLOCK}
     for gauge in Gauge:
         expected = 0.0 if gauge in zero else math.inf if gauge is Gauge.FIELD_AGE else 1.0
         assert body.gauge[gauge] == expected
+    assert body.clone_cd38.tolist() == [1.0] * N_CLONES and body.clone_stress.tolist() == [0.0] * N_CLONES
     assert body.ledger.shape == (N_TYPES, N_CAUSES)

@@ -315,7 +315,7 @@ def test_clones_breed_true_without_switching(bare, put, clone):
 def test_switching_changes_one_resistance_and_what_follows_from_it(bare, put):
     marrow = bare(64, 64)
     marrow.clones.complement_inhibitors[:] = 1.0 + np.arange(N_CLONES)
-    mothers, daughters = lineage(marrow, put, 1500, fate.Params(0.95, 0.4), clone=2)
+    mothers, daughters = lineage(marrow, put, 1500, fate.Params(cd38_memory=0.95, switching=0.4), clone=2)
     born = marrow.cells.clone[daughters]
     assert set(marrow.cells.clone[mothers]) == {2}
     counts = np.bincount(born, minlength=N_CLONES)
@@ -329,12 +329,12 @@ def test_switching_changes_one_resistance_and_what_follows_from_it(bare, put):
 
 
 @pytest.mark.usefixtures("interpreted")
-def test_a_daughter_that_escapes_takes_the_cd38_of_her_new_clone(bare, put):
+def test_a_daughter_that_switches_takes_the_cd38_of_her_new_clone(bare, put):
     marrow = bare(cd38_spread=0.0)
     put(marrow, 0, clone=0, cd38=2e5)
     marrow.clones.cd38[:] = 1e5
     marrow.clones.cd38[[1, 2, 4]] = (3e4, 4e4, 5e4)
-    fate.divide(marrow, 0, 1, fate.Params(1.0, 1.0), Tick(6.0, 0, 2))
+    fate.divide(marrow, 0, 1, fate.Params(cd38_memory=1.0, switching=1.0), Tick(6.0, 0, 2))
     clone = int(marrow.cells.clone[1])
     assert clone in (1, 2, 4)
     assert marrow.cells.cd38[1] == pytest.approx(2.0 * marrow.clones.cd38[clone], rel=1e-6)
@@ -477,9 +477,103 @@ def test_probes_read_the_mean_rates(bare, put):
 def test_the_surface_of_plasma_cells_and_of_others(bare, put):
     marrow = bare()
     marrow.body.gauge[Gauge.SURFACE_CD38] = 0.5
-    marrow.body.gauge[Gauge.CD38_INDUCTION] = 1.5
-    assert fate.surface_cd38(marrow, int(PLASMA), np.float32(1000.0)) == 750.0
-    assert fate.surface_cd38(marrow, int(CellType.NK), np.float32(1000.0)) == 500.0
+    marrow.body.clone_cd38[:3] = (1.5, 1.0, 0.25)
+    found = [fate.surface_cd38(marrow, int(PLASMA), clone, np.float32(1000.0)) for clone in range(3)]
+    assert found == [750.0, 500.0, 125.0]
+    assert fate.surface_cd38(marrow, int(CellType.NK), 2, np.float32(1000.0)) == 500.0  # only plasma cells have a clone
+
+
+# ---- CD38 is drawn anew ----------------------------------------------------------------------------------------------
+
+OFTEN = fate.Params(cd38_renewal=0.01)
+
+
+def pass_steps(marrow, p, steps, ceiling=0.0, dt=6.0):
+    """Steps in which cells are looked at and nothing happens to them."""
+    for step in range(steps):
+        fate.take_roster(marrow)
+        marrow.body.ceiling[:] = ceiling
+        fate.draw_at_risk(marrow, p, Tick(dt, step, 21))
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_how_often_cd38_is_drawn_anew(bare, put):
+    """Of cells that never have an event: the share that still has its first CD38 falls exponentially."""
+    marrow = bare(64, 64, cd38_spread=0.5)
+    put(marrow, np.arange(4096), cd38=7.0)
+    pass_steps(marrow, OFTEN, 10)
+    renewed = int((marrow.cells.cd38 != np.float32(7.0)).sum())
+    assert stats.binomtest(renewed, 4096, -math.expm1(-0.6)).pvalue > LEAST_P
+    pass_steps(marrow, OFTEN._replace(cd38_renewal=0.0), 5)
+    assert int((marrow.cells.cd38 != np.float32(7.0)).sum()) == renewed
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_cd38_is_drawn_anew_around_the_median_of_the_clone(bare, put):
+    """Whatever it was before: log-normal, with the spread of the host, and independent of the value lost."""
+    marrow = bare(64, 64, cd38_spread=0.5)
+    marrow.clones.cd38[:2] = (1e5, 2e4)
+    clone = np.arange(4096) % 2
+    first = np.where(np.arange(4096) < 2048, 10.0, 1e7)
+    put(marrow, np.arange(4096), clone=clone, cd38=first)
+    pass_steps(marrow, OFTEN._replace(cd38_renewal=1.0), 2, dt=24.0)
+    renewed = marrow.cells.cd38 != first.astype(np.float32)
+    assert renewed.all()
+    z = np.log(marrow.cells.cd38 / np.where(clone == 0, 1e5, 2e4)) / 0.5
+    for half in (first < 100.0, first > 100.0):
+        assert stats.kstest(z[half], "norm").pvalue > LEAST_P
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_a_population_keeps_its_distribution_of_cd38(bare, put):
+    """Drawn anew from the distribution that it has, it stays: median and spread do not drift."""
+    marrow = bare(64, 64, cd38_spread=0.6)
+    random = np.random.default_rng(3)
+    put(marrow, np.arange(4096), cd38=130e3 * np.exp(0.6 * random.standard_normal(4096)))
+    before = marrow.cells.cd38.copy()
+    pass_steps(marrow, OFTEN, 20)
+    assert 0.5 < (marrow.cells.cd38 != before).mean() < 0.9
+    assert stats.kstest(np.log(marrow.cells.cd38 / 130e3) / 0.6, "norm").pvalue > LEAST_P
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_who_is_at_risk_keeps_its_cd38(bare, put):
+    """One draw serves both: events take its lower end, the renewal its upper end, where they do not meet."""
+    marrow = bare(32, 32)
+    put(marrow, np.arange(1000), cd38=7.0)
+    put(marrow, np.arange(1000, 1024), T, cd38=7.0)
+    tick = Tick(24.0, 4, 21)
+    fate.take_roster(marrow)
+    marrow.body.ceiling[:] = 0.004
+    p = fate.Params(cd38_renewal=1.0)  # nearly everybody
+    assert fate.draw_at_risk(marrow, p, tick)
+    n = int(marrow.n_at_risk[0])
+    assert 50 < n < 200
+    at_risk = marrow.at_risk.site[:n]
+    assert (marrow.cells.cd38[at_risk] == 7.0).all()
+    assert (marrow.cells.cd38[marrow.cells.kind == T] == 7.0).all()
+    others = np.setdiff1d(np.arange(1000), at_risk)
+    assert (marrow.cells.cd38[others] != 7.0).all()
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_drawing_cd38_anew_changes_no_event(bare, put):
+    seen = []
+    for renewal in (0.0, 0.02):
+        marrow = bare(16, 16)
+        put(marrow, np.arange(256), cd38=7.0)
+        tick = Tick(6.0, 3, 5)
+        fate.take_roster(marrow)
+        marrow.body.ceiling[:] = 0.08
+        fate.draw_at_risk(marrow, fate.Params(cd38_renewal=renewal), tick)
+        for event, rate in HAZARD.items():
+            marrow.hazard[: marrow.n_at_risk[0], event] = rate
+        fate.decide(marrow, tick)
+        fate.settle(marrow, STILL, tick)
+        seen.append((marrow.body.ledger.tolist(), marrow.cells.uid.tolist()))
+        changed = marrow.cells.cd38[marrow.cells.kind == PLASMA] != 7.0
+        assert changed.any() == (renewal > 0.0)
+    assert seen[0] == seen[1] and sum(map(sum, seen[0][0])) > 0
 
 
 def test_there_is_a_column_of_hazard_for_every_event():

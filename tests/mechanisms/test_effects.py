@@ -6,19 +6,22 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.integrate import solve_ivp
 
+from tme_abm.foundation.mechanism import by_drug
 from tme_abm.marrow import contact, fate
 from tme_abm.marrow.antigen import SLAMF7_SITES, Antigen
 from tme_abm.marrow.cells import N_TYPES, Cause, CellType
 from tme_abm.marrow.clones import N_CLONOTYPES, N_REACTIVE
 from tme_abm.marrow.lattice import mark_niche
-from tme_abm.marrow.state import Gauge, Tick
+from tme_abm.marrow.state import Effector, Gauge, Tick
 from tme_abm.mechanisms import (
     adcc,
     adcp,
     adenosine,
     adhesion,
+    antigen_loss,
     binding,
     cdc,
     chemokine,
@@ -106,6 +109,44 @@ def test_trogocytosis_strips_within_hours_and_recovers_after_the_antibody(bare, 
     assert run(4800, 0.0) == pytest.approx(1.0, abs=1e-9)
 
 
+def test_escaped_clones_lower_their_cd38_under_an_antibody_and_put_it_back(bare):
+    marrow = bare(antigens=(CD38, SLAMF7))
+    marrow.clones.escaped[[4, 6]] = 1
+    p = antigen_loss.Params(loss=0.02, floor=0.1, recovery=0.001)
+    body = marrow.body
+
+    def run(hours, occupancy):
+        marrow.drugs.occupancy[:] = occupancy
+        for _ in range(hours // 6):
+            body.clone_cd38[:] = 1.0
+            antigen_loss.prepare(marrow, p, NOW)
+        return body.gauge[Gauge.ESCAPED_CD38]
+
+    # at an occupancy of 0.8 the rate is 0.016 + 0.001 per hour, and what is left in the end (0.0016 + 0.001) / 0.017
+    end = 0.0026 / 0.017
+    first = run(24, (0.8, 0.0))
+    assert first == pytest.approx(end + (1.0 - end) * math.exp(-24 * 0.017), rel=1e-12)
+    assert body.clone_cd38.tolist() == [1.0, 1.0, 1.0, 1.0, first, 1.0, first, 1.0]
+    assert run(2400, (0.8, 0.0)) == pytest.approx(end, rel=1e-12)
+    assert run(60, (0.0, 0.0)) == pytest.approx(1.0 - (1.0 - end) * math.exp(-60 * 0.001), rel=1e-12)
+    assert run(30_000, (0.0, 0.9)) == pytest.approx(1.0, abs=1e-9)  # an antibody to SLAMF7 costs no CD38
+    assert body.clone_cd38.tolist() == [body.gauge[Gauge.ESCAPED_CD38] if c in (4, 6) else 1.0 for c in range(8)]
+
+
+def test_escape_adds_up_over_antibodies_on_cd38(bare):
+    marrow = bare(antigens=(CD38, CD38))
+    marrow.drugs.occupancy[:] = (0.3, 0.5)
+    antigen_loss.prepare(marrow, antigen_loss.Params(loss=0.02, floor=0.0, recovery=0.0), NOW)
+    assert marrow.body.gauge[Gauge.ESCAPED_CD38] == pytest.approx(math.exp(-6.0 * 0.016), rel=1e-12)
+
+
+def test_a_loss_without_recovery_lasts(bare):
+    marrow = bare(antigens=(CD38,))
+    marrow.body.gauge[Gauge.ESCAPED_CD38] = 0.3
+    antigen_loss.prepare(marrow, antigen_loss.Params(recovery=0.0), NOW)  # no antibody: nothing pulls either way
+    assert marrow.body.gauge[Gauge.ESCAPED_CD38] == 0.3
+
+
 def test_two_antibodies_strip_more_than_one(bare, rules):
     left = []
     for occupancy in ((0.4, 0.0), (0.4, 0.4)):
@@ -169,6 +210,38 @@ def test_effector_modes_add_their_hazard_to_plasma_cells_in_contact(bare, rules,
     assert marrow.hazard.sum() == marrow.hazard[:, cause].sum()
 
 
+@pytest.mark.parametrize(
+    ("module", "cause", "column", "effector"),
+    [(adcc, Cause.ADCC, "nk", Effector.NK), (adcp, Cause.ADCP, "phagocyte", Effector.PHAGOCYTE)],
+    ids=["adcc", "adcp"],
+)
+def test_stressed_cells_are_easier_prey_and_the_ceiling_knows_it(bare, rules, enlist, module, cause, column, effector):
+    name = module.__name__.rsplit(".", 1)[1]
+    marrow = enlist(bare(antigens=(CD38,), effector_fitness=0.5), 3, clone=np.array([0, 1, 2]), cd38=1e12)
+    getattr(marrow.at_risk, column)[:3] = 1.0
+    marrow.drugs.occupancy[:] = 0.8
+    marrow.body.clone_stress[:3] = (0.0, 0.4, 0.005)
+    lysis = module.Params._fields[0]  # the rate at full coating
+    p = rules(name, {lysis: 0.02, "stressed_fold": 1.5})
+    module.hazard(marrow, p, NOW)
+    np.testing.assert_allclose(marrow.hazard[:3, cause], 0.5 * 0.02 * np.array([1.0, 1.2, 1.0025]), rtol=1e-9)
+    module.ceiling(marrow, p, NOW)
+    assert marrow.body.contact_ceiling[effector] == pytest.approx(0.5 * 0.02 * 1.2, rel=1e-12)
+    assert np.count_nonzero(marrow.body.contact_ceiling) == 1
+
+
+@pytest.mark.parametrize(("module", "effector"), [(adcc, Effector.NK), (adcp, Effector.PHAGOCYTE)], ids=["adcc", "adcp"])
+def test_where_stress_protects_the_ceiling_is_that_of_a_calm_cell(bare, rules, module, effector):
+    """A fold below 1 is a study's right: the clone without stress then suffers most."""
+    marrow = bare(antigens=(CD38,))
+    marrow.drugs.occupancy[:] = 0.8
+    marrow.body.clone_stress[:] = 1.0
+    marrow.body.clone_stress[3] = 0.0
+    name, lysis = module.__name__.rsplit(".", 1)[1], module.Params._fields[0]
+    module.ceiling(marrow, rules(name, {lysis: 0.02, "stressed_fold": 0.5}), NOW)
+    assert marrow.body.contact_ceiling[effector] == pytest.approx(0.02, rel=1e-12)
+
+
 def test_complement_spares_protected_cells(bare, rules, enlist):
     marrow = enlist(bare(antigens=(CD38,), effector_fitness=0.0), 3, cd38=5e5, complement_inhibitors=np.array([0.0, 1.0, 3.0]))
     marrow.drugs.occupancy[:] = 0.8
@@ -225,6 +298,16 @@ def test_antibody_loosens_the_hold_on_cells_rich_in_cd38(bare, rules, enlist):
     np.testing.assert_allclose(marrow.at_risk.held[:3], [0.8, 1.0 - 0.4 / 101.0, 0.0], rtol=1e-12)
 
 
+def test_antibodies_on_cd38_block_creep_together(bare, rules):
+    marrow = bare(antigens=(CD38, CD38, SLAMF7))
+    marrow.drugs.occupancy[:] = (0.5, 0.4, 0.9)
+    niche_release.prepare(marrow, rules("niche_release", {"max_slowing": 0.4}, {"max_slowing": 0.5}, {"max_slowing": 0.9}), NOW)
+    assert marrow.body.gauge[Gauge.CREEP_BLOCK] == pytest.approx(1.0 - 0.8 * 0.8, rel=1e-12)
+    marrow.drugs.occupancy[:2] = 0.0
+    niche_release.prepare(marrow, rules("niche_release", {}, {}, {}), NOW)
+    assert marrow.body.gauge[Gauge.CREEP_BLOCK] == 0.0
+
+
 def test_the_niche_protects_from_small_molecules_and_not_from_antibodies(bare, rules, enlist):
     marrow = enlist(bare(antigens=(CD38, NONE)), 2, held=np.array([0.0, 1.0]), cd38=5e5, nk=1.0, phagocyte=1.0)
     marrow.drugs.occupancy[:] = (0.8, 0.0)
@@ -248,13 +331,39 @@ def test_an_imid_changes_the_host(bare, rules):
     marrow = bare(antigens=(NONE,))
     marrow.drugs.effect[:] = 0.5
     gauge = marrow.body.gauge
+    marrow.clones.imid_response[:3] = (1.0, 0.01, 0.4)
+    marrow.body.clone_cd38[2] = 0.5  # what another mechanism makes of it
     p = {"supply_fold": 1.8, "stimulation_fold": 1.6, "revival": 0.4, "il6_inhibition": 0.6, "cd38_fold": 1.5, "cd38_lag": 36.0}
     imid.prepare(marrow, rules("imid", p), NOW)
     assert gauge[Gauge.NK_SUPPLY] == gauge[Gauge.T_SUPPLY] == pytest.approx(1.4)
     assert gauge[Gauge.STIMULATION] == pytest.approx(1.3)
     assert gauge[Gauge.REVIVAL] == pytest.approx(0.2)
     assert gauge[Gauge.IL6_OUTPUT] == pytest.approx(0.7)
-    assert gauge[Gauge.CD38_INDUCTION] == pytest.approx(1.25 - 0.25 * math.exp(-6.0 / 36.0))
+    rise = 0.25 * (1.0 - math.exp(-6.0 / 36.0))
+    assert gauge[Gauge.CD38_INDUCTION] == pytest.approx(1.0 + rise, rel=1e-12)
+    expected = [1.0 + rise, 1.0 + 0.01 * rise, 0.5 * (1.0 + 0.4 * rise)]  # as far as the clone has cereblon
+    np.testing.assert_allclose(marrow.body.clone_cd38[:3], expected, rtol=1e-12)
+
+
+def test_under_a_regimen_without_an_imid_nothing_of_its_cd38_is_left(bare, rules):
+    marrow = bare(antigens=(CD38,))
+    marrow.body.gauge[Gauge.CD38_INDUCTION] = 1.4  # of the regimen before
+    nobody = by_drug(imid.IMID, [])
+    imid.prepare(marrow, nobody, NOW)
+    assert marrow.body.gauge[Gauge.CD38_INDUCTION] == 1.0
+    assert (marrow.body.clone_cd38 == 1.0).all()
+
+
+def test_proteasome_inhibitors_stress_a_clone_as_far_as_it_responds(bare, rules):
+    marrow = bare(antigens=(NONE, NONE))
+    marrow.clones.proteasome_response[:3] = (1.0, 0.01, 0.4)
+    marrow.drugs.effect[:] = (0.5, 1.0)
+    shape = {"half_inhibition": 0.5, "steepness": 3.0}
+    proteasome.prepare(marrow, rules("proteasome", shape), NOW)
+    np.testing.assert_allclose(marrow.body.clone_stress[:3], [0.5, 0.005, 0.2], rtol=1e-12)
+    proteasome.prepare(marrow, rules("proteasome", shape, shape), NOW)  # the second one stresses 8 of 9 of the calm
+    expected = [1.0 - (1.0 - 0.5 * r) * (1.0 - 8.0 / 9.0 * r) for r in (1.0, 0.01, 0.4)]
+    np.testing.assert_allclose(marrow.body.clone_stress[:3], expected, rtol=1e-12)
 
 
 def test_a_glucocorticoid_takes_back_what_an_imid_gives_to_effectors(bare, rules):
@@ -325,17 +434,40 @@ def test_granzyme_follows_what_the_neighbourhood_allows(bare, put):
     assert marrow.cells.granzyme[50] == pytest.approx(1.5 - 0.5 * kept, rel=1e-6)  # no more than the most
 
 
-def test_reactive_t_cells_kill_and_expand_where_there_is_antigen(bare, put, enlist):
+def test_reactive_t_cells_kill_what_they_touch(bare, enlist):
     marrow = enlist(bare(), 2, np.array([PLASMA, PLASMA]), t_cell=np.array([1.5, 0.0]))
     t_cell_killing.hazard(marrow, t_cell_killing.Params(lysis_rate=0.004), NOW)
     np.testing.assert_allclose(marrow.hazard[:2, Cause.T_CELL], [0.006, 0.0])
-    marrow = bare()
-    put(marrow, [99, 101], PLASMA)
-    put(marrow, 100, T, granzyme=0.5)
-    enlist(marrow, 3, T, clone=np.array([0, N_REACTIVE - 1, N_REACTIVE]), site=100)
-    marrow.body.gauge[Gauge.T_SUPPLY] = 1.5
-    t_cell_recovery.hazard(marrow, t_cell_recovery.Params(expansion=0.01), NOW)
-    np.testing.assert_allclose(marrow.hazard[:3, Cause.DIVISION], [0.01 * 0.25 * 0.5 * 1.5] * 2 + [0.0])
+
+
+def test_reactive_t_cells_expand_by_antigen_and_their_share_of_cytokines(bare, put, enlist):
+    """Three plasma cells of a hundred sites, wherever they are; T cells are twice as many as the blood keeps, with an IMiD."""
+    marrow = bare(10, 10)
+    put(marrow, [0, 1, 2], PLASMA)
+    put(marrow, np.arange(50, 60), T, granzyme=0.5)
+    fate.take_roster(marrow)
+    enlist(marrow, 3, T, clone=np.array([0, N_REACTIVE - 1, N_REACTIVE]), site=55)
+    marrow.body.gauge[Gauge.T_SUPPLY], marrow.body.target[T] = 1.5, 5.0
+    p = t_cell_recovery.Params(expansion=0.01, steepness=2.0, half_antigen=0.01)
+    t_cell_recovery.hazard(marrow, p, NOW)
+    np.testing.assert_allclose(marrow.hazard[:3, Cause.DIVISION], [0.01 * 0.25 * 0.75 * 0.75] * 2 + [0.0], rtol=1e-12)
+    t_cell_recovery.ceiling(marrow, p, NOW)
+    assert marrow.body.ceiling[T] == pytest.approx(0.01 * 2.25 * 0.75 * 0.75, rel=1e-12)  # granzyme 1.5 at most
+    assert np.count_nonzero(marrow.body.ceiling) == 1
+
+
+def test_without_tumour_or_t_cells_nobody_expands(bare, put, enlist):
+    marrow = bare(10, 10)
+    marrow.body.target[T] = 5.0
+    fate.take_roster(marrow)
+    enlist(marrow, 1, T, clone=0, site=55)
+    marrow.cells.granzyme[55] = 1.0
+    t_cell_recovery.hazard(marrow, t_cell_recovery.Params(), NOW)
+    assert not marrow.hazard.any()
+    put(marrow, [0], PLASMA)
+    fate.take_roster(marrow)
+    load, share = t_cell_recovery.stimulus(marrow)
+    assert (load, share) == (0.01, 5.0)  # no T cell counts as one
 
 
 def test_growth_and_background_death(bare, enlist):
@@ -363,7 +495,8 @@ def test_sources_of_adenosine(bare, put):
     put(marrow, 0, PLASMA, cd38=260e3)
     put(marrow, 1, CellType.TREG, cd38=13e3)
     gauge = marrow.body.gauge
-    gauge[Gauge.SURFACE_CD38], gauge[Gauge.CD38_INDUCTION], gauge[Gauge.ENZYME_ACTIVITY] = 0.5, 1.5, 0.4
+    gauge[Gauge.SURFACE_CD38], gauge[Gauge.ENZYME_ACTIVITY] = 0.5, 0.4
+    marrow.body.clone_cd38[0] = 1.5
     adenosine.lay_out(marrow, adenosine.Params())
     assert marrow.fields.source[0] == pytest.approx(100.0 * 2.0 * 0.5 * 1.5 * 0.4 + 10.0, rel=1e-6)
     other = 10.0 * marrow.traits.adenosine_other[CellType.TREG]
@@ -451,10 +584,46 @@ def test_the_niche_holds_plasma_cells_where_they_are(bare, put):
     before = set(np.flatnonzero(marrow.cells.kind))
     for step in range(40):
         fate.take_roster(marrow)
-        motility.creep(marrow, Tick(24.0, step, 2))
+        motility.creep(marrow, motility.Params(), Tick(24.0, step, 2))
     after = set(np.flatnonzero(marrow.cells.kind))
     assert {s for s in before if s < 128} <= after
     assert {s for s in before if s >= 128} - after
+
+
+FAR_APART = np.array([32 * y + x for y in range(0, 32, 4) for x in range(0, 32, 4)])  # none ever stands in the way of another
+
+
+def crept(bare, put, block, cd38, surface=1.0, steps=30):
+    """Who creeps where in steps of six hours: {(step, uid): site}, out of 64 plasma cells that start anew each time."""
+    found = {}
+    for step in range(steps):
+        marrow = bare(32, 32)
+        put(marrow, FAR_APART, cd38=cd38)
+        marrow.body.gauge[Gauge.CREEP_BLOCK], marrow.body.gauge[Gauge.SURFACE_CD38] = block, surface
+        fate.take_roster(marrow)
+        motility.creep(marrow, motility.Params(creep_density=100e3, creep_steepness=2.0), Tick(6.0, step, 2))
+        for site in np.flatnonzero(marrow.cells.kind):
+            if marrow.cells.uid[site] != site + 1:
+                found[step, int(marrow.cells.uid[site])] = int(site)
+    return found
+
+
+def test_a_block_slows_cells_rich_in_cd38_by_the_same_dice(bare, put):
+    free = crept(bare, put, 0.0, 300e3)
+    assert len(free) > 100
+    slowed = crept(bare, put, 0.6, 300e3)
+    assert slowed.items() < free.items()  # whoever still moves goes where it would have gone
+    expected = 1.0 - 0.6 * 0.9  # half of the block at 100 thousand sites, nine tenths at 300 thousand
+    assert stats.binomtest(len(slowed), len(free), expected).pvalue > 1e-4
+    assert crept(bare, put, 1.0, 1e12) == {}
+
+
+def test_a_block_leaves_cells_poor_in_cd38_alone_and_knows_what_is_on_the_surface(bare, put):
+    free = crept(bare, put, 0.0, 300e3)
+    assert crept(bare, put, 0.6, 10.0) == free
+    stripped = crept(bare, put, 0.6, 300e3, surface=1.0 / 3.0)
+    assert stripped == crept(bare, put, 0.6, 100e3)
+    assert set(crept(bare, put, 0.6, 300e3)) < set(stripped) < set(free)
 
 
 def test_t_cells_go_where_there_is_chemokine_and_macrophages_do_not(bare, put):

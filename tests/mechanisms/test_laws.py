@@ -17,7 +17,7 @@ from tme_abm.foundation.jit import COMPILED
 from tme_abm.foundation.mechanism import by_drug
 from tme_abm.foundation.pinned import PinnedType
 from tme_abm.marrow import burden, clones, contact, fate, genesis
-from tme_abm.marrow.cells import N_EVENTS, Cause, CellType
+from tme_abm.marrow.cells import N_EVENTS, N_TYPES, Cause, CellType
 from tme_abm.marrow.clones import N_CLONES, N_CLONOTYPES
 from tme_abm.marrow.contact import MOST_GRANZYME
 from tme_abm.marrow.state import CROWD, N_PROBES, TILE, Gauge, Tick
@@ -184,6 +184,9 @@ def exposed(bare, name, seed):
     marrow.drugs.occupancy[:] = random.choice([0.0, 1e-6, 0.8, 1.0], 2)
     marrow.drugs.effect[:] = random.choice([0.0, 1e-6, 0.9, 1.0], 2)
     marrow.n_at_risk[:] = n
+    marrow.body.count[:] = np.bincount(marrow.cells.kind, minlength=N_TYPES)
+    marrow.body.target[:] = random.uniform(0.0, 30.0, N_TYPES)
+    marrow.body.clone_stress[:] = random.choice([0.0, 0.4, 1.0], N_CLONES)
     return marrow
 
 
@@ -242,10 +245,12 @@ def test_without_drug_nothing_is_disturbed(bare, name):
     marrow = exposed(bare, name, 5)
     before = marrow.body.gauge.copy()
     before[Gauge.T_SUPPLY] = marrow.body.gauge[Gauge.T_SUPPLY] = 1.0
+    marrow.body.clone_stress[:] = 0.0
     marrow.drugs.occupancy[:] = marrow.drugs.effect[:] = marrow.drugs.concentration[:] = 0.0
     act(name, "prepare", marrow)
     np.testing.assert_array_equal(marrow.body.gauge, before)
-    assert not marrow.drugs.occupancy.any()
+    assert not marrow.drugs.occupancy.any() and not marrow.body.clone_stress.any()
+    assert (marrow.body.clone_cd38 == 1.0).all()
 
 
 # ---- in the whole model ----------------------------------------------------------------------------------------------
@@ -385,13 +390,31 @@ def test_switched_off_fields_stay_flat(grown, drugs):
 def test_a_mechanism_switched_off_forgets_what_it_did(grown, drugs):
     arm = grown.fork(QUADRUPLET, drugs)
     arm.advance(28)
-    gauge = arm.marrow.body.gauge
-    held = (Gauge.SURFACE_CD38, Gauge.CD16, Gauge.CD38_INDUCTION, Gauge.ENZYME_ACTIVITY)
+    body = arm.marrow.body
+    gauge = body.gauge
+    held = (Gauge.SURFACE_CD38, Gauge.CD16, Gauge.CD38_INDUCTION, Gauge.ENZYME_ACTIVITY, Gauge.ESCAPED_CD38)
     assert all(gauge[g] != 1.0 for g in held)
-    for name in ("trogocytosis", "nk_activation", "imid", "ectoenzyme"):
+    assert gauge[Gauge.CREEP_BLOCK] > 0.0 and body.clone_stress[0] > 0.0
+    assert body.clone_cd38[0] > 1.0 > body.clone_cd38[5]  # cereblon and no escape; escape and little cereblon
+    for name in ("trogocytosis", "nk_activation", "imid", "ectoenzyme", "antigen_loss", "niche_release", "proteasome"):
         arm.switch(name, False)
     arm.advance(1)
     assert all(gauge[g] == 1.0 for g in held)
+    assert gauge[Gauge.CREEP_BLOCK] == 0.0 and not body.clone_stress.any()
+    assert (body.clone_cd38 == 1.0).all()
+
+
+def test_switching_off_the_loss_of_antigen_leaves_the_rise_by_an_imid(grown, drugs):
+    """Each has its own part in the CD38 of a clone."""
+    arm = grown.fork(QUADRUPLET, drugs)
+    arm.advance(28)
+    body = arm.marrow.body
+    lost, rise = body.gauge[Gauge.ESCAPED_CD38], body.gauge[Gauge.CD38_INDUCTION]
+    assert body.clone_cd38[4] == pytest.approx(lost * rise, rel=1e-12)
+    assert body.clone_cd38[0] == pytest.approx(rise, rel=1e-12)
+    arm.switch("antigen_loss", False)
+    arm.advance(1)
+    assert body.clone_cd38[4] == body.clone_cd38[0] == pytest.approx(body.gauge[Gauge.CD38_INDUCTION], rel=1e-12)
 
 
 @pytest.mark.skipif(not COMPILED, reason="there is nothing compiled")

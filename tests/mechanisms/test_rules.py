@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 from tme_abm.foundation.declare import stack
+from tme_abm.marrow.clones import N_CLONOTYPES, N_REACTIVE
 from tme_abm.mechanisms import (
     adcc,
     adcp,
@@ -27,6 +28,7 @@ from tme_abm.mechanisms import (
     nk_activation,
     proteasome,
     suppression,
+    t_cell_recovery,
     trogocytosis,
 )
 from tme_abm.pharmacology.drug import load_drug
@@ -129,6 +131,40 @@ def test_growth_by_hand():
     assert growth.drive.py_func(0.0, 0.3) == pytest.approx(0.7)
     assert growth.drive.py_func(3.0, 0.4) == pytest.approx(0.6 + 0.4 * 1.5)
     assert growth.drive.py_func(1e12, 0.3) == pytest.approx(1.3)
+
+
+def test_division_of_t_cells_by_hand():
+    p = t_cell_recovery.Params(expansion=0.01, steepness=2.0, half_antigen=0.02)
+    rate = t_cell_recovery.rate.py_func
+    assert rate(1.0, 1e12, 1.0, p) == pytest.approx(0.01)
+    assert rate(0.5, 1e12, 1.0, p) == pytest.approx(0.01 * 0.25)  # held down to a half, a quarter divides
+    assert rate(1.0, 0.02, 1.0, p) == pytest.approx(0.005)
+    assert rate(1.0, 0.06, 1.0, p) == pytest.approx(0.0075)
+    assert rate(1.0, 0.02, 0.4, p) == pytest.approx(0.002)  # a crowd shares the cytokines
+    assert rate(0.0, 0.5, 1.0, p) == rate(1.0, 0.0, 1.0, p) == rate(1.0, 0.5, 0.0, p) == 0.0
+
+
+@given(st.floats(0.0, 0.03), st.floats(1e-3, 0.02))
+def test_t_cells_settle_where_arrivals_division_and_turnover_balance(division, renewal):
+    """Stepping the numbers of reactive and other T cells until they stand still: the blood keeps one T cell."""
+    fold, share = t_cell_recovery.settled(division, renewal)
+    others, reactive = 1.0 - N_REACTIVE / N_CLONOTYPES, N_REACTIVE / N_CLONOTYPES
+    dt = 0.1 / max(division, renewal)
+    for _ in range(20_000):
+        was = others, reactive
+        division_now = division / (others + reactive)  # they share the cytokines
+        others += dt * renewal * (1.0 - N_REACTIVE / N_CLONOTYPES - others)
+        reactive += dt * (renewal * (N_REACTIVE / N_CLONOTYPES - reactive) + division_now * reactive)
+        if was == (others, reactive):
+            break
+    assert fold == pytest.approx(others + reactive, rel=1e-6)
+    assert share == pytest.approx(reactive / (others + reactive), rel=1e-6)
+
+
+def test_without_division_the_blood_alone_keeps_the_t_cells():
+    assert t_cell_recovery.settled(0.0, 0.005) == (1.0, N_REACTIVE / N_CLONOTYPES)
+    fold, share = t_cell_recovery.settled(0.005, 0.005)  # k = 1: (2 + sqrt(4 - 3)) / 2, and 1 - 0.75 / 1.5
+    assert (fold, share) == pytest.approx((1.5, 0.5), rel=1e-12)
 
 
 def test_release_from_the_niche_by_hand():

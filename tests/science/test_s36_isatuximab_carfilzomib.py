@@ -4,8 +4,6 @@ The single drugs set two numbers (host fc_efficiency, line drug_sensitivity); th
 inhibition by the combination to about 1.5 points (standard error).
 """
 
-import pytest
-
 from tme_abm.laboratory.xenograft import run_again
 from tme_abm.scenario import load_scenario
 

@@ -26,7 +26,7 @@ from tme_abm.trial.attribution import (
 from tme_abm.trial.experiment import BOOK, RunBook
 
 ANTIBODY = {
-    *("trogocytosis", "direct_killing", "adcc", "adcp", "cdc", "ectoenzyme", "niche_release", "nk_activation", "depletion"),
+    *("trogocytosis", "antigen_loss", "direct_killing", "adcc", "adcp", "cdc", "ectoenzyme", "niche_release", "nk_activation", "depletion"),
 }
 
 

@@ -1,8 +1,8 @@
 """Clones: what is inherited. Eight, one for each combination of three resistances.
 
 A clone may be resistant to IMiDs (cereblon-low), to proteasome inhibitors (PSMB5 or XBP1-low), and may have escaped from
-anti-CD38 antibodies (rich in complement inhibitors, and CD38-low while such an antibody is there: antigen_loss). The resistances are there before treatment, at fractions that
-belong to the patient, and combine independently; division switches one of them rarely.
+anti-CD38 antibodies (rich in complement inhibitors, and CD38-low while such an antibody is there: antigen_loss). The resistances are
+there before treatment, at fractions that belong to the patient, and combine independently; division switches one of them rarely.
 """
 
 from typing import Annotated, NamedTuple
@@ -52,7 +52,8 @@ class Params(NamedTuple):
     """How the clones of a patient differ from each other."""
 
     imid_residual: Annotated[
-        float, Param("1", "response to an IMiD that remains in a cereblon-low clone: kill, rise of CD38", "kronke2014; lu2014", "A", high=1.0)
+        float,
+        Param("1", "response to an IMiD that remains in a cereblon-low clone: kill, rise of CD38", "kronke2014; lu2014", "A", high=1.0),
     ] = 0.01
     proteasome_residual: Annotated[
         float, Param("1", "response to a proteasome inhibitor that remains in a resistant clone: kill, stress", "tme_abm", "A", high=1.0)

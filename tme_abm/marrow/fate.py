@@ -34,7 +34,13 @@ class Params(NamedTuple):
         float, Param("1", "correlation of log CD38 between mother and daughter plasma cell", "tme_abm", "A", high=1.0)
     ] = 0.95
     cd38_renewal: Annotated[
-        float, Param("1/h", "rate at which a plasma cell's CD38 is drawn anew around the median of its clone (once in 90 d)", "nijhof2016: CD38 of surviving cells is back by six months after the last dose", "A")
+        float,
+        Param(
+            "1/h",
+            "rate at which a plasma cell's CD38 is drawn anew around the median of its clone (once in 90 d)",
+            "nijhof2016: CD38 of surviving cells is back by six months after the last dose",
+            "A",
+        ),
     ] = 4.6e-4
     switching: Annotated[
         float, Param("1/division", "chance that a daughter gains or loses one resistance", "tme_abm", "A", high=1.0)

@@ -30,7 +30,7 @@ class Params(NamedTuple):
     ] = 0.0084
     half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019", "M-low")] = 50e3
     steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm", "A")] = 2.0
-    stressed_fold: Annotated[float, Param("1", "lysis of a cell whose proteasomes are all inhibited", "shi2008: lysis rises as HLA class I falls; yang2015: with carfilzomib; the size from memory", "M-low")] = 1.5
+    stressed_fold: Annotated[float, Param("1", "lysis of a cell whose proteasomes are all inhibited", "shi2008: lysis rises as HLA class I falls; yang2015: with carfilzomib, the size from memory", "M-low")] = 1.5
 
 
 @part
@@ -44,7 +44,7 @@ def ceiling(marrow, rows, tick):
     """The highest hazard for each NK cell in contact is that of a fully coated cell."""
     for i in range(rows.drug.size):
         if marrow.drugs.occupancy[rows.drug[i]] > 0.0:
-            most = eased(largest(marrow.body.clone_stress), rows.p.stressed_fold[i])
+            most = max(1.0, eased(largest(marrow.body.clone_stress), rows.p.stressed_fold[i]))
             marrow.body.contact_ceiling[Effector.NK] += rows.p.lysis_rate[i] * most * marrow.host.effector_fitness
 
 

@@ -27,7 +27,7 @@ class Params(NamedTuple):
     ] = 0.0231
     half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019: joins at intermediate density, the number is assumed", "M-low")] = 100e3
     steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm", "A")] = 3.0
-    stressed_fold: Annotated[float, Param("1", "engulfment of a cell whose proteasomes are all inhibited", "gulla2021: calreticulin shown under bortezomib; the size is assumed", "A")] = 1.5
+    stressed_fold: Annotated[float, Param("1", "engulfment of a cell whose proteasomes are all inhibited", "gulla2021: calreticulin shown under bortezomib, the size is assumed", "A")] = 1.5
 
 
 @part
@@ -41,7 +41,7 @@ def ceiling(marrow, rows, tick):
     """The highest hazard for each macrophage in contact is that of a fully coated cell."""
     for i in range(rows.drug.size):
         if marrow.drugs.occupancy[rows.drug[i]] > 0.0:
-            most = eased(largest(marrow.body.clone_stress), rows.p.stressed_fold[i])
+            most = max(1.0, eased(largest(marrow.body.clone_stress), rows.p.stressed_fold[i]))
             marrow.body.contact_ceiling[Effector.PHAGOCYTE] += rows.p.engulfment_rate[i] * most * marrow.host.effector_fitness
 
 

@@ -35,8 +35,9 @@ def prepare(marrow, p, tick):
         if drugs.antigen[d] == Antigen.CD38:
             bound += drugs.occupancy[d]
     rate = p.loss * bound + p.recovery
-    end = (p.loss * bound * p.floor + p.recovery) / rate
-    body.gauge[Gauge.ESCAPED_CD38] = relax(body.gauge[Gauge.ESCAPED_CD38], end, rate, tick.dt)
+    if rate > 0.0:
+        end = (p.loss * bound * p.floor + p.recovery) / rate
+        body.gauge[Gauge.ESCAPED_CD38] = relax(body.gauge[Gauge.ESCAPED_CD38], end, rate, tick.dt)
     for clone in range(N_CLONES):
         if marrow.clones.escaped[clone] == 1:
             body.clone_cd38[clone] *= body.gauge[Gauge.ESCAPED_CD38]

@@ -46,7 +46,8 @@ def rate(effect, sensitivity, held, p, i):
 def prepare(marrow, rows, tick):
     """What the drug does to the host's cells and to CD38."""
     gauge = marrow.body.gauge
-    if rows.drug.size == 0:
+    if rows.drug.size == 0:  # also where the regimen before had one
+        gauge[Gauge.CD38_INDUCTION] = 1.0
         return
     target, lag = 1.0, 0.0
     for i in range(rows.drug.size):

@@ -47,6 +47,7 @@ from tme_abm.trial.experiment import (
     Say,
     acts_in,
     carry_out,
+    come_with,
     make_stamp,
     silent,
     whole_visits,
@@ -253,14 +254,14 @@ def pose(
 
 
 def own_mechanisms(study: Study, arm: Regimen, reference: Regimen) -> tuple[str, ...]:
-    """Mechanisms of the drugs that one of two arms gives otherwise than the other, in the order of the step; binding is the door."""
+    """Mechanisms that come with the drugs that two arms give differently, in the order of the step; binding is the door."""
 
     def lines(regimen: Regimen, drug: str) -> tuple[Any, ...]:
         given = tuple(dose for dose in regimen.doses if dose.drug == drug)
         return (given, regimen.cycle_days, regimen.stop_day) if given else ()
 
     differing = [drug for drug in {*arm.drugs, *reference.drugs} if lines(arm, drug) != lines(reference, drug)]
-    owned = {name for drug in differing for name in study.drugs[drug].effects}
+    owned = {name for drug in differing for name in come_with(study.drugs[drug])}
     return tuple(name for name in BY_NAME if name in owned and name != DOOR and name not in study.settings.without)
 
 

@@ -18,7 +18,8 @@ from tme_viz.words import drug, mechanism, sentence
 
 GROUPS = {
     "group_antibody": (
-        "binding", "trogocytosis", "adcc", "adcp", "cdc", "direct_killing", "ectoenzyme", "niche_release", "nk_activation", "depletion",
+        "binding", "trogocytosis", "antigen_loss", "adcc", "adcp", "cdc", "direct_killing", "ectoenzyme", "niche_release", "nk_activation",
+        "depletion",
     ),
     "group_drugs": ("imid", "proteasome", "glucocorticoid"),
     "group_immune": ("t_cell_killing", "t_cell_recovery", "exhaustion", "suppression", "recruitment", "turnover", "motility", "chemokine"),
