@@ -27,7 +27,7 @@ class Params(NamedTuple):
 
     lysis_rate: Annotated[
         float, Param("1/h", "lysis rate for each NK cell in contact, fresh and with all antigen bound", "tme_abm: set near the fit to control arms and single agents, docs/calibration.md", "C")
-    ] = 0.0084
+    ] = 0.0046
     half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019", "M-low")] = 50e3
     steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm", "A")] = 2.0
     stressed_fold: Annotated[float, Param("1", "lysis of a cell whose proteasomes are all inhibited", "shi2008: lysis rises as HLA class I falls; yang2015: with carfilzomib, the size from memory", "M-low")] = 1.5
