@@ -280,6 +280,8 @@ def test_effects_by_hand() -> None:
     assert old.death_rate_per_month == pytest.approx(base.death_rate_per_month * 1.7 * 1.5)
     assert preset("typical", age=77.0).egfr == pytest.approx(preset("typical", age=67.0).egfr - 7.5)
     assert preset("typical", egfr=17.5).b2m_mg_per_l == pytest.approx(preset("typical", egfr=70.0).b2m_mg_per_l * 2.0)
+    burden = [preset("typical", b2m_mg_per_l=level).plasma_fraction for level in (3.9, 7.8)]
+    assert burden[1] == pytest.approx(burden[0] * 2.0**0.3)
     assert preset("typical", age=64.9).nk_renewal_per_day * 0.6 == pytest.approx(base.nk_renewal_per_day)
     odds = [s / (1 - s) for s in (preset("typical", plasma_fraction=f).adenosine_suppression for f in (0.15, 0.6))]
     assert odds[1] / odds[0] == pytest.approx(2.0)
