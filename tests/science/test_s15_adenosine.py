@@ -70,8 +70,8 @@ FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
 def under_adenosine(cohort, engaged):
     """Each marrow with its sources of adenosine multiplied, each table (n_patients, n_factors).
 
-    Rates for each cell and day under isatuximab for 21 days; T cells kill and divide rarely, so theirs are read off whom they meet and not
-    counted. Lytic capacity untreated after 7 days.
+    Rates for each cell and day under isatuximab for 21 days, for lysis by NK cells those of a fully coated cell; kills and divisions are rare, so
+    the rates are read off whom the cells meet and not counted. Lytic capacity untreated after 7 days.
     """
     regimen = Regimen("isa", "Isa", 28, (Dose("isatuximab", 10.0, "mg/kg", (1, 8, 15, 22)),))
     names = ("lysis by T cells [1/d]", "lysis by NK cells [1/d]", "division of T cells [1/d]")
@@ -80,15 +80,15 @@ def under_adenosine(cohort, engaged):
     for i, marrow in enumerate(cohort.grown):
         for j, factor in enumerate(FACTORS):
             arm = with_adenosine(marrow.fork(regimen, DRUGS), factor)
-            plasma_days, met, divide = 0.0, 0.0, 0.0
+            met, armed, divide = 0.0, 0.0, 0.0
             for _ in range(21):
-                plasma_days += (arm.marrow.cells.kind == CellType.PLASMA).sum()
                 arm.advance(4)
                 met += engaged(arm, "t_cell") / 21.0
+                armed += engaged(arm, "nk") / 21.0
                 divide += division_of_t_cells(arm) / 21.0
-            body = arm.marrow.body
             lysis = 24.0 * arm.rules.t_cell_killing.lysis_rate * met
-            rates = (lysis, body.ledger[CellType.PLASMA, Cause.ADCC] / plasma_days, divide)
+            coated = 24.0 * arm.marrow.host.effector_fitness * float(arm.rules.adcc.p.lysis_rate[0]) * armed
+            rates = (lysis, coated, divide)
             for name, value in zip(names, rates, strict=True):
                 table[name][i, j] = value
             untreated = with_adenosine(marrow.fork(UNTREATED, {}), factor)

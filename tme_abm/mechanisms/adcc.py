@@ -30,7 +30,7 @@ class Params(NamedTuple):
     ] = 0.0046
     half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019", "M-low")] = 50e3
     steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm", "A")] = 2.0
-    stressed_fold: Annotated[float, Param("1", "lysis of a cell whose proteasomes are all inhibited", "shi2008: lysis rises as HLA class I falls; yang2015: with carfilzomib, the size from memory", "M-low")] = 1.5
+    stressed_fold: Annotated[float, Param("1", "lysis of a cell whose proteasomes are all inhibited", "shi2008: twice as much lysis with 60 % less HLA class I, the size from memory; yang2015: with carfilzomib", "M-low")] = 2.0
 
 
 @part
