@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from tme_abm.marrow.cells import Cause, CellType
+from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.clones import N_REACTIVE
 from tme_abm.marrow.state import Gauge
 from tme_abm.mechanisms import t_cell_recovery
