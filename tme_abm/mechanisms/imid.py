@@ -26,7 +26,7 @@ PLASMA = int(CellType.PLASMA)
 class Params(NamedTuple):
     """Of each IMiD."""
 
-    kill_rate: Annotated[float, Param("1/h", "death rate of a typical sensitive plasma cell at full effect", "tme_abm: set near the fit to control arms and single agents, docs/calibration.md", "C")] = 5.5e-4
+    kill_rate: Annotated[float, Param("1/h", "death rate of a typical sensitive plasma cell at full effect", "tme_abm: set near the fit to control arms and single agents, docs/calibration.md", "C")] = 6.5e-4
     adhesion_fold: Annotated[float, Param("1", "resistance of a cell fully held by the niche", "tme_abm: 1-1.5 fold, from memory", "M-low")] = 1.25
     supply_fold: Annotated[float, Param("1", "supply of T and NK cells at full effect", "montefusco2022: direction, the size from memory", "M-low")] = 1.4
     stimulation_fold: Annotated[float, Param("1", "lytic capacity of T and NK cells at full effect", "montefusco2022: direction, the size from memory", "M-low")] = 1.25
