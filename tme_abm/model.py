@@ -49,7 +49,7 @@ from tme_abm.marrow.state import Fields, Marrow
 from tme_abm.patient import VirtualPatient, preset
 from tme_abm.pharmacology.drug import load_drug
 from tme_abm.pharmacology.regimen import Regimen
-from tme_abm.simulation import UNTREATED, Settings, Simulation, enrol, make_patient_key
+from tme_abm.simulation import UNTREATED, Settings, Simulation, enrol, make_patient_key, surface_cd38
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,14 +128,6 @@ class Derived:
     def __set__(self, agent: "MarrowCell", value: Any) -> NoReturn:
         """Refuse."""
         raise AttributeError(f"{self.name} follows from other quantities and cannot be set")
-
-
-def surface_cd38(marrow: Marrow, sites: Array) -> Array:
-    """CD38 on the surface now [sites/cell], after trogocytosis and what its clone makes of a drug."""
-    cells, rule = marrow.cells, fate.surface_cd38.py_func  # type: ignore[attr-defined]
-    share = np.array([[rule(marrow, kind, clone, 1.0) for clone in range(N_CLONES)] for kind in range(N_TYPES)])
-    clone = np.where(cells.kind[sites] == CellType.PLASMA, cells.clone[sites], 0)
-    return np.asarray(cells.cd38[sites] * share[cells.kind[sites], clone])
 
 
 def clone_names(marrow: Marrow, sites: Array) -> Array:

@@ -336,14 +336,21 @@ def observe(marrow: Marrow) -> dict[str, float]:
     row["reactive_t_cells"] = int((cells.clone[is_t] < N_REACTIVE).sum())
     row["nk_armed"] = float(gauge[Gauge.NK_ARMED])
     is_plasma = cells.kind == CellType.PLASMA
-    expressed = cells.cd38[is_plasma] * body.clone_cd38[cells.clone[is_plasma]]
-    row["cd38_sites_per_cell"] = float(np.median(expressed) * gauge[Gauge.SURFACE_CD38]) if is_plasma.any() else math.nan
+    row["cd38_sites_per_cell"] = float(np.median(surface_cd38(marrow, is_plasma))) if is_plasma.any() else math.nan
     for cause in Cause:
         if cause < N_CAUSES:
             row[f"deaths_{cause.name.lower()}"] = int(body.ledger[CellType.PLASMA, cause])
     for t in (CellType.NK, CellType.TREG, CellType.BREG, CellType.MDSC, CellType.T):
         row[f"{t.name.lower()}_lost_to_antibody"] = int(body.ledger[t, Cause.DEPLETION] + body.ledger[t, Cause.FRATRICIDE])
     return row
+
+
+def surface_cd38(marrow: Marrow, sites: Any) -> np.ndarray:
+    """CD38 on the surface of the cells of some sites now [sites/cell], after trogocytosis and what their clones make of a drug."""
+    cells, rule = marrow.cells, fate.surface_cd38.py_func  # type: ignore[attr-defined]
+    share = np.array([[rule(marrow, kind, clone, 1.0) for clone in range(N_CLONES)] for kind in range(N_TYPES)])
+    kind = cells.kind[sites]
+    return np.asarray(cells.cd38[sites] * share[kind, np.where(kind == CellType.PLASMA, cells.clone[sites], 0)])
 
 
 def clonality(clonotypes: np.ndarray) -> float:

@@ -27,7 +27,7 @@ from tme_abm.mechanisms.step import advance
 from tme_abm.patient import VirtualPatient
 from tme_abm.pharmacology.compartments import Exposure
 from tme_abm.pharmacology.drug import Drug
-from tme_abm.simulation import Settings, antigens, found, inherit, make_rules, make_switches
+from tme_abm.simulation import Settings, antigens, found, inherit, make_rules, make_switches, surface_cd38
 
 CLOSED = frozenset({"recruitment", "turnover", "growth"})  # mechanisms that a well does not have, growth unless asked for
 PLASMA, STROMA = int(CellType.PLASMA), int(CellType.STROMA)
@@ -170,14 +170,12 @@ def output(marrow: Marrow) -> float:
 def read(marrow: Marrow, start: int) -> Outcome:
     """What is read off a well that had `start` plasma cells."""
     is_plasma = marrow.cells.kind == CellType.PLASMA
-    gauge = marrow.body.gauge
-    expressed = marrow.cells.cd38[is_plasma] * marrow.body.clone_cd38[marrow.cells.clone[is_plasma]]
     return Outcome(
         plasma_cells_start=start,
         plasma_cells_end=int(is_plasma.sum()),
         deaths=marrow.body.ledger[PLASMA, :N_CAUSES].copy(),
         adenosine_made=float(output(marrow)),
         adenosine=float(marrow.fields.adenosine.mean()),
-        cd38_sites=float(np.median(expressed) * gauge[Gauge.SURFACE_CD38]) if is_plasma.any() else 0.0,
+        cd38_sites=float(np.median(surface_cd38(marrow, is_plasma))) if is_plasma.any() else 0.0,
         nk_cells_end=int((marrow.cells.kind == CellType.NK).sum()),
     )

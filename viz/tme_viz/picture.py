@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tme_abm.marrow.cells import CellType
-from tme_abm.simulation import Simulation
+from tme_abm.simulation import Simulation, surface_cd38
 
 LEVELS = 255
 
@@ -119,7 +119,7 @@ def take(simulation: Simulation) -> Picture:
     return Picture(
         kind=cells.kind.copy(),
         clone=np.where(is_there, cells.clone, 0).astype(np.uint8),
-        cd38=np.where(is_there, to_bytes(cells.cd38, LAYERS["cd38"]), 0).astype(np.uint8),
+        cd38=np.where(is_there, to_bytes(surface_cd38(simulation.marrow, slice(None)), LAYERS["cd38"]), 0).astype(np.uint8),
         activity=np.where(is_active, to_bytes(cells.activity, unit), 0).astype(np.uint8),
         granzyme=np.where(is_active, to_bytes(cells.granzyme, unit), 0).astype(np.uint8),
         adenosine=to_bytes(fields.adenosine, LAYERS["adenosine"]),
