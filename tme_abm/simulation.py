@@ -402,7 +402,10 @@ def found(patient: VirtualPatient, settings: Settings, filled: Mapping[str, Fill
     # so many stromal cells that the patient's share of sites has one among its eight neighbours
     target[CellType.STROMA] = (1.0 - (1.0 - min(patient.adherent_fraction, 0.9)) ** 0.125) * n_sites
     fractions = clone_fractions(
-        patient.imid_resistant_fraction, patient.pi_resistant_fraction, patient.antibody_escape_fraction
+        patient.imid_resistant_fraction,
+        patient.pi_resistant_fraction,
+        patient.antibody_escape_fraction,
+        filled["clones"].params.cross_resistance,
     )
     count = np.round(target).astype(np.int64)
     count[CellType.PLASMA] = max(1, round(target[CellType.PLASMA] / START))

@@ -45,16 +45,20 @@ def test_moving_takes_the_whole_row_along(bare, put):
 
 
 def test_fractions_of_clones_by_hand():
-    fractions = clone_fractions(0.1, 0.2, 0.5)
-    assert fractions[0] == pytest.approx(0.9 * 0.8 * 0.5)
-    assert fractions[CLONE_NAMES.index("imid_antibody")] == pytest.approx(0.1 * 0.8 * 0.5)
-    assert fractions[CLONE_NAMES.index("imid_proteasome_antibody")] == pytest.approx(0.1 * 0.2 * 0.5)
+    apart, nested, mixed = (clone_fractions(0.1, 0.2, 0.5, shared) for shared in (0.0, 1.0, 0.25))
+    assert apart[0] == pytest.approx(0.9 * 0.8 * 0.5)
+    assert apart[CLONE_NAMES.index("imid_antibody")] == pytest.approx(0.1 * 0.8 * 0.5)
+    assert apart[CLONE_NAMES.index("imid_proteasome_antibody")] == pytest.approx(0.1 * 0.2 * 0.5)
+    expected = {"sensitive": 0.5, "antibody": 0.3, "proteasome_antibody": 0.1, "imid_proteasome_antibody": 0.1}
+    np.testing.assert_allclose(nested, [expected.get(name, 0.0) for name in CLONE_NAMES], atol=1e-12)
+    np.testing.assert_allclose(mixed, 0.75 * apart + 0.25 * nested, rtol=1e-12, atol=1e-15)
 
 
-@given(chances, chances, chances)
-def test_resistances_are_independent_and_nothing_is_left_over(imid, proteasome, antibody):
-    fractions = clone_fractions(imid, proteasome, antibody)
+@given(chances, chances, chances, chances)
+def test_each_resistance_keeps_its_fraction_and_nothing_is_left_over(imid, proteasome, antibody, shared):
+    fractions = clone_fractions(imid, proteasome, antibody, shared)
     assert fractions.sum() == pytest.approx(1.0)
+    assert (fractions >= 0.0).all()
     for bit, expected in ((1, imid), (2, proteasome), (4, antibody)):
         carriers = [bool(clone & bit) for clone in range(N_CLONES)]
         assert fractions[carriers].sum() == pytest.approx(expected, abs=1e-12)
@@ -62,7 +66,7 @@ def test_resistances_are_independent_and_nothing_is_left_over(imid, proteasome, 
 
 @given(chances, chances, chances, st.integers(0, 3000), st.integers(0, 2**60))
 def test_dealt_clones_add_up_and_lie_near_what_is_expected(imid, proteasome, antibody, n, key):
-    fractions = clone_fractions(imid, proteasome, antibody)
+    fractions = clone_fractions(imid, proteasome, antibody, 0.25)
     counts = deal_clones(fractions, n, key)
     assert counts.sum() == n
     others = np.arange(N_CLONES) != np.argmax(fractions)

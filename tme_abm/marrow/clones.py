@@ -2,9 +2,11 @@
 
 A clone may be resistant to IMiDs (cereblon-low), to proteasome inhibitors (PSMB5 or XBP1-low), and may have escaped from
 anti-CD38 antibodies (rich in complement inhibitors, and CD38-low while such an antibody is there: antigen_loss). The resistances are
-there before treatment, at fractions that belong to the patient, and combine independently; division switches one of them rarely.
+there before treatment, at fractions that belong to the patient. In part they come together: cells of refractory myeloma often resist several classes
+of drug at once (Cohen 2021, Walker 2020). Division switches one of them rarely.
 """
 
+import math
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -68,15 +70,25 @@ class Params(NamedTuple):
     tp53_drug_factor: Annotated[
         float, Param("1", "kill by IMiD and proteasome inhibitor where TP53 is lost", "tme_abm", "A", high=1.0)
     ] = 0.6
+    cross_resistance: Annotated[
+        float, Param("1", "share of the tumour in which the rarer resistance comes with the commoner, the rest having each by itself", "cohen2021; walker2020: direction, the size is assumed", "A", high=1.0)
+    ] = 0.25
     fitness_cost: Annotated[
         float, Param("1", "division of a clone for each resistance that it carries, relative to none", "tme_abm", "A")
     ] = 0.99
 
 
-def clone_fractions(imid: float, proteasome: float, antibody: float) -> np.ndarray:
-    """Fractions (N_CLONES,) of the tumour, each resistance independent of the others."""
-    fractions = np.ones(N_CLONES)
+def clone_fractions(imid: float, proteasome: float, antibody: float, shared: float) -> np.ndarray:
+    """Fractions (N_CLONES,) of the tumour.
+
+    A mixture of two tumours with the same fraction of each resistance: the share `shared` has them nested, so that the cells with the
+    rarest resistance have all, the rest has each independent of the others.
+    """
+    resistances = ((IMID_RESISTANT, imid), (PROTEASOME_RESISTANT, proteasome), (ANTIBODY_ESCAPED, antibody))
+    fractions = np.zeros(N_CLONES)
     for clone in range(N_CLONES):
-        for bit, p in ((IMID_RESISTANT, imid), (PROTEASOME_RESISTANT, proteasome), (ANTIBODY_ESCAPED, antibody)):
-            fractions[clone] *= p if clone & bit else 1.0 - p
+        independent = math.prod(p if clone & bit else 1.0 - p for bit, p in resistances)
+        rarest = min((p for bit, p in resistances if clone & bit), default=1.0)
+        commonest = max((p for bit, p in resistances if not clone & bit), default=0.0)
+        fractions[clone] = shared * max(rarest - commonest, 0.0) + (1.0 - shared) * independent
     return fractions
