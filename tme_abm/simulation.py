@@ -266,7 +266,7 @@ class Simulation:
         for column in self.marrow.cells:
             digest.update(column.tobytes())
         body = self.marrow.body
-        for array in (body.burden, body.gauge[Gauge.M_PROTEIN : Gauge.M_PROTEIN + 1], body.ledger):
+        for array in (body.burden, body.gauge, body.ledger):
             digest.update(array.tobytes())
         return digest.hexdigest()
 
@@ -432,6 +432,7 @@ def found(patient: VirtualPatient, settings: Settings, filled: Mapping[str, Fill
         chemokine_source=0.0,
         cd38_spread=float(patient.cd38_spread),
         exhaustion=exhaustion / (1.0 - exhaustion) / load,
+        t_cell_division=0.0,
     )
     clearance = serum.clearance(patient.m_protein_g_per_l, host) + growth
     host = host._replace(secretion=patient.m_protein_g_per_l * clearance / eligible_burden)
@@ -445,7 +446,10 @@ def found(patient: VirtualPatient, settings: Settings, filled: Mapping[str, Fill
     body.clone_niche[:] = patient.adherent_fraction
     populate(marrow, composition, key)
     activity = 1.0 / (1.0 + host.exhaustion * load)
-    fold, reactive = settle_t_cells(marrow, load, activity * typical_restraint(patient, target, filled, n_sites), filled)
+    granzyme = activity * typical_restraint(patient, target, filled, n_sites)
+    division = float(t_cell_recovery.rate(granzyme, load, 1.0, filled["t_cell_recovery"].params))
+    fold, reactive = t_cell_recovery.settled(division, float(traits.renewal[CellType.T]))
+    marrow = marrow._replace(host=host._replace(t_cell_division=division))
     body.target[CellType.T] /= fold  # the rest divides in the marrow
     deal_clonotypes(pin(marrow), reactive, int(stream_key(key, int(Stream.PLACEMENT), 1)))
     equip(marrow, patient, filled, target, n_sites)
@@ -523,19 +527,12 @@ def set_division(marrow: Marrow, patient: VirtualPatient, filled: Mapping[str, F
     load = target[CellType.PLASMA] / n_sites
     restraint = typical_restraint(patient, target, filled, n_sites)
     activity = 1.0 / (1.0 + marrow.host.exhaustion * load)
-    fold, reactive = settle_t_cells(marrow, load, activity * restraint, filled)
+    fold, reactive = t_cell_recovery.settled(marrow.host.t_cell_division, float(marrow.traits.renewal[CellType.T]))
     toll = filled["t_cell_killing"].params.lysis_rate * 9.0 / n_sites * target[CellType.T] * fold * reactive * activity * restraint
     gross = patient.growth_rate / HOURS_PER_DAY + filled["growth"].params.apoptosis + toll
     cost = filled["clones"].params.fitness_cost
     fitness = np.array([cost ** clone.bit_count() for clone in range(N_CLONES)])
     marrow.clones.division[:] = fitness * gross / max(room(pin(marrow)), 0.2)
-
-
-def settle_t_cells(marrow: Marrow, load: float, granzyme: float, filled: Mapping[str, Filled]) -> tuple[float, float]:
-    """T cells over what the blood alone would keep, and their reactive share, amid `load` plasma cells per site with this `granzyme`."""
-    division = t_cell_recovery.rate(granzyme, load, 1.0, filled["t_cell_recovery"].params)
-    renewal = np.asarray(marrow.traits.renewal)[CellType.T]
-    return t_cell_recovery.settled(float(division), float(renewal))
 
 
 def typical_restraint(patient: VirtualPatient, target: np.ndarray, filled: Mapping[str, Filled], n_sites: int) -> float:

@@ -26,6 +26,7 @@ HOST = Host(
     chemokine_source=20.0,
     cd38_spread=0.6,
     exhaustion=2.0,
+    t_cell_division=0.0,
 )
 
 

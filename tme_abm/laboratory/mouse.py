@@ -326,4 +326,5 @@ def bearer(mouse: Mouse, filled: Mapping[str, Filled]) -> Bearer:
         chemokine_source=filled["chemokine"].params.clearance,
         cd38_spread=line.cd38_spread,
         exhaustion=0.0,
+        t_cell_division=0.0,
     )

@@ -1,8 +1,9 @@
 """A well: cells in given numbers at constant drug concentrations for given hours, under the very kernels and parameters of a marrow.
 
-A well is closed: nothing arrives from the blood or goes back to it, and plasma cells divide only where the experiment says so. What
-the cells are is the donor's, a virtual patient; what the experiment wants otherwise of the plasma cells (`vocabulary.LINE`) replaces
-it. Sources of adenosine and the like stay the donor's for each cell, so a line with more CD38 makes more adenosine.
+A well is closed: nothing arrives from the blood or goes back to it, T cells do not divide, and plasma cells only where the
+experiment says so. What the cells are is the donor's, a virtual patient; what the experiment wants otherwise of the plasma cells
+(`vocabulary.LINE`) replaces it. Sources of adenosine and the like stay the donor's for each cell, so a line with more CD38 makes
+more adenosine.
 """
 
 from collections.abc import Mapping
@@ -29,7 +30,8 @@ from tme_abm.pharmacology.compartments import Exposure
 from tme_abm.pharmacology.drug import Drug
 from tme_abm.simulation import Settings, antigens, found, inherit, make_rules, make_switches, surface_cd38
 
-CLOSED = frozenset({"recruitment", "turnover", "growth"})  # mechanisms that a well does not have, growth unless asked for
+# mechanisms that a well does not have, growth unless asked for
+CLOSED = frozenset({"recruitment", "turnover", "growth", "t_cell_recovery"})
 PLASMA, STROMA = int(CellType.PLASMA), int(CellType.STROMA)
 MOST_FILLED = 0.9  # share of the sites of a well that cells may take
 

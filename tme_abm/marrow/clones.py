@@ -1,9 +1,9 @@
 """Clones: what is inherited. Eight, one for each combination of three resistances.
 
 A clone may be resistant to IMiDs (cereblon-low), to proteasome inhibitors (PSMB5 or XBP1-low), and may have escaped from
-anti-CD38 antibodies (rich in complement inhibitors, and CD38-low while such an antibody is there: antigen_loss). The resistances are
-there before treatment, at fractions that belong to the patient. In part they come together: cells of refractory myeloma often resist several classes
-of drug at once (Cohen 2021, Walker 2020). Division switches one of them rarely.
+anti-CD38 antibodies (rich in complement inhibitors, and CD38-low while such an antibody is there: antigen_loss). The
+resistances are there before treatment, at fractions that belong to the patient. In part they come together: cells of refractory
+myeloma often resist several classes of drug at once (Cohen 2021, Walker 2020). Division switches one of them rarely.
 """
 
 import math
@@ -32,7 +32,7 @@ CLONE_NAMES = (
 )
 
 N_CLONOTYPES = 200  # of T cells
-N_REACTIVE = 50  # the first clonotypes see the tumour: a quarter of marrow T cells (grade A)
+N_REACTIVE = 50  # the first clonotypes see the tumour: a quarter of them, and of the T cells more, for they divide (grade A)
 
 
 class Clones(NamedTuple):
@@ -71,7 +71,14 @@ class Params(NamedTuple):
         float, Param("1", "kill by IMiD and proteasome inhibitor where TP53 is lost", "tme_abm", "A", high=1.0)
     ] = 0.6
     cross_resistance: Annotated[
-        float, Param("1", "share of the tumour in which the rarer resistance comes with the commoner, the rest having each by itself", "cohen2021; walker2020: direction, the size is assumed", "A", high=1.0)
+        float,
+        Param(
+            "1",
+            "share of the tumour whose resistances are nested in each other",
+            "cohen2021; walker2020: direction, the size is assumed",
+            "A",
+            high=1.0,
+        ),
     ] = 0.25
     fitness_cost: Annotated[
         float, Param("1", "division of a clone for each resistance that it carries, relative to none", "tme_abm", "A")

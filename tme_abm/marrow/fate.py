@@ -38,7 +38,7 @@ class Params(NamedTuple):
         Param(
             "1/h",
             "rate at which a plasma cell's CD38 is drawn anew around the median of its clone (once in 90 d)",
-            "nijhof2016: CD38 of surviving cells is back by six months after the last dose",
+            "tme_abm: so that CD38 of surviving cells is back by six months after the last dose (nijhof2016, on daratumumab)",
             "A",
         ),
     ] = 4.6e-4
@@ -183,7 +183,7 @@ def draw_at_risk(marrow, p, tick):
     """Draw for the cells that can divide or die, and enrol those for which something may happen, as many as a tile has room for.
 
     For a plasma cell in two stages: could anything happen in a crowd of effectors, and, if so, with those that are there? Events lie at the
-    lower end of the draw; its upper end, which no event reaches, tells when a plasma cell's CD38 is drawn anew.
+    lower end of the draw; its upper end tells when a plasma cell's CD38 is drawn anew, whatever attacks it.
 
     Returns:
         Whether this tile is the last.
@@ -204,6 +204,8 @@ def draw_at_risk(marrow, p, tick):
             for i in range(max(first_of(marrow.roster, b, kind), events.n[2]), end_of(marrow.roster, b, kind)):
                 s = site[i]
                 draw = unit(bits(key, cells.uid[s]))
+                if draw >= kept and kind == PLASMA:
+                    renew_cd38(marrow, s, anew)
                 if draw < threshold:
                     if n == room:
                         events.n[1], events.n[2] = b, i
@@ -216,8 +218,6 @@ def draw_at_risk(marrow, p, tick):
                             continue
                     enrol(marrow, n, s, draw)
                     n += 1
-                elif kind == PLASMA and draw >= kept:
-                    renew_cd38(marrow, s, anew)
         events.n[2] = 0
     body.updates[0] += start[STROMA + 1] - start[PLASMA]
     events.n[1] = marrow.roster.block.shape[0]

@@ -121,7 +121,7 @@ class Body(NamedTuple):
 
     gauge: Array  # (len(Gauge),)
     count: Array  # type: ignore[assignment]  # (N_TYPES,) int64, cells in the patch
-    target: Array  # (N_TYPES,) float64, cells that the blood replenishes towards
+    target: Array  # (N_TYPES,) float64, cells that the blood alone would keep
     clone_count: Array  # (N_CLONES,) int64
     clone_births: Array  # (N_CLONES,) int64, in this step
     clone_deaths: Array  # (N_CLONES,) int64, in this step
@@ -153,6 +153,7 @@ class Host(NamedTuple):
     chemokine_source: Annotated[float, Column("f8", "1/h", "chemokine made by a plasma cell")]
     cd38_spread: Annotated[float, Column("f8", "1", "standard deviation of log CD38 between plasma cells of a clone")]
     exhaustion: Annotated[float, Column("f8", "1", "exhaustion of T cells per plasma cell a site, of this patient")]
+    t_cell_division: Annotated[float, Column("f8", "1/h", "division of a reactive T cell at eligibility, for a full share of cytokines")]
 
 
 class Marrow(NamedTuple):

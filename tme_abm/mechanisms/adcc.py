@@ -30,7 +30,7 @@ class Params(NamedTuple):
     ] = 0.0046
     half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019", "M-low")] = 50e3
     steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm", "A")] = 2.0
-    stressed_fold: Annotated[float, Param("1", "lysis of a cell whose proteasomes are all inhibited", "shi2008: twice as much lysis with 60 % less HLA class I, the size from memory; yang2015: with carfilzomib", "M-low")] = 2.0
+    stressed_fold: Annotated[float, Param("1", "lysis of a cell under full stress by a proteasome inhibitor", "shi2008: NK lysis without antibody, about doubled with 60 % less HLA class I, from memory; yang2015: with carfilzomib, taken alike for ADCC", "A")] = 2.0
 
 
 @part
@@ -68,7 +68,7 @@ ADCC = Mechanism(
     name="adcc",
     Params=Params,
     summary="NK cells lyse antibody-coated plasma cells through CD16.",
-    reads=("occupancy", "surface antigen", "NK cells in contact"),
+    reads=("occupancy", "surface antigen", "stress", "NK cells in contact"),
     writes=("hazard",),
     by_drug=True,
     ceiling=ceiling,

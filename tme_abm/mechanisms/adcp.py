@@ -27,7 +27,7 @@ class Params(NamedTuple):
     ] = 0.0127
     half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019: joins at intermediate density, the number is assumed", "M-low")] = 100e3
     steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm", "A")] = 3.0
-    stressed_fold: Annotated[float, Param("1", "engulfment of a cell whose proteasomes are all inhibited", "gulla2021: calreticulin shown under bortezomib, the size is assumed", "A")] = 1.5
+    stressed_fold: Annotated[float, Param("1", "engulfment of a cell under full stress by a proteasome inhibitor", "gulla2021: calreticulin shown under bortezomib, the size is assumed", "A")] = 1.5
 
 
 @part
@@ -65,7 +65,7 @@ ADCP = Mechanism(
     name="adcp",
     Params=Params,
     summary="Macrophages engulf plasma cells that carry enough antibody.",
-    reads=("occupancy", "surface antigen", "macrophages in contact"),
+    reads=("occupancy", "surface antigen", "stress", "macrophages in contact"),
     writes=("hazard",),
     by_drug=True,
     ceiling=ceiling,

@@ -1,7 +1,7 @@
 """Release from the niche: antibody on CD38 loosens the hold of the stroma on plasma cells rich in CD38.
 
     held        = held * (1 - max_release * occupancy * hill(CD38, half_density, steepness))
-    creep block = 1 - product over antibodies of (1 - max_slowing * occupancy), read by motility
+    creep = creep * (1 - block * hill(CD38)), in motility; block = 1 - product over antibodies of (1 - max_slowing * occupancy)
 
 CD38 binds CD31 and hyaluronic acid; isatuximab interferes with adhesion and migration, and sensitises CD38-rich cells only to bortezomib and
 dexamethasone in the presence of stroma (Moreno 2019). Size 20-50 % (M-low).

@@ -1,4 +1,4 @@
-"""Recruitment: immune cells arrive from the blood, as many as turnover takes from a marrow at its own balance.
+"""Recruitment: immune cells arrive from the blood, as many as turnover takes from a marrow at its own balance; of T cells fewer, for some divide in the marrow.
 
     arrivals per hour = target * turnover * supply * (1 - drive + drive * tumour load relative to that at eligibility)
 

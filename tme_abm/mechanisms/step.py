@@ -154,6 +154,8 @@ def step(marrow, rules, on, tick):
         t_cell_killing.ceiling(marrow, rules.t_cell_killing, tick)
     if on.t_cell_recovery:
         t_cell_recovery.ceiling(marrow, rules.t_cell_recovery, tick)
+    else:
+        t_cell_recovery.rest_ceiling(marrow, rules.t_cell_recovery, tick)
     if on.adcc:
         adcc.ceiling(marrow, rules.adcc, tick)
     if on.adcp:
@@ -191,6 +193,8 @@ def step(marrow, rules, on, tick):
             t_cell_killing.hazard(marrow, rules.t_cell_killing, tick)
         if on.t_cell_recovery:
             t_cell_recovery.hazard(marrow, rules.t_cell_recovery, tick)
+        else:
+            t_cell_recovery.rest_hazard(marrow, rules.t_cell_recovery, tick)
         if on.adcc:
             adcc.hazard(marrow, rules.adcc, tick)
         if on.adcp:

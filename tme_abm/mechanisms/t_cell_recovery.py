@@ -4,8 +4,8 @@
     antigen            = plasma cells per site / (plasma cells per site + half_antigen)
 
 Granzyme stands for how far a cell is free to act; adenosine and suppressors hold proliferation down more than lysis. Antigen is carried by
-presenting cells through the whole marrow, so that little tumour is enough. T cells share interleukin-7 and -15, so that a crowd of
-them slows itself. Relief from suppression lets the reactive clonotypes expand: the number of T cells, their
+presenting cells through the whole patch, so that little tumour is enough. T cells are taken to compete for interleukin-7 and -15, so that a
+crowd of them slows itself. Relief from suppression lets the reactive clonotypes expand: the number of T cells, their
 clonality and their granzyme rise after the suppressors have gone, in this order of cause and effect (Krejcik 2016).
 """
 
@@ -27,7 +27,7 @@ PLASMA, T = int(CellType.PLASMA), int(CellType.T)
 class Params(NamedTuple):
     """Of tumour-reactive T cells."""
 
-    expansion: Annotated[float, Param("1/h", "division rate with full granzyme and much antigen", "krejcik2016: CD8 cells 1.3-2 fold after 2-6 months, from memory", "M-low")] = 0.005
+    expansion: Annotated[float, Param("1/h", "division rate with full granzyme and much antigen", "tme_abm: so that CD8 cells rise 1.3-2 fold within 2-6 months where the disease responds (krejcik2016, from memory)", "A")] = 0.005
     steepness: Annotated[float, Param("1", "exponent of granzyme", "tme_abm: 50-80 % of proliferation lost to adenosine, 40-60 % of lysis, from memory", "M-low")] = 2.0
     half_antigen: Annotated[float, Param("1/site", "plasma cells that make half of the stimulus", "tme_abm", "A")] = 0.01
 
@@ -76,6 +76,22 @@ def hazard(marrow, p, tick):
     for k in range(marrow.n_at_risk[0]):
         if risk.kind[k] == T and risk.clone[k] < N_REACTIVE:
             marrow.hazard[k, Cause.DIVISION] += rate(float(marrow.cells.granzyme[risk.site[k]]), load, share, p)
+
+
+@part
+def rest_ceiling(marrow, p, tick):
+    """As `ceiling` without this mechanism."""
+    marrow.body.ceiling[T] += marrow.host.t_cell_division * stimulus(marrow)[1]
+
+
+@part
+def rest_hazard(marrow, p, tick):
+    """Without this mechanism T cells divide as when the disease became eligible: relief is taken away, the balance is not."""
+    risk = marrow.at_risk
+    share = stimulus(marrow)[1]
+    for k in range(marrow.n_at_risk[0]):
+        if risk.kind[k] == T and risk.clone[k] < N_REACTIVE:
+            marrow.hazard[k, Cause.DIVISION] += marrow.host.t_cell_division * share
 
 
 T_CELL_RECOVERY = Mechanism(
