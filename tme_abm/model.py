@@ -263,7 +263,7 @@ class PlasmaCell(MarrowCell):
     """A malignant plasma cell.
 
     Attributes:
-        cd38: CD38 that it expresses when undisturbed [sites/cell].
+        cd38: CD38 that it expresses when undisturbed [sites/cell]; drawn anew within months, a value written by hand too.
         surface_cd38: CD38 on its surface now [sites/cell].
         complement_inhibitors: CD55 and CD59, relative to a typical plasma cell [1].
         clone: Its clone, 0 to 7: one bit each for resistance to IMiDs (1), to proteasome inhibitors (2), escape from antibodies (4).

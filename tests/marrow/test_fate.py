@@ -537,23 +537,22 @@ def test_a_population_keeps_its_distribution_of_cd38(bare, put):
 
 
 @pytest.mark.usefixtures("interpreted")
-def test_who_is_at_risk_keeps_its_cd38(bare, put):
-    """One draw serves both: events take its lower end, the renewal its upper end, where they do not meet."""
+@pytest.mark.parametrize("ceiling", [0.0, 0.004, 4.0])
+def test_cd38_is_drawn_anew_whatever_attacks_the_cell(bare, put, ceiling):
+    """The same cells get the same CD38 in every arm, though one draw tells of the event as well."""
     marrow = bare(32, 32)
-    put(marrow, np.arange(1000), cd38=7.0)
-    put(marrow, np.arange(1000, 1024), T, cd38=7.0)
-    tick = Tick(24.0, 4, 21)
+    put(marrow, np.arange(200), cd38=7.0)
+    put(marrow, np.arange(200, 224), T, cd38=7.0)
     fate.take_roster(marrow)
-    marrow.body.ceiling[:] = 0.004
-    p = fate.Params(cd38_renewal=1.0)  # nearly everybody
+    marrow.body.ceiling[:] = ceiling
+    tick, p = Tick(24.0, 4, 21), fate.Params(cd38_renewal=0.03)
     assert fate.draw_at_risk(marrow, p, tick)
-    n = int(marrow.n_at_risk[0])
-    assert 50 < n < 200
-    at_risk = marrow.at_risk.site[:n]
-    assert (marrow.cells.cd38[at_risk] == 7.0).all()
+    assert (marrow.n_at_risk[0] == 0) == (ceiling == 0.0)
+    draw = np.array([rng.unit(rng.bits(rng.stream_key(21, rng.Stream.EVENT, 4), uid)) for uid in marrow.cells.uid[:200]])
+    renewed = marrow.cells.cd38[:200] != 7.0
+    np.testing.assert_array_equal(renewed, draw >= np.exp(-0.03 * 24.0))
+    assert 60 < renewed.sum() < 140
     assert (marrow.cells.cd38[marrow.cells.kind == T] == 7.0).all()
-    others = np.setdiff1d(np.arange(1000), at_risk)
-    assert (marrow.cells.cd38[others] != 7.0).all()
 
 
 @pytest.mark.usefixtures("interpreted")

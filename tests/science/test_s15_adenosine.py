@@ -7,7 +7,7 @@ from scipy.stats import spearmanr
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.clones import N_REACTIVE
 from tme_abm.marrow.state import Gauge
-from tme_abm.mechanisms import t_cell_recovery
+from tme_abm.mechanisms import adcc, t_cell_recovery
 from tme_abm.patient import draw_patient, load_population
 from tme_abm.pharmacology.drug import load_drug
 from tme_abm.pharmacology.regimen import Dose, Regimen
@@ -87,7 +87,7 @@ def under_adenosine(cohort, engaged):
                 armed += engaged(arm, "nk") / 21.0
                 divide += division_of_t_cells(arm) / 21.0
             lysis = 24.0 * arm.rules.t_cell_killing.lysis_rate * met
-            coated = 24.0 * arm.marrow.host.effector_fitness * float(arm.rules.adcc.p.lysis_rate[0]) * armed
+            coated = 24.0 * arm.marrow.host.effector_fitness * float(adcc.rate(armed, 1e9, arm.rules.adcc.p, 0))
             rates = (lysis, coated, divide)
             for name, value in zip(names, rates, strict=True):
                 table[name][i, j] = value
@@ -101,12 +101,11 @@ def under_adenosine(cohort, engaged):
 
 def division_of_t_cells(arm):
     """Rate at which the mean T cell would divide now [1/d]: that of `t_cell_recovery` for the reactive ones."""
-    cells, body = arm.marrow.cells, arm.marrow.body
+    cells = arm.marrow.cells
     is_t = cells.kind == CellType.T
     granzyme = cells.granzyme[is_t & (cells.clone < N_REACTIVE)].astype(float)
-    n, load = is_t.sum(), (cells.kind == CellType.PLASMA).mean()
-    share = body.target[CellType.T] / n
-    return 24.0 / n * sum(t_cell_recovery.rate(each, load, share, arm.rules.t_cell_recovery) for each in granzyme)
+    load, share = t_cell_recovery.stimulus.py_func(arm.marrow)
+    return 24.0 / is_t.sum() * sum(t_cell_recovery.rate(each, load, share, arm.rules.t_cell_recovery) for each in granzyme)
 
 
 def with_adenosine(arm, factor):

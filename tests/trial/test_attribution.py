@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tme_abm.foundation.errors import InputError
-from tme_abm.scenario import load_scenario
+from tme_abm.scenario import load_trial, load_scenario
 from tme_abm.trial import attribution, experiment
 from tme_abm.trial.attribution import (
     acts_in,
@@ -351,3 +351,9 @@ def test_a_patient_who_fails_is_left_out_and_tried_again(question, tmp_path, mon
     assert failed and all((row["patient"], row["failure"]) == (1, "ZeroDivisionError: no cells") for row in failed)
     monkeypatch.setattr(experiment, "enrol", honest)
     assert attribute(question, tmp_path, 2)["completed"] == 3
+
+
+def test_antigen_loss_acts_only_beside_an_antibody_on_its_antigen():
+    icaria, elotuzumab = load_trial("icaria"), load_trial("elotuzumab")
+    acting = {arm.key: acts_in(study, arm) for study in (icaria, elotuzumab) for arm in study.arms}
+    assert {key for key, mechanisms in acting.items() if "antigen_loss" in mechanisms} == {"isa-pd"}
