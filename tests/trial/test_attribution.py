@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tme_abm.foundation.errors import InputError
-from tme_abm.scenario import load_trial, load_scenario
+from tme_abm.scenario import load_scenario, load_trial
 from tme_abm.trial import attribution, experiment
 from tme_abm.trial.attribution import (
     acts_in,
