@@ -87,7 +87,7 @@ def under_adenosine(cohort, engaged):
                 armed += engaged(arm, "nk") / 21.0
                 divide += division_of_t_cells(arm) / 21.0
             lysis = 24.0 * arm.rules.t_cell_killing.lysis_rate * met
-            coated = 24.0 * arm.marrow.host.effector_fitness * float(adcc.rate(armed, 1e9, arm.rules.adcc.p, 0))
+            coated = 24.0 * arm.marrow.host.effector_fitness * float(adcc.rate.py_func(armed, 1e9, arm.rules.adcc.p, 0))
             rates = (lysis, coated, divide)
             for name, value in zip(names, rates, strict=True):
                 table[name][i, j] = value
