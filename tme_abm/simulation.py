@@ -448,7 +448,7 @@ def found(patient: VirtualPatient, settings: Settings, filled: Mapping[str, Fill
     activity = 1.0 / (1.0 + host.exhaustion * load)
     granzyme = activity * typical_restraint(patient, target, filled, n_sites)
     division = float(t_cell_recovery.rate(granzyme, load, 1.0, filled["t_cell_recovery"].params))
-    fold, reactive = t_cell_recovery.settled(division, float(traits.renewal[CellType.T]))
+    fold, reactive = t_cell_recovery.settled(division, float(np.asarray(traits.renewal)[CellType.T]))
     marrow = marrow._replace(host=host._replace(t_cell_division=division))
     body.target[CellType.T] /= fold  # the rest divides in the marrow
     deal_clonotypes(pin(marrow), reactive, int(stream_key(key, int(Stream.PLACEMENT), 1)))
@@ -527,7 +527,7 @@ def set_division(marrow: Marrow, patient: VirtualPatient, filled: Mapping[str, F
     load = target[CellType.PLASMA] / n_sites
     restraint = typical_restraint(patient, target, filled, n_sites)
     activity = 1.0 / (1.0 + marrow.host.exhaustion * load)
-    fold, reactive = t_cell_recovery.settled(marrow.host.t_cell_division, float(marrow.traits.renewal[CellType.T]))
+    fold, reactive = t_cell_recovery.settled(marrow.host.t_cell_division, float(np.asarray(marrow.traits.renewal)[CellType.T]))
     toll = filled["t_cell_killing"].params.lysis_rate * 9.0 / n_sites * target[CellType.T] * fold * reactive * activity * restraint
     gross = patient.growth_rate / HOURS_PER_DAY + filled["growth"].params.apoptosis + toll
     cost = filled["clones"].params.fitness_cost
