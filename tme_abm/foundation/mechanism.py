@@ -29,6 +29,7 @@ class Mechanism:
         reads: Names of what it reads.
         writes: Names of what it writes.
         by_drug: True where each drug brings its own parameters; the kernels then get a `ByDrug`.
+        answers: Antigen of the antibodies that the tumour answers by it, without numbers of the drug's own; "" for none.
         prepare: Changes columns, fields or gauges of the marrow, before anybody's fate is drawn.
         ceiling: Adds to `body.ceiling` the highest hazard that `hazard` can give to a cell of each type.
         hazard: Adds hazards to the cells at risk.
@@ -40,6 +41,7 @@ class Mechanism:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     by_drug: bool = False
+    answers: str = ""
     prepare: Callable[..., Any] | None = None
     ceiling: Callable[..., Any] | None = None
     hazard: Callable[..., Any] | None = None

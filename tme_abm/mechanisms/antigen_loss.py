@@ -49,5 +49,6 @@ ANTIGEN_LOSS = Mechanism(
     summary="Clones that escape the antibody lower their CD38 while it is there and put it back after it.",
     reads=("occupancy",),
     writes=("CD38 of escaped clones",),
+    answers="CD38",
     prepare=prepare,
 )

@@ -30,7 +30,6 @@ from tme_abm.trial.study import Study
 EARLY_VISITS = 3  # visits of which each run keeps the burden, and whose deaths it counts apart
 FOLLOWED = 0.7  # share of the horizon that a patient is followed, for the guess of the time that a run takes
 BOOK = "runs.jsonl"
-ANSWERS = {"antigen_loss": "CD38"}  # what the tumour does about any antibody on an antigen, so that a drug brings no numbers for it
 
 
 Say = Callable[[str], None]
@@ -166,13 +165,13 @@ def digest(content: Any) -> str:
 def acts_in(study: Study, arm: Regimen) -> frozenset[str]:
     """Mechanisms that act in an arm: those of the disease, and those that come with a drug of the arm."""
     given = {name for drug in arm.drugs for name in come_with(study.drugs[drug])}
-    of_disease = {name for name, m in BY_NAME.items() if not m.by_drug and name not in ANSWERS}
+    of_disease = {name for name, m in BY_NAME.items() if not m.by_drug and not m.answers}
     return frozenset((given | of_disease) - study.settings.without)
 
 
 def come_with(drug: Drug) -> frozenset[str]:
     """Mechanisms by which a drug acts, and those by which the tumour answers it."""
-    return frozenset(drug.effects) | {name for name, antigen in ANSWERS.items() if antigen == drug.antigen}
+    return frozenset(drug.effects) | {name for name, m in BY_NAME.items() if m.answers and m.answers == drug.antigen}
 
 
 def whole_visits(study: Study, days: float) -> float:
