@@ -1,12 +1,13 @@
 """The contract of a mechanism."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tme_abm.foundation.declare import stack
+from tme_abm.foundation.jit import part
 
 
 class ByDrug(NamedTuple):
@@ -33,6 +34,8 @@ class Mechanism:
         prepare: Changes columns, fields or gauges of the marrow, before anybody's fate is drawn.
         ceiling: Adds to `body.ceiling` the highest hazard that `hazard` can give to a cell of each type.
         hazard: Adds hazards to the cells at risk.
+        phase: When it prepares: "drugs", "fields", "effectors", "motion" or "arrival".
+        idle: act -> what happens instead while it is switched off, a kernel with the same arguments.
     """
 
     name: str
@@ -45,8 +48,23 @@ class Mechanism:
     prepare: Callable[..., Any] | None = None
     ceiling: Callable[..., Any] | None = None
     hazard: Callable[..., Any] | None = None
+    phase: str = ""
+    idle: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
 
 def by_drug(mechanism: Mechanism, given: list[tuple[int, Any]]) -> ByDrug:
     """The parameters of a mechanism for the drugs of a regimen, given as (position in the regimen, Params)."""
     return ByDrug(np.array([i for i, _ in given], np.int64), stack(mechanism.Params, [p for _, p in given]))
+
+
+def in_order(act: str, mechanisms: Sequence[Mechanism]) -> Any:
+    """One kernel (marrow, rules, on, tick) that runs an act of several mechanisms in their order, or what each does while idle."""
+    lines, names = ["def run(marrow, rules, on, tick):", "    pass"], {}
+    for m in mechanisms:
+        for test, kernel in (("if", getattr(m, act)), ("if not", m.idle.get(act))):
+            if kernel is not None:
+                name = f"{m.name}_{len(names)}"
+                names[name] = kernel
+                lines += [f"    {test} on.{m.name}:", f"        {name}(marrow, rules.{m.name}, tick)"]
+    exec("\n".join(lines), names)
+    return part(names["run"])

@@ -61,6 +61,12 @@ def prepare(marrow, p, tick):
         solve_steady(fields.adenosine, fields.source, fields.uptake, p.diffusivity, marrow.grid, FIELD_TOLERANCE)
 
 
+@part
+def flatten(marrow, p, tick):
+    """Flat everywhere."""
+    marrow.fields.adenosine[:] = 0.0
+
+
 ADENOSINE = Mechanism(
     name="adenosine",
     Params=Params,
@@ -68,4 +74,6 @@ ADENOSINE = Mechanism(
     reads=("cells", "surface CD38", "enzyme activity"),
     writes=("adenosine",),
     prepare=prepare,
+    phase="fields",
+    idle={"prepare": flatten},
 )

@@ -43,6 +43,12 @@ def prepare(marrow, p, tick):
             body.clone_cd38[clone] *= body.gauge[Gauge.ESCAPED_CD38]
 
 
+@part
+def forget(marrow, p, tick):
+    """Nothing is left of it."""
+    marrow.body.gauge[Gauge.ESCAPED_CD38] = 1.0
+
+
 ANTIGEN_LOSS = Mechanism(
     name="antigen_loss",
     Params=Params,
@@ -51,4 +57,6 @@ ANTIGEN_LOSS = Mechanism(
     writes=("CD38 of escaped clones",),
     answers="CD38",
     prepare=prepare,
+    phase="drugs",
+    idle={"prepare": forget},
 )

@@ -49,4 +49,5 @@ BINDING = Mechanism(
     writes=("occupancy",),
     by_drug=True,
     prepare=prepare,
+    phase="drugs",
 )

@@ -40,6 +40,12 @@ def prepare(marrow, p, tick):
         solve_steady(fields.chemokine, fields.source, fields.uptake, p.diffusivity, marrow.grid, FIELD_TOLERANCE)
 
 
+@part
+def flatten(marrow, p, tick):
+    """Flat everywhere."""
+    marrow.fields.chemokine[:] = 1.0
+
+
 CHEMOKINE = Mechanism(
     name="chemokine",
     Params=Params,
@@ -47,4 +53,6 @@ CHEMOKINE = Mechanism(
     reads=("cells",),
     writes=("chemokine",),
     prepare=prepare,
+    phase="fields",
+    idle={"prepare": flatten},
 )

@@ -43,4 +43,5 @@ ECTOENZYME = Mechanism(
     writes=("enzyme activity",),
     by_drug=True,
     prepare=prepare,
+    phase="drugs",
 )

@@ -65,4 +65,6 @@ EXHAUSTION = Mechanism(
     reads=("tumour load", "exhaustion taken back"),
     writes=("activity",),
     prepare=prepare,
+    phase="effectors",
+    idle={"prepare": relieve},
 )

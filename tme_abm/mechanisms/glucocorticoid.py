@@ -82,4 +82,5 @@ GLUCOCORTICOID = Mechanism(
     prepare=prepare,
     ceiling=ceiling,
     hazard=hazard,
+    phase="drugs",
 )

@@ -87,6 +87,12 @@ def hazard(marrow, rows, tick):
                 marrow.hazard[k, Cause.IMID] += rate(effect, sensitivity, risk.held[k], rows.p, i)
 
 
+@part
+def forget(marrow, p, tick):
+    """Nothing is left of it."""
+    marrow.body.gauge[Gauge.CD38_INDUCTION] = 1.0
+
+
 IMID = Mechanism(
     name="imid",
     Params=Params,
@@ -97,4 +103,6 @@ IMID = Mechanism(
     prepare=prepare,
     ceiling=ceiling,
     hazard=hazard,
+    phase="drugs",
+    idle={"prepare": forget},
 )

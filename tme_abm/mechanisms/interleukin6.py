@@ -41,6 +41,12 @@ def prepare(marrow, p, tick):
         solve_steady(fields.il6, fields.source, fields.uptake, p.diffusivity, marrow.grid, FIELD_TOLERANCE)
 
 
+@part
+def flatten(marrow, p, tick):
+    """Flat everywhere."""
+    marrow.fields.il6[:] = 1.0
+
+
 INTERLEUKIN6 = Mechanism(
     name="interleukin6",
     Params=Params,
@@ -48,4 +54,6 @@ INTERLEUKIN6 = Mechanism(
     reads=("cells", "IL-6 output"),
     writes=("il6",),
     prepare=prepare,
+    phase="fields",
+    idle={"prepare": flatten},
 )

@@ -17,7 +17,7 @@ from tme_abm.foundation.mechanism import Mechanism
 from tme_abm.foundation.response import hill, probability
 from tme_abm.foundation.rng import Stream, again, below, bits, lower, stream_key, unit
 from tme_abm.marrow.cells import CellType, move
-from tme_abm.marrow.contact import leave, potency
+from tme_abm.marrow.contact import leave, potency, stand
 from tme_abm.marrow.fate import LINE, end_of, first_of, is_far, read_lines, surface_cd38
 from tme_abm.marrow.lattice import find_free_neighbour, wrapped
 from tme_abm.marrow.state import Gauge
@@ -161,6 +161,12 @@ def prepare(marrow, p, tick):
     creep(marrow, p, tick)
 
 
+@part
+def stay(marrow, p, tick):
+    """Everybody stays."""
+    stand(marrow)
+
+
 MOTILITY = Mechanism(
     name="motility",
     Params=Params,
@@ -168,4 +174,6 @@ MOTILITY = Mechanism(
     reads=("chemokine", "niche", "granzyme", "creep", "surface CD38"),
     writes=("position", "contact"),
     prepare=prepare,
+    phase="motion",
+    idle={"prepare": stay},
 )

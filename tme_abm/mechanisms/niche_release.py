@@ -65,4 +65,5 @@ NICHE_RELEASE = Mechanism(
     by_drug=True,
     prepare=prepare,
     hazard=hazard,
+    phase="drugs",
 )

@@ -75,6 +75,12 @@ def hazard(marrow, rows, tick):
                 marrow.hazard[k, Cause.FRATRICIDE] += rate(risk.cd38[k] * marrow.drugs.occupancy[d], rows.p, i)
 
 
+@part
+def forget(marrow, p, tick):
+    """Nothing is left of it."""
+    marrow.body.gauge[Gauge.CD16] = 1.0
+
+
 NK_ACTIVATION = Mechanism(
     name="nk_activation",
     Params=Params,
@@ -85,4 +91,6 @@ NK_ACTIVATION = Mechanism(
     prepare=prepare,
     ceiling=ceiling,
     hazard=hazard,
+    phase="drugs",
+    idle={"prepare": forget},
 )

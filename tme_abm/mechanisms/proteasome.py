@@ -78,4 +78,5 @@ PROTEASOME = Mechanism(
     prepare=prepare,
     ceiling=ceiling,
     hazard=hazard,
+    phase="drugs",
 )

@@ -97,4 +97,5 @@ RECRUITMENT = Mechanism(
     reads=("T and NK supply", "tumour load", "chemokine"),
     writes=("cells",),
     prepare=prepare,
+    phase="arrival",
 )

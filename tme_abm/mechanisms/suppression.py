@@ -81,4 +81,6 @@ SUPPRESSION = Mechanism(
     reads=("adenosine", "suppressor contact", "activity", "lytic capacity"),
     writes=("granzyme",),
     prepare=prepare,
+    phase="effectors",
+    idle={"prepare": relieve},
 )

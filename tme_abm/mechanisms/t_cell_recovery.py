@@ -102,4 +102,5 @@ T_CELL_RECOVERY = Mechanism(
     writes=("hazard",),
     ceiling=ceiling,
     hazard=hazard,
+    idle={"ceiling": rest_ceiling, "hazard": rest_hazard},
 )

@@ -44,6 +44,12 @@ def prepare(marrow, rows, tick):
     gauge[Gauge.SURFACE_CD38] = surface(gauge[Gauge.SURFACE_CD38], loss, stripped, tick.dt)
 
 
+@part
+def forget(marrow, p, tick):
+    """Nothing is left of it."""
+    marrow.body.gauge[Gauge.SURFACE_CD38] = 1.0
+
+
 TROGOCYTOSIS = Mechanism(
     name="trogocytosis",
     Params=Params,
@@ -52,4 +58,6 @@ TROGOCYTOSIS = Mechanism(
     writes=("surface CD38",),
     by_drug=True,
     prepare=prepare,
+    phase="drugs",
+    idle={"prepare": forget},
 )
