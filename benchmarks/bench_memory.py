@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from machine import add_json, headline, write
 
-from tme_abm.patient import draw_patient
-from tme_abm.scenario import load_scenario
-from tme_abm.simulation import Simulation, make_patient_key
+from tme_abm.patients.population import draw_patient
+from tme_abm.scenario.kinds import load_scenario
+from tme_abm.simulation.simulation import Simulation, make_patient_key
 
 SOLVER = "grid"
 MOST_BYTES = 120.0  # a site, of a patch of 128 x 128: a test holds it, so that memory grows by decision only

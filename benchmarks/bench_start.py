@@ -17,7 +17,7 @@ from machine import add_json, headline, spread, write
 
 SHORT = ("-m", "tme_abm.cli", "run", "untreated", "--patients", "1", "--force", "--out")
 COMPILE = (
-    "from tme_abm.scenario import load_scenario; from tme_abm.trial.execution import compile_kernels; "
+    "from tme_abm.scenario.kinds import load_scenario; from tme_abm.trial.execution import compile_kernels; "
     "compile_kernels(load_scenario('icaria'))"
 )
 LATER = {

@@ -19,9 +19,10 @@ from machine import add_json, headline, write
 
 from tme_abm.marrow.cells import CellType
 from tme_abm.mechanisms import MECHANISMS
-from tme_abm.patient import draw_patient
-from tme_abm.scenario import load_scenario
-from tme_abm.simulation import Settings, Simulation, make_patient_key
+from tme_abm.patients.population import draw_patient
+from tme_abm.scenario.kinds import load_scenario
+from tme_abm.simulation.settings import Settings
+from tme_abm.simulation.simulation import Simulation, make_patient_key
 from tme_abm.trial.study import Study
 
 PATIENT = 11
@@ -117,7 +118,7 @@ def by_size(study: Study, cases: dict[int, int], arms: tuple[str, ...], rounds: 
 
 def fixed_cost(study: Study, rounds: int) -> list[Row]:
     """Microseconds of a step of the smallest patch: inside a batch, as a batch of one, and through Mesa."""
-    from tme_abm.model import TumourModel
+    from tme_abm.mesa_model.model import TumourModel
 
     settings = replace(study.settings, height=16, width=16)
     marrow = prepared(study, settings, "isa-pd", 1)

@@ -84,7 +84,7 @@ def patient_years(folder: Path) -> float:
 
 def measure_study(study: str, patients: int | None, workers: list[int], rounds: int) -> list[dict[str, Any]]:
     """A row for each number of workers."""
-    from tme_abm.scenario import load_scenario
+    from tme_abm.scenario.kinds import load_scenario
 
     full = load_scenario(study).patients
     with tempfile.TemporaryDirectory() as temporary:
@@ -128,9 +128,9 @@ def measure_study(study: str, patients: int | None, workers: list[int], rounds: 
 
 def outside_kernels(study: str, patients: int) -> dict[str, Any]:
     """Processor seconds of patients in one thread, and how much of them compiled calls take."""
-    from tme_abm import simulation
     from tme_abm.pharmacology import course
-    from tme_abm.scenario import load_scenario
+    from tme_abm.scenario.kinds import load_scenario
+    from tme_abm.simulation import simulation
     from tme_abm.trial.execution import Silence, compile_kernels, run_patient
 
     loaded = load_scenario(study)

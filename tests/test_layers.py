@@ -66,7 +66,7 @@ def test_a_module_imports_from_lower_floors_only(path):
 
 def test_only_the_model_knows_mesa_and_nothing_knows_solara():
     knows = {(module(path), name.split(".")[0]) for path in FILES for name in imported(path)}
-    assert {m for m, name in knows if name == "mesa"} <= {"tme_abm.model"}
+    assert {m.rpartition(".")[0] for m, name in knows if name == "mesa"} <= {"tme_abm.mesa_model"}
     assert {m for m, name in knows if name in ("solara", "ipyvue", "ipyvuetify", "reacton")} == set()
 
 

@@ -2,7 +2,8 @@
 
 import json
 
-from tme_abm.scenario import load_scenario, run
+from tme_abm.scenario.kinds import load_scenario
+from tme_abm.scenario.running import run
 
 DRUG = """
 [drug]

@@ -13,8 +13,9 @@ from tme_abm.foundation.declare import GRADES, notes
 from tme_abm.mechanisms import MECHANISMS
 from tme_abm.outcomes import imwg
 from tme_abm.pharmacology.drug import catalogue, load_drug
-from tme_abm.scenario import load_scenario, scenarios
-from tme_abm.trial.execution import describe_run
+from tme_abm.scenario.kinds import load_scenario
+from tme_abm.scenario.reading import scenarios
+from tme_abm.trial.provenance import describe_run
 from tme_abm.trial.study import Study
 
 BIB = (Path(tme_abm.__file__).parent / "foundation" / "references.bib").read_text(encoding="utf-8")

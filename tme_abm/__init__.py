@@ -14,18 +14,18 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "TumourModel": "tme_abm.model",
-    "PlasmaCell": "tme_abm.model",
-    "TCell": "tme_abm.model",
-    "NKCell": "tme_abm.model",
-    "Treg": "tme_abm.model",
-    "Breg": "tme_abm.model",
-    "MDSC": "tme_abm.model",
-    "Macrophage": "tme_abm.model",
-    "StromalCell": "tme_abm.model",
-    "load_scenario": "tme_abm.scenario",
-    "load_trial": "tme_abm.scenario",
-    "run": "tme_abm.scenario",
+    "TumourModel": "tme_abm.mesa_model.model",
+    "PlasmaCell": "tme_abm.mesa_model.agents",
+    "TCell": "tme_abm.mesa_model.agents",
+    "NKCell": "tme_abm.mesa_model.agents",
+    "Treg": "tme_abm.mesa_model.agents",
+    "Breg": "tme_abm.mesa_model.agents",
+    "MDSC": "tme_abm.mesa_model.agents",
+    "Macrophage": "tme_abm.mesa_model.agents",
+    "StromalCell": "tme_abm.mesa_model.agents",
+    "load_scenario": "tme_abm.scenario.kinds",
+    "load_trial": "tme_abm.scenario.kinds",
+    "run": "tme_abm.scenario.running",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -18,10 +18,10 @@ from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.toml import Keys, dotted, parse_path
 
 if TYPE_CHECKING:  # these compile kernels when they are imported, and `tme list` needs none
-    from tme_abm.patient import Population
+    from tme_abm.patients.population import Population
     from tme_abm.pharmacology.drug import Drug
     from tme_abm.pharmacology.regimen import Regimen
-    from tme_abm.simulation import Settings
+    from tme_abm.simulation.settings import Settings
 
 DURATIONS = {  # unit -> hours
     "h": 1.0,
@@ -283,7 +283,7 @@ def drug_places(arms: Mapping[str, Arm], base: Keys) -> dict[str, Keys]:
 
 def make_population(population: str | dict[str, Any], source: Source) -> "Population":
     """The population that a scenario names, or describes."""
-    from tme_abm.patient import load_population
+    from tme_abm.patients.reading import load_population
 
     given: Any = population
     if isinstance(given, str) and given.endswith(".toml"):
@@ -303,12 +303,10 @@ def make_population(population: str | dict[str, Any], source: Source) -> "Popula
         raise source.error(path, str(error)) from None
 
 
-def make_settings(
-    marrow: Marrow, without: Sequence[str], parameters: Mapping[str, Mapping[str, Value]], source: Source
-) -> "Settings":
+def make_settings(marrow: Marrow, without: Sequence[str], parameters: Mapping[str, Mapping[str, Value]], source: Source) -> "Settings":
     """The patch, the step and the rules of a study."""
     from tme_abm.marrow.lattice import make_lattice
-    from tme_abm.simulation import Settings
+    from tme_abm.simulation.settings import Settings
 
     height, width = marrow.shape
     try:

@@ -68,7 +68,8 @@ def main() -> None:
         if given.results:
             shutil.copytree(given.results, results)
         else:
-            from tme_abm.scenario import load_scenario, run
+            from tme_abm.scenario.kinds import load_scenario
+            from tme_abm.scenario.running import run
 
             run(load_scenario("icaria", patients=PATIENTS), results)
         with serving(Path(folder)) as (address, _), browsing() as browser:

@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 
 from tme_abm.marrow.state import Gauge
-from tme_abm.patient import draw_patient, load_population, preset
+from tme_abm.patients.population import draw_patient
+from tme_abm.patients.presets import preset
+from tme_abm.patients.reading import load_population
 from tme_abm.pharmacology.drug import load_drug
 from tme_abm.pharmacology.regimen import Dose, Regimen
-from tme_abm.simulation import UNTREATED, Settings, Simulation, make_patient_key
+from tme_abm.simulation.settings import Settings
+from tme_abm.simulation.simulation import UNTREATED, Simulation, make_patient_key
 
 PATH = Path(__file__).with_name("baseline.json")
 SEED = 2024

@@ -7,13 +7,16 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from tme_abm.cli import app
+from tme_abm.cli.app import app
 from tme_abm.foundation.errors import InputError
-from tme_abm.laboratory.assay import Curve, Sweep, readouts
+from tme_abm.foundation.toml import to_toml
+from tme_abm.laboratory.assay import readouts
+from tme_abm.laboratory.curve import Curve, Sweep
 from tme_abm.laboratory.estimates import Estimate
 from tme_abm.laboratory.well import Outcome, Well
 from tme_abm.marrow.cells import N_CAUSES, Cause
-from tme_abm.scenario import load_scenario, run, schema, to_toml
+from tme_abm.scenario.kinds import load_scenario, schema
+from tme_abm.scenario.running import run
 
 DONORS = (  # NK cells of healthy donors, as in scenarios/cd38_density.toml; those of a patient's marrow lyse too few to be told from none
     "[line]\n",
@@ -74,7 +77,8 @@ def test_a_table_has_a_row_for_each_well(write, quiet):
 
 
 def test_samples_are_patients_of_their_population(write, quiet):
-    from tme_abm.patient import draw_patient, load_population
+    from tme_abm.patients.population import draw_patient
+    from tme_abm.patients.reading import load_population
 
     table = load_scenario(write("assay")).measure(1, quiet)
     samples = table[table["is_sample"] & (table["condition"] == "isa")]

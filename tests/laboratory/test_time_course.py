@@ -5,10 +5,12 @@ import pandas as pd
 import pytest
 
 from tme_abm.foundation.errors import InputError
+from tme_abm.foundation.toml import to_toml
+from tme_abm.laboratory.course import Line, Point, percent, when
 from tme_abm.laboratory.estimates import Estimate
-from tme_abm.laboratory.time_course import Line, Point, percent, when
-from tme_abm.scenario import load_scenario, run, to_toml
-from tme_abm.simulation import enrol
+from tme_abm.scenario.kinds import load_scenario
+from tme_abm.scenario.running import run
+from tme_abm.simulation.simulation import enrol
 
 
 def line(*shares, name="nk_cells", stop_day=None, hours=(0.0, 168.0, 336.0, 672.0)):

@@ -11,9 +11,11 @@ from tme_abm.laboratory.vocabulary import CAUSES, CELLS, LINE
 from tme_abm.laboratory.well import CLOSED, Well, donor_host, incubate, plate
 from tme_abm.marrow.cells import Cause, CellType
 from tme_abm.mechanisms import BY_NAME
-from tme_abm.patient import TRAITS, preset
+from tme_abm.patients.patient import TRAITS
+from tme_abm.patients.presets import preset
 from tme_abm.pharmacology.drug import load_drug
-from tme_abm.simulation import Settings, make_patient_key
+from tme_abm.simulation.settings import Settings
+from tme_abm.simulation.simulation import make_patient_key
 
 DRUGS = {name: load_drug(name) for name in ("isatuximab", "daratumumab", "pomalidomide")}
 SETTINGS = Settings(40, 40, 1.0)

@@ -21,8 +21,9 @@ from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.state import Gauge
 from tme_abm.pharmacology.drug import FOLDER, load_drug
 from tme_abm.pharmacology.regimen import Dose, Regimen
-from tme_abm.scenario import load_scenario, scenarios
-from tme_abm.simulation import Settings
+from tme_abm.scenario.kinds import load_scenario
+from tme_abm.scenario.reading import scenarios
+from tme_abm.simulation.settings import Settings
 
 BIB = (Path(tme_abm.__file__).parent / "foundation" / "references.bib").read_text(encoding="utf-8")
 IN_MICE = sorted(path.stem for path in (FOLDER / "mouse").glob("*.toml"))
@@ -272,7 +273,7 @@ def test_every_number_of_a_study_has_a_source(name):
         ("control=vehicl", "there is no arm 'vehicl'; did you mean 'vehicle'"),
         ("control=isa", "the control 'isa' is given something|is the control"),
         ("combinations[0].arm=isak", "there is no arm 'isak'"),
-        ("variants[0].without=[\"niche\"]", "unknown mechanism 'niche'"),
+        ('variants[0].without=["niche"]', "unknown mechanism 'niche'"),
         ("tumour.watch=10 h", "must be whole days"),
         ("tumour.strain=x", "unknown key 'strain' in tumour"),
         ("arms.isa.doses[0].drug=elotuzumab", "nothing is known of 'elotuzumab' in the mouse"),

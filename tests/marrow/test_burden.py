@@ -20,9 +20,7 @@ SEEDING = burden.Params(seeding=0.02)
 FAITHFUL = fate.Params(cd38_memory=0.95, switching=0.0)
 
 
-@pytest.mark.parametrize(
-    ("births", "deaths", "factor"), [(0, 0, 1.0), (3, 5, 98 / 100), (7, 0, 1.07), (0, 40, 0.6), (12, 100, 0.12)]
-)
+@pytest.mark.parametrize(("births", "deaths", "factor"), [(0, 0, 1.0), (3, 5, 98 / 100), (7, 0, 1.07), (0, 40, 0.6), (12, 100, 0.12)])
 def test_a_visible_clone_changes_as_the_patch_does(bare, births, deaths, factor):
     marrow = bare(burden_per_cell=1e7)
     body = marrow.body

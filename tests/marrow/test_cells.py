@@ -10,10 +10,10 @@ from scipy import stats
 
 from tme_abm.foundation.declare import Column, notes
 from tme_abm.foundation.errors import InputError
-from tme_abm.marrow import antigen, contact, fate, genesis
+from tme_abm.marrow import antigen, contact, fate, seeding
 from tme_abm.marrow.cells import N_CAUSES, N_TYPES, Cells, CellType, clear, move
 from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES, N_CLONOTYPES, N_REACTIVE, clone_fractions
-from tme_abm.marrow.genesis import Composition, deal_clones, populate
+from tme_abm.marrow.seeding import Composition, deal_clones, populate
 from tme_abm.marrow.state import CROWD, AtRisk, Contacts, Drugs, Effector, Fields, Gauge, Host, Tick, make_body
 from tme_abm.marrow.traits import load_traits
 
@@ -155,7 +155,7 @@ def test_no_more_than_a_crowd_engages_one_cell(bare, put):
     assert not any(column.any() for column in marrow.contacts)
 
 
-# ---- genesis ---------------------------------------------------------------------------------------------------------
+# ---- seeding ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_founded_marrow_has_the_composition_asked_for(bare):
@@ -200,7 +200,7 @@ def test_so_many_clonotypes_see_the_tumour_as_asked_for(bare, put, reactive):
     marrow = bare(64, 64)
     put(marrow, np.arange(4000), CellType.T, clone=N_CLONOTYPES)
     put(marrow, np.arange(4000, 4096), CellType.PLASMA, clone=3)
-    genesis.deal_clonotypes(marrow, reactive, 12)
+    seeding.deal_clonotypes(marrow, reactive, 12)
     clone = marrow.cells.clone[:4000]
     assert (marrow.cells.clone[4000:] == 3).all()  # clones of plasma cells are none of its business
     sees = clone < N_REACTIVE
@@ -213,11 +213,11 @@ def test_so_many_clonotypes_see_the_tumour_as_asked_for(bare, put, reactive):
 
 def test_room_is_the_share_of_plasma_cells_with_a_free_neighbour(bare, put):
     marrow = bare()
-    assert genesis.room(marrow) == 1.0
+    assert seeding.room(marrow) == 1.0
     put(marrow, np.arange(256))
-    assert genesis.room(marrow) == 0.0
+    assert seeding.room(marrow) == 0.0
     clear(marrow.cells, 100)
-    assert genesis.room(marrow) == pytest.approx(8 / 255)
+    assert seeding.room(marrow) == pytest.approx(8 / 255)
 
 
 def test_a_new_body_is_undisturbed():

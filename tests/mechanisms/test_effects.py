@@ -193,9 +193,7 @@ def test_an_antibody_to_slamf7_costs_no_nk_cells(bare, rules, enlist):
         assert marrow.hazard[:3].any() == lost
 
 
-@pytest.mark.parametrize(
-    ("module", "cause", "column"), [(adcc, Cause.ADCC, "nk"), (adcp, Cause.ADCP, "phagocyte")], ids=["adcc", "adcp"]
-)
+@pytest.mark.parametrize(("module", "cause", "column"), [(adcc, Cause.ADCC, "nk"), (adcp, Cause.ADCP, "phagocyte")], ids=["adcc", "adcp"])
 def test_effector_modes_add_their_hazard_to_plasma_cells_in_contact(bare, rules, enlist, module, cause, column):
     marrow = enlist(bare(antigens=(CD38, SLAMF7), effector_fitness=0.5), 4, cd38=np.array([20e3, 1e5, 4e5, 1e5]))
     getattr(marrow.at_risk, column)[:4] = (1.0, 0.0, 2.0, 0.5)

@@ -16,17 +16,18 @@ from tme_abm.foundation.declare import GRADES, Param, notes
 from tme_abm.foundation.jit import COMPILED
 from tme_abm.foundation.mechanism import by_drug
 from tme_abm.foundation.pinned import PinnedType
-from tme_abm.marrow import burden, clones, contact, fate, genesis
+from tme_abm.marrow import burden, clones, contact, fate, seeding
 from tme_abm.marrow.cells import N_EVENTS, N_TYPES, Cause, CellType
 from tme_abm.marrow.clones import N_CLONES, N_CLONOTYPES
 from tme_abm.marrow.contact import MOST_GRANZYME
 from tme_abm.marrow.state import CROWD, N_PROBES, TILE, Gauge, Tick
 from tme_abm.mechanisms import BY_NAME, MECHANISMS, step
 from tme_abm.mechanisms.step import Rules, Switches
-from tme_abm.patient import preset
+from tme_abm.patients.presets import preset
 from tme_abm.pharmacology.drug import load_drug
 from tme_abm.pharmacology.regimen import Dose, Regimen
-from tme_abm.simulation import Settings, Simulation
+from tme_abm.simulation.settings import Settings
+from tme_abm.simulation.simulation import Simulation
 
 PACKAGE = Path(tme_abm.__file__).parent
 CD38, SLAMF7, NONE = 0, 1, -1
@@ -427,7 +428,7 @@ def test_each_kernel_is_compiled_for_one_signature(grown, drugs):
     for regimen in (Regimen("none", "None", 28), Regimen("isa", "Isa", 28, QUADRUPLET.doses[:1]), QUADRUPLET, ANTIBODIES):
         grown.fork(regimen, drugs).advance(2)
     fate.take_roster(grown.pinned)
-    for kernel in (step.advance, fate.take_roster, genesis.scatter, genesis.nest, genesis.room):
+    for kernel in (step.advance, fate.take_roster, seeding.scatter, seeding.nest, seeding.room):
         pinned = [types for types in kernel.signatures if isinstance(types[0], PinnedType)]  # other tests hand over bare tuples
         assert len(pinned) == 1, kernel.__name__
 

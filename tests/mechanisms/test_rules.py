@@ -249,16 +249,12 @@ def test_rising_cd38_recruits_adcc_then_adcp_then_cdc_then_direct_killing(relati
     """Moreno 2019: the more CD38, the more modes."""
     densities = np.geomspace(1e3, 3e6, 60)
     for least in (0.1, 0.25, 0.5):
-        onset = [
-            next(x for x in densities if relative(name, x) >= least) for name in ("adcc", "adcp", "cdc", "direct_killing")
-        ]
+        onset = [next(x for x in densities if relative(name, x) >= least) for name in ("adcc", "adcp", "cdc", "direct_killing")]
         assert all(a < b for a, b in pairwise(onset))
 
 
 def test_modes_of_cells_low_intermediate_and_high_in_cd38(relative):
-    at_work = {
-        cd38: [name for name in ("adcc", "adcp", "cdc") if relative(name, cd38) >= 0.25] for cd38 in (60e3, 160e3, 500e3)
-    }
+    at_work = {cd38: [name for name in ("adcc", "adcp", "cdc") if relative(name, cd38) >= 0.25] for cd38 in (60e3, 160e3, 500e3)}
     assert at_work == {60e3: ["adcc"], 160e3: ["adcc", "adcp"], 500e3: ["adcc", "adcp", "cdc"]}
 
 

@@ -263,10 +263,7 @@ def test_assessor_and_table_agree_with_a_second_reading_of_the_criteria(base, ba
     assert seen[-1].nadir == expected["nadir"]
 
     table = pd.DataFrame(
-        [
-            ("p7", "a", r.day, r.m_protein, r.plasma_fraction, r.true_m_protein, r.hidden_by_antibody)
-            for r in [baseline, *readings]
-        ],
+        [("p7", "a", r.day, r.m_protein, r.plasma_fraction, r.true_m_protein, r.hidden_by_antibody) for r in [baseline, *readings]],
         columns=[
             "patient",
             "arm",
@@ -286,9 +283,7 @@ def test_assessor_and_table_agree_with_a_second_reading_of_the_criteria(base, ba
 
 def test_a_table_keeps_patients_and_arms_apart():
     """Two patients under two arms, one visit each: a patient's baseline is his own."""
-    rows = [
-        (p, a, d, m) for p, a, b, f in [(1, "x", 10, 5), (1, "y", 20, 5), (2, "x", 40, 5)] for d, m in [(0, b), (28, f)]
-    ]
+    rows = [(p, a, d, m) for p, a, b, f in [(1, "x", 10, 5), (1, "y", 20, 5), (2, "x", 40, 5)] for d, m in [(0, b), (28, f)]]
     table = pd.DataFrame(rows, columns=["patient", "arm", "day", "m_protein_g_per_l"])
     table["m_protein_measured_g_per_l"] = table["m_protein_g_per_l"]
     table["plasma_fraction"] = 0.2

@@ -74,9 +74,7 @@ def test_isatuximab_against_its_publication(start, typical, is_igg, mg_per_kg):
     doses = [(24.0 * (d - 1), 1.0, 90 * mg_per_kg) for d in first]
     doses += [(24.0 * (28 * cycle + d - 1), 1.0, 90 * mg_per_kg) for cycle in (1, 2) for d in later]
     expected = reference(rhs, [0.0, 0.0, 0.0], doses, 0, 4 * 28 * 3, 6.0)[:, 0]
-    course = start(
-        Dose("isatuximab", mg_per_kg, "mg/kg", first, 1, 1), Dose("isatuximab", mg_per_kg, "mg/kg", later, 2), body=body
-    )
+    course = start(Dose("isatuximab", mg_per_kg, "mg/kg", first, 1, 1), Dose("isatuximab", mg_per_kg, "mg/kg", later, 2), body=body)
     assert_close(course.advance(4 * 28 * 3, 6.0).concentration[:, 0], expected)
 
 
@@ -95,9 +93,7 @@ def test_daratumumab_against_its_publication(start, typical, is_igg):
     doses = [(0.0, 3.5, 60.0)]
     doses += [(24.0 * (28 * cycle + d), 3.5, 960.0) for cycle in (1, 2) for d in (0, 7, 14, 21)]
     expected = reference(rhs, [0.0, 0.0, 0.0], doses, 0, 28 * 24 * 3, 1.0)[:, 0]
-    course = start(
-        Dose("daratumumab", 1.0, "mg/kg", (1,), 1, 1), Dose("daratumumab", 16.0, "mg/kg", (1, 8, 15, 22), 2), body=body
-    )
+    course = start(Dose("daratumumab", 1.0, "mg/kg", (1,), 1, 1), Dose("daratumumab", 16.0, "mg/kg", (1, 8, 15, 22), 2), body=body)
     assert_close(course.advance(28 * 24 * 3, 1.0).concentration[:, 0], expected)
 
 

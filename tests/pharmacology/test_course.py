@@ -69,9 +69,7 @@ def test_isatuximab_area_and_label(start, typical):
     assert course.advance(47 * 24, 1.0).concentration[-1, 0] < 0.01 * peak
 
 
-@pytest.mark.parametrize(
-    ("is_igg", "trough_1", "trough_8", "steady_trough"), [(True, 95.0, 531.0, 137.0), (False, 108.0, 748.0, 318.0)]
-)
+@pytest.mark.parametrize(("is_igg", "trough_1", "trough_8", "steady_trough"), [(True, 95.0, 531.0, 137.0), (False, 108.0, 748.0, 318.0)])
 def test_daratumumab_exposure(start, typical, is_igg, trough_1, trough_8, steady_trough):
     body = typical._replace(is_igg=is_igg, weight_kg=78.6)
     c = start(*DARA, body=body).advance(18 * 28 * 24, 1.0).concentration[:, 0]

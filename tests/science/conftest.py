@@ -8,10 +8,12 @@ import pytest
 
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.state import CROWD, Gauge
-from tme_abm.patient import draw_patient, load_population
+from tme_abm.patients.population import draw_patient
+from tme_abm.patients.reading import load_population
 from tme_abm.pharmacology.drug import catalogue, load_drug
 from tme_abm.pharmacology.regimen import Dose, Regimen
-from tme_abm.simulation import Settings, Simulation, make_patient_key
+from tme_abm.simulation.settings import Settings
+from tme_abm.simulation.simulation import Simulation, make_patient_key
 
 DRUGS = {name: load_drug(name) for name in catalogue()}
 CYCLE = 28
@@ -144,7 +146,7 @@ def follow():
     """A function that runs a study, with its exits and its assessments, and returns a row for each patient and arm."""
     import pandas as pd
 
-    from tme_abm.scenario import load_scenario
+    from tme_abm.scenario.kinds import load_scenario
     from tme_abm.trial.execution import Silence, cases
 
     def run(given, *overrides, patients=None, without=()):

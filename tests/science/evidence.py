@@ -144,7 +144,8 @@ def rows_of(name: str, entry: Mapping[str, Any], results: list[Result]) -> list[
     """The lines of one statement: one for each test, or one that says why there is none."""
     head = (name, entry["statement"], f"{entry['source']}. {entry['grade']}", entry["band"])
     body = [
-        (f"`{r.test}`", r.observed, VERDICTS[r.outcome] + (f": {r.reason}" if r.reason else "")) for r in sorted(results, key=lambda r: r.test)
+        (f"`{r.test}`", r.observed, VERDICTS[r.outcome] + (f": {r.reason}" if r.reason else ""))
+        for r in sorted(results, key=lambda r: r.test)
     ]
     if "prediction" in entry:
         studies = ", ".join(f"`tme run {study}`" for study in entry["prediction"])
@@ -185,7 +186,9 @@ def tally(statements: Mapping[str, Mapping[str, Any]], results: Mapping[str, Ite
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the tests and write the page; 1 where a test fails that was not known to."""
-    parser = argparse.ArgumentParser(prog="python -m tests.science.evidence", description="Run the science tests and write docs/evidence.md.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.science.evidence", description="Run the science tests and write docs/evidence.md."
+    )
     parser.add_argument("--full", action="store_true", help="run tests that have a reduced form at full size")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="folder of the tests")
     parser.add_argument("--statements", type=Path, default=STATEMENTS, help="file of the statements")

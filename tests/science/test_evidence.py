@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tme_abm.scenario import load_scenario, scenarios
+from tme_abm.scenario.kinds import load_scenario
+from tme_abm.scenario.reading import scenarios
 
 HERE = Path(__file__).resolve().parent
 _SPEC = spec_from_file_location("science_evidence", HERE / "evidence.py")
@@ -67,7 +68,7 @@ def test_the_page_lists_every_statement():
 
 # ---- the generator ---------------------------------------------------------------------------------------------------
 
-TESTS = '''
+TESTS = """
 import pytest
 
 def test_s01_told(record_property):
@@ -98,7 +99,7 @@ def test_s07_sized(record_property, request):
 
 def test_of_no_statement(record_property):
     record_property("other", "x")
-'''
+"""
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from tme_abm.marrow.cells import Cause, CellType
-from tme_abm.patient import preset
+from tme_abm.patients.presets import preset
 from tme_abm.pharmacology.drug import load_drug
 from tme_abm.pharmacology.regimen import Dose, Regimen
-from tme_abm.simulation import UNTREATED, Settings, Simulation
+from tme_abm.simulation.settings import Settings
+from tme_abm.simulation.simulation import UNTREATED, Simulation
 
 IMMUNE = tuple(range(CellType.T, CellType.STROMA))
 POM = Regimen("pom", "Pom", 28, (Dose("pomalidomide", 4.0, "mg", tuple(range(1, 22))),))
@@ -130,8 +131,13 @@ def test_s05_the_host_of_a_cereblon_low_clone_keeps_the_immune_gain(by_resistanc
 
 
 def test_s05_cd38_does_not_rise_on_a_cereblon_low_clone(by_resistance, record_property):
-    fold = {r: (by_resistance[r, "pom"]["cd38_sites_per_cell"] / by_resistance[r, "untreated"]["cd38_sites_per_cell"]).mean() for r in (False, True)}
-    record_property("S5", f"CD38 under pomalidomide, 21 d: {fold[False]:.2f} fold on a sensitive clone, {fold[True]:.2f} fold on a cereblon-low one")
+    fold = {
+        r: (by_resistance[r, "pom"]["cd38_sites_per_cell"] / by_resistance[r, "untreated"]["cd38_sites_per_cell"]).mean()
+        for r in (False, True)
+    }
+    record_property(
+        "S5", f"CD38 under pomalidomide, 21 d: {fold[False]:.2f} fold on a sensitive clone, {fold[True]:.2f} fold on a cereblon-low one"
+    )
     assert fold[True] - 1.0 <= 0.2 * (fold[False] - 1.0)
 
 
@@ -153,7 +159,10 @@ def with_cereblon(simulation):
 def test_s23_pomalidomide_raises_cd38_within_days_and_lenalidomide_no_more(cohort, gain, record_property):
     """By 1.2-2 fold on plasma cells that have cereblon; on those of the patients as they are, some cereblon-low, at all."""
     folds = {}
-    drawn = [cohort.after(drug, days=3)["cd38_sites_per_cell"] / cohort.after(days=3)["cd38_sites_per_cell"] for drug in ("pomalidomide", "lenalidomide")]
+    drawn = [
+        cohort.after(drug, days=3)["cd38_sites_per_cell"] / cohort.after(days=3)["cd38_sites_per_cell"]
+        for drug in ("pomalidomide", "lenalidomide")
+    ]
     responsive = type(cohort)(tuple(with_cereblon(marrow) for marrow in cohort.grown))
     for day in (1, 2, 3):
         before = responsive.after(days=day)["cd38_sites_per_cell"]

@@ -19,7 +19,10 @@ def test_s14_an_antibody_on_cd38_loosens_the_hold_of_the_niche(cohort, gain, rec
     treated = [mean_hold(arm) for arm in cohort.treat(drug, days=3)]
     untreated = [mean_hold(arm) for arm in cohort.treat(days=3)]
     loosened = gain(untreated, treated)
-    record_property("S14", f"hold on adherent plasma cells on day 3 of {drug}: {np.mean(treated):.2f} against {np.mean(untreated):.2f}, loosened by {loosened}")
+    record_property(
+        "S14",
+        f"hold on adherent plasma cells on day 3 of {drug}: {np.mean(treated):.2f} against {np.mean(untreated):.2f}, loosened by {loosened}",
+    )
     assert loosened.is_clear
     assert np.mean(untreated) == 1.0
 
@@ -45,7 +48,9 @@ def test_s14_an_antibody_on_cd38_slows_plasma_cells(cohort, gain, record_propert
     treated = [moved(arm) for arm in cohort.treat("isatuximab", days=3, without=off)]
     untreated = [moved(arm) for arm in cohort.treat(days=3, without=off)]
     slower = gain(untreated, treated)
-    record_property("S14", f"share of free plasma cells that move in a step, untreated {np.mean(untreated):.3f}, under isatuximab less by {slower}")
+    record_property(
+        "S14", f"share of free plasma cells that move in a step, untreated {np.mean(untreated):.3f}, under isatuximab less by {slower}"
+    )
     assert np.mean(untreated) > 0.01  # they do move
     assert slower.is_clear
 
@@ -57,7 +62,10 @@ def test_x15_the_niche_does_not_protect_from_an_antibody(cohort, record_property
     bare = cohort.treat(drug, days=56, without=frozenset({"adhesion"}))
     killed = sum(int(arm.marrow.body.ledger[CellType.PLASMA, :4].sum()) for arm in protected)
     same = sum(a.state_hash() == b.state_hash() for a, b in zip(protected, bare, strict=True))
-    record_property("X15", f"{drug}, 56 d: {same} of {len(bare)} marrows the same to the last cell without protection by the niche; {killed} cells killed by it")
+    record_property(
+        "X15",
+        f"{drug}, 56 d: {same} of {len(bare)} marrows the same to the last cell without protection by the niche; {killed} cells killed by it",
+    )
     assert killed > 100
     assert same == len(bare)
 

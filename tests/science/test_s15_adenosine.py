@@ -8,10 +8,11 @@ from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.clones import N_REACTIVE
 from tme_abm.marrow.state import Gauge
 from tme_abm.mechanisms import adcc, t_cell_recovery
-from tme_abm.patient import draw_patient, load_population
+from tme_abm.patients.population import draw_patient
+from tme_abm.patients.reading import load_population
 from tme_abm.pharmacology.drug import load_drug
 from tme_abm.pharmacology.regimen import Dose, Regimen
-from tme_abm.simulation import UNTREATED
+from tme_abm.simulation.simulation import UNTREATED
 
 DRUGS = {"isatuximab": load_drug("isatuximab")}
 
@@ -28,7 +29,9 @@ def adenosine(simulation, keep=1.0, cd38=1.0):
     return twin.observe()["adenosine"]
 
 
-@pytest.mark.parametrize(("what", "changes"), [("burden", [{"keep": k} for k in (0.1, 0.4, 0.7, 1.0)]), ("CD38", [{"cd38": k} for k in (0.0, 0.5, 1.0, 2.0)])])
+@pytest.mark.parametrize(
+    ("what", "changes"), [("burden", [{"keep": k} for k in (0.1, 0.4, 0.7, 1.0)]), ("CD38", [{"cd38": k} for k in (0.0, 0.5, 1.0, 2.0)])]
+)
 def test_s15_adenosine_rises_with_burden_and_with_cd38(cohort, gain, record_property, what, changes):
     levels = np.array([[adenosine(marrow, **change) for change in changes] for marrow in cohort.grown])
     shown = ", ".join(f"{level:.2f}" for level in levels.mean(axis=0))
@@ -58,7 +61,9 @@ def test_s15_adenosine_rises_with_the_stage(candidates, record_property):
     stage, _, level = candidates
     medians = [np.median(level[stage == k]) for k in (1, 2, 3)]
     found = spearmanr(stage, level)
-    record_property("S15", f"median adenosine in ISS I, II, III: {', '.join(f'{m:.2f}' for m in medians)}; rank correlation {found.statistic:.3f}")
+    record_property(
+        "S15", f"median adenosine in ISS I, II, III: {', '.join(f'{m:.2f}' for m in medians)}; rank correlation {found.statistic:.3f}"
+    )
     assert found.statistic > 2.0 / np.sqrt(level.size)
     assert medians[2] > medians[0]
 
@@ -111,7 +116,9 @@ def division_of_t_cells(arm):
 def with_adenosine(arm, factor):
     """The arm, whose cells make `factor` times their adenosine."""
     host = arm.marrow.host
-    arm.marrow = arm.marrow._replace(host=host._replace(adenosine_cd38=factor * host.adenosine_cd38, adenosine_other=factor * host.adenosine_other))
+    arm.marrow = arm.marrow._replace(
+        host=host._replace(adenosine_cd38=factor * host.adenosine_cd38, adenosine_other=factor * host.adenosine_other)
+    )
     return arm
 
 
@@ -154,7 +161,8 @@ def test_s18_production_of_adenosine_falls_with_the_dose_to_a_plateau(cohort, ga
     made, mean = activity.mean(axis=0), level.mean(axis=0)
     steps = ", ".join(f"{dose:g}" for dose in doses)
     record_property(
-        "S18", f"at {steps} mg/kg: enzyme activity {', '.join(f'{a:.2f}' for a in made)}; marrow adenosine {', '.join(f'{a:.3f}' for a in mean)}"
+        "S18",
+        f"at {steps} mg/kg: enzyme activity {', '.join(f'{a:.2f}' for a in made)}; marrow adenosine {', '.join(f'{a:.3f}' for a in mean)}",
     )
     assert (np.diff(made) < 0.0).all()
     assert made[-1] > 0.0

@@ -3,7 +3,7 @@
 import pytest
 
 from tme_abm.laboratory.estimates import rank_correlation
-from tme_abm.scenario import load_scenario
+from tme_abm.scenario.kinds import load_scenario
 from tme_abm.trial.execution import Silence
 
 FED, ALL = "-nad", ""

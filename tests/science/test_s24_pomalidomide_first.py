@@ -5,7 +5,8 @@ import tomllib
 import pytest
 
 from tme_abm.laboratory.xenograft import run_again
-from tme_abm.scenario import load_scenario, scenarios
+from tme_abm.scenario.kinds import load_scenario
+from tme_abm.scenario.reading import scenarios
 
 DIRECT = ["adcc", "adcp", "cdc"]  # what else isatuximab does, switched off
 POM = {"drug": "pomalidomide", "dose": "10 mg/kg", "days": "1-10"}

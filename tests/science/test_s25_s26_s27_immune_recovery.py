@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tme_abm.laboratory.estimates import mean, ratio
-from tme_abm.scenario import load_scenario
+from tme_abm.scenario.kinds import load_scenario
 from tme_abm.trial.execution import Silence
 
 DRUGS = ("isa", "dara")

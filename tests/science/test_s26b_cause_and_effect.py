@@ -18,6 +18,9 @@ def test_s26b_without_the_response_of_t_cells_suppressors_are_depleted_alike(coh
         seen = cohort.after(*drugs, days=56, without=frozenset(without))
         suppressors[name] = sum(seen[kind] for kind in SUPPRESSORS)
     depleted, difference = gain(suppressors["untreated"], suppressors["whole"]), gain(suppressors["without"], suppressors["whole"])
-    record_property("S26b", f"suppressors fewer after 56 d of isatuximab by {depleted}; without the expansion of T cells by {difference} more of them are left")
+    record_property(
+        "S26b",
+        f"suppressors fewer after 56 d of isatuximab by {depleted}; without the expansion of T cells by {difference} more of them are left",
+    )
     assert depleted.is_clear
     assert abs(difference.mean) <= max(2.0 * difference.error, 0.05 * depleted.mean)

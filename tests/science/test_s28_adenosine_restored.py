@@ -2,8 +2,8 @@
 
 import pytest
 
-from tme_abm.laboratory.time_course import percent
-from tme_abm.scenario import load_scenario
+from tme_abm.laboratory.course import percent
+from tme_abm.scenario.kinds import load_scenario
 from tme_abm.trial.execution import Silence
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from tme_abm.scenario import read
-from tme_abm.trial.statistics import hazard_ratio, survival
+from tme_abm.scenario.reading import read
+from tme_abm.trial.comparison import hazard_ratio
+from tme_abm.trial.survival import survival
 
 RECOVERY = ("depletion", "ectoenzyme", "t_cell_recovery")  # suppressors removed, adenosine lowered, reactive T cells expanding
 LONG = 96  # months of follow-up

@@ -1,7 +1,7 @@
 """S31: isatuximab 40 mg/kg and pomalidomide 10 mg/kg inhibit a xenograft more than two drugs that know nothing of each other (Bliss)."""
 
 from tme_abm.laboratory.xenograft import run_again
-from tme_abm.scenario import load_scenario
+from tme_abm.scenario.kinds import load_scenario
 
 
 def test_the_two_beat_the_expectation_of_bliss(record_property):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tme_abm.laboratory.xenograft import run_again
-from tme_abm.scenario import load_scenario, scenarios
+from tme_abm.scenario.kinds import load_scenario
+from tme_abm.scenario.reading import scenarios
 
 # slower creep takes 1 % of the growth, stroma or not: another effect of the antibody on CD38, which S14 asks for
 RELEASE_ALONE = "drugs.isatuximab.niche_release.max_slowing=0.0"

@@ -5,7 +5,8 @@ import tomllib
 import pytest
 
 from tme_abm.laboratory.xenograft import run_again
-from tme_abm.scenario import load_scenario, scenarios
+from tme_abm.scenario.kinds import load_scenario
+from tme_abm.scenario.reading import scenarios
 
 OWN_KILLING = ["adcc", "adcp", "cdc", "direct_killing"]  # of isatuximab, switched off: sensitisation alone is left
 BACKBONE = [

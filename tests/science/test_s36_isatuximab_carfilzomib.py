@@ -5,7 +5,7 @@ inhibition by the combination to about 1.5 points (standard error).
 """
 
 from tme_abm.laboratory.xenograft import run_again
-from tme_abm.scenario import load_scenario
+from tme_abm.scenario.kinds import load_scenario
 
 
 def test_singles_and_combination(record_property):

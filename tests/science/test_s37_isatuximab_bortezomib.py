@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 
 from tme_abm.laboratory.xenograft import run_again
-from tme_abm.scenario import load_scenario
+from tme_abm.scenario.kinds import load_scenario
 
 DOSES = ("04", "06", "10")
 

@@ -4,7 +4,7 @@ import pytest
 
 from tme_abm.laboratory.inhibition import readings, tgi
 from tme_abm.laboratory.xenograft import run_again
-from tme_abm.scenario import load_scenario
+from tme_abm.scenario.kinds import load_scenario
 
 
 @pytest.mark.parametrize("line", ["nci_h929", "molp_8"])

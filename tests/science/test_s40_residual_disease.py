@@ -6,10 +6,11 @@ from lifelines import CoxPHFitter
 from lifelines.statistics import logrank_test
 
 from tme_abm.outcomes.imwg import is_at_least
-from tme_abm.patient import preset
+from tme_abm.patients.presets import preset
 from tme_abm.pharmacology.drug import load_drug
 from tme_abm.pharmacology.regimen import Dose, Regimen
-from tme_abm.simulation import Settings, Simulation
+from tme_abm.simulation.settings import Settings
+from tme_abm.simulation.simulation import Simulation
 
 KD = (Dose("carfilzomib", 56.0, "mg/m2", (1, 2, 8, 9, 15, 16)), Dose("dexamethasone", 20.0, "mg", (1, 2, 8, 9, 15, 16, 22, 23)))
 DRUGS = {name: load_drug(name) for name in ("carfilzomib", "dexamethasone")}
@@ -31,7 +32,10 @@ def test_s40_patients_without_residual_disease_stay_free_of_progression_for_long
         score, variance = score + observed - expected, variance + spread
         assert len(negative) >= 1
         assert means[0] > means[1]
-    record_property("S40", f"mean time without progression in MRD-negative patients: {'; '.join(shown)}; stratified log-rank z {score / np.sqrt(variance):.1f}")
+    record_property(
+        "S40",
+        f"mean time without progression in MRD-negative patients: {'; '.join(shown)}; stratified log-rank z {score / np.sqrt(variance):.1f}",
+    )
     assert score / np.sqrt(variance) < -2.0
 
 
@@ -64,7 +68,10 @@ def test_s40_the_hazard_ratio_among_mrd_positive_patients_is_compatible(ikema, r
     fitted = CoxPHFitter().fit(table, "pfs_days", "pfs_event")
     value, error = float(fitted.params_["treated"]), float(fitted.standard_errors_["treated"])
     published, spread = np.log(0.670), np.log(0.993 / 0.452) / 3.92
-    record_property("S40", f"hazard ratio among MRD-positive patients {np.exp(value):.2f} (log SE {error:.2f}, {len(rows)} courses); published 0.670 (log SE {spread:.2f})")
+    record_property(
+        "S40",
+        f"hazard ratio among MRD-positive patients {np.exp(value):.2f} (log SE {error:.2f}, {len(rows)} courses); published 0.670 (log SE {spread:.2f})",
+    )
     assert abs(value - published) < 2.0 * np.hypot(error, spread)
 
 
@@ -79,7 +86,10 @@ def test_x03_the_m_protein_lags_behind_the_tumour(cohort, gain, record_property)
     protein = seen["m_protein_g_per_l"] / [row["m_protein_g_per_l"] for row in before]
     responds = tumour < 0.5
     lag = gain(protein[responds], tumour[responds])
-    record_property("X3", f"after a cycle of Isa-Kd, {responds.sum()} responders: tumour {tumour[responds].mean():.2f} and M-protein {protein[responds].mean():.2f} of that before; lag {lag}")
+    record_property(
+        "X3",
+        f"after a cycle of Isa-Kd, {responds.sum()} responders: tumour {tumour[responds].mean():.2f} and M-protein {protein[responds].mean():.2f} of that before; lag {lag}",
+    )
     assert lag.is_clear
 
 
@@ -88,13 +98,18 @@ def test_x03_igg_lags_more_than_light_chains(gain, record_property):
     for ig_type in ("IgG", "light chain"):
         rows = []
         for key in range(6):
-            arm = Simulation(preset("typical", ig_type=ig_type, pi_resistant_fraction=1e-9), Settings(32, 32), key).fork(Regimen("kd", "Kd", 28, KD), DRUGS)
+            arm = Simulation(preset("typical", ig_type=ig_type, pi_resistant_fraction=1e-9), Settings(32, 32), key).fork(
+                Regimen("kd", "Kd", 28, KD), DRUGS
+            )
             before, tumour = arm.m_protein, arm.marrow.body.burden.sum()
             arm.advance(4 * 28)
             rows.append(np.log(arm.m_protein / before) - np.log(arm.marrow.body.burden.sum() / tumour))
         left[ig_type] = np.array(rows)
     more = gain(left["IgG"], left["light chain"])
-    record_property("X3", f"log of M-protein over tumour after a cycle of Kd: IgG {left['IgG'].mean():.2f}, light chains {left['light chain'].mean():.2f}; more by {more}")
+    record_property(
+        "X3",
+        f"log of M-protein over tumour after a cycle of Kd: IgG {left['IgG'].mean():.2f}, light chains {left['light chain'].mean():.2f}; more by {more}",
+    )
     assert more.is_clear
 
 
@@ -106,6 +121,9 @@ def test_x03_residual_disease_and_complete_response_disagree(follow, full, recor
     only = (negative & ~complete).sum(), (complete & ~negative).sum()
     by_arm = {arm: (100 * negative[table["arm"] == arm].mean(), 100 * complete[table["arm"] == arm].mean()) for arm in ("isa-rvd", "rvd")}
     shown = ", ".join(f"{arm} {mrd:.0f} % and {cr:.0f} %" for arm, (mrd, cr) in by_arm.items())
-    record_property("X3", f"of {len(table)} courses {only[0]} MRD-negative without CR and {only[1]} in CR with residual disease; MRD-negative and CR: {shown}")
+    record_property(
+        "X3",
+        f"of {len(table)} courses {only[0]} MRD-negative without CR and {only[1]} in CR with residual disease; MRD-negative and CR: {shown}",
+    )
     assert sum(only) > 2.0 * sum(only) ** 0.5  # more than none by two standard errors
     assert only[0] > 0  # cleared marrow, M-protein still there

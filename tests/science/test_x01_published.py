@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
-from tme_abm.patient import preset
+from tme_abm.patients.presets import preset
 from tme_abm.pharmacology.drug import load_drug
 from tme_abm.pharmacology.regimen import Dose, Regimen
-from tme_abm.scenario import load_scenario, scenarios
-from tme_abm.simulation import Settings, Simulation
+from tme_abm.scenario.kinds import load_scenario
+from tme_abm.scenario.reading import scenarios
+from tme_abm.simulation.settings import Settings
+from tme_abm.simulation.simulation import Simulation
 from tme_abm.trial.study import Study
 
 
@@ -79,9 +81,13 @@ def test_x11_tp53_changes_nothing_under_the_antibody_alone(record_property):
     assert alike == len(pairs)
 
 
-@pytest.mark.parametrize("drugs", [(), ("pomalidomide", "dexamethasone"), ("carfilzomib", "dexamethasone"), ("isatuximab", "pomalidomide", "dexamethasone")])
+@pytest.mark.parametrize(
+    "drugs", [(), ("pomalidomide", "dexamethasone"), ("carfilzomib", "dexamethasone"), ("isatuximab", "pomalidomide", "dexamethasone")]
+)
 def test_x11_high_risk_disease_does_worse_in_every_arm(gain, record_property, drugs):
-    logs = {risk: [np.log(max(arm.marrow.body.burden.sum(), 1.0)) for arm in courses(preset(risk), drugs)] for risk in ("typical", "high_risk")}
+    logs = {
+        risk: [np.log(max(arm.marrow.body.burden.sum(), 1.0)) for arm in courses(preset(risk), drugs)] for risk in ("typical", "high_risk")
+    }
     worse = gain(logs["high_risk"], logs["typical"])
     record_property("X11", f"log burden at 84 d under {' + '.join(drugs) or 'no drug'}: higher in high-risk disease by {worse}")
     assert worse.is_clear

@@ -105,7 +105,10 @@ def test_x16_cd38_comes_back_to_the_surface_after_the_last_dose(stopped, gain, r
     """Six months after: isatuximab is gone; daratumumab still stands above its binding constant in patients without IgG."""
     surface = stopped[drug]["surface"]
     back = gain(surface[:, 3], surface[:, 1])
-    record_property("X16", f"{drug}: share of CD38 on the surface {surface[:, 1].mean():.2f} on treatment, {surface[:, 3].mean():.2f} six months after; back by {back}")
+    record_property(
+        "X16",
+        f"{drug}: share of CD38 on the surface {surface[:, 1].mean():.2f} on treatment, {surface[:, 3].mean():.2f} six months after; back by {back}",
+    )
     assert back.is_clear
 
 
@@ -114,7 +117,10 @@ def test_x16_cd38_of_the_myeloma_comes_back_after_the_last_dose(stopped, record_
     """In patients whose antibody has gone: the median plasma cell back at four fifths of what it carried."""
     gone = stopped[drug]["surface"][:, 3] > 0.9
     plasma = stopped[drug]["plasma"][gone]
-    record_property("X16", f"{drug}: CD38 of the median plasma cell {np.median(plasma[:, 1]):.2f} of that before after 8 weeks, {np.median(plasma[:, 3]):.2f} six months after the last dose; mean {plasma[:, 3].mean():.2f} of {gone.sum()} patients")
+    record_property(
+        "X16",
+        f"{drug}: CD38 of the median plasma cell {np.median(plasma[:, 1]):.2f} of that before after 8 weeks, {np.median(plasma[:, 3]):.2f} six months after the last dose; mean {plasma[:, 3].mean():.2f} of {gone.sum()} patients",
+    )
     assert plasma[:, 3].mean() > 0.8
 
 
@@ -139,6 +145,9 @@ def test_x16_complement_inhibitors_rise_at_progression(cohort, gain, record_prop
             lowest.append(levels[nadir])
             late.append(levels[-1])
     rise = gain(np.log(late), np.log(before))
-    record_property("X16", f"CD55 and CD59 over those before, {len(late)} patients: {np.mean(np.array(lowest) / before):.2f} at the lowest burden, {np.mean(np.array(late) / before):.2f} at progression; rise of the log {rise}")
+    record_property(
+        "X16",
+        f"CD55 and CD59 over those before, {len(late)} patients: {np.mean(np.array(lowest) / before):.2f} at the lowest burden, {np.mean(np.array(late) / before):.2f} at progression; rise of the log {rise}",
+    )
     assert rise.is_clear
     assert np.mean(late) > np.mean(lowest)

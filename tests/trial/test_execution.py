@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tme_abm import simulation as simulation_module
 from tme_abm.foundation.declare import GRADES
 from tme_abm.foundation.errors import InputError
 from tme_abm.marrow.cells import N_CAUSES, Cause
 from tme_abm.outcomes import pfs
 from tme_abm.outcomes.imwg import is_at_least
-from tme_abm.patient import draw_patient
-from tme_abm.scenario import load_scenario
-from tme_abm.simulation import Simulation, enrol, make_patient_key
+from tme_abm.patients.population import draw_patient
+from tme_abm.scenario.kinds import load_scenario
+from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key
 from tme_abm.trial import execution
-from tme_abm.trial.execution import Arm, Exits, allocated, cases, compile_kernels, draw_exits, run_patient, run_study
+from tme_abm.trial.arm import Arm, Exits, draw_exits
+from tme_abm.trial.execution import allocated, cases, compile_kernels, run_patient, run_study
 from tme_abm.trial.study import FollowUp
 
 TRAJECTORY = {
@@ -242,7 +242,7 @@ def test_one_patient_who_cannot_be_is_a_row_too(study, tmp_path, monkeypatch):
 
 def test_nobody_eligible_is_told(study, monkeypatch):
     monkeypatch.setattr(Simulation, "grow", lambda self: False)
-    monkeypatch.setattr(simulation_module, "MOST_SCREENED", 3)
+    monkeypatch.setattr("tme_abm.simulation.simulation.MOST_SCREENED", 3)
     with pytest.raises(RuntimeError, match="none of 3 candidates for place 7 has eligible disease"):
         enrol(study.population, study.settings, study.seed, 7)
 
@@ -345,7 +345,7 @@ def grown(study):
 def test_how_patients_leave(study, grown, monkeypatch, ways_out, visits, record):
     """By hand, in a patient whose M-protein stays as it is, so that no progression comes first."""
     monkeypatch.setattr(Simulation, "m_protein", property(lambda self: 30.0))
-    monkeypatch.setattr(execution, "measure", lambda true, z: true)
+    monkeypatch.setattr("tme_abm.trial.arm.measure", lambda true, z: true)
     regimen = study.arms[0]
     arm = Arm(grown.fork(regimen, study.drugs), regimen, ways_out, study)
     monkeypatch.setattr(Simulation, "plasma_fraction", property(lambda self: 0.2))

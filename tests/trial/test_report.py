@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tme_abm import drawing
 from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_abm.foundation.errors import InputError
-from tme_abm.trial import figures, report, statistics
+from tme_abm.trial import figures, marrow_figures, patient_figures, published, report, subgroups, survival
+from tme_abm.trial.summary import arm_summary, summarise
 
 ARMS = ["isa-pd", "pd"]
 LABELS = {"isa-pd": "Isa-Pd", "pd": "Pd"}
@@ -114,7 +116,7 @@ def folder(trial, tmp_path):
     visits, patients = trial
     visits.to_parquet(tmp_path / "trajectory.parquet")
     patients.to_parquet(tmp_path / "patients.parquet")
-    summary = statistics.summarise(patients, ARMS, [("isa-pd", "pd")])
+    summary = summarise(patients, ARMS, [("isa-pd", "pd")])
     (tmp_path / "summary.json").write_text(json.dumps(summary))
     (tmp_path / "run.json").write_text(json.dumps(run_json()))
     return tmp_path
@@ -180,7 +182,7 @@ def test_report_needs_no_network(folder):
     page, _ = read(path)
     assert len(page.images) == 8
     assert all(source.startswith("data:image/svg+xml;base64,") for source in page.images)
-    assert "http" not in re.sub("base64,[^\"]*", "", path.read_text(encoding="utf-8"))
+    assert "http" not in re.sub('base64,[^"]*', "", path.read_text(encoding="utf-8"))
     assert sorted(p.stem for p in (folder / "figures").glob("*.svg")) == sorted(
         ["kaplan_meier", "responses", "waterfall", "spider", "published", "subgroups_1", "deaths_by_cause", "marrow"]
     )
@@ -197,7 +199,7 @@ def test_report_of_a_run_that_recorded_little(folder, trial):
     (folder / "trajectory.parquet").unlink()
     patients = trial[1][trial[1]["arm"] == "pd"]
     patients.to_parquet(folder / "patients.parquet")
-    (folder / "summary.json").write_text(json.dumps(statistics.summarise(patients, ["pd"], [])))
+    (folder / "summary.json").write_text(json.dumps(summarise(patients, ["pd"], [])))
     (folder / "run.json").write_text(json.dumps({"arms": [{"key": "pd", "label": "Untreated", "doses": []}]}))
     page, text = read(report.write_report(folder))
     assert len(page.images) == 2
@@ -209,7 +211,7 @@ def test_report_of_an_arm_in_which_nobody_completed(folder, trial):
     """The page still comes, with the reason."""
     patients = trial[1].assign(status=np.where(trial[1]["arm"] == "isa-pd", "failed", "completed"))
     patients.to_parquet(folder / "patients.parquet")
-    (folder / "summary.json").write_text(json.dumps(statistics.summarise(patients, ARMS, [("isa-pd", "pd")])))
+    (folder / "summary.json").write_text(json.dumps(summarise(patients, ARMS, [("isa-pd", "pd")])))
     _, text = read(report.write_report(folder))
     assert "0 of 25 patients completed" in text
     assert "an arm has no completed patient" in text
@@ -277,53 +279,53 @@ def texts(figure):
 def test_kaplan_meier_figure_draws_the_estimate(trial):
     """The steps of the first curve, and the patients at risk."""
     figure = figures.kaplan_meier(trial[1], ARMS, LABELS, note="HR 0.5")
-    times = statistics.survival(trial[1], "isa-pd")
-    curve = statistics.kaplan_meier(times)
+    times = survival.survival(trial[1], "isa-pd")
+    curve = survival.kaplan_meier(times)
     line = figure.axes[0].lines[0]
     assert np.allclose(line.get_xdata(), curve["month"])
     assert np.allclose(line.get_ydata(), 100 * curve["survival"])
-    assert line.get_color() == figures.BLUE
+    assert line.get_color() == drawing.BLUE
     assert str(len(times.months)) in texts(figure)
     assert "HR 0.5" in texts(figure)
 
 
 def test_response_bars_add_up_to_all_patients(trial):
     """100 % for each arm; overall response at the end of the bar."""
-    figure = figures.responses(trial[1], ARMS, LABELS)
+    figure = patient_figures.responses(trial[1], ARMS, LABELS)
     widths = {row: 0.0 for row in range(2)}
     for bar in figure.axes[0].patches:
         widths[round(bar.get_y() + bar.get_height() / 2)] += bar.get_width()
     assert widths == pytest.approx({0: 100.0, 1: 100.0})
-    share = statistics.arm_summary(trial[1], "pd").orr
+    share = arm_summary(trial[1], "pd").orr
     assert f"ORR {100 * share:.0f} %" in texts(figure)
 
 
 def test_deaths_are_shared_out_by_cause(trial):
     """30 of 40 by ADCC under the antibody, none without."""
-    figure = figures.deaths_by_cause(trial[0], ARMS, LABELS)
+    figure = marrow_figures.deaths_by_cause(trial[0], ARMS, LABELS)
     bars = [(bar.get_y() > 0.5, bar.get_width()) for bar in figure.axes[0].patches]
     assert bars == [(False, 75.0), (True, 0.0), (False, 25.0), (True, 100.0)]
     with pytest.raises(InputError, match="deaths_"):
-        figures.deaths_by_cause(trial[0][["patient", "arm", "day"]], ARMS)
+        marrow_figures.deaths_by_cause(trial[0][["patient", "arm", "day"]], ARMS)
 
 
 def test_best_change_and_spider_follow_the_measured_m_protein(trial):
     """The first patient falls from 10 g/L to 0.2 g/L: 98 % less, and back to 30 % more."""
-    change = figures.m_protein_change(trial[0])
+    change = patient_figures.m_protein_change(trial[0])
     one = change[(change["patient"] == 0) & (change["arm"] == "isa-pd")]["change"]
     assert one.min() == pytest.approx(-0.98)
     assert one.iloc[-1] == pytest.approx(0.3)
-    figure = figures.waterfall(trial[0], trial[1], ARMS, LABELS)
+    figure = patient_figures.waterfall(trial[0], trial[1], ARMS, LABELS)
     heights = [bar.get_height() for bar in figure.axes[0].patches]
     assert len(heights) == 23
     assert heights == sorted(heights, reverse=True)
     assert heights[-1] == pytest.approx(-98.0)
-    assert len(figures.spider(trial[0], trial[1], ARMS).axes[0].lines) == 23 + 3
+    assert len(patient_figures.spider(trial[0], trial[1], ARMS).axes[0].lines) == 23 + 3
 
 
 def test_marrow_figure_draws_medians_and_stops_when_patients_are_few(trial):
     """Median of T cells 100 + 0..23; the line of the second arm is the shorter one."""
-    figure = figures.marrow(trial[0], ARMS, LABELS)
+    figure = marrow_figures.marrow(trial[0], ARMS, LABELS)
     panel = next(axes for axes in figure.axes if axes.get_title(loc="left") == "T cells")
     first, second = panel.lines
     assert first.get_ydata()[0] == pytest.approx(111.5)
@@ -337,7 +339,7 @@ def test_marrow_figure_draws_medians_and_stops_when_patients_are_few(trial):
 
 def test_forest_figure_prints_every_estimate(trial):
     """Each ratio with its interval, and events of patients."""
-    table = statistics.subgroup_table(trial[1], *ARMS)
+    table = subgroups.subgroup_table(trial[1], *ARMS)
     words = texts(figures.forest(table, "Isa-Pd", "Pd"))
     first = table.iloc[0]
     assert f"{first['hazard_ratio']:.2f} ({first['ci_low']:.2f} to {first['ci_high']:.2f})" in words
@@ -359,7 +361,7 @@ def test_forest_figure_survives_estimates_that_do_not_exist():
 
 def test_published_figure_has_a_dot_for_each_result(trial):
     """Diamonds for what was published, dots for what was simulated."""
-    table = statistics.compare_published(run_json()["scenario"]["published"], trial[1], labels=LABELS)
+    table = published.compare_published(run_json()["scenario"]["published"], trial[1], labels=LABELS)
     figure = figures.published(table)
     dots = [line.get_xdata()[0] for axes in figure.axes for line in axes.lines if line.get_marker() == "D"]
     assert dots == pytest.approx([6.47, 0.6])
@@ -391,15 +393,15 @@ def test_figures_are_saved_the_same_twice_and_leave_the_style_alone(trial, tmp_p
     import matplotlib
 
     size = matplotlib.rcParams["font.size"]
-    figure = figures.responses(trial[1], ARMS)
-    again = figures.responses(trial[1], ARMS)
+    figure = patient_figures.responses(trial[1], ARMS)
+    again = patient_figures.responses(trial[1], ARMS)
     assert matplotlib.rcParams["font.size"] == size
-    assert figures.rendered(figure) == figures.rendered(again)
-    assert figures.save(figure, tmp_path / "new", "responses", "png").read_bytes().startswith(b"\x89PNG")
-    picture = base64.b64decode(figures.data_address(figure).split(",")[1])
+    assert drawing.rendered(figure) == drawing.rendered(again)
+    assert drawing.save(figure, tmp_path / "new", "responses", "png").read_bytes().startswith(b"\x89PNG")
+    picture = base64.b64decode(drawing.data_address(figure).split(",")[1])
     assert picture.lstrip().startswith(b"<?xml")
     with pytest.raises(InputError, match="did you mean 'svg'"):
-        figures.rendered(figure, "svgz")
+        drawing.rendered(figure, "svgz")
 
 
 def test_importing_the_report_loads_nothing_heavy():
@@ -409,6 +411,4 @@ def test_importing_the_report_loads_nothing_heavy():
 
     heavy = "{'pandas', 'matplotlib', 'lifelines', 'jinja2', 'numba', 'scipy', 'mesa'}"
     code = f"import sys, tme_abm.trial.report, tme_abm.outcomes.mrd; print(sorted({heavy} & set(sys.modules)))"
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
-    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -15,8 +15,10 @@ from lifelines.utils import median_survival_times, restricted_mean_survival_time
 
 from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_abm.foundation.errors import InputError
-from tme_abm.trial import statistics
-from tme_abm.trial.statistics import Survival
+from tme_abm.trial import comparison, published, subgroups, survival
+from tme_abm.trial.published import compare_published
+from tme_abm.trial.summary import arm_summary, response_table, summarise
+from tme_abm.trial.survival import Survival
 
 Z = 1.959963984540054
 
@@ -46,19 +48,14 @@ def table(arms, **columns):
 def rossi():
     """Recidivism: financial aid (1) against none (0)."""
     data = load_rossi()
-    return tuple(
-        arm(d["week"], d["arrest"], d.index.to_numpy()) for d in (data[data["fin"] == 1], data[data["fin"] == 0])
-    )
+    return tuple(arm(d["week"], d["arrest"], d.index.to_numpy()) for d in (data[data["fin"] == 1], data[data["fin"] == 0]))
 
 
 @pytest.fixture(scope="module")
 def waltons():
     """Flies of the genotype miR-137 and controls, with many ties."""
     data = load_waltons()
-    return tuple(
-        arm(d["T"], d["E"], d.index.to_numpy())
-        for d in (data[data["group"] == "miR-137"], data[data["group"] == "control"])
-    )
+    return tuple(arm(d["T"], d["E"], d.index.to_numpy()) for d in (data[data["group"] == "miR-137"], data[data["group"] == "control"]))
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +69,7 @@ def paired():
 
 def test_kaplan_meier_by_hand():
     """Six patients: events at 1, 2, 2, 4; censored at 3 and 5. S = 5/6, 3/6, 3/6, 3/6 x 1/2."""
-    curve = statistics.kaplan_meier(arm([1, 2, 2, 3, 4, 5], [1, 1, 1, 0, 1, 0]))
+    curve = survival.kaplan_meier(arm([1, 2, 2, 3, 4, 5], [1, 1, 1, 0, 1, 0]))
     assert curve["month"].tolist() == [0, 1, 2, 3, 4, 5]
     assert curve["survival"].tolist() == pytest.approx([1, 5 / 6, 1 / 2, 1 / 2, 1 / 4, 1 / 4])
     assert curve["n_events"].tolist() == [0, 1, 2, 0, 1, 0]
@@ -91,7 +88,7 @@ def test_kaplan_meier_is_that_of_lifelines(seed):
     n = 1 if seed == 0 else int(rng.integers(2, 60))
     months = np.round(rng.exponential(8, n), int(rng.integers(0, 4)))
     event = rng.random(n) < rng.choice([0.0, 0.3, 0.8, 1.0])
-    curve = statistics.kaplan_meier(statistics.Survival(months, event, np.arange(n)), 0.9)
+    curve = survival.kaplan_meier(survival.Survival(months, event, np.arange(n)), 0.9)
     fit = KaplanMeierFitter(alpha=0.1).fit(months, event)
     assert curve["month"].tolist() == fit.event_table.index.tolist()
     assert curve["survival"].to_numpy() == pytest.approx(fit.survival_function_.to_numpy()[:, 0], abs=1e-12)
@@ -102,7 +99,7 @@ def test_kaplan_meier_is_that_of_lifelines(seed):
 
 def test_patients_at_risk_just_before_each_time():
     """An event at 2 months is still at risk at 2 months."""
-    assert statistics.at_risk(arm([1, 2, 2, 3], [1, 1, 0, 0]), [0, 2, 2.5, 4]) == [4, 3, 1, 0]
+    assert survival.at_risk(arm([1, 2, 2, 3], [1, 1, 0, 0]), [0, 2, 2.5, 4]) == [4, 3, 1, 0]
 
 
 def test_median_and_its_interval_are_those_of_lifelines(waltons):
@@ -110,38 +107,38 @@ def test_median_and_its_interval_are_those_of_lifelines(waltons):
     for group in waltons:
         fit = KaplanMeierFitter().fit(group.months, group.event)
         low, high = median_survival_times(fit.confidence_interval_).to_numpy()[0]
-        assert statistics.quantile_time(group) == (fit.median_survival_time_, (low, high))
+        assert survival.quantile_time(group) == (fit.median_survival_time_, (low, high))
 
 
 def test_median_that_is_not_reached_is_none():
     """One event in five; and none at all."""
-    assert statistics.quantile_time(arm([1, 2, 3, 4, 5], [1, 0, 0, 0, 0]))[0] is None
-    assert statistics.quantile_time(arm([1, 2], [0, 0])) == (None, (None, None))
+    assert survival.quantile_time(arm([1, 2, 3, 4, 5], [1, 0, 0, 0, 0]))[0] is None
+    assert survival.quantile_time(arm([1, 2], [0, 0])) == (None, (None, None))
 
 
 def test_survival_at_a_month():
     """Between two events, beyond follow-up, and after everybody failed."""
-    assert statistics.survival_at(arm([1, 2, 4], [1, 1, 0]), 3.0)[0] == pytest.approx(1 / 3)
-    assert statistics.survival_at(arm([1, 2, 4], [1, 1, 0]), 5.0) == (None, (None, None))
-    assert statistics.survival_at(arm([1, 2], [1, 1]), 5.0)[0] == 0.0
+    assert survival.survival_at(arm([1, 2, 4], [1, 1, 0]), 3.0)[0] == pytest.approx(1 / 3)
+    assert survival.survival_at(arm([1, 2, 4], [1, 1, 0]), 5.0) == (None, (None, None))
+    assert survival.survival_at(arm([1, 2], [1, 1]), 5.0)[0] == 0.0
 
 
 def test_wilson_interval_by_hand():
     """Wilson's own example of 5 in 10: centre 0.5, half width z sqrt(0.025 + z^2/400) / (1 + z^2/10)."""
-    share, (low, high) = statistics.rate(5, 10)
+    share, (low, high) = survival.rate(5, 10)
     half = Z * math.sqrt(0.025 + Z * Z / 400) / (1 + Z * Z / 10)
     assert (share, low, high) == pytest.approx((0.5, 0.5 - half, 0.5 + half))
-    assert statistics.rate(0, 20)[1][0] == 0.0
-    assert statistics.rate(20, 20)[1][1] == 1.0
-    assert statistics.rate(0, 0) == (None, (None, None))
+    assert survival.rate(0, 20)[1][0] == 0.0
+    assert survival.rate(20, 20)[1][1] == 1.0
+    assert survival.rate(0, 0) == (None, (None, None))
 
 
 def test_rossi_hazard_ratio_log_rank_and_proportional_hazards(rossi):
     """Fox's data: the coefficient of financial aid alone is -0.369 with a standard error of 0.190, log-rank p 0.050."""
-    ratio = statistics.hazard_ratio(*rossi)
+    ratio = comparison.hazard_ratio(*rossi)
     assert math.log(ratio.value) == pytest.approx(-0.369, abs=0.001)
     assert error(ratio) == pytest.approx(0.190, abs=0.001)
-    assert statistics.log_rank(*rossi) == pytest.approx(0.0501, abs=0.0005)
+    assert comparison.log_rank(*rossi) == pytest.approx(0.0501, abs=0.0005)
     # the same whatever the order of the rows, which here is not that of the arms
     data = load_rossi()[["week", "arrest", "fin"]]
     test = proportional_hazard_test(CoxPHFitter().fit(data, "week", "arrest"), data, time_transform="km")
@@ -150,19 +147,17 @@ def test_rossi_hazard_ratio_log_rank_and_proportional_hazards(rossi):
 
 def test_interval_follows_its_level(rossi):
     """99 % is 2.576 / 1.960 times as wide on the log scale as 95 %."""
-    narrow, wide = (statistics.hazard_ratio(*rossi, level=level) for level in (0.95, 0.99))
+    narrow, wide = (comparison.hazard_ratio(*rossi, level=level) for level in (0.95, 0.99))
     assert wide.value == narrow.value
-    assert math.log(wide.ci_high / wide.ci_low) / math.log(narrow.ci_high / narrow.ci_low) == pytest.approx(
-        2.575829 / Z
-    )
+    assert math.log(wide.ci_high / wide.ci_low) / math.log(narrow.ci_high / narrow.ci_low) == pytest.approx(2.575829 / Z)
 
 
 def test_swapping_the_arms_inverts_the_hazard_ratio(waltons):
     """And mirrors the difference of the restricted means."""
-    there, back = statistics.hazard_ratio(*waltons), statistics.hazard_ratio(*waltons[::-1])
+    there, back = comparison.hazard_ratio(*waltons), comparison.hazard_ratio(*waltons[::-1])
     assert there.value * back.value == pytest.approx(1.0)
     assert there.ci_low * back.ci_high == pytest.approx(1.0)
-    a, b = statistics.rmst_difference(*waltons), statistics.rmst_difference(*waltons[::-1])
+    a, b = comparison.rmst_difference(*waltons), comparison.rmst_difference(*waltons[::-1])
     assert a.value == pytest.approx(-b.value)
 
 
@@ -180,31 +175,31 @@ def test_clustered_error_is_that_of_lifelines_without_ties():
         }
     )
     fit = CoxPHFitter().fit(data, "t", "e", cluster_col="p")
-    assert error(statistics.hazard_ratio(*arms, design="paired")) == pytest.approx(fit.standard_errors_["z"], rel=1e-4)
+    assert error(comparison.hazard_ratio(*arms, design="paired")) == pytest.approx(fit.standard_errors_["z"], rel=1e-4)
 
 
 def test_clustered_error_with_ties_is_near_the_jackknife(paired):
     """Leave one pair out: an independent estimate of the same error."""
-    full = math.log(statistics.hazard_ratio(*paired).value)
+    full = math.log(comparison.hazard_ratio(*paired).value)
     shifts = []
     for i in range(60):
         rest = [Survival(*(part[a.patient != i] for part in a)) for a in paired]
-        shifts.append(math.log(statistics.hazard_ratio(*rest).value) - full)
+        shifts.append(math.log(comparison.hazard_ratio(*rest).value) - full)
     jackknife = math.sqrt(sum(s * s for s in shifts))
-    assert error(statistics.hazard_ratio(*paired, design="paired")) == pytest.approx(jackknife, rel=0.03)
+    assert error(comparison.hazard_ratio(*paired, design="paired")) == pytest.approx(jackknife, rel=0.03)
 
 
 def test_score_residuals_sum_to_the_slope_of_the_likelihood(paired):
     """Zero at the estimate; at 0 the residual sum is observed minus expected of Efron's first step."""
-    ratio = statistics.hazard_ratio(*paired)
-    assert statistics.score_residuals(*paired, math.log(ratio.value)).sum() == pytest.approx(0.0, abs=1e-4)
+    ratio = comparison.hazard_ratio(*paired)
+    assert comparison.score_residuals(*paired, math.log(ratio.value)).sum() == pytest.approx(0.0, abs=1e-4)
     # one event of two at risk: 1 - 1/2
-    assert statistics.score_residuals(arm([1], [1]), arm([2], [0]), 0.0).tolist() == [0.25, 0.25]
+    assert comparison.score_residuals(arm([1], [1]), arm([2], [0]), 0.0).tolist() == [0.25, 0.25]
 
 
 def test_pairing_narrows_the_interval_where_patients_decide(paired):
     """Frailty is shared between the arms, so a paired comparison knows more."""
-    assert error(statistics.hazard_ratio(*paired, design="paired")) < error(statistics.hazard_ratio(*paired))
+    assert error(comparison.hazard_ratio(*paired, design="paired")) < error(comparison.hazard_ratio(*paired))
 
 
 def test_paired_log_rank_by_hand():
@@ -221,23 +216,23 @@ def test_paired_log_rank_by_hand():
     score = a1 + a2 + b1 + b2
     assert score == pytest.approx(2 / 3)
     z = score / math.sqrt((a1 + b1) ** 2 + (a2 + b2) ** 2)
-    assert statistics.log_rank(a, b, "paired") == pytest.approx(math.erfc(z / math.sqrt(2)))
+    assert comparison.log_rank(a, b, "paired") == pytest.approx(math.erfc(z / math.sqrt(2)))
 
 
 def test_log_rank_is_that_of_lifelines(waltons):
     """Parallel arms."""
     expected = logrank_test(waltons[0].months, waltons[1].months, waltons[0].event, waltons[1].event).p_value
-    assert statistics.log_rank(*waltons) == pytest.approx(expected)
+    assert comparison.log_rank(*waltons) == pytest.approx(expected)
 
 
 def test_paired_log_rank_of_unrelated_patients_is_near_the_log_rank(rossi):
     """Nobody is in both arms of Fox's data."""
-    assert statistics.log_rank(*rossi, design="paired") == pytest.approx(statistics.log_rank(*rossi), rel=0.05)
+    assert comparison.log_rank(*rossi, design="paired") == pytest.approx(comparison.log_rank(*rossi), rel=0.05)
 
 
 def test_restricted_mean_by_hand():
     """Events at 1 and 3 of four, to 4 months: 1 + 2 x 3/4 + 1 x 3/8 = 2.875; Greenwood (1.875^2)/12 + (0.375^2)/2."""
-    mean, influence = statistics.restricted_mean(arm([1, 2, 3, 4], [1, 0, 1, 0]), 4.0)
+    mean, influence = survival.restricted_mean(arm([1, 2, 3, 4], [1, 0, 1, 0]), 4.0)
     assert mean == pytest.approx(2.875)
     assert np.sum(influence**2) == pytest.approx(1.875**2 / 12 + 0.375**2 / 2)
     assert influence.sum() == pytest.approx(0.0)
@@ -247,7 +242,7 @@ def test_restricted_mean_is_that_of_lifelines_and_its_error_greenwoods(waltons):
     """Error: sum over events of (area to come)^2 d / (n (n - d))."""
     for group in waltons:
         fit = KaplanMeierFitter().fit(group.months, group.event)
-        mean, influence = statistics.restricted_mean(group, 50.0)
+        mean, influence = survival.restricted_mean(group, 50.0)
         assert mean == pytest.approx(restricted_mean_survival_time(fit, t=50.0), rel=1e-9)
         variance = 0.0
         for time, row in fit.event_table.iterrows():
@@ -259,16 +254,16 @@ def test_restricted_mean_is_that_of_lifelines_and_its_error_greenwoods(waltons):
 
 def test_difference_of_restricted_means(waltons, paired):
     """Errors add in parallel arms; the horizon is the shorter follow-up; pairing narrows the interval."""
-    result = statistics.rmst_difference(*waltons)
+    result = comparison.rmst_difference(*waltons)
     assert result.horizon == min(g.months.max() for g in waltons)
-    parts = [statistics.restricted_mean(g, result.horizon) for g in waltons]
+    parts = [survival.restricted_mean(g, result.horizon) for g in waltons]
     half = Z * math.sqrt(sum(np.sum(i**2) for _, i in parts))
     assert result.ci == pytest.approx((result.value - half, result.value + half))
     assert result.value == pytest.approx(parts[0][0] - parts[1][0])
-    tight, loose = (statistics.rmst_difference(*paired, design=d).ci for d in ("paired", "parallel"))
+    tight, loose = (comparison.rmst_difference(*paired, design=d).ci for d in ("paired", "parallel"))
     assert tight[1] - tight[0] < loose[1] - loose[0]
     with pytest.raises(InputError, match="horizon"):
-        statistics.rmst_difference(*paired, horizon=30.0)
+        comparison.rmst_difference(*paired, horizon=30.0)
 
 
 @pytest.mark.parametrize("design", ["paired", "parallel"])
@@ -286,7 +281,7 @@ def test_difference_of_restricted_means(waltons, paired):
 )
 def test_hazard_ratios_that_do_not_exist_say_why(a, b, reason, design):
     """None with a reason, whatever the design."""
-    result = statistics.hazard_ratio(arm(*a), arm(*b), design)
+    result = comparison.hazard_ratio(arm(*a), arm(*b), design)
     assert result[:4] == (None, None, None, None)
     assert reason in result.note
 
@@ -294,13 +289,13 @@ def test_hazard_ratios_that_do_not_exist_say_why(a, b, reason, design):
 def test_the_same_patients_twice_have_a_ratio_of_one_and_no_interval():
     """Paired: their difference is exactly nothing. Parallel: they are taken for different people."""
     a = arm([1, 2, 2, 4], [1, 1, 1, 0])
-    paired = statistics.hazard_ratio(a, a, "paired")
+    paired = comparison.hazard_ratio(a, a, "paired")
     assert (paired.value, paired.ci_low, paired.ci_high) == (pytest.approx(1.0), None, None)
     assert "same patient by patient" in paired.note
-    assert statistics.log_rank(a, a, "paired") is None
-    parallel = statistics.hazard_ratio(a, a)
+    assert comparison.log_rank(a, a, "paired") is None
+    parallel = comparison.hazard_ratio(a, a)
     assert parallel.ci_low < 1.0 < parallel.ci_high
-    assert statistics.rmst_difference(a, a, "paired").ci == (None, None)
+    assert comparison.rmst_difference(a, a, "paired").ci == (None, None)
 
 
 cells = st.tuples(st.integers(0, 6), st.booleans())
@@ -312,7 +307,7 @@ def test_any_small_trial_gives_numbers_or_reasons(pairs, design):
     """No NaN, no exception, and JSON can hold it."""
     both = {name: ([p[i][0] for p in pairs], [p[i][1] for p in pairs]) for i, name in enumerate(("a", "b"))}
     patients = table(both, best_response="PR", mrd_negative=False)
-    summary = statistics.summarise(patients, ["a", "b"], [("a", "b")], design)
+    summary = summarise(patients, ["a", "b"], [("a", "b")], design)
     json.dumps(summary, allow_nan=False)
     comparison = summary["comparisons"][0]
     assert (comparison["hazard_ratio"] is not None) or comparison["note"]
@@ -333,31 +328,29 @@ def cohort():
 
 def test_denominators_are_the_patients_who_completed():
     """The failed patient of the arm counts in nothing but `n_started`; a missing test is positive."""
-    summary = statistics.arm_summary(cohort(), "isa")
+    summary = arm_summary(cohort(), "isa")
     assert (summary.n, summary.n_started, summary.n_events) == (3, 4, 2)
     assert (summary.orr, summary.vgpr_or_better, summary.cr_or_better) == pytest.approx((1.0, 1.0, 2 / 3))
     assert summary.mrd_negative == pytest.approx(1 / 3)
     assert summary.median_pfs_months == pytest.approx(12.0)
     assert summary.median_time_to_response_months == pytest.approx(28 / DAYS_PER_MONTH)
-    reference = statistics.arm_summary(cohort(), "ref")
+    reference = arm_summary(cohort(), "ref")
     assert (reference.n, reference.orr, reference.cr_or_better) == (4, 0.25, 0.0)
 
 
 def test_response_table_counts_every_category():
     """Three completed patients, one each of sCR, CR, VGPR."""
-    result = statistics.response_table(cohort(), ["isa"]).set_index("response")
+    result = response_table(cohort(), ["isa"]).set_index("response")
     assert result.loc[["sCR", "CR", "VGPR", "PR"], "n"].tolist() == [1, 1, 1, 0]
     assert result["fraction"].sum() == pytest.approx(1.0)
     with pytest.raises(InputError, match="did you mean 'VGPR'"):
-        statistics.response_table(cohort().replace({"best_response": {"VGPR": "VGRP"}}), ["isa"])
+        response_table(cohort().replace({"best_response": {"VGPR": "VGRP"}}), ["isa"])
 
 
 def test_summary_holds_what_the_report_reads():
     """Keys of the results folder."""
-    summary = statistics.summarise(cohort(), ["isa", "ref"], [("isa", "ref")], "paired", 0.99)
-    assert {"n", "median_pfs_months", "pfs_ci", "orr", "vgpr_or_better", "cr_or_better", "mrd_negative"} <= set(
-        summary["arms"]["isa"]
-    )
+    summary = summarise(cohort(), ["isa", "ref"], [("isa", "ref")], "paired", 0.99)
+    assert {"n", "median_pfs_months", "pfs_ci", "orr", "vgpr_or_better", "cr_or_better", "mrd_negative"} <= set(summary["arms"]["isa"])
     comparison = summary["comparisons"][0]
     assert comparison["ci_level"] == 0.99
     assert comparison["hazard_ratio"] < 1.0
@@ -366,7 +359,7 @@ def test_summary_holds_what_the_report_reads():
 
 def test_subgroups_pick_their_patients_and_say_what_is_missing():
     """75 years or older: patients 0 and 3, of whom one failed in the arm; columns that the table lacks are left out."""
-    result = statistics.subgroup_table(cohort(), "isa", "ref").set_index(["group", "label"])
+    result = subgroups.subgroup_table(cohort(), "isa", "ref").set_index(["group", "label"])
     assert result.index[0] == ("", "All patients")
     assert result.loc[("Age", "75 years or older"), ["n_arm", "n_reference"]].tolist() == [1, 2]
     assert result.loc[("Renal impairment", "eGFR below 60"), ["n_arm", "n_reference"]].tolist() == [2, 2]
@@ -388,11 +381,11 @@ def test_subgroup_ratio_is_that_of_the_subgroup_alone(rossi):
             "age": data["age"] + 41,
         }
     )
-    result = statistics.subgroup_table(patients, "aid", "none", "parallel").set_index(["group", "label"])
+    result = subgroups.subgroup_table(patients, "aid", "none", "parallel").set_index(["group", "label"])
     old = data[data["age"] >= 24]
     expected = CoxPHFitter().fit(old[["week", "arrest", "fin"]], "week", "arrest").hazard_ratios_["fin"]
     assert result.loc[("Age", "65 years or older"), "hazard_ratio"] == pytest.approx(expected)
-    assert result.loc[("", "All patients"), "hazard_ratio"] == pytest.approx(statistics.hazard_ratio(*rossi).value)
+    assert result.loc[("", "All patients"), "hazard_ratio"] == pytest.approx(comparison.hazard_ratio(*rossi).value)
 
 
 def test_published_results_stand_beside_the_same_quantity():
@@ -413,16 +406,14 @@ def test_published_results_stand_beside_the_same_quantity():
         {"arm": "ref", "endpoint": "pfs_12_months", "value": 20},
         {"arm": "isa", "endpoint": "tumour_growth_inhibition", "value": 94, "unit": "percent", "simulated": 90.0},
     ]
-    result = statistics.compare_published(published, cohort(), labels={"isa": "Isa-Pd", "ref": "Pd"})
+    result = compare_published(published, cohort(), labels={"isa": "Isa-Pd", "ref": "Pd"})
     assert result["kind"].tolist() == ["months", "rate", "rate", "ratio", "ratio", "rate", "rate"]
     assert result.loc[0, "simulated"] == pytest.approx(12.0)
     assert result.loc[1, ["published", "simulated"]].tolist() == pytest.approx([0.604, 1.0])
-    assert (result.loc[1, "published_low"], result.loc[1, "published_high"]) == pytest.approx(
-        statistics.rate(93, 154)[1]
-    )
+    assert (result.loc[1, "published_low"], result.loc[1, "published_high"]) == pytest.approx(survival.rate(93, 154)[1])
     assert result.loc[2, "published"] == 0.13
     patients = cohort()
-    ratio = statistics.hazard_ratio(*(statistics.survival(patients, a) for a in ("isa", "ref")), "paired", 0.99)
+    ratio = comparison.hazard_ratio(*(survival.survival(patients, a) for a in ("isa", "ref")), "paired", 0.99)
     assert result.loc[3, "simulated_low"] == pytest.approx(ratio.ci_low)
     assert result.loc[3, "is_inside"] == (0.1 <= ratio.value <= 0.8)
     assert result.loc[3, "who"] == "Isa-Pd vs Pd (99 % interval)"
@@ -445,21 +436,21 @@ def test_published_results_stand_beside_the_same_quantity():
 def test_published_results_that_cannot_be_read_are_refused(entry, message):
     """With a hint."""
     with pytest.raises(InputError, match=message):
-        statistics.compare_published([entry], cohort())
+        published.compare_published([entry], cohort())
 
 
 def test_bad_tables_and_choices_are_refused():
     """Missing column, unknown arm, missing time, double patient, unknown design, impossible level."""
     patients = cohort()
     with pytest.raises(InputError, match="column 'pfs_days' is missing"):
-        statistics.survival(patients.drop(columns="pfs_days"), "isa")
+        survival.survival(patients.drop(columns="pfs_days"), "isa")
     with pytest.raises(InputError, match="no patient in arm 'iza'; did you mean 'isa'"):
-        statistics.survival(patients, "iza")
+        survival.survival(patients, "iza")
     with pytest.raises(InputError, match="missing or negative"):
-        statistics.survival(patients.assign(pfs_days=np.nan), "isa")
+        survival.survival(patients.assign(pfs_days=np.nan), "isa")
     with pytest.raises(InputError, match="stands twice"):
-        statistics.survival(patients.assign(patient=1), "isa")
+        survival.survival(patients.assign(patient=1), "isa")
     with pytest.raises(InputError, match="did you mean 'paired'"):
-        statistics.compare(patients, "isa", "ref", "pared")
+        comparison.compare(patients, "isa", "ref", "pared")
     with pytest.raises(InputError, match="level"):
-        statistics.arm_summary(patients, "isa", 95.0)
+        arm_summary(patients, "isa", 95.0)

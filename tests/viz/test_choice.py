@@ -12,7 +12,7 @@ from tme_viz.words import message
 
 from tme_abm.foundation.errors import InputError
 from tme_abm.mechanisms import BY_NAME
-from tme_abm.scenario import load_trial
+from tme_abm.scenario.kinds import load_trial
 
 names = st.sampled_from(sorted(BY_NAME))
 days = st.integers(0, 3000).map(lambda n: n / 4)

@@ -13,7 +13,7 @@ from tme_viz.places import Places
 from tme_viz.words import drug, phrase, sentence, words
 
 from tme_abm.mechanisms import MECHANISMS
-from tme_abm.patient import presets
+from tme_abm.patients.presets import presets
 
 
 def keys(table, head=""):

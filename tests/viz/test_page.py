@@ -7,7 +7,8 @@ import json
 import browser as driver
 import pytest
 
-from tme_abm.scenario import load_scenario, run
+from tme_abm.scenario.kinds import load_scenario
+from tme_abm.scenario.running import run
 
 pytestmark = pytest.mark.skipif(bool(driver.missing()), reason=f"the page is not tested here: {driver.missing()}")
 DAY = "Number(document.querySelector('.tme-time b').textContent.replace(/[^0-9]/g, ''))"
@@ -16,7 +17,7 @@ DAY = "Number(document.querySelector('.tme-time b').textContent.replace(/[^0-9]/
 SECRET = "the-very-secret"
 FAILS = 13  # number of the patient whose marrow fails on its second day
 BROKEN = f"""
-from tme_abm.simulation import Simulation
+from tme_abm.simulation.simulation import Simulation
 advance = Simulation.advance
 def broken(self, n_steps):
     if self.patient.index == {FAILS} and self.treated_from and self.day >= 1.0:

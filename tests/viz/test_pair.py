@@ -9,9 +9,9 @@ from tme_viz.pair import Pair
 from tme_viz.places import Places
 
 from tme_abm.foundation.errors import InputError
-from tme_abm.patient import preset, presets
-from tme_abm.scenario import load_scenario
-from tme_abm.simulation import Simulation, enrol, make_patient_key
+from tme_abm.patients.presets import preset, presets
+from tme_abm.scenario.kinds import load_scenario
+from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key
 
 SMALL = Choice(scenario="combinations", arms=("isa-pd", "pd"), size=32)
 

@@ -11,8 +11,9 @@ from tme_viz.pair import Pair
 from tme_viz.places import Places
 from tme_viz.saved import changed_line, scenario_toml
 
+from tme_abm.forms import parse_cycles
 from tme_abm.pharmacology.regimen import Dose, parse_days, parse_dose
-from tme_abm.scenario import load_scenario, parse_cycles
+from tme_abm.scenario.kinds import load_scenario
 
 SMALL = Choice(scenario="combinations", arms=("isa-pd", "pd"), size=32)
 CYCLES = 8

@@ -31,7 +31,7 @@ def test_the_page_is_drawn_and_steps(tmp_path):
 def test_a_cell_has_the_colour_of_its_type():
     from tme_viz.picture import COLOURS
 
-    from tme_abm.model import TumourModel
+    from tme_abm.mesa_model.model import TumourModel
 
     portrayal = runpy.run_path(str(EXAMPLE))["portrayal"]
     model = TumourModel(regimen="icaria/isa-pd", height=64, width=64, seed=1)  # large enough for every type

@@ -100,7 +100,7 @@ def fill(block: type, given: Mapping[str, Any] | None = None, where: str = "") -
             origins[name] = Origin(values[name], note.unit, note.meaning, note.source, note.grade)
             continue
         if not isinstance(entry, Mapping) or "value" not in entry:
-            raise InputError(f"{where}.{name}: write {{ value = ..., unit = \"{note.unit}\", source = \"...\" }}")
+            raise InputError(f'{where}.{name}: write {{ value = ..., unit = "{note.unit}", source = "..." }}')
         if unknown := set(entry) - {"value", "unit", "source", "grade"}:
             word = sorted(unknown)[0]
             raise InputError(f"{where}.{name}: unknown key '{word}'{did_you_mean(word, ('value', 'unit', 'source', 'grade'))}")

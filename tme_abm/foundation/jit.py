@@ -30,7 +30,7 @@ from numba.core.typed_passes import NativeLowering
 F = TypeVar("F", bound=Callable[..., Any])
 
 # nothing else of the package holds kernels
-SOURCES = ("foundation", "marrow", "mechanisms", "pharmacology", "patient.py", "laboratory/well.py")
+SOURCES = ("foundation", "marrow", "mechanisms", "pharmacology", "patients", "laboratory/well.py")
 COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 
 

@@ -59,7 +59,8 @@ def by_drug(mechanism: Mechanism, given: list[tuple[int, Any]]) -> ByDrug:
 
 def in_order(act: str, mechanisms: Sequence[Mechanism]) -> Any:
     """One kernel (marrow, rules, on, tick) that runs an act of several mechanisms in their order, or what each does while idle."""
-    lines, names = ["def run(marrow, rules, on, tick):", "    pass"], {}
+    names: dict[str, Any] = {}
+    lines = ["def run(marrow, rules, on, tick):", "    pass"]
     for m in mechanisms:
         for test, kernel in (("if", getattr(m, act)), ("if not", m.idle.get(act))):
             if kernel is not None:

@@ -28,6 +28,7 @@ from tme_abm.forms import (
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.toml import Keys, dotted
 from tme_abm.laboratory import estimates
+from tme_abm.laboratory.curve import SHOWN, Curve, Positives, Sweep
 from tme_abm.laboratory.experiment import Drawing, Experiment, Progress
 from tme_abm.laboratory.vocabulary import CAUSES, CELLS, LINE, READOUTS, SWEEPS
 
@@ -35,13 +36,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tme_abm.laboratory.well import Outcome, Well
-    from tme_abm.patient import Population, VirtualPatient
-
-FLAT = 2.0  # a readout in per cent that moves less than this is said not to change
-SHOWN = "specific_lysis"
-
-
-# ---- what a scenario may say -----------------------------------------------------------------------------------------
+    from tme_abm.patients.patient import VirtualPatient
+    from tme_abm.patients.population import Population
 
 
 class Condition(Table):
@@ -53,16 +49,6 @@ class Condition(Table):
     cells: dict[str, int] = Field({}, description="cells of this condition where they differ")
     line: dict[str, Value] = Field({}, description="what the plasma cells of this condition are, where they differ")
     without: list[str] = Field([], description="mechanisms that are not at work in these wells")
-
-
-class Sweep(Table):
-    """What varies along the horizontal axis."""
-
-    over: str = Field(description='"concentration" of the antibodies of each condition, a quantity of the line or a type of cell')
-    values: list[float] = Field(min_length=1)
-    unit: str
-    mark: float | None = Field(None, description="value to mark in figures and to name in sentences")
-    mark_label: str = Field("", description="what stands at the mark, such as the median patient")
 
 
 class Samples(Table):
@@ -105,9 +91,6 @@ class Form(Table):
     def labels(self) -> list[str]:
         """What is compared, for the list of scenarios."""
         return [f"{c.panel}: {c.label}" if c.panel else c.label for c in self.conditions.values()]
-
-
-# ---- what it means ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +141,7 @@ class Assay(Experiment):
     def donor(self) -> "tuple[VirtualPatient, Any]":
         """The median patient whose cells are plated, and what her cells make."""
         from tme_abm.laboratory.well import donor_host
-        from tme_abm.patient import draw_patient
+        from tme_abm.patients.population import draw_patient
 
         patient = draw_patient(replace(self.population, at_median=True), self.seed, 0)
         return patient, donor_host(patient, self.settings, self.settings.fill())
@@ -183,7 +166,7 @@ class Assay(Experiment):
 
     def _wells(self) -> "list[_Plan]":
         """Every well of the assay, in the order of the table."""
-        from tme_abm.patient import draw_patient
+        from tme_abm.patients.population import draw_patient
 
         sweep, plans = self.form.sweep, []
         for key, condition in self.form.conditions.items():
@@ -209,7 +192,7 @@ class Assay(Experiment):
 
     def _row(self, plan: "_Plan") -> dict[str, Any]:
         from tme_abm.laboratory.well import Well, incubate
-        from tme_abm.simulation import make_patient_key
+        from tme_abm.simulation.simulation import make_patient_key
 
         condition = self.form.conditions[plan.condition]
         donor, host = self.donor
@@ -306,94 +289,6 @@ class _Plan:
     drugs: Mapping[str, float]
 
 
-@dataclass(frozen=True)
-class Positives:
-    """How many samples reach a threshold."""
-
-    condition: str
-    panel: str
-    label: str
-    readout: str
-    positive: int
-    n: int
-    threshold: float
-
-    def _asdict(self) -> dict[str, Any]:
-        return dict(vars(self))
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A readout of a condition along the sweep."""
-
-    key: str
-    panel: str
-    label: str
-    readout: str
-    sweep: Sweep
-    points: tuple[tuple[float, estimates.Estimate], ...]
-
-    @property
-    def x(self) -> list[float]:
-        """The swept values."""
-        return [x for x, _ in self.points]
-
-    @property
-    def y(self) -> list[float]:
-        """The means."""
-        return [estimate.value for _, estimate in self.points]
-
-    @property
-    def half(self) -> float:
-        """Where half of the greatest change is reached; NaN where the readout does not change."""
-        return float("nan") if self.is_flat else estimates.half_effect(self.x, self.y)
-
-    @property
-    def is_flat(self) -> bool:
-        """Whether it stays where it is."""
-        return READOUTS[self.readout].unit == "%" and max(self.y) - min(self.y) < FLAT
-
-    def at(self, x: float) -> float:
-        """The mean at a swept value, between two of them by interpolation in the logarithm."""
-        import numpy as np
-
-        log = SWEEPS[self.sweep.over].is_log and min(self.x) > 0.0
-        at, where = (np.log(self.x), np.log(x)) if log else (np.array(self.x), x)
-        return float(np.interp(where, at, self.y))
-
-    def numbers(self) -> dict[str, Any]:
-        """What summary.json holds of it."""
-        return {
-            "at": self.x,
-            "mean": self.y,
-            "low": [e.low for _, e in self.points],
-            "high": [e.high for _, e in self.points],
-            "half_effect_at": self.half,
-            "rank_correlation": estimates.rank_correlation(self.x, self.y),
-            "sweep": SWEEPS[self.sweep.over].column,
-            "readout": READOUTS[self.readout].column,
-        }
-
-    def sentence(self) -> str:
-        """What the curve shows."""
-        swept, read = SWEEPS[self.sweep.over], READOUTS[self.readout]
-        name = f"{self.panel}, {self.label}" if self.panel else self.label
-        first, last = self.points[0][1].value, self.points[-1][1].value
-        ends = f"{estimates.words(self.x[0], self.sweep.unit)} to {estimates.words(self.x[-1], self.sweep.unit)}"
-        if self.is_flat:
-            span = f"{min(self.y):.1f} to {max(self.y):.1f} %"
-            return f"{name}: {read.words} does not change with {swept.words} ({span} from {ends})."
-        move = "falls" if last < first else "rises"
-        from_to = f"{estimates.words(first)} to {estimates.words(last)} {read.unit}"
-        text = f"{name}: {read.words} {move} from {from_to} as {swept.words} goes from {ends}"
-        if self.half == self.half:
-            text += f", half of it by {estimates.words(self.half, self.sweep.unit)}"
-        if self.sweep.mark is not None:
-            at = f" ({self.sweep.mark_label})" if self.sweep.mark_label else ""
-            text += f"; it is {self.at(self.sweep.mark):.1f} {read.unit} at {estimates.words(self.sweep.mark, self.sweep.unit)}{at}"
-        return f"{text}."
-
-
 def readouts(well: "Well", treated: "Outcome", untreated: "Outcome") -> dict[str, float]:
     """What is read off a well beside its twin without drug, by column.
 
@@ -418,9 +313,6 @@ def _said(line: Mapping[str, Value]) -> list[str]:
     """The quantities of a line in words."""
     units = {name: "" if LINE[name].unit in ("1", "-") else f" {LINE[name].unit}" for name in line}
     return [f"{LINE[name].words} {value.value:g}{units[name]}" for name, value in line.items()]
-
-
-# ---- from the one to the other ---------------------------------------------------------------------------------------
 
 
 def build(form: Form, source: Source) -> Assay:
@@ -461,7 +353,7 @@ def build(form: Form, source: Source) -> Assay:
         raise source.error(("duration",), f'duration "{form.duration}" is no whole number of steps of "{form.marrow.step}"')
     samples_from = None
     if form.samples is not None:
-        from tme_abm.patient import load_population
+        from tme_abm.patients.reading import load_population
 
         try:
             samples_from = load_population(form.samples.population)
@@ -512,7 +404,7 @@ def check_cells(cells: Mapping[str, int], path: Keys, source: Source) -> None:
 def check_line(line: Mapping[str, Value], path: Keys, source: Source) -> None:
     """Refuse a quantity that a line does not have, a wrong unit, and a value that no plasma cell can have."""
     from tme_abm.foundation.declare import GRADES
-    from tme_abm.patient import check
+    from tme_abm.patients.patient import check
 
     for name, entry in line.items():
         at: Keys = (*path, name) if path[-1] != "values" else path

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from tme_abm.patient import Population
+    from tme_abm.patients.population import Population
     from tme_abm.pharmacology.drug import Drug
-    from tme_abm.simulation import Settings
+    from tme_abm.simulation.settings import Settings
 
 
 class Progress(Protocol):
@@ -85,7 +85,7 @@ class Experiment(ABC):
 
     def origins(self) -> list[dict[str, Any]]:
         """Every number that the run uses, with unit, meaning, source and grade."""
-        from tme_abm.patient import provenance
+        from tme_abm.patients.population import provenance
 
         rows = [{"name": name, **origin._asdict()} for name, origin in self.settings.origins().items()]
         for name, drug in sorted(self.drugs.items()):

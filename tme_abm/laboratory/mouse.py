@@ -32,14 +32,15 @@ from tme_abm.foundation.rng import Stream, normal, stream_key, subkey
 from tme_abm.marrow import fate
 from tme_abm.marrow.cells import N_TYPES, CellType
 from tme_abm.marrow.clones import N_CLONES, Clones
-from tme_abm.marrow.genesis import scatter
 from tme_abm.marrow.lattice import make_lattice, mark_niche
+from tme_abm.marrow.seeding import scatter
 from tme_abm.marrow.state import Body, Marrow, make_marrow
 from tme_abm.marrow.state import Host as Bearer
 from tme_abm.marrow.traits import load_traits
 from tme_abm.mechanisms.adenosine import TYPICAL_CD38
 from tme_abm.pharmacology.body import Body as Physique
-from tme_abm.simulation import UNTREATED, Settings, Simulation
+from tme_abm.simulation.settings import Settings
+from tme_abm.simulation.simulation import UNTREATED, Simulation
 
 FOLDER = Path(__file__).parent
 SPECIES = "mouse"

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tme_abm.drawing import ARM_COLOURS, GREY, MOST_BANDS, empty_figure, styled
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.laboratory.vocabulary import OBSERVED, READOUTS, SWEEPS
-from tme_abm.trial.figures import ARM_COLOURS, GREY, MOST_BANDS, empty_figure, styled
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from tme_abm.laboratory.assay import Curve
+    from tme_abm.laboratory.course import Line
+    from tme_abm.laboratory.curve import Curve
     from tme_abm.laboratory.estimates import Estimate
-    from tme_abm.laboratory.time_course import Line
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1.5, 1.5)))

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tme_abm import drawing
 from tme_abm.foundation.declare import GRADES
 from tme_abm.foundation.errors import InputError
 from tme_abm.laboratory.experiment import Experiment, Progress
-from tme_abm.trial import figures
-from tme_abm.trial.execution import Silence, describe_machine, write_json
+from tme_abm.trial.execution import Silence, write_json
+from tme_abm.trial.provenance import describe_machine
 from tme_abm.trial.report import command, page
 
 if TYPE_CHECKING:
@@ -87,9 +88,9 @@ def write_report(experiment: Experiment, folder: Path, table: "pd.DataFrame") ->
     The same experiment and table give the same page: it holds no date.
     """
     drawn = experiment.draw(table)
-    for key, drawing in drawn.items():
+    for key, made in drawn.items():
         for kind in ("png", "svg"):
-            figures.save(drawing.figure, folder / "figures", key, kind)
+            drawing.save(made.figure, folder / "figures", key, kind)
     text = page(
         "experiment.html.j2",
         (Path(__file__).parent / "templates",),
@@ -97,7 +98,7 @@ def write_report(experiment: Experiment, folder: Path, table: "pd.DataFrame") ->
         summary_text=experiment.summary,
         facts=experiment.facts(),
         findings=experiment.findings(table),
-        figures={key: (figures.data_address(d.figure), d.caption) for key, d in drawn.items()},
+        figures={key: (drawing.data_address(d.figure), d.caption) for key, d in drawn.items()},
         parameters=experiment.origins(),
         grades=GRADES,
         versions=describe_machine()["versions"],

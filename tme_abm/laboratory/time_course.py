@@ -31,6 +31,7 @@ from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.errors import did_you_mean
 from tme_abm.foundation.toml import Keys
 from tme_abm.laboratory import estimates
+from tme_abm.laboratory.course import Line, Point, percent, when
 from tme_abm.laboratory.experiment import Drawing, Experiment, Progress
 from tme_abm.laboratory.vocabulary import OBSERVED
 
@@ -38,12 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tme_abm.pharmacology.regimen import Regimen
-    from tme_abm.simulation import Simulation
-
-STEADY = 0.05  # a quantity that stays within this share of its baseline is said not to change
-
-
-# ---- what a scenario may say -----------------------------------------------------------------------------------------
+    from tme_abm.simulation.simulation import Simulation
 
 
 class CourseArm(Arm):
@@ -95,9 +91,6 @@ class Form(Table):
     def labels(self) -> list[str]:
         """What is compared, for the list of scenarios."""
         return [course.label for course in self.courses.values()]
-
-
-# ---- what it means ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +148,7 @@ class TimeCourse(Experiment):
 
     def _patient(self, index: int) -> list[dict[str, Any]]:
         """The rows of one patient."""
-        from tme_abm.simulation import enrol
+        from tme_abm.simulation.simulation import enrol
 
         grown, _ = enrol(self.population, self.settings, self.seed, index)
         rows = []
@@ -234,8 +227,8 @@ class TimeCourse(Experiment):
 
     def draw(self, table: "pd.DataFrame") -> dict[str, Drawing]:
         """A panel for each quantity; a second figure for the split."""
+        from tme_abm.drawing import MOST_BANDS
         from tme_abm.laboratory.plots import course_figure, split_figure
-        from tme_abm.trial.figures import MOST_BANDS
 
         what = "Relative to the marrow before the first dose" if self.form.relative else "Level"
         spread = " and its 95 % interval" if len(self.regimens) <= MOST_BANDS else ""
@@ -250,96 +243,6 @@ class TimeCourse(Experiment):
             caption += f"{when(self.split_hour or 0.0)}, and how much of it is lost without each part, with 95 % intervals."
             drawn[f"{self.name}_split"] = Drawing(split_figure(self.parts(table), words), caption)
         return drawn
-
-
-@dataclass(frozen=True)
-class Point:
-    """A quantity at a time: its mean, and its ratio to the baseline."""
-
-    hour: float
-    level: estimates.Estimate
-    relative: estimates.Estimate
-
-
-@dataclass(frozen=True)
-class Line:
-    """A quantity of a course over time; `stop_day` is when treatment ends, if it does."""
-
-    key: str
-    label: str
-    name: str
-    stop_day: float | None
-    points: tuple[Point, ...]
-
-    def at(self, day: float) -> Point:
-        """The last point up to a day."""
-        return [p for p in self.points if p.hour <= day * HOURS_PER_DAY + 1e-9][-1]
-
-    @property
-    def is_relative(self) -> bool:
-        """Whether there is a baseline to compare with."""
-        return self.points[-1].relative.value == self.points[-1].relative.value
-
-    @property
-    def treated(self) -> list[Point]:
-        """The points after the baseline and during treatment."""
-        last = float("inf") if self.stop_day is None else self.stop_day * HOURS_PER_DAY
-        return [p for p in self.points[1:] if p.hour <= last]
-
-    def numbers(self) -> dict[str, Any]:
-        """What summary.json holds of it."""
-        return {
-            "day": [p.hour / HOURS_PER_DAY for p in self.points],
-            "mean": [p.level.value for p in self.points],
-            "relative": [p.relative.value for p in self.points],
-            "relative_low": [p.relative.low for p in self.points],
-            "relative_high": [p.relative.high for p in self.points],
-        }
-
-    def sentence(self) -> str:
-        """What the line shows."""
-        quantity = OBSERVED[self.name]
-        if not self.is_relative:
-            seen = [f"{estimates.words(p.level.value, quantity.unit)} ({when(p.hour)})" for p in _some(self.points[1:])]
-            return f"{self.label}: {quantity.words} is {estimates.listed(seen)}."
-        changes = [p.relative.value - 1.0 for p in self.treated]
-        if max(abs(c) for c in changes) < STEADY:
-            return f"{self.label}: {quantity.words} {_verb(quantity.words, 'stay')} within {100.0 * STEADY:g} % of the baseline."
-        far = max(self.treated, key=lambda p: abs(p.relative.value - 1.0))
-        move = _verb(quantity.words, "fall" if far.relative.value < 1.0 else "rise")
-        text = f"{self.label}: {quantity.words} {move} to {100.0 * far.relative.value:.0f} % of the baseline by {when(far.hour)}"
-        end = self.treated[-1]
-        if end is not far:
-            text += f"; {100.0 * end.relative.value:.0f} % at {when(end.hour)}" + (", the end of treatment" if self.stop_day else "")
-        if self.stop_day is not None and self.points[-1].hour > end.hour:
-            text += f"; {100.0 * self.points[-1].relative.value:.0f} % at {when(self.points[-1].hour)}, after it"
-        return f"{text}."
-
-
-def _some(points: Sequence[Point]) -> list[Point]:
-    """The first, the middle and the last of some points."""
-    return [points[i] for i in sorted({0, len(points) // 2, len(points) - 1})]
-
-
-def percent(estimate: estimates.Estimate) -> str:
-    """A share in per cent with its sign and interval."""
-    text = f"{100.0 * estimate.value:+.0f} %"
-    return text if estimate.low != estimate.low else f"{text} ({100.0 * estimate.low:+.0f} to {100.0 * estimate.high:+.0f})"
-
-
-def when(hour: float) -> str:
-    """A time as people say it."""
-    day = hour / HOURS_PER_DAY
-    if hour <= 72.0:
-        return f"hour {hour:g}"
-    return f"week {day / 7.0:g}" if day >= 28.0 and day % 7.0 == 0.0 else f"day {day:g}"
-
-
-def _verb(subject: str, verb: str) -> str:
-    """The verb in the number of its subject: cells fall, adenosine falls."""
-    words = subject.split()
-    is_plural = words[-1] in ("cells", "MDSC", "macrophages") and words[0] not in ("the", "CD38")
-    return verb if is_plural else f"{verb}s"
 
 
 def look(treated: "Simulation", before: Mapping[str, float], passed: float) -> dict[str, float]:
@@ -363,9 +266,6 @@ def look(treated: "Simulation", before: Mapping[str, float], passed: float) -> d
     kills = row["deaths_adcc"] - before["deaths_adcc"] if before else 0.0
     row["adcc_per_nk_cell_and_day"] = kills / cells / passed * HOURS_PER_DAY if cells else float("nan")
     return row
-
-
-# ---- from the one to the other ---------------------------------------------------------------------------------------
 
 
 def build(form: Form, source: Source) -> TimeCourse:

@@ -19,16 +19,19 @@ from tme_abm.foundation.jit import kernel
 from tme_abm.foundation.rng import Stream, stream_key, subkey
 from tme_abm.marrow import fate
 from tme_abm.marrow.cells import N_CAUSES, Cause, CellType
-from tme_abm.marrow.genesis import scatter
 from tme_abm.marrow.lattice import make_lattice, mark_niche
+from tme_abm.marrow.seeding import scatter
 from tme_abm.marrow.state import Gauge, Host, Marrow, Tick, make_marrow
 from tme_abm.marrow.traits import load_traits
 from tme_abm.mechanisms import adenosine
 from tme_abm.mechanisms.step import advance
-from tme_abm.patient import VirtualPatient
+from tme_abm.patients.patient import VirtualPatient
 from tme_abm.pharmacology.compartments import Exposure
 from tme_abm.pharmacology.drug import Drug
-from tme_abm.simulation import Settings, antigens, found, inherit, make_rules, make_switches, surface_cd38
+from tme_abm.simulation.observation import surface_cd38
+from tme_abm.simulation.onset import found, inherit
+from tme_abm.simulation.settings import Settings
+from tme_abm.simulation.simulation import antigens, make_rules, make_switches
 
 # mechanisms that a well does not have, growth unless asked for
 CLOSED = frozenset({"recruitment", "turnover", "growth", "t_cell_recovery"})

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tme_abm.drawing import BLACK, BLUE, GREEN, GREY, LIGHT, ORANGE, PURPLE, SKY, VERMILLION, styled
 from tme_abm.foundation.errors import InputError
-from tme_abm.trial.figures import BLACK, BLUE, GREEN, GREY, LIGHT, ORANGE, PURPLE, SKY, VERMILLION, deaths_by_cause, styled
+from tme_abm.trial.marrow_figures import deaths_by_cause
 
 if TYPE_CHECKING:
     import pandas as pd

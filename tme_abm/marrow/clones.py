@@ -64,12 +64,10 @@ class Params(NamedTuple):
         float,
         Param("1", "dexamethasone kill left in a clone selected by an IMiD or proteasome inhibitor with it", "tme_abm", "A", high=1.0),
     ] = 0.2
-    escape_inhibitors: Annotated[
-        float, Param("1", "CD55 and CD59 of an escaped clone relative to the others", "nijhof2016", "A")
-    ] = 3.0
-    tp53_drug_factor: Annotated[
-        float, Param("1", "kill by IMiD and proteasome inhibitor where TP53 is lost", "tme_abm", "A", high=1.0)
-    ] = 0.6
+    escape_inhibitors: Annotated[float, Param("1", "CD55 and CD59 of an escaped clone relative to the others", "nijhof2016", "A")] = 3.0
+    tp53_drug_factor: Annotated[float, Param("1", "kill by IMiD and proteasome inhibitor where TP53 is lost", "tme_abm", "A", high=1.0)] = (
+        0.6
+    )
     cross_resistance: Annotated[
         float,
         Param(

@@ -86,6 +86,4 @@ def meet(marrow, row):
 def reach(marrow, row):
     """Highest hazard that the effectors in contact can give to the plasma cell of a row [1/h]."""
     risk, most = marrow.at_risk, marrow.body.contact_ceiling
-    return (
-        most[Effector.NK] * risk.nk[row] + most[Effector.T_CELL] * risk.t_cell[row] + most[Effector.PHAGOCYTE] * risk.phagocyte[row]
-    )
+    return most[Effector.NK] * risk.nk[row] + most[Effector.T_CELL] * risk.t_cell[row] + most[Effector.PHAGOCYTE] * risk.phagocyte[row]

@@ -42,9 +42,9 @@ class Params(NamedTuple):
             "A",
         ),
     ] = 4.6e-4
-    switching: Annotated[
-        float, Param("1/division", "chance that a daughter gains or loses one resistance", "tme_abm", "A", high=1.0)
-    ] = 2e-6
+    switching: Annotated[float, Param("1/division", "chance that a daughter gains or loses one resistance", "tme_abm", "A", high=1.0)] = (
+        2e-6
+    )
 
 
 @kernel

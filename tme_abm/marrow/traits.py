@@ -21,9 +21,9 @@ class Traits(NamedTuple):
     cd38_spread: Annotated[float, Param("1", "standard deviation of log CD38 between cells", "tme_abm", "A")] = 0.5
     renewal: Annotated[float, Param("1/d", "turnover: leaving or dying, made good by new cells from the blood", "tme_abm", "A")] = 0.0
     motility: Annotated[float, Param("um2/min", "effective diffusion coefficient of the migrating cell", "tme_abm", "A")] = 0.0
-    adenosine_other: Annotated[
-        float, Param("1", "adenosine made by routes other than CD38, relative to a plasma cell", "tme_abm", "A")
-    ] = 0.0
+    adenosine_other: Annotated[float, Param("1", "adenosine made by routes other than CD38, relative to a plasma cell", "tme_abm", "A")] = (
+        0.0
+    )
     suppression: Annotated[float, Param("1", "suppression of effectors nearby, relative to an MDSC", "tme_abm", "A")] = 0.0
     il6: Annotated[float, Param("1", "interleukin-6 made, relative to a macrophage", "tme_abm", "A")] = 0.0
     chemokine: Annotated[float, Param("1", "chemokine (CCL3) made, relative to a plasma cell", "tme_abm", "A")] = 0.0

@@ -26,11 +26,25 @@ class Params(NamedTuple):
     """Of each antibody."""
 
     lysis_rate: Annotated[
-        float, Param("1/h", "lysis rate for each NK cell in contact, fresh and with all antigen bound", "tme_abm: set near the fit to control arms and single agents, docs/calibration.md", "C")
+        float,
+        Param(
+            "1/h",
+            "lysis rate for each NK cell in contact, fresh and with all antigen bound",
+            "tme_abm: set near the fit to control arms and single agents, docs/calibration.md",
+            "C",
+        ),
     ] = 0.0046
     half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019", "M-low")] = 50e3
     steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm", "A")] = 2.0
-    stressed_fold: Annotated[float, Param("1", "lysis of a cell under full stress by a proteasome inhibitor", "shi2008: NK lysis without antibody, about doubled with 60 % less HLA class I, from memory; yang2015: with carfilzomib, taken alike for ADCC", "A")] = 2.0
+    stressed_fold: Annotated[
+        float,
+        Param(
+            "1",
+            "lysis of a cell under full stress by a proteasome inhibitor",
+            "shi2008: NK lysis without antibody, about doubled with 60 % less HLA class I, from memory; yang2015: with carfilzomib, taken alike for ADCC",
+            "A",
+        ),
+    ] = 2.0
 
 
 @part

@@ -23,11 +23,33 @@ class Params(NamedTuple):
     """Of each antibody."""
 
     engulfment_rate: Annotated[
-        float, Param("1/h", "engulfment rate for each macrophage in contact, at full coating", "tme_abm: set near the fit to control arms and single agents, docs/calibration.md", "C")
+        float,
+        Param(
+            "1/h",
+            "engulfment rate for each macrophage in contact, at full coating",
+            "tme_abm: set near the fit to control arms and single agents, docs/calibration.md",
+            "C",
+        ),
     ] = 0.0127
-    half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019: joins at intermediate density, the number is assumed", "M-low")] = 100e3
+    half_density: Annotated[
+        float,
+        Param(
+            "sites/cell",
+            "bound antigen that gives half the rate",
+            "moreno2019: joins at intermediate density, the number is assumed",
+            "M-low",
+        ),
+    ] = 100e3
     steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm", "A")] = 3.0
-    stressed_fold: Annotated[float, Param("1", "engulfment of a cell under full stress by a proteasome inhibitor", "gulla2021: calreticulin shown under bortezomib, the size is assumed", "A")] = 1.5
+    stressed_fold: Annotated[
+        float,
+        Param(
+            "1",
+            "engulfment of a cell under full stress by a proteasome inhibitor",
+            "gulla2021: calreticulin shown under bortezomib, the size is assumed",
+            "A",
+        ),
+    ] = 1.5
 
 
 @part

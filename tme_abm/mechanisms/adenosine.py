@@ -24,9 +24,17 @@ TYPICAL_CD38 = 130e3  # sites/cell, the median plasma cell (grade V)
 class Params(NamedTuple):
     """Of the tissue."""
 
-    diffusivity: Annotated[float, Param("site2/h", "diffusion in marrow, 270 um2/s", "tme_abm: 7e-6 cm2/s in water and a tortuosity of 1.6", "D")] = 6750.0
-    clearance_free: Annotated[float, Param("1/h", "clearance on a site without a cell (lifetime 20 s)", "tme_abm: lifetime of 5-60 s in tissue, from memory", "M-low")] = 180.0
-    clearance_cell: Annotated[float, Param("1/h", "clearance on a site with a cell (lifetime 7.5 s)", "tme_abm: lifetime of 5-60 s in tissue, from memory", "M-low")] = 480.0
+    diffusivity: Annotated[
+        float, Param("site2/h", "diffusion in marrow, 270 um2/s", "tme_abm: 7e-6 cm2/s in water and a tortuosity of 1.6", "D")
+    ] = 6750.0
+    clearance_free: Annotated[
+        float,
+        Param("1/h", "clearance on a site without a cell (lifetime 20 s)", "tme_abm: lifetime of 5-60 s in tissue, from memory", "M-low"),
+    ] = 180.0
+    clearance_cell: Annotated[
+        float,
+        Param("1/h", "clearance on a site with a cell (lifetime 7.5 s)", "tme_abm: lifetime of 5-60 s in tissue, from memory", "M-low"),
+    ] = 480.0
 
 
 @part

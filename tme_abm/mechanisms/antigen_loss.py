@@ -21,9 +21,28 @@ from tme_abm.marrow.state import Gauge
 class Params(NamedTuple):
     """Of escaped clones."""
 
-    loss: Annotated[float, Param("1/h", "rate at which CD38 is lowered where all of it is bound: days", "nijhof2016: low at the first look", "A")] = 0.01
-    floor: Annotated[float, Param("1", "CD38 that is left however long the exposure", "nijhof2016: 10-20 % over all cells, from memory, and an escaped clone ends at 7-12 % with trogocytosis", "A", high=1.0)] = 0.05
-    recovery: Annotated[float, Param("1/h", "rate at which CD38 comes back without antibody: half of it in four weeks", "nijhof2016: baseline by six months after the last dose, from memory", "M-low")] = 0.00103
+    loss: Annotated[
+        float, Param("1/h", "rate at which CD38 is lowered where all of it is bound: days", "nijhof2016: low at the first look", "A")
+    ] = 0.01
+    floor: Annotated[
+        float,
+        Param(
+            "1",
+            "CD38 that is left however long the exposure",
+            "nijhof2016: 10-20 % over all cells, from memory, and an escaped clone ends at 7-12 % with trogocytosis",
+            "A",
+            high=1.0,
+        ),
+    ] = 0.05
+    recovery: Annotated[
+        float,
+        Param(
+            "1/h",
+            "rate at which CD38 comes back without antibody: half of it in four weeks",
+            "nijhof2016: baseline by six months after the last dose, from memory",
+            "M-low",
+        ),
+    ] = 0.00103
 
 
 @part

@@ -16,10 +16,12 @@ from tme_abm.foundation.mechanism import Mechanism
 class Params(NamedTuple):
     """Of each antibody."""
 
-    binding_constant: Annotated[
-        float, Param("ug/mL", "concentration at which half of the accessible antigen is bound", "fau2020", "V")
-    ] = 0.3
-    accessible: Annotated[float, Param("1", "fraction of the antigen that can be bound in the marrow", "martin2019bcj", "V", high=1.0)] = 0.8
+    binding_constant: Annotated[float, Param("ug/mL", "concentration at which half of the accessible antigen is bound", "fau2020", "V")] = (
+        0.3
+    )
+    accessible: Annotated[float, Param("1", "fraction of the antigen that can be bound in the marrow", "martin2019bcj", "V", high=1.0)] = (
+        0.8
+    )
 
 
 @part

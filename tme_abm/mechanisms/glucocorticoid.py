@@ -25,10 +25,29 @@ PLASMA, T, BREG = int(CellType.PLASMA), int(CellType.T), int(CellType.BREG)
 class Params(NamedTuple):
     """Of each glucocorticoid."""
 
-    kill_rate: Annotated[float, Param("1/h", "death rate of a typical sensitive plasma cell at full effect", "tme_abm: set near the fit to control arms and single agents, docs/calibration.md", "C")] = 3.6e-3
-    adhesion_fold: Annotated[float, Param("1", "resistance of a cell fully held by the niche", "damiano1999: direction, 3-10 fold from memory", "M-low")] = 4.0
+    kill_rate: Annotated[
+        float,
+        Param(
+            "1/h",
+            "death rate of a typical sensitive plasma cell at full effect",
+            "tme_abm: set near the fit to control arms and single agents, docs/calibration.md",
+            "C",
+        ),
+    ] = 3.6e-3
+    adhesion_fold: Annotated[
+        float, Param("1", "resistance of a cell fully held by the niche", "damiano1999: direction, 3-10 fold from memory", "M-low")
+    ] = 4.0
     lympholysis: Annotated[float, Param("1/h", "loss of lymphocytes at full effect", "czock2005", "A")] = 5e-4
-    lytic_loss: Annotated[float, Param("1", "lytic capacity of T and NK cells lost at full effect", "hsu2011: lysis by NK cells of patients from 48.9 to 27.6 %, beside lenalidomide (T cells taken alike)", "D", high=1.0)] = 0.44
+    lytic_loss: Annotated[
+        float,
+        Param(
+            "1",
+            "lytic capacity of T and NK cells lost at full effect",
+            "hsu2011: lysis by NK cells of patients from 48.9 to 27.6 %, beside lenalidomide (T cells taken alike)",
+            "D",
+            high=1.0,
+        ),
+    ] = 0.44
 
 
 @part

@@ -21,7 +21,15 @@ PLASMA = int(CellType.PLASMA)
 class Params(NamedTuple):
     """Of plasma cells."""
 
-    apoptosis: Annotated[float, Param("1/h", "background death: labelling index above 2 % against a net doubling time of months", "tme_abm: from a labelling index above 2 % at relapse", "D")] = 2.5e-4
+    apoptosis: Annotated[
+        float,
+        Param(
+            "1/h",
+            "background death: labelling index above 2 % against a net doubling time of months",
+            "tme_abm: from a labelling index above 2 % at relapse",
+            "D",
+        ),
+    ] = 2.5e-4
     il6_dependence: Annotated[float, Param("1", "share of division that interleukin-6 drives", "tme_abm", "A", high=1.0)] = 0.15
 
 

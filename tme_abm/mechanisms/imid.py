@@ -26,12 +26,30 @@ PLASMA = int(CellType.PLASMA)
 class Params(NamedTuple):
     """Of each IMiD."""
 
-    kill_rate: Annotated[float, Param("1/h", "death rate of a typical sensitive plasma cell at full effect", "tme_abm: set near the fit to control arms and single agents, docs/calibration.md", "C")] = 6.5e-4
-    adhesion_fold: Annotated[float, Param("1", "resistance of a cell fully held by the niche", "tme_abm: 1-1.5 fold, from memory", "M-low")] = 1.25
-    supply_fold: Annotated[float, Param("1", "supply of T and NK cells at full effect", "montefusco2022: direction, the size from memory", "M-low")] = 1.4
-    stimulation_fold: Annotated[float, Param("1", "lytic capacity of T and NK cells at full effect", "montefusco2022: direction, the size from memory", "M-low")] = 1.25
-    revival: Annotated[float, Param("1", "share of exhaustion taken back at full effect", "montefusco2022: direction, the size from memory", "A", high=1.0)] = 0.15
-    il6_inhibition: Annotated[float, Param("1", "interleukin-6 output lost at full effect", "montefusco2022: direction, the size from memory", "M-low", high=1.0)] = 0.6
+    kill_rate: Annotated[
+        float,
+        Param(
+            "1/h",
+            "death rate of a typical sensitive plasma cell at full effect",
+            "tme_abm: set near the fit to control arms and single agents, docs/calibration.md",
+            "C",
+        ),
+    ] = 6.5e-4
+    adhesion_fold: Annotated[
+        float, Param("1", "resistance of a cell fully held by the niche", "tme_abm: 1-1.5 fold, from memory", "M-low")
+    ] = 1.25
+    supply_fold: Annotated[
+        float, Param("1", "supply of T and NK cells at full effect", "montefusco2022: direction, the size from memory", "M-low")
+    ] = 1.4
+    stimulation_fold: Annotated[
+        float, Param("1", "lytic capacity of T and NK cells at full effect", "montefusco2022: direction, the size from memory", "M-low")
+    ] = 1.25
+    revival: Annotated[
+        float, Param("1", "share of exhaustion taken back at full effect", "montefusco2022: direction, the size from memory", "A", high=1.0)
+    ] = 0.15
+    il6_inhibition: Annotated[
+        float, Param("1", "interleukin-6 output lost at full effect", "montefusco2022: direction, the size from memory", "M-low", high=1.0)
+    ] = 0.6
     cd38_fold: Annotated[float, Param("1", "CD38 of plasma cells at full effect", "jiang2016: 1.2 to 2, from memory", "M-low")] = 1.5
     cd38_lag: Annotated[float, Param("h", "time constant of the rise in CD38", "jiang2016: one to three days", "M-low")] = 36.0
 

@@ -29,9 +29,20 @@ STOP_H = 2.0  # h between two displacements of an immune cell; the step, where t
 class Params(NamedTuple):
     """Of the walk."""
 
-    creep_density: Annotated[float, Param("sites/cell", "CD38 with which half of the creep of a plasma cell can be blocked on it", "tme_abm: as for the release from the niche", "A")] = 100e3
+    creep_density: Annotated[
+        float,
+        Param(
+            "sites/cell",
+            "CD38 with which half of the creep of a plasma cell can be blocked on it",
+            "tme_abm: as for the release from the niche",
+            "A",
+        ),
+    ] = 100e3
     creep_steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm: as for the release from the niche", "A")] = 2.0
-    chemotaxis: Annotated[float, Param("1", "how often a T or NK cell compares two places two hours apart and goes for more chemokine", "tme_abm", "A", high=0.5)] = 0.29
+    chemotaxis: Annotated[
+        float,
+        Param("1", "how often a T or NK cell compares two places two hours apart and goes for more chemokine", "tme_abm", "A", high=0.5),
+    ] = 0.29
 
 
 @part

@@ -20,8 +20,12 @@ from tme_abm.marrow.state import Gauge
 class Params(NamedTuple):
     """Of each antibody."""
 
-    max_release: Annotated[float, Param("1", "hold lost by a cell rich in CD38 at full occupancy", "pharmaceutics2025", "M-low", high=1.0)] = 0.5
-    max_slowing: Annotated[float, Param("1", "creep lost by a cell rich in CD38 at full occupancy", "pharmaceutics2025", "M-low", high=1.0)] = 0.35
+    max_release: Annotated[
+        float, Param("1", "hold lost by a cell rich in CD38 at full occupancy", "pharmaceutics2025", "M-low", high=1.0)
+    ] = 0.5
+    max_slowing: Annotated[
+        float, Param("1", "creep lost by a cell rich in CD38 at full occupancy", "pharmaceutics2025", "M-low", high=1.0)
+    ] = 0.35
     half_density: Annotated[float, Param("sites/cell", "CD38 that gives half of the release", "moreno2019", "A")] = 100e3
     steepness: Annotated[float, Param("1", "Hill exponent", "moreno2019", "A")] = 2.0
 

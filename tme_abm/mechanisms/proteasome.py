@@ -23,10 +23,20 @@ PLASMA = int(CellType.PLASMA)
 class Params(NamedTuple):
     """Of each proteasome inhibitor."""
 
-    kill_rate: Annotated[float, Param("1/h", "death rate of a typical sensitive plasma cell at full inhibition", "tme_abm: set near the fit to control arms and single agents, docs/calibration.md", "C")] = 0.0205
+    kill_rate: Annotated[
+        float,
+        Param(
+            "1/h",
+            "death rate of a typical sensitive plasma cell at full inhibition",
+            "tme_abm: set near the fit to control arms and single agents, docs/calibration.md",
+            "C",
+        ),
+    ] = 0.0205
     half_inhibition: Annotated[float, Param("1", "inhibition that gives half of it", "tme_abm", "A", high=1.0)] = 0.5
     steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm", "A")] = 3.0
-    adhesion_fold: Annotated[float, Param("1", "resistance of a cell fully held by the niche", "azab2009: direction, 1.3-3 fold from memory", "M-low")] = 2.0
+    adhesion_fold: Annotated[
+        float, Param("1", "resistance of a cell fully held by the niche", "azab2009: direction, 1.3-3 fold from memory", "M-low")
+    ] = 2.0
 
 
 @part

@@ -8,10 +8,10 @@ acts on those at risk (`hazard`), which `fate` settles. Mechanisms that are swit
 from typing import Any, NamedTuple
 
 from tme_abm.foundation.jit import kernel, part
+from tme_abm.foundation.mechanism import in_order
 from tme_abm.marrow import burden, contact, fate, serum
 from tme_abm.marrow.clones import N_CLONES
 from tme_abm.marrow.state import Gauge, Tick
-from tme_abm.foundation.mechanism import in_order
 from tme_abm.mechanisms import BY_NAME, MECHANISMS
 
 FIELD_LIFE = 24.0  # h after which the fields are solved anew
@@ -26,8 +26,26 @@ def phase(name):
     return in_order("prepare", [m for m in MECHANISMS if m.phase == name])
 
 
-AT_RISK = [BY_NAME[n] for n in ("adhesion", "niche_release", "growth", "turnover", "t_cell_killing", "t_cell_recovery", "adcc", "adcp", "cdc",
-           "direct_killing", "imid", "proteasome", "glucocorticoid", "nk_activation", "depletion")]
+AT_RISK = [
+    BY_NAME[n]
+    for n in (
+        "adhesion",
+        "niche_release",
+        "growth",
+        "turnover",
+        "t_cell_killing",
+        "t_cell_recovery",
+        "adcc",
+        "adcp",
+        "cdc",
+        "direct_killing",
+        "imid",
+        "proteasome",
+        "glucocorticoid",
+        "nk_activation",
+        "depletion",
+    )
+]
 drugs_act, fields_spread, effectors_respond, cells_move, cells_arrive = map(phase, ("drugs", "fields", "effectors", "motion", "arrival"))
 raise_ceilings, add_hazards = (in_order(act, AT_RISK) for act in ("ceiling", "hazard"))
 

@@ -27,7 +27,16 @@ T, NK = int(CellType.T), int(CellType.NK)
 class Params(NamedTuple):
     """Of T and NK cells."""
 
-    max_adenosine: Annotated[float, Param("1", "lytic capacity lost under very much adenosine", "tme_abm: 40-80 % through the A2A receptor, from memory", "M-low", high=1.0)] = 0.7
+    max_adenosine: Annotated[
+        float,
+        Param(
+            "1",
+            "lytic capacity lost under very much adenosine",
+            "tme_abm: 40-80 % through the A2A receptor, from memory",
+            "M-low",
+            high=1.0,
+        ),
+    ] = 0.7
     neighbour_strength: Annotated[float, Param("1", "suppression by one MDSC nearby all the time", "tme_abm", "A")] = 0.8
     refill: Annotated[float, Param("1/h", "rate at which granzyme follows", "bhat2007", "A")] = 0.06
 

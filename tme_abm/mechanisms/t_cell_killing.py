@@ -20,7 +20,15 @@ PLASMA = int(CellType.PLASMA)
 class Params(NamedTuple):
     """Of T cells."""
 
-    lysis_rate: Annotated[float, Param("1/h", "lysis rate for each fresh tumour-reactive T cell in contact", "tme_abm: set near the fit to control arms and single agents, docs/calibration.md", "C")] = 0.0003
+    lysis_rate: Annotated[
+        float,
+        Param(
+            "1/h",
+            "lysis rate for each fresh tumour-reactive T cell in contact",
+            "tme_abm: set near the fit to control arms and single agents, docs/calibration.md",
+            "C",
+        ),
+    ] = 0.0003
 
 
 @part

@@ -27,8 +27,19 @@ PLASMA, T = int(CellType.PLASMA), int(CellType.T)
 class Params(NamedTuple):
     """Of tumour-reactive T cells."""
 
-    expansion: Annotated[float, Param("1/h", "division rate with full granzyme and much antigen", "tme_abm: so that CD8 cells rise 1.3-2 fold within 2-6 months where the disease responds (krejcik2016, from memory)", "A")] = 0.005
-    steepness: Annotated[float, Param("1", "exponent of granzyme", "tme_abm: 50-80 % of proliferation lost to adenosine, 40-60 % of lysis, from memory", "M-low")] = 2.0
+    expansion: Annotated[
+        float,
+        Param(
+            "1/h",
+            "division rate with full granzyme and much antigen",
+            "tme_abm: so that CD8 cells rise 1.3-2 fold within 2-6 months where the disease responds (krejcik2016, from memory)",
+            "A",
+        ),
+    ] = 0.005
+    steepness: Annotated[
+        float,
+        Param("1", "exponent of granzyme", "tme_abm: 50-80 % of proliferation lost to adenosine, 40-60 % of lysis, from memory", "M-low"),
+    ] = 2.0
     half_antigen: Annotated[float, Param("1/site", "plasma cells that make half of the stimulus", "tme_abm", "A")] = 0.01
 
 

@@ -76,18 +76,14 @@ class Params(NamedTuple):
             "D",
         ),
     ] = 0.37
-    progression_increase: Annotated[
-        float, Param("1", "relative increase over the lowest value that is progression", "kumar2016", "M")
-    ] = 0.25
-    progression_m_protein: Annotated[
-        float, Param("g/L", "least absolute increase of M-protein that goes with it", "kumar2016", "M")
-    ] = 5.0
+    progression_increase: Annotated[float, Param("1", "relative increase over the lowest value that is progression", "kumar2016", "M")] = (
+        0.25
+    )
+    progression_m_protein: Annotated[float, Param("g/L", "least absolute increase of M-protein that goes with it", "kumar2016", "M")] = 5.0
     high_m_protein: Annotated[
         float, Param("g/L", "lowest value from which a fixed increase is enough for progression", "kumar2016", "M")
     ] = 50.0
-    high_progression_m_protein: Annotated[
-        float, Param("g/L", "increase of M-protein that is then progression", "kumar2016", "M")
-    ] = 10.0
+    high_progression_m_protein: Annotated[float, Param("g/L", "increase of M-protein that is then progression", "kumar2016", "M")] = 10.0
     progression_plasma_fraction: Annotated[
         float,
         Param(
@@ -104,8 +100,7 @@ class Params(NamedTuple):
         float,
         Param(
             "1",
-            "clonal marrow cells below which flow cytometry of two to four colours finds none: ten events in the "
-            "100,000 that it reads",
+            "clonal marrow cells below which flow cytometry of two to four colours finds none: ten events in the 100,000 that it reads",
             "kumar2016",
             "A",
         ),
@@ -238,9 +233,7 @@ def reduction(reading: Reading, baseline: Reading, p: Params) -> float:
     return 0.0
 
 
-def response(
-    reading: Reading, baseline: Reading, nadir: float, plasma_nadir: float, interference_uniform: float, p: Params
-) -> str:
+def response(reading: Reading, baseline: Reading, nadir: float, plasma_nadir: float, interference_uniform: float, p: Params) -> str:
     """Response at one visit.
 
     Args:
@@ -423,7 +416,5 @@ def assess_table(
         readings = [Reading(*values) for values in zip(*columns, strict=True)]
         assessor = Assessor(readings[0], uniform, p)
         rows += [(patient, arm, *assessor.assess(reading)) for reading in readings[1:]]
-    result = pd.DataFrame(rows, columns=["patient", "arm", *Assessment._fields]).rename(
-        columns={"nadir": "nadir_g_per_l"}
-    )
+    result = pd.DataFrame(rows, columns=["patient", "arm", *Assessment._fields]).rename(columns={"nadir": "nadir_g_per_l"})
     return result.astype({"progression_day": "float64", "response_day": "float64"})

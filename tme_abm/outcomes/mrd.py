@@ -25,9 +25,7 @@ class Params(NamedTuple):
             "M",
         ),
     ] = 2e6
-    negative_below: Annotated[
-        float, Param("1", "fraction of clonal cells below which a sample is negative", "kumar2016", "M")
-    ] = 1e-5
+    negative_below: Annotated[float, Param("1", "fraction of clonal cells below which a sample is negative", "kumar2016", "M")] = 1e-5
 
 
 class Sample(NamedTuple):

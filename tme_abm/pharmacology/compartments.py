@@ -60,12 +60,8 @@ class Antibody(NamedTuple):
     saturable_half: Annotated[float, Param("ug/mL", "concentration at half of that capacity", "fau2020")] = 1.0
     saturable_decay: Annotated[float, Param("1/h", "rate at which that capacity fades on treatment", "xu2020")] = 0.0
     target_pool: Annotated[float, Param("ug/mL", "tissue target at the start, in drug equivalents", "ide2021")] = 0.0
-    target_binding: Annotated[
-        float, Param("mL/ug/h", "rate of loss of drug and tissue target to each other", "ide2021")
-    ] = 0.0
-    absorption_rate: Annotated[
-        float, Param("1/h", "first-order absorption from under the skin; 0 into a vein", "gibaldi1982")
-    ] = 0.0
+    target_binding: Annotated[float, Param("mL/ug/h", "rate of loss of drug and tissue target to each other", "ide2021")] = 0.0
+    absorption_rate: Annotated[float, Param("1/h", "first-order absorption from under the skin; 0 into a vein", "gibaldi1982")] = 0.0
     bioavailability: Annotated[float, Param("1", "fraction of the dose that reaches the blood", "gibaldi1982")] = 1.0
 
 
@@ -74,17 +70,13 @@ class SmallMolecule(NamedTuple):
 
     clearance: Annotated[float, Param("L/h", "clearance (apparent, where the drug is swallowed)", "gibaldi1982")]
     central_volume: Annotated[float, Param("L", "volume of the central compartment (apparent likewise)", "gibaldi1982")]
-    onset_rate: Annotated[
-        float, Param("1/h", "rate of engagement of the target at a saturating concentration", "gibaldi1982")
-    ]
+    onset_rate: Annotated[float, Param("1/h", "rate of engagement of the target at a saturating concentration", "gibaldi1982")]
     ec50: Annotated[float, Param("ug/mL", "total plasma concentration at half of that rate", "gibaldi1982")]
-    recovery_half_life: Annotated[
-        float, Param("h", "half-life in which the target recovers without drug", "gibaldi1982")
-    ]
+    recovery_half_life: Annotated[float, Param("h", "half-life in which the target recovers without drug", "gibaldi1982")]
     steepness: Annotated[float, Param("1", "Hill exponent of that rate over concentration", "gibaldi1982")] = 1.0
-    intercompartmental_clearance: Annotated[
-        float, Param("L/h", "exchange between blood and tissue; 0: one compartment", "gibaldi1982")
-    ] = 0.0
+    intercompartmental_clearance: Annotated[float, Param("L/h", "exchange between blood and tissue; 0: one compartment", "gibaldi1982")] = (
+        0.0
+    )
     peripheral_volume: Annotated[float, Param("L", "volume of the peripheral compartment", "gibaldi1982")] = 1.0
     absorption_rate: Annotated[float, Param("1/h", "first-order absorption; 0 into a vein", "gibaldi1982")] = 0.0
     bioavailability: Annotated[float, Param("1", "fraction of the dose that reaches the blood", "gibaldi1982")] = 1.0
@@ -215,9 +207,7 @@ def antibody_segment(x, p, row, t, span):
     h, infusion = span
     volume = p.central_volume[row]
     middle = t + 0.5 * h
-    factor = clearance_factor(
-        middle, p.clearance_change[row], p.clearance_change_time[row], p.clearance_change_steepness[row]
-    )
+    factor = clearance_factor(middle, p.clearance_change[row], p.clearance_change_time[row], p.clearance_change_steepness[row])
     capacity = p.saturable_rate[row] + p.saturable_rate_per_volume[row] * volume
     flow = Flow(
         p.absorption_rate[row],
@@ -301,13 +291,9 @@ def linear_step(x, flow, p):
     own = p.slow - flow.elimination - flow.outward
     source = flow.infusion * p.infused + x.depot * p.absorbed
     source_mixing = flow.infusion * p.infused_mixing + x.depot * p.absorbed_mixing
-    central = (
-        p.kept * x.central + p.mixing * (own * x.central + flow.inward * x.peripheral) + source + source_mixing * own
-    )
+    central = p.kept * x.central + p.mixing * (own * x.central + flow.inward * x.peripheral) + source + source_mixing * own
     peripheral = (
-        p.kept * x.peripheral
-        + p.mixing * (flow.outward * x.central + (p.slow - flow.inward) * x.peripheral)
-        + source_mixing * flow.outward
+        p.kept * x.peripheral + p.mixing * (flow.outward * x.central + (p.slow - flow.inward) * x.peripheral) + source_mixing * flow.outward
     )
     depot = x.depot * p.depot_kept
     # What went in and is no longer there was cleared, and clearance times area is what was cleared.
@@ -375,12 +361,7 @@ def small_molecule_segment(x, effect, p, row, span):
     onset = p.onset_rate[row]
     ec50 = p.ec50[row]
     steepness = p.steepness[row]
-    slope = (
-        flow.absorption * x.depot
-        + infusion
-        + flow.inward * x.peripheral
-        - (flow.elimination + flow.outward) * x.central
-    )
+    slope = flow.absorption * x.depot + infusion + flow.inward * x.peripheral - (flow.elimination + flow.outward) * x.central
     r0 = engagement_rate(x.central / volume, onset, ec50, steepness)
     parts = 1
     if x.central <= 0.0:

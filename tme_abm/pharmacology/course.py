@@ -80,8 +80,7 @@ class Course:
         self._factor = np.ones(len(self.drugs))
         self._names = [drug.name for drug in self.drugs]
         self._deviates = [
-            {vary.parameter: deviate(self._key, drug.name, vary.parameter) for vary in drug.variability if is_varied}
-            for drug in self.drugs
+            {vary.parameter: deviate(self._key, drug.name, vary.parameter) for vary in drug.variability if is_varied} for drug in self.drugs
         ]
         self.body = self._dosed_body = _checked(body)
         self._resolve()

@@ -39,9 +39,7 @@ MAY_BE_ZERO = (
 class Infusion(NamedTuple):
     """How long it takes to give a dose."""
 
-    infusion_hours: Annotated[
-        float, Param("h", "duration of an infusion; 0 where a dose is given at once", "gibaldi1982")
-    ] = 0.0
+    infusion_hours: Annotated[float, Param("h", "duration of an infusion; 0 where a dose is given at once", "gibaldi1982")] = 0.0
 
 
 @dataclass(frozen=True)
@@ -261,9 +259,7 @@ def _drug(table: Mapping[str, Any], file: Path, mechanisms: Mapping[str, type]) 
         _check_range(parameter, value, where)
     hours, absorption = infusion.params.infusion_hours, kinetics.params.absorption_rate
     if (route == "infusion") != (hours > 0.0) or hours < 0.0:
-        raise InputError(
-            f"{file}: route '{route}' and infusion_hours {hours:g} do not fit; only an infusion takes time"
-        )
+        raise InputError(f"{file}: route '{route}' and infusion_hours {hours:g} do not fit; only an infusion takes time")
     if (route in ("oral", "subcutaneous")) != (absorption > 0.0):
         raise InputError(
             f"{file}: route '{route}' and absorption_rate {absorption:g} do not fit; only what is swallowed or "
@@ -363,9 +359,7 @@ def _known(table: Mapping[str, Any], names: Iterable[str], where: str, what: str
             raise InputError(f"{where}: unknown {what} '{name}'{did_you_mean(name, names)}")
 
 
-def _table(
-    table: Mapping[str, Any], name: str, where: str, default: Mapping[str, Any] | None = None
-) -> Mapping[str, Any]:
+def _table(table: Mapping[str, Any], name: str, where: str, default: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
     found = table.get(name, default)
     if not isinstance(found, Mapping):
         raise InputError(f"{where}: the table [{name}] is missing")

@@ -17,9 +17,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tme_abm import drawing
 from tme_abm.foundation.declare import GRADES
 from tme_abm.foundation.errors import InputError
-from tme_abm.trial import figures, statistics
+from tme_abm.trial import figures, marrow_figures, patient_figures, subgroups
+from tme_abm.trial.published import compare_published
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,11 +84,11 @@ def render(
     labels = arm_labels(run, arms)
     design, level = summary.get("design", "paired"), float(summary.get("level", 0.95))
     published = list(scenario.get("published") or ())
-    beside = statistics.compare_published(published, patients, design, level, labels) if published else None
-    drawn = {key: figures.rendered(figure) for key, figure in _figures(patients, trajectory, arms, labels, summary, beside).items()}
+    beside = compare_published(published, patients, design, level, labels) if published else None
+    drawn = {key: drawing.rendered(figure) for key, figure in _figures(patients, trajectory, arms, labels, summary, beside).items()}
     if folder is not None:
         for key, figure in drawn.items():
-            figures.save(figure, folder / "figures", key)
+            drawing.save(figure, folder / "figures", key)
     asked = run.get("patients") or scenario.get("patients")
     return page(
         "report.html.j2",
@@ -101,7 +103,7 @@ def render(
         arms=summary["arms"],
         labels=labels,
         comparisons=summary["comparisons"],
-        figures={key: figures.data_address(figure) for key, figure in drawn.items()},
+        figures={key: drawing.data_address(figure) for key, figure in drawn.items()},
         published=[] if beside is None else _published_rows(beside),
         parameters=list(run.get("parameters") or ()),
         grades=GRADES,
@@ -143,21 +145,21 @@ def _figures(
         note = headline(comparisons[0]) if len(comparisons) == 1 else ""
         drawn["kaplan_meier"] = figures.kaplan_meier(patients, followed, labels, level, note)
         if "best_response" in patients.columns:
-            drawn["responses"] = figures.responses(patients, followed, labels)
+            drawn["responses"] = patient_figures.responses(patients, followed, labels)
     if beside is not None and len(beside):
         drawn["published"] = figures.published(beside)
     for i, pair in enumerate(comparisons):
-        table = statistics.subgroup_table(patients, pair["arm"], pair["reference"], design, pair["ci_level"])
+        table = subgroups.subgroup_table(patients, pair["arm"], pair["reference"], design, pair["ci_level"])
         if len(table) > 1 and table["hazard_ratio"].notna().any():
             names = labels[pair["arm"]], labels[pair["reference"]]
             drawn[f"subgroups_{i + 1}"] = figures.forest(table, *names, level=pair["ci_level"])
     if len(trajectory):
         if any(name.startswith("deaths_") for name in trajectory.columns):
-            drawn["deaths_by_cause"] = figures.deaths_by_cause(trajectory, arms, labels)
-        drawn["marrow"] = figures.marrow(trajectory, arms, labels)
+            drawn["deaths_by_cause"] = marrow_figures.deaths_by_cause(trajectory, arms, labels)
+        drawn["marrow"] = marrow_figures.marrow(trajectory, arms, labels)
         if followed and can_change:
-            drawn["waterfall"] = figures.waterfall(trajectory, patients, followed, labels)
-            drawn["spider"] = figures.spider(trajectory, patients, followed, labels)
+            drawn["waterfall"] = patient_figures.waterfall(trajectory, patients, followed, labels)
+            drawn["spider"] = patient_figures.spider(trajectory, patients, followed, labels)
     return drawn
 
 

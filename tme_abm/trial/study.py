@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tme_abm.patient import Population
+from tme_abm.patients.population import Population
 from tme_abm.pharmacology.drug import Drug
 from tme_abm.pharmacology.regimen import Regimen
-from tme_abm.simulation import Settings
+from tme_abm.simulation.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from mesa.visualization import SolaraViz, SpaceRenderer, make_plot_component
 from mesa.visualization.components import AgentPortrayalStyle
 from tme_viz.picture import COLOURS
 
-from tme_abm.model import TumourModel
+from tme_abm.mesa_model.model import TumourModel
 
 PARAMETERS: dict[str, Any] = {
     "patient": {"type": "Select", "label": "Patient", "value": "typical", "values": ["typical", "high_risk", "elderly", "cd38_low"]},

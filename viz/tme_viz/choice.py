@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlencode
 
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.mechanisms import BY_NAME
-from tme_abm.patient import presets
+from tme_abm.patients.presets import presets
 
 SIDES = ("a", "b")
 SIZES = (32, 64, 128, 256)

@@ -5,11 +5,11 @@ from typing import Any
 
 import solara
 
+from tme_abm.forms import parse_cycles
 from tme_abm.foundation.errors import InputError
 from tme_abm.mechanisms import MECHANISMS
-from tme_abm.patient import presets
+from tme_abm.patients.presets import presets
 from tme_abm.pharmacology.regimen import parse_days, parse_dose
-from tme_abm.scenario import parse_cycles
 from tme_viz.choice import DIGITS, MOST_PATIENTS, SIZES, Choice
 from tme_viz.pair import Pair
 from tme_viz.places import RESULTS

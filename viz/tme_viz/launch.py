@@ -34,7 +34,8 @@ def main(scenario: str | None = None, host: str = "127.0.0.1", port: int = 8765,
 
     share_pools()
     from tme_abm.foundation.errors import InputError
-    from tme_abm.scenario import load_trial, scenarios
+    from tme_abm.scenario.kinds import load_trial
+    from tme_abm.scenario.reading import scenarios
     from tme_viz import page
     from tme_viz.choice import Choice
     from tme_viz.places import KIND, Places, kind

@@ -19,9 +19,10 @@ from tme_abm.foundation.rng import Stream, normal, stream_key, uniform
 from tme_abm.marrow.cells import N_CAUSES, Cause
 from tme_abm.marrow.clones import ANTIBODY_ESCAPED, CLONE_NAMES, IMID_RESISTANT, PROTEASOME_RESISTANT
 from tme_abm.outcomes.imwg import Assessor, Reading, is_hidden, measure
-from tme_abm.patient import VirtualPatient, preset, presets
-from tme_abm.scenario import load_trial
-from tme_abm.simulation import Simulation, enrol, make_patient_key, physique
+from tme_abm.patients.patient import VirtualPatient
+from tme_abm.patients.presets import preset, presets
+from tme_abm.scenario.kinds import load_trial
+from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key, physique
 from tme_abm.trial.execution import compile_kernels
 from tme_abm.trial.study import Study
 from tme_viz.choice import Choice, Event

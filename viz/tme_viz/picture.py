@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tme_abm.marrow.cells import CellType
-from tme_abm.simulation import Simulation, surface_cd38
+from tme_abm.simulation.observation import surface_cd38
+from tme_abm.simulation.simulation import Simulation
 
 LEVELS = 255
 

@@ -10,9 +10,9 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
+from tme_abm.forms import parse_cycles
 from tme_abm.foundation.toml import to_toml
 from tme_abm.pharmacology.regimen import parse_days, parse_dose
-from tme_abm.scenario import parse_cycles
 from tme_viz.choice import Event
 from tme_viz.pair import Pair
 from tme_viz.words import words

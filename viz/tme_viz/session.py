@@ -20,7 +20,7 @@ import numpy as np
 from tme_abm.foundation.errors import InputError
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.clones import N_CLONES, N_REACTIVE
-from tme_abm.simulation import Simulation
+from tme_abm.simulation.simulation import Simulation
 from tme_viz.choice import Choice, Event
 from tme_viz.history import History, pack
 from tme_viz.pair import Pair, together

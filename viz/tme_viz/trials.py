@@ -89,7 +89,8 @@ def figures_of(opened: Run, language: str = "en") -> dict[str, str]:
 
     One that cannot be drawn is left out and told on the server's console; the others are still worth seeing.
     """
-    from tme_abm.trial import figures, statistics
+    from tme_abm import drawing
+    from tme_abm.trial import figures, marrow_figures, patient_figures, published, subgroups
 
     patients, arms, labels, summary = opened.patients, opened.arms, opened.labels, opened.summary
     design, level = summary.get("design", "paired"), float(summary.get("level", 0.95))
@@ -97,23 +98,23 @@ def figures_of(opened: Run, language: str = "en") -> dict[str, str]:
     drawn: dict[str, Any] = {}
     if followed:
         drawn["survival"] = figures.kaplan_meier(patients, followed, labels, level)
-        drawn["responses"] = figures.responses(patients, followed, labels)
+        drawn["responses"] = patient_figures.responses(patients, followed, labels)
     for pair in summary["comparisons"][:1]:
-        table = statistics.subgroup_table(patients, pair["arm"], pair["reference"], design, pair["ci_level"])
+        table = subgroups.subgroup_table(patients, pair["arm"], pair["reference"], design, pair["ci_level"])
         if len(table) > 1 and table["hazard_ratio"].notna().any():
             drawn["subgroups"] = figures.forest(table, labels[pair["arm"]], labels[pair["reference"]], level=pair["ci_level"])
     rows = list(opened.run["scenario"].get("published") or ())
     if rows:
-        beside = statistics.compare_published(rows, patients, design, level, labels)
+        beside = published.compare_published(rows, patients, design, level, labels)
         if len(beside):
             drawn["published"] = figures.published(beside)
     if len(opened.trajectory):
-        drawn["deaths"] = figures.deaths_by_cause(opened.trajectory, arms, labels)
+        drawn["deaths"] = marrow_figures.deaths_by_cause(opened.trajectory, arms, labels)
     shown = {}
     for name, figure in drawn.items():
         try:
             translate(figure, language)
-            shown[name] = figures.data_address(figure)
+            shown[name] = drawing.data_address(figure)
         except Exception:
             traceback.print_exc()
     return shown
@@ -133,7 +134,7 @@ def translate(figure: "Figure", language: str) -> None:
 
 def waterfall(opened: Run, arm: str) -> str:
     """Best change of M-protein, a bar a patient; a bar carries its patient's number for the page to open."""
-    from tme_abm.trial.figures import m_protein_change
+    from tme_abm.trial.patient_figures import m_protein_change
 
     change = m_protein_change(opened.trajectory)
     part = change[(change["arm"] == arm) & (change["month"] > 0)].groupby("patient")["change"].min().sort_values(ascending=False)
@@ -156,7 +157,7 @@ def waterfall(opened: Run, arm: str) -> str:
 
 def spider(opened: Run, arm: str) -> str:
     """Change of M-protein over time, a line a patient, each with its patient's number."""
-    from tme_abm.trial.figures import m_protein_change
+    from tme_abm.trial.patient_figures import m_protein_change
 
     change = m_protein_change(opened.trajectory)
     part = change[change["arm"] == arm]
@@ -226,7 +227,7 @@ class SmallTrial:
         Raises:
             InputError: For an unknown scenario, or a number of patients that is not between 2 and `MOST_PATIENTS`.
         """
-        from tme_abm.scenario import load_trial
+        from tme_abm.scenario.kinds import load_trial
 
         if not 2 <= patients <= MOST_PATIENTS:
             raise InputError(f"patients: from 2 to {MOST_PATIENTS}, got {patients}")
@@ -275,7 +276,7 @@ class SmallTrial:
     def _run(self) -> None:
         import shutil
 
-        from tme_abm.scenario import run
+        from tme_abm.scenario.running import run
 
         try:
             run(self.study, self.folder, workers=1, progress=self)

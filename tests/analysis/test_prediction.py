@@ -1,0 +1,250 @@
+"""Predictions: fast statistics against lifelines, virtual trials against theory, the rule of passing by hand, runs that are taken up."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from lifelines import CoxPHFitter
+from typer.testing import CliRunner
+
+from tme_abm.analysis import prediction
+from tme_abm.cli.app import app
+from tme_abm.foundation.errors import InputError
+from tme_abm.scenario.kinds import load_scenario
+from tme_abm.scenario.reading import scenarios
+from tme_abm.trial import comparison, published, survival
+from tme_abm.trial.provenance import model_digest
+
+
+@pytest.fixture(scope="module")
+def icaria():
+    return load_scenario("icaria", patients=300)
+
+
+def people(study, seed=1, ratio=0.6):
+    """A patient table of a study with responses, residual disease and exponential times, on visits every month."""
+    chance = np.random.default_rng(seed)
+    n = study.patients
+    rows = []
+    for i, arm in enumerate(study.arms):
+        months = np.ceil(chance.exponential((8.0 if i else 8.0 / ratio), n) * 10.0) / 10.0
+        end = chance.uniform(8.0, 15.0, n)
+        rows.append(
+            pd.DataFrame(
+                {
+                    "patient": np.arange(n),
+                    "arm": arm.key,
+                    "status": "completed",
+                    "pfs_days": np.minimum(months, end) * 30.4375,
+                    "pfs_event": months <= end,
+                    "best_response": np.where(np.arange(n) % 5 < 2, "PR", np.where(np.arange(n) % 5 == 2, "VGPR", "SD")),
+                    "mrd_negative": np.arange(n) % 10 == 0,
+                    "age": np.where(np.arange(n) % 4 == 0, 78.0, 66.0),
+                    "egfr": np.where(np.arange(n) % 3 == 0, 45.0, 80.0),
+                    "high_risk": np.arange(n) % 5 == 0,
+                    "len_refractory": np.arange(n) % 10 != 1,
+                }
+            )
+        )
+    return pd.concat(rows, ignore_index=True)
+
+
+# ---- fast statistics -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_fast_statistics_are_those_of_lifelines(seed):
+    chance = np.random.default_rng(seed)
+    sizes = (chance.integers(20, 200), chance.integers(20, 200))
+    months = [np.ceil(chance.exponential(8.0 / (1 + i), n) / (0.1, 1.0)[seed % 2]) for i, n in enumerate(sizes)]
+    event = [chance.uniform(size=n) < 0.75 for n in sizes]
+    arms = [survival.Survival(m, e, np.arange(len(m))) for m, e in zip(months, event, strict=True)]
+    ours = prediction.hazard_ratio((months[0], months[1]), (event[0], event[1]))
+    table = pd.DataFrame({"month": np.concatenate(months), "event": np.concatenate(event), "arm": np.repeat([1.0, 0.0], sizes)})
+    fitted = CoxPHFitter().fit(table, "month", "event", fit_options={"precision": 1e-12})  # its usual precision is 1e-7 of the likelihood
+    assert ours == pytest.approx(float(np.exp(fitted.params_["arm"])), rel=1e-6)
+    for m, e, arm in zip(months, event, arms, strict=True):
+        usual = survival.quantile_time(arm)[0]
+        assert prediction.median(m, e) == (math.inf if usual is None else usual)
+        at = float(np.quantile(m, 0.4))
+        assert prediction.survival_at(m, e, at) == pytest.approx(survival.survival_at(arm, at)[0], abs=1e-12)
+
+
+def test_what_has_no_estimate_is_none():
+    months, nobody = np.array([1.0, 2.0, 3.0]), np.zeros(3, bool)
+    assert math.isinf(prediction.median(months, nobody))
+    assert math.isnan(prediction.hazard_ratio((months, months), (nobody, ~nobody)))
+    late, early = months + 10.0, months
+    assert math.isnan(prediction.hazard_ratio((late, early), (~nobody, ~nobody)))  # complete separation
+    assert math.isnan(prediction.survival_at(months, nobody, 5.0))
+
+
+# ---- virtual trials --------------------------------------------------------------------------------------------------
+
+
+def test_arms_have_their_published_size(icaria):
+    assert prediction.arm_sizes(icaria) == {"isa-pd": 154, "pd": 153}
+    assert prediction.arm_sizes(load_scenario("ikema")) == {"isa-kd": 179, "kd": 123}
+    assert prediction.arm_sizes(load_scenario("elotuzumab")) == {"elo-rd": 323, "rd": 323, "elo-pd": 58, "pd": 59}
+    assert prediction.arm_sizes(load_scenario("combinations", patients=7))["isa"] == 7
+
+
+def test_virtual_trials_spread_as_theory_says(icaria):
+    n = 2000
+    large = replace(icaria, patients=n)
+    table = people(large)
+    values = prediction.virtual_trials(large, table, 400)
+    assert values.shape == (400, len(icaria.published))
+    where = {(row.get("arm"), row["endpoint"]): i for i, row in enumerate(icaria.published) if "subgroup" not in row}
+    rates = values[:, where["pd", "orr"]]
+    assert rates.mean() == pytest.approx(0.6, abs=0.01)
+    assert rates.std() == pytest.approx(math.sqrt(0.24 * (1 / 153 + 1 / n)), rel=0.15)
+    # the arms are drawn independently: var(log HR) = 1/events + 1/events, though the same patients are in both
+    ratios = np.log(values[:, where[None, "hazard_ratio_pfs"]])
+    events = [table.loc[table["arm"] == arm, "pfs_event"].mean() for arm in ("isa-pd", "pd")]
+    expected = math.sqrt(sum(1 / (e * m) + 1 / (e * n) for e, m in zip(events, (154, 153), strict=True)))
+    assert ratios.std() == pytest.approx(expected, rel=0.15)
+    whole = comparison.compare(table, "isa-pd", "pd", "paired")
+    assert np.median(ratios) == pytest.approx(math.log(whole.hazard_ratio), abs=4 * expected / math.sqrt(400))
+
+
+def test_subgroups_are_drawn_with_their_trial(icaria):
+    table = people(icaria)
+    values = prediction.virtual_trials(icaria, table, 200)
+    where = {row.get("subgroup"): i for i, row in enumerate(icaria.published) if row["endpoint"] == "hazard_ratio_pfs"}
+    spread = {name: np.nanstd(np.log(values[:, i])) for name, i in where.items()}
+    assert spread["age>=75"] == pytest.approx(spread[None] * 2.0, rel=0.25)  # a quarter of the patients
+    assert spread["lenalidomide-refractory"] == pytest.approx(spread[None], rel=0.2)  # nine in ten of them
+
+
+def test_virtual_trials_are_the_same_again(icaria):
+    table = people(icaria)
+    once, again = (prediction.virtual_trials(icaria, table, 20) for _ in range(2))
+    np.testing.assert_array_equal(once, again)
+
+
+def test_an_interval_by_hand():
+    assert prediction.interval(np.arange(41.0), 0.95) == (1.0, 39.0)
+    assert prediction.interval(np.array([1.0, 2.0, math.inf, math.nan])) == (1.0, math.inf)
+    assert all(math.isnan(end) for end in prediction.interval(np.full(3, math.nan)))
+
+
+# ---- judging ---------------------------------------------------------------------------------------------------------
+
+
+def entry(kind, endpoint, published, simulated, low=math.nan, high=math.nan, is_subgroup=False):
+    keys = ("kind", "endpoint", "published", "simulated", "published_low", "published_high", "is_subgroup")
+    return dict(zip(keys, (kind, endpoint, published, simulated, low, high, is_subgroup), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("row", "wanted"),
+    [
+        (entry("ratio", "hazard_ratio_pfs", 0.60, 0.66, 0.44, 0.81), True),
+        (entry("ratio", "hazard_ratio_pfs", 0.60, 0.69, 0.44, 0.81), False),  # 0.09 from the point
+        (entry("ratio", "hazard_ratio_pfs", 0.60, 0.67, 0.55, 0.65), False),  # outside of the interval
+        (entry("ratio", "hazard_ratio_pfs", 0.60, 0.80, 0.44, 0.81, True), True),  # a subgroup needs its interval only
+        (entry("months", "median_pfs", 10.0, 11.5), True),
+        (entry("months", "median_pfs", 10.0, 8.4), False),
+        (entry("months", "median_pfs", 10.0, math.nan), False),  # not reached
+        (entry("rate", "orr", 0.60, 0.66), True),
+        (entry("rate", "orr", 0.60, 0.67), False),
+        (entry("rate", "cr_or_better", 0.60, 0.67), True),
+        (entry("rate", "mrd_negative", 0.60, 0.51), False),
+        (entry("rate", "pfs_36_months", math.nan, 0.5), None),
+    ],
+)
+def test_the_rule_by_hand(row, wanted):
+    assert prediction.passes(row, np.array([0.5])) is wanted
+
+
+def test_no_response_means_none_in_most_trials():
+    row = entry("rate", "orr", 0.0, 0.02)
+    assert prediction.passes(row, np.array([0.0, 0.0, 0.03])) is True
+    assert prediction.passes(row, np.array([0.0, 0.03, 0.03])) is False
+
+
+def test_a_row_for_each_published_figure(icaria):
+    table = people(icaria)
+    rows = prediction.beside(icaria, table, 30)
+    assert list(rows.columns) == list(prediction.COLUMNS)
+    assert len(rows) == len(icaria.published)
+    assert (rows["role"] == [row["role"] for row in icaria.published]).all()
+    assert rows["is_subgroup"].sum() == 4
+    usual = published.compare_published(icaria.published, table, icaria.design)
+    pd.testing.assert_series_equal(rows["simulated"], usual["simulated"])
+    orr = rows[(rows["endpoint"] == "orr") & (rows["role"] == "prediction")].iloc[0]
+    assert orr["simulated"] == 0.6 and orr["verdict"] == "pass" and orr["is_inside_published"]
+    assert orr["simulated_low"] < 0.6 < orr["simulated_high"]
+    assert set(rows["verdict"]) <= {"pass", "miss"}
+
+
+# ---- running ---------------------------------------------------------------------------------------------------------
+
+
+def pretend(asked):
+    """Stands for the run of a study."""
+
+    def run(study, folder):
+        asked.append(study.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        people(study).to_parquet(folder / "patients.parquet")
+        content = {"scenario": study.resolved, "model": model_digest()}
+        (folder / "run.json").write_text(json.dumps(content), encoding="utf-8")
+
+    return run
+
+
+def test_finished_runs_are_taken_up_and_others_are_not(icaria, tmp_path):
+    asked = []
+    first = prediction.predict([icaria], pretend(asked), tmp_path, 20)
+    again = prediction.predict([icaria], pretend(asked), tmp_path, 20)
+    assert asked == ["icaria"]
+    pd.testing.assert_frame_equal(first, again)
+    prediction.predict([load_scenario("icaria", patients=299)], pretend(asked), tmp_path, 20)
+    assert asked == ["icaria", "icaria"]
+    path = tmp_path / "icaria" / "run.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "model": "another"}))
+    assert not prediction.is_finished(load_scenario("icaria", patients=299), tmp_path / "icaria")
+    path.write_text(json.dumps(content))
+    assert prediction.is_finished(load_scenario("icaria", patients=299), tmp_path / "icaria")
+
+
+def test_a_study_without_figures_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"none of these scenarios"):
+        prediction.predict([load_scenario("combinations")], pretend([]), tmp_path, 20)
+
+
+def test_what_is_written(icaria, tmp_path):
+    table = prediction.predict([icaria, load_scenario("ikema", patients=60)], pretend([]), tmp_path, 20)
+    written = prediction.write(table, tmp_path, "Made for a test.")
+    assert [path.name for path in written] == ["predictions.csv", "predictions.md", "predictions.svg"]
+    text = written[1].read_text(encoding="utf-8")
+    judged = table[(table["role"] == "prediction") & (table["verdict"] != "")]
+    assert text.startswith(f"{(judged['verdict'] == 'pass').sum()} of {len(judged)} predictions pass. Made for a test.")
+    assert text.count("| icaria |") + text.count("| ikema |") == len(table)
+    assert len(pd.read_csv(written[0])) == len(table)
+
+
+def test_all_scenarios_with_something_to_predict_are_chosen():
+    names = prediction.chosen(None, scenarios("trial"), load_scenario)
+    assert names == ["elotuzumab", "elotuzumab_monotherapy", "icaria", "ikema", "newly_diagnosed_induction"]
+    assert prediction.chosen(["ikema"], scenarios(), load_scenario) == ["ikema"]
+
+
+def test_tme_predict_prints_and_writes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = []
+    monkeypatch.setattr("tme_abm.scenario.running.run", lambda study, to, workers, force: pretend(asked)(study, to))
+    call = ("predict", "--scenarios", "icaria,ikema", "--patients", "80", "--trials", "20", "--doc", "notes.md")
+    told = CliRunner().invoke(app, list(call))
+    assert told.exit_code == 0, told.output
+    assert asked == ["icaria", "ikema"]
+    assert "predictions pass. 80 virtual patients" in told.output
+    assert "<!-- predictions -->" in (tmp_path / "notes.md").read_text(encoding="utf-8")
+    again = CliRunner().invoke(app, list(call))
+    assert asked == ["icaria", "ikema"] and "is taken up" in again.output

@@ -1,0 +1,329 @@
+"""The command `tme`: what it prints, what it refuses, and what it leaves behind."""
+
+import json
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import tme_abm
+from tme_abm.cli.app import app
+from tme_abm.cli.words import regimen_in_words
+from tme_abm.pharmacology.regimen import Dose, Regimen
+from tme_abm.scenario.kinds import load_scenario
+from tme_abm.scenario.reading import scenarios
+
+SUMMARY = {
+    "arms": {
+        "isa-pd": {"n": 2, "median_pfs_months": 11.5, "pfs_ci": [9.0, None], "orr": 0.6, "vgpr_or_better": 0.3, "cr_or_better": 0.0},
+        "pd": {"n": 2, "median_pfs_months": None, "pfs_ci": [None, None], "orr": 0.35, "vgpr_or_better": None, "mrd_negative": 0.5},
+    },
+    "comparisons": [
+        {"arm": "isa-pd", "reference": "pd", "hazard_ratio": 0.6, "ci_low": 0.44, "ci_high": 0.81, "ci_level": 0.95},
+        {"arm": "pd", "reference": "isa-pd", "hazard_ratio": None, "note": "no events"},
+    ],
+}
+
+
+@pytest.fixture
+def tme(tmp_path, monkeypatch):
+    """Call `tme` in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        return CliRunner().invoke(app, list(arguments))
+
+    return call
+
+
+@pytest.fixture
+def pretend(monkeypatch):
+    """Let a function stand for the executor, which tests/trial holds to account."""
+
+    def pretend(function):
+        monkeypatch.setitem(sys.modules, "tme_abm.trial.execution", types.SimpleNamespace(run_study=function))
+
+    return pretend
+
+
+def written(study, folder, workers, progress):
+    progress.phase("compiling", 1)
+    progress.advance()
+    progress.phase("growing", study.patients)
+    progress.phase("treating", study.patients)
+    for _ in range(study.patients):
+        progress.advance(1, "growing")
+    (folder / "run.json").write_text("{}", encoding="utf-8")
+    (folder / "summary.json").write_text(json.dumps(SUMMARY), encoding="utf-8")
+    return SUMMARY
+
+
+# ---- help, version, import -------------------------------------------------------------------------------------------
+
+
+def test_help_names_every_command(tme):
+    result = tme("--help")
+    assert result.exit_code == 0
+    for command in ("run", "list", "validate", "show", "describe", "report"):
+        assert command in result.output
+
+
+def test_version(tme):
+    assert tme("--version").output == f"tme_abm {tme_abm.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["--version"]])
+def test_a_look_at_the_command_imports_nothing_heavy(arguments):
+    code = (
+        "import sys\n"
+        "from tme_abm.cli.app import app\n"
+        f"app({arguments!r}, standalone_mode=False)\n"
+        "heavy = {'numba', 'pandas', 'mesa', 'matplotlib', 'lifelines', 'solara', 'scipy', 'numpy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_package_imports_nothing_until_it_is_used():
+    code = "import sys, tme_abm\nassert not {'numba', 'numpy', 'pydantic'} & set(sys.modules)\nassert callable(tme_abm.load_scenario)\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_unknown_public_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'Tumor'"):
+        tme_abm.__getattr__("Tumor")
+    assert {"TumourModel", "NKCell", "load_scenario", "run"} <= set(dir(tme_abm))
+
+
+# ---- list, validate, show, describe ----------------------------------------------------------------------------------
+
+
+def test_list_names_every_scenario(tme):
+    result = tme("list")
+    assert result.exit_code == 0
+    for name in scenarios():
+        assert name in result.output
+    assert "307" in result.output
+
+
+def test_validate_a_good_and_a_bad_file(tme, tmp_path):
+    good = tmp_path / "mine.toml"
+    good.write_text(scenarios()["icaria"].read_text(encoding="utf-8"), encoding="utf-8")
+    assert tme("validate", "mine.toml").output.startswith("mine.toml is a valid scenario: 307 patients of ICARIA-MM, Isa-Pd, Pd")
+    good.write_text(good.read_text(encoding="utf-8").replace("patients = 307", "patient = 307"), encoding="utf-8")
+    result = tme("validate", "mine.toml")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr == "tme: mine.toml, line 5: unknown key 'patient'; did you mean 'patients'?\n"
+
+
+def test_show_says_it_in_words(tme):
+    result = tme("show", "icaria", "--without", "adcc", "--seed", "5", "--set", "trial.design=parallel")
+    assert result.exit_code == 0
+    assert "isatuximab 10 mg/kg on days 1, 8, 15, 22 of cycle 1" in result.output
+    assert "isatuximab 10 mg/kg on days 1, 15 from cycle 2 on" in result.output
+    assert "pomalidomide 4 mg on days 1 to 21 of every cycle" in result.output
+    assert "dexamethasone 40 mg (20 mg from 75 years of age) on days 1, 8, 15, 22 of every cycle" in result.output
+    assert "307, randomised 1:1; seed 5" in result.output
+    assert "without      adcc" in result.output
+    assert "isatuximab.kinetics.clearance" in result.output
+    assert "isatuximab.kinetics.clearance" not in tme("show", "icaria", "--no-parameters").output
+
+
+def test_show_prints_every_number_of_the_study(tme):
+    from tme_abm.trial.provenance import describe_run
+
+    result = tme("show", "untreated")
+    names = {line.split(" ")[0] for line in result.output.splitlines() if line}
+    rows = [row["name"] for row in describe_run(load_scenario("untreated"))["parameters"] if " " not in row["name"]]
+    assert len(rows) > 100
+    assert set(rows) <= names
+
+
+def test_a_regimen_in_words():
+    doses = (
+        Dose("bortezomib", 1.3, "mg/m2", (1, 4, 8, 11), last_cycle=8),
+        Dose("dexamethasone", 20.0, "mg", (1, 2, 4, 5, 8), first_cycle=2, last_cycle=2),
+    )
+    assert regimen_in_words(Regimen("vd", "Vd", 21, doses, 126.0)) == [
+        "cycles of 21 days, until day 126",
+        "bortezomib 1.3 mg/m2 on days 1, 4, 8, 11 of cycles 1 to 8",
+        "dexamethasone 20 mg on days 1, 2, 4, 5, 8 of cycle 2",
+    ]
+    assert regimen_in_words(Regimen("none", "None", 28)) == ["nothing is given"]
+
+
+def test_describe_gives_the_step_in_its_order(tme):
+    from tme_abm.mechanisms import MECHANISMS
+
+    result = tme("describe")
+    assert result.exit_code == 0
+    step = result.output[: result.output.index("Parameters")]
+    places = [step.index(f"{number:>2}  {m.name} ") for number, m in enumerate(MECHANISMS, 1)]
+    assert places == sorted(places)
+    assert "lysis rate" in result.output
+
+
+def test_describe_one_mechanism(tme):
+    result = tme("describe", "adcc")
+    assert "adcc.half_density" in result.output
+    assert "adcp" not in result.output
+    wrong = tme("describe", "bindin")
+    assert wrong.exit_code == 2
+    assert wrong.stderr == "tme: unknown mechanism 'bindin'; did you mean 'binding'?\n"
+
+
+# ---- run -------------------------------------------------------------------------------------------------------------
+
+
+def test_run_prints_the_headline_and_the_paths(tme, pretend, tmp_path):
+    pretend(written)
+    result = tme("run", "icaria", "--patients", "2")
+    assert result.exit_code == 0, result.output
+    assert "2 patients, 2 arms, seed 20181" in result.output
+    assert "11.5 (9.0 to -)" in result.output
+    assert "not reached" in result.output
+    assert "60.0 %" in result.output
+    assert "Isa-Pd against Pd: hazard ratio 0.60 (95 % interval 0.44 to 0.81)" in result.output
+    assert "Pd against Isa-Pd: no hazard ratio (no events)" in result.output
+    folder = tmp_path / "results" / "icaria"
+    for name in ("run.json", "scenario.toml", "summary.json"):
+        assert str(Path("results") / "icaria" / name) in result.output
+    assert load_scenario(folder / "scenario.toml").patients == 2
+
+
+def test_run_hands_over_what_was_asked_for(tme, pretend, tmp_path):
+    seen = {}
+
+    def executor(study, folder, workers, progress):
+        seen.update(study=study, folder=folder, workers=workers)
+        return SUMMARY
+
+    pretend(executor)
+    options = ["--out", "here", "--workers", "3", "--seed", "9", "--without", "cdc", "--set", "parameters.motility.chemotaxis=0.5"]
+    assert tme("run", "icaria", *options).exit_code == 0
+    assert (seen["folder"], seen["workers"], seen["study"].seed) == (Path("here"), 3, 9)
+    assert seen["study"].settings.without == {"cdc"}
+    assert seen["study"].settings.parameters["motility"]["chemotaxis"]["value"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["icari"], "tme: there is no scenario 'icari'; did you mean 'icaria'?"),
+        (["icaria", "--patients", "0"], "tme: --patients 0: patients must be at least 1, got 0"),
+        (["icaria", "--without", "bindin"], "tme: --without bindin: unknown mechanism 'bindin'; did you mean 'binding'?"),
+        (["icaria", "--set", "trial.desgin=x"], "tme: --set trial.desgin=x: unknown key 'desgin' in trial; did you mean 'design'?"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_anything_is_written(arguments, message, tme, pretend, tmp_path):
+    pretend(written)
+    result = tme("run", *arguments)
+    assert result.exit_code == 2
+    assert result.stderr == f"{message}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_earlier_results_are_kept_without_force(tme, pretend, tmp_path):
+    pretend(written)
+    assert tme("run", "icaria", "--out", "here").exit_code == 0
+    (tmp_path / "here" / "mine.txt").write_text("notes", encoding="utf-8")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "here").iterdir()}
+    refused = tme("run", "icaria", "--out", "here", "--seed", "2")
+    assert refused.exit_code == 2
+    assert "here is not empty" in refused.stderr
+    assert {path.name: path.read_bytes() for path in (tmp_path / "here").iterdir()} == before
+    assert tme("run", "icaria", "--out", "here", "--seed", "2", "--force").exit_code == 0
+    assert load_scenario(tmp_path / "here" / "scenario.toml").seed == 2
+
+
+def test_force_replaces_results_only(tme, pretend, tmp_path):
+    pretend(written)
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("years of work", encoding="utf-8")
+    result = tme("run", "icaria", "--out", "thesis", "--force")
+    assert result.exit_code == 2
+    assert "thesis holds something else than results" in result.stderr
+    assert (tmp_path / "thesis" / "chapter.txt").read_text(encoding="utf-8") == "years of work"
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert "file is a file, not a folder" in tme("run", "icaria", "--out", "file").stderr
+
+
+def test_an_interrupted_run_says_so(tme, pretend):
+    def executor(study, folder, workers, progress):
+        raise KeyboardInterrupt
+
+    pretend(executor)
+    result = tme("run", "icaria")
+    assert result.exit_code == 130
+    assert "stopped before the end; results/icaria holds no complete results" in result.stderr.replace("\\", "/")
+
+
+def test_a_full_disk_is_one_line(tme, pretend):
+    def executor(study, folder, workers, progress):
+        raise OSError(28, "No space left on device", str(folder / "run.json"))
+
+    pretend(executor)
+    result = tme("run", "icaria")
+    assert result.exit_code == 1
+    assert result.stderr.replace("\\", "/") == "tme: results/icaria/run.json: No space left on device\n"
+
+
+def test_report_needs_a_finished_run(tme, tmp_path):
+    assert tme("report", "none").stderr == "tme: there is no folder 'none'\n"
+    (tmp_path / "half").mkdir()
+    result = tme("report", "half")
+    assert result.exit_code == 2
+    assert result.stderr == "tme: half holds no finished run: run.json is missing\n"
+
+
+# ---- the project around the command ----------------------------------------------------------------------------------
+
+
+def between(text, mark):
+    """The line of code between <!-- mark --> and <!-- end --> in the README."""
+    part = text.split(f"<!-- {mark} -->")[1].split("<!-- end -->")[0]
+    lines = [line for line in part.strip().splitlines() if not line.startswith("```")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_the_readme_has_one_command_to_run_and_one_to_test():
+    root = Path(__file__).parents[2]
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    assert between(readme, "run") == "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/tme run icaria"
+    test = between(readme, "test")
+    assert test == "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/python -m pytest"
+    script = (root / ".ci" / "run").read_text(encoding="utf-8")
+    assert "<!-- test -->" in script and 'eval "$command"' in script
+
+
+def test_every_command_of_the_readme_exists(tme):
+    import re
+
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    commands = set(re.findall(r"`tme (\w+)", readme))
+    assert {"run", "list", "show", "describe"} <= commands
+    for command in commands:
+        assert tme(command, "--help").exit_code == 0
+
+
+def test_a_small_study_runs_to_its_report(tme, tmp_path):
+    small = ["--patients", "1", "--set", "marrow.shape=[32,32]", "--set", "trial.follow_up=['2 month','2 month']", "--workers", "1"]
+    result = tme("run", "untreated", *small)
+    assert result.exit_code == 0, result.output
+    folder = tmp_path / "results" / "untreated"
+    for name in ("patients.parquet", "trajectory.parquet", "summary.json", "run.json", "report.html", "scenario.toml"):
+        assert (folder / name).stat().st_size > 0
+        assert name in result.output
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert run["scenario"] == load_scenario(folder / "scenario.toml").resolved
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    (folder / "report.html").unlink()
+    assert tme("report", str(folder)).exit_code == 0
+    assert (folder / "report.html").read_text(encoding="utf-8") == page

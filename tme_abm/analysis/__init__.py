@@ -1,0 +1,1 @@
+"""Questions over many trials: attribution, convergence, calibration, prediction."""

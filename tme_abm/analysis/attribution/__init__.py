@@ -1,0 +1,1 @@
+"""Attribution: the mechanisms that an arm owes its benefit to."""

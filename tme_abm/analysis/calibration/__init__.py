@@ -1,0 +1,1 @@
+"""Calibration: the free numbers, fitted to control arms and single agents."""

@@ -1,0 +1,48 @@
+"""The simulated trials of a set of numbers."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from tme_abm.analysis.calibration.plan import Load, Plan
+from tme_abm.analysis.numbers import apply, restrict
+from tme_abm.trial.study import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Simulate(Protocol):
+    """Gives the patient table of the target arms of a scenario."""
+
+    def __call__(self, scenario: str, values: Mapping[str, float], replicate: int) -> "pd.DataFrame":
+        """A row per patient and arm."""
+
+
+class Simulator:
+    """Runs the target arms of a plan's scenarios with the model."""
+
+    def __init__(self, plan: Plan, studies: Mapping[str, Study], load: Load, patients: int, workers: int) -> None:
+        """Take what a run needs.
+
+        Args:
+            plan: Which arms, and the dice.
+            studies: The scenarios as they are.
+            load: `scenario.load_scenario`.
+            patients: Of each scenario.
+            workers: Patients at a time.
+        """
+        self.plan, self.studies, self.load, self.patients, self.workers = plan, studies, load, patients, workers
+
+    def study(self, scenario: str, values: Mapping[str, float], replicate: int) -> Study:
+        """The study that runs."""
+        table = apply(self.studies[scenario], {**self.plan.fixed, **values})
+        return self.load(restrict(table, self.plan.targets[scenario], self.patients, self.plan.dice(scenario, replicate)))
+
+    def __call__(self, scenario: str, values: Mapping[str, float], replicate: int) -> "pd.DataFrame":
+        """A row per patient and arm."""
+        import pandas as pd
+
+        from tme_abm.trial.execution import Silence, cases
+
+        study = self.study(scenario, values, replicate)
+        return pd.DataFrame([row for case in cases(study, self.workers, Silence()) for row in case.patients])

@@ -1,0 +1,172 @@
+"""Where a number of the model stands, by its path: read in a study, and changed in its scenario.
+
+parameters.<mechanism>.<name>                    a default beside a rule, for all drugs whose own files do not say otherwise
+drugs.<drug>.<mechanism>.<name>                  a fact of one drug
+population.<quantity>.<parameter>                what stands in populations/_myeloma.toml, in every population that inherits it
+population.<population>.<quantity>.<parameter>   what stands in the file of that population, in it and in those that inherit it
+"""
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tme_abm.foundation.declare import Origin, notes
+from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.mechanisms import BY_NAME
+from tme_abm.patients.distributions import DISTRIBUTIONS
+from tme_abm.patients.reading import FOLDER
+from tme_abm.trial.study import Study
+
+BASE = "_myeloma"  # the file that all populations of patients inherit
+
+
+def parse(path: str) -> tuple[str, ...]:
+    """Parts of a path: (kind, ...), with the file of a population in the second place.
+
+    Raises:
+        InputError: Where it is none.
+    """
+    parts = tuple(path.split("."))
+    kinds = {"parameters": (3,), "drugs": (4,), "population": (3, 4)}
+    if parts[0] not in kinds:
+        raise InputError(f"'{path}': a free number stands in parameters, drugs or population{did_you_mean(parts[0], kinds)}")
+    if len(parts) not in kinds[parts[0]]:
+        example = {"parameters": "imid.kill_rate", "drugs": "isatuximab.adcc.lysis_rate", "population": "growth_rate.median"}
+        raise InputError(f"'{path}' is no whole path; write it like {parts[0]}.{example[parts[0]]}")
+    if parts[0] == "population" and len(parts) == 3:
+        return ("population", BASE, *parts[1:])
+    return parts
+
+
+def home(given: str | Mapping[str, Any], quantity: str) -> str:
+    """The file of populations in which the distribution of a quantity stands; "" where the scenario gives it itself."""
+    if isinstance(given, Mapping):
+        if any(key in given.get("quantities", {}).get(quantity, {}) for key in DISTRIBUTIONS):
+            return ""
+        return home(given["inherits"], quantity)
+    table = _population_file(given)
+    if any(key in table.get("quantities", {}).get(quantity, {}) for key in DISTRIBUTIONS):
+        return Path(given).stem
+    above = str(table.get("inherits", ""))
+    if not above:
+        raise InputError(f"population {given}: unknown quantity '{quantity}'")
+    return home(str(Path(given).parent / above) if above.endswith(".toml") else above, quantity)
+
+
+@cache
+def _population_file(name: str) -> dict[str, Any]:
+    path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def current(study: Study, path: str) -> float | None:
+    """The value of a number in a study; None where nothing in the study reads it.
+
+    Raises:
+        InputError: For a path that leads nowhere.
+    """
+    match parse(path):
+        case ("parameters", mechanism, name):
+            block = BY_NAME.get(mechanism)
+            if block is None or not block.by_drug:
+                origin = study.settings.origins().get(f"{mechanism}.{name}")
+                if origin is None:
+                    raise InputError(f"'{path}': no such parameter{did_you_mean(f'{mechanism}.{name}', study.settings.origins())}")
+                return float(origin.value)
+            default = _default(path, mechanism, name)
+            return float(default.value) if _without_own(study, mechanism, name, default) else None
+        case ("drugs", drug, mechanism, name):
+            if drug not in study.drugs:
+                return None
+            effect = study.drugs[drug].effects.get(mechanism)
+            if effect is None or name not in effect.origins:
+                known = [f"{m}.{n}" for m, filled in study.drugs[drug].effects.items() for n in filled.origins]
+                raise InputError(f"'{path}': no such number{did_you_mean(f'{mechanism}.{name}', known)}")
+            return float(effect.origins[name].value)
+        case (_, file, quantity, name):
+            _, numbers = _distribution(study, quantity)
+            if name not in numbers:
+                raise InputError(f"'{path}': the distribution of {quantity} has no such number{did_you_mean(name, numbers)}")
+            return float(numbers[name]) if home(study.resolved["population"], quantity) == file else None
+    raise AssertionError(path)
+
+
+def _default(path: str, mechanism: str, name: str) -> Origin:
+    """The default of a coefficient beside its rule."""
+    block = BY_NAME[mechanism].Params
+    defaults = getattr(block, "_field_defaults", {})
+    if name not in defaults:
+        raise InputError(f"'{path}': no such default{did_you_mean(name, defaults)}")
+    return Origin(float(defaults[name]), *notes(block)[name][:4])
+
+
+def _without_own(study: Study, mechanism: str, name: str, default: Origin) -> list[str]:
+    """The drugs of a study that take a coefficient from its default."""
+    return [drug for drug, d in study.drugs.items() if mechanism in d.effects and d.effects[mechanism].origins[name] == default]
+
+
+def apply(study: Study, values: Mapping[str, float]) -> dict[str, Any]:
+    """The scenario of a study with other numbers of the model, as a table that `load_scenario` takes.
+
+    Numbers that nothing in the study reads are left out.
+
+    Raises:
+        InputError: For a path that leads nowhere.
+    """
+    table: dict[str, Any] = json.loads(json.dumps(study.resolved))  # a deep copy of plain values
+    quantities: dict[str, dict[str, float]] = {}
+    for path, value in values.items():
+        if current(study, path) is None:
+            continue
+        entry = {"value": float(value), "source": "this study: calibration", "grade": "C"}
+        match parse(path):
+            case ("parameters", mechanism, name):
+                block = BY_NAME.get(mechanism)
+                if block is None or not block.by_drug:
+                    table.setdefault("parameters", {}).setdefault(mechanism, {})[name] = entry
+                    continue
+                for drug in _without_own(study, mechanism, name, _default(path, mechanism, name)):
+                    table.setdefault("drugs", {}).setdefault(drug, {}).setdefault(mechanism, {})[name] = entry
+            case ("drugs", drug, mechanism, name):
+                table.setdefault("drugs", {}).setdefault(drug, {}).setdefault(mechanism, {})[name] = entry
+            case (_, _, quantity, name):
+                quantities.setdefault(quantity, {})[name] = float(value)
+    if quantities:
+        given = table["population"]
+        named = {"inherits": given, "name": study.population.name, "label": study.population.label}
+        inner = dict(given) if isinstance(given, dict) else named
+        inner["quantities"] = {**inner.get("quantities", {})}
+        for quantity, changed in quantities.items():
+            inner["quantities"][quantity] = {**inner["quantities"].get(quantity, {}), **_entry(study, quantity, changed)}
+        table["population"] = inner
+    return table
+
+
+def _distribution(study: Study, quantity: str) -> tuple[str, dict[str, Any]]:
+    """Kind and numbers of the distribution of a quantity."""
+    heads = [(row.name.split(".", 2), row.value) for row in study.population[quantity].numbers if row.name.count(".") > 1]
+    kind = next(parts[1] for parts, _ in heads if parts[1] in DISTRIBUTIONS)
+    return kind, {parts[2]: value for parts, value in heads if parts[1] == kind}
+
+
+def _entry(study: Study, quantity: str, changed: Mapping[str, float]) -> dict[str, Any]:
+    """The distribution of a quantity as a population file says it, with other numbers; its truncation goes with it."""
+    kind, numbers = _distribution(study, quantity)
+    entry: dict[str, Any] = {kind: {**numbers, **changed}, "source": "this study: calibration", "grade": "C"}
+    for row in study.population[quantity].numbers:
+        if row.name == f"{quantity}.truncate":
+            entry["truncate"] = list(row.value)
+    return entry
+
+
+def restrict(table: Mapping[str, Any], arms: Sequence[str], patients: int, seed: int) -> dict[str, Any]:
+    """A scenario with some of its arms only, on another number of patients and other dice."""
+    kept = {key: table["arms"][key] for key in arms}
+    given = {line["drug"] for arm in kept.values() for line in arm.get("doses", ())}
+    trial = {key: value for key, value in table["trial"].items() if key != "allocation"}
+    drugs = {key: value for key, value in table.get("drugs", {}).items() if key == "folder" or key in given}
+    trial |= {"design": "paired", "compare": []}
+    return {**table, "arms": kept, "trial": trial, "drugs": drugs, "published": [], "patients": patients, "seed": seed}

@@ -1,0 +1,315 @@
+"""The same patients under many conditions, remembered on disk: what attribution and the study of convergence share.
+
+A condition (`Point`) is an arm, the mechanisms that are off in it, and the numerics. A patient is grown once for each choice of
+numerics and forked into all conditions, so they share patient, marrow and dice. Nobody drops out and no cut-off comes before the
+horizon: a virtual patient can be watched to its end, so the mean over patients of the time to progression, death or the horizon is
+the restricted mean PFS itself, without an estimator. Each run is a line on disk as soon as it is finished.
+"""
+
+import hashlib
+import json
+import math
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any, NamedTuple
+
+from tme_abm.foundation.clock import DAYS_PER_MONTH, HOURS_PER_DAY
+from tme_abm.foundation.errors import InputError
+from tme_abm.foundation.toml import to_toml
+from tme_abm.mechanisms import BY_NAME
+from tme_abm.pharmacology.drug import Drug
+from tme_abm.pharmacology.regimen import Regimen
+from tme_abm.simulation.simulation import Simulation, enrol
+from tme_abm.trial.arm import DEATHS, Exits, draw_exits, treat
+from tme_abm.trial.execution import Progress, compile_kernels, in_order
+from tme_abm.trial.provenance import describe_run, model_digest
+from tme_abm.trial.study import Study
+
+EARLY_VISITS = 3  # visits of which each run keeps the burden, and whose deaths it counts apart
+FOLLOWED = 0.7  # share of the horizon that a patient is followed, for the guess of the time that a run takes
+BOOK = "runs.jsonl"
+
+
+Say = Callable[[str], None]
+
+
+def silent(_: str) -> None:
+    """Nobody is told."""
+
+
+class Point(NamedTuple):
+    """One condition of a patient."""
+
+    arm: str
+    without: frozenset[str] = frozenset()
+    height: int = 0  # of the patch [sites]; 0 is that of the study
+    width: int = 0
+    step_h: float = 0.0  # [h]; 0 is that of the study
+
+    @property
+    def numerics(self) -> tuple[int, int, float]:
+        """Patch and step."""
+        return self.height, self.width, self.step_h
+
+
+class RunBook:
+    """Runs on disk, a line of JSON each, appended as they finish; what stands there is not run again.
+
+    Attributes:
+        rows: (patient, point) -> row.
+    """
+
+    def __init__(self, path: Path, stamp: Mapping[str, Any]) -> None:
+        """Open or begin a book.
+
+        Args:
+            path: The file.
+            stamp: What all its runs have in common.
+
+        Raises:
+            InputError: Where the file holds runs of something else, or is no such book.
+        """
+        self.path, self.rows = path, {}  # type: ignore[var-annotated]
+        self._lock = Lock()
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+        if lines and not lines[-1].endswith("\n"):
+            lines.pop()  # a line that an interruption cut short
+        try:
+            entries = [json.loads(line) for line in lines]
+        except json.JSONDecodeError:
+            raise InputError(f"{path} is no book of runs; choose another folder with --out") from None
+        if entries:
+            for key, value in stamp.items():
+                if entries[0].get(key) != value:
+                    other = key.replace("_", " ")
+                    raise InputError(f"{path} holds runs of another {other}; replace them with --force or choose another folder with --out")
+        self.rows = {(row["patient"], point_of(row)): row for row in entries[1:] if row["status"] == "completed"}
+        if not entries:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lines = [json.dumps(dict(stamp)) + "\n"]
+        scratch = path.with_suffix(".new")
+        scratch.write_text("".join(lines), encoding="utf-8")
+        scratch.replace(path)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Write a run down."""
+        line = json.dumps(row, default=float) + "\n"
+        with self._lock:
+            if row["status"] == "completed":
+                self.rows[row["patient"], point_of(row)] = json.loads(line)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(line)
+
+    def values(self, patient: int, points: Sequence[Point], name: str) -> list[float] | None:
+        """A quantity of one patient under each of some conditions; None where a run is missing."""
+        rows = [self.rows.get((patient, point)) for point in points]
+        return None if any(row is None for row in rows) else [float(row[name]) for row in rows]  # type: ignore[index]
+
+
+def point_of(row: Mapping[str, Any]) -> Point:
+    """The condition of a run that was written down."""
+    return Point(row["arm"], frozenset(row["without"]), row["height"], row["width"], row["step_h"])
+
+
+def open_folder(folder: Path, study: Study, force: bool = False) -> Path:
+    """Make a folder for runs, or go on in one; its scenario.toml is the study as resolved.
+
+    Args:
+        folder: Where.
+        study: What will run there.
+        force: Whether to begin anew where it holds runs.
+
+    Raises:
+        InputError: For a file, or a folder that holds something else.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file, not a folder; choose another with --out")
+    book = folder / BOOK
+    if folder.is_dir() and any(folder.iterdir()) and not book.is_file():
+        raise InputError(f"{folder} holds something else than runs of this command; choose another folder with --out")
+    if force:
+        book.unlink(missing_ok=True)
+    if not book.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "scenario.toml").write_text(to_toml(dict(study.resolved)), encoding="utf-8")
+    return folder
+
+
+def make_stamp(study: Study, horizon_days: float, leave_out: Sequence[str] = ()) -> dict[str, Any]:
+    """What makes the runs of two studies comparable: the study but for its size, every number, the horizon and the sources.
+
+    Args:
+        study: What is run.
+        horizon_days: How long patients are watched [d].
+        leave_out: Keys of the scenario that may differ from run to run.
+    """
+    omitted = {"patients", "title", "summary", "published", *leave_out}
+    scenario = {key: value for key, value in study.resolved.items() if key not in omitted}
+    numbers = [(row["name"], row["value"]) for row in describe_run(study)["parameters"]]
+    return {
+        "scenario": digest(scenario),
+        "seed": study.seed,
+        "set_of_parameters": digest(numbers),
+        "horizon_days": horizon_days,
+        "version_of_the_model": model_digest(),
+    }
+
+
+def digest(content: Any) -> str:
+    """Short digest of what JSON can hold."""
+    return hashlib.blake2b(json.dumps(content, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()
+
+
+def acts_in(study: Study, arm: Regimen) -> frozenset[str]:
+    """Mechanisms that act in an arm: those of the disease, and those that come with a drug of the arm."""
+    given = {name for drug in arm.drugs for name in come_with(study.drugs[drug])}
+    of_disease = {name for name, m in BY_NAME.items() if not m.by_drug and not m.answers}
+    return frozenset((given | of_disease) - study.settings.without)
+
+
+def come_with(drug: Drug) -> frozenset[str]:
+    """Mechanisms by which a drug acts, and those by which the tumour answers it."""
+    return frozenset(drug.effects) | {name for name, m in BY_NAME.items() if m.answers and m.answers == drug.antigen}
+
+
+def whole_visits(study: Study, days: float) -> float:
+    """The last visit on or before a day [d], so that who has no event was seen at the horizon.
+
+    Raises:
+        InputError: Where there is no visit before it.
+    """
+    visits = math.floor(days / study.visit_days + 1e-9)
+    if visits < 1:
+        raise InputError(f"a horizon of {days / DAYS_PER_MONTH:.2g} months ends before the first visit on day {study.visit_days:g}")
+    return visits * study.visit_days
+
+
+def carry_out(
+    study: Study,
+    plan: Callable[[int], Sequence[Point]],
+    book: RunBook,
+    horizon_days: float,
+    desk: tuple[int, Progress, Say],
+) -> None:
+    """Run what the plan wants of each patient and the book does not hold yet, and say first how long that will take.
+
+    Args:
+        study: Who and what.
+        plan: Conditions of a patient, by index.
+        book: Where runs are written.
+        horizon_days: How long patients are watched; a whole number of visits [d].
+        desk: Patients at a time, who is told of each run (under "running"), and who is told how long it will take.
+    """
+    workers, progress, say = desk
+    missing = {i: todo for i in range(study.patients) if (todo := [p for p in plan(i) if (i, p) not in book.rows])}
+    n = sum(len(todo) for todo in missing.values())
+    if not n:
+        say("all runs stand on disk")
+        return
+    progress.phase("compiling", 1)
+    compile_kernels(study)
+    progress.advance(1, "compiling")
+    cost = sum(relative_cost(study, point) for todo in missing.values() for point in todo)
+    seconds = cost * probe_seconds(study) * FOLLOWED * horizon_days / DAYS_PER_MONTH / workers
+    say(f"{n} runs of {len(missing)} patients, {len(book.rows)} runs stand on disk; about {duration(seconds)} with {workers} at a time")
+    progress.phase("running", n)
+    halt = Event()
+
+    def work(index: int) -> None:
+        todo = missing[index]
+        for numerics in dict.fromkeys(point.numerics for point in todo):
+            run_points(study, index, [p for p in todo if p.numerics == numerics], horizon_days, (book, halt, progress))
+
+    for _ in in_order(work, missing, workers, halt):
+        pass
+
+
+def run_points(study: Study, index: int, points: Sequence[Point], horizon_days: float, desk: tuple[RunBook, Event, Progress]) -> None:
+    """Grow a patient once and follow it under conditions of the same numerics, writing each run down as it ends."""
+    book, halt, progress = desk
+    at = with_numerics(study, points[0])
+    arms = {arm.key: arm for arm in at.arms}
+    grown, exits, screened_out, failure = None, None, 0, ""
+    for point in points:
+        if halt.is_set():
+            return
+        row: dict[str, Any] = {"patient": index, "arm": point.arm, "without": sorted(point.without)}
+        row |= {"height": point.height, "width": point.width, "step_h": point.step_h, "status": "completed", "failure": ""}
+        start = time.perf_counter()
+        try:
+            if failure:
+                raise RuntimeError(failure)
+            if grown is None or exits is None:
+                try:
+                    grown, screened_out = enrol(at.population, at.settings, at.seed, index)
+                except Exception as error:
+                    failure = f"{type(error).__name__}: {error}"
+                    raise
+                exits = draw_exits(grown.patient, at, grown.key)._replace(dropout_day=math.inf, cutoff_day=horizon_days)
+            row |= watch(grown, arms[point.arm], exits, at, point.without) | {"screened_out": screened_out}
+        except Exception as error:  # one failed run neither ends nor silently thins a batch
+            where = traceback.extract_tb(error.__traceback__)[-1].name
+            row |= {"status": "failed", "failure": failure or f"{type(error).__name__}: {error} ({where})"}
+        row["seconds"] = round(time.perf_counter() - start, 3)
+        book.add(row)
+        progress.advance(1, "running")
+
+
+def watch(grown: Simulation, regimen: Regimen, exits: Exits, study: Study, without: frozenset[str]) -> dict[str, Any]:
+    """One run of a grown patient, in numbers."""
+    plasma_cells = int(grown.observe()["plasma_cells"])
+    arm, record = treat(grown, regimen, exits, study, study.settings.without | without)
+    result = arm.result(record, 0)
+    row: dict[str, Any] = {
+        "pfs_days": result["pfs_days"],
+        "pfs_event": bool(result["pfs_event"]),
+        "event_kind": result["event_kind"],
+        "best_response": result["best_response"],
+        "responder": bool(result["responder"]),
+        "grown_days": result["grown_days"],
+        "plasma_cells": plasma_cells,
+    }
+    start = max(arm.rows[0]["tumour_cells_total"], 1.0)
+    for visit in range(1, EARLY_VISITS + 1):
+        seen = arm.rows[visit]["tumour_cells_total"] if visit < len(arm.rows) else math.nan
+        row[f"log10_burden_visit_{visit}"] = math.log10(max(seen, 1.0) / start) if seen == seen else None
+    followed_early = len(arm.rows) > EARLY_VISITS
+    for name in DEATHS:
+        deaths = [visit[name] for visit in arm.rows]
+        row[name] = int(sum(deaths))
+        row[f"early_{name}"] = int(sum(deaths[: EARLY_VISITS + 1])) / max(plasma_cells, 1) if followed_early else None
+    return row
+
+
+def with_numerics(study: Study, point: Point) -> Study:
+    """The study on the patch and with the step of a point."""
+    settings = study.settings
+    height, width, step_h = point.height or settings.height, point.width or settings.width, point.step_h or settings.step_h
+    return replace(study, settings=replace(settings, height=height, width=width, step_h=step_h))
+
+
+def relative_cost(study: Study, point: Point) -> float:
+    """What a run costs relative to one with the study's own patch and step."""
+    own, at = study.settings, with_numerics(study, point).settings
+    return at.height * at.width / (own.height * own.width) * own.step_h / at.step_h
+
+
+def probe_seconds(study: Study) -> float:
+    """Seconds that this machine takes for a month of one patient under the study's first arm, with its numerics; compiled before."""
+    grown, _ = enrol(study.population, study.settings, study.seed, 0)
+    simulation = grown.fork(study.arms[0], study.drugs)
+    per_visit = round(28.0 * HOURS_PER_DAY / study.settings.step_h)
+    start = time.perf_counter()
+    simulation.advance(per_visit)
+    return (time.perf_counter() - start) * DAYS_PER_MONTH / 28.0
+
+
+def duration(seconds: float) -> str:
+    """A length of time in words."""
+    if seconds < 90.0:
+        return f"{max(seconds, 1.0):.0f} s"
+    return f"{seconds / 60.0:.0f} min" if seconds < 5400.0 else f"{seconds / 3600.0:.1f} h"

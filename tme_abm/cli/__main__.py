@@ -1,0 +1,5 @@
+"""`python -m tme_abm.cli` is `tme`."""
+
+from tme_abm.cli.app import main
+
+main()

@@ -1,0 +1,78 @@
+"""Options that commands share, and failures in plain words."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tme_abm.foundation.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+ScenarioArgument = Annotated[str, typer.Argument(metavar="SCENARIO", help="Name of a bundled scenario, or the path of a TOML file.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="PATH=VALUE", help="Change one entry of the scenario, e.g. parameters.motility.chemotaxis=0.5; repeat for more."
+    ),
+]
+WithoutOption = Annotated[list[str] | None, typer.Option(metavar="MECHANISM", help="Switch a mechanism off; repeat for more.")]
+PatientsOption = Annotated[int | None, typer.Option(help="Another number of patients.")]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Patients at a time; the number of cores by default.")]
+SeedOption = Annotated[int | None, typer.Option(help="Another seed.")]
+WIDTH_IN_FILES = 1000  # columns where the output is no terminal: a row is a line, for grep
+INPUT_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
+
+
+def make_console() -> "Console":
+    """A terminal, or a file in which every row is a line."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else WIDTH_IN_FILES, highlight=False)
+
+
+@contextmanager
+def in_plain_words() -> Iterator[None]:
+    """Turn failures that are no bug into one line on stderr and an exit code."""
+    try:
+        yield
+    except InputError as error:
+        typer.echo(f"tme: {error}", err=True)
+        raise typer.Exit(INPUT_ERROR) from None
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"tme: {place}{error.strerror or error}", err=True)
+        raise typer.Exit(FAILURE) from None
+    except MemoryError:
+        typer.echo("tme: out of memory; run fewer patients at a time (--workers) or a smaller patch (--set marrow.shape=[64,64])", err=True)
+        raise typer.Exit(FAILURE) from None
+
+
+HorizonOption = Annotated[
+    str | None, typer.Option(metavar="TIME", help='How long patients are watched, e.g. "24 month"; the longest follow-up by default.')
+]
+
+
+def parse_days(duration: str | None) -> float | None:
+    """A length of time as a user writes it [d]."""
+    from tme_abm.forms import parse_duration
+    from tme_abm.foundation.clock import HOURS_PER_DAY
+
+    return None if duration is None else parse_duration(duration, "--horizon") / HOURS_PER_DAY
+
+
+def parse_numbers(text: str, option: str) -> list[float]:
+    """Numbers with commas between them; none of "none".
+
+    Raises:
+        InputError: Where something else stands there.
+    """
+    if text.strip() in ("", "none"):
+        return []
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"{option}: expected numbers with commas between them, got '{text}'") from None

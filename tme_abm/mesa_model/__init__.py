@@ -1,0 +1,1 @@
+"""One marrow as a Mesa model: the only room that imports Mesa."""

@@ -1,0 +1,495 @@
+"""One patient's marrow under one regimen, as a Mesa model."""
+
+import operator
+import threading
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import mesa
+import numpy as np
+from mesa.datacollection import DataCollector
+
+from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.rng import subkey
+from tme_abm.marrow import fate
+from tme_abm.marrow.cells import EMPTY, N_TYPES, CellType, clear, move
+from tme_abm.marrow.lattice import mark_niche
+from tme_abm.mesa_model.agent_set import LiveAgents
+from tme_abm.mesa_model.agents import AGENT_TYPES, BY_KIND, Array, CellColumn, Coordinate, MarrowCell, attributes
+from tme_abm.mesa_model.arguments import LARGEST_SEED, find_arm, find_regimen, load_study, read_seed
+from tme_abm.mesa_model.collecting import FRAME_COLUMNS, reporters, with_gaps
+from tme_abm.mesa_model.grid import LatticeGrid
+from tme_abm.patients.patient import VirtualPatient
+from tme_abm.patients.presets import preset
+from tme_abm.pharmacology.regimen import Regimen
+from tme_abm.simulation.settings import Settings
+from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BY_HAND = 0x68616E64  # address of the identities of cells that Python code makes
+
+
+class TumourModel(mesa.Model):
+    """One patient's marrow under one regimen, as a Mesa model.
+
+    Attributes:
+        simulation: The engine behind it.
+        grid: The lattice, with the fields as property layers.
+        lock: Hold it while reading much from another thread than that which steps.
+        datacollector: What is collected at the start, after each step and at the end of `advance`; another may be put in its place.
+        is_collecting: Whether anything is collected.
+        seed: The seed really used.
+    """
+
+    def __init__(  # noqa: PLR0913 - Mesa's pages and batch runs read the parameters off this list
+        self,
+        patient: str | VirtualPatient = "typical",
+        regimen: str | Regimen | None = None,
+        height: int = 64,
+        width: int = 64,
+        step_h: float = 6.0,
+        without: str | Iterable[str] = (),
+        is_grown: bool = True,
+        collect: bool = True,
+        seed: int | str | None = None,
+        rng: int | str | None = None,
+    ) -> None:
+        """Make a patient's marrow, grow the untreated disease until it is eligible, and stand before the first dose.
+
+        Args:
+            patient: A patient, or the name of one for teaching (`patient.presets`).
+            regimen: What is given: a regimen of the package's drugs, the arm of a scenario as "icaria/isa-pd", or nothing.
+            height: Rows of the patch [sites of 12 um].
+            width: Columns of the patch [sites].
+            step_h: Length of a step [h]; divides a day.
+            without: Names of mechanisms that are switched off from the start of treatment; a text holds them between blanks.
+            is_grown: False to begin at once, with the disease below the level at which it is eligible.
+            collect: Whether the data collector collects.
+            seed: A whole number, or one in words; the same gives the same run. Drawn, and kept in `seed`, where it is left out.
+            rng: The same, by the name that newer versions of Mesa use.
+
+        Raises:
+            InputError: For whatever cannot be, or a patient whose disease is not eligible within two years.
+        """
+        chosen = read_seed(seed, rng)
+        switched_off = frozenset(without.split() if isinstance(without, str) else without)
+        who = preset(patient) if isinstance(patient, str) else patient
+        given, drugs = find_regimen(regimen)
+        settings = Settings(height, width, step_h, switched_off)
+        simulation = Simulation(who, settings, make_patient_key(chosen, who.index))
+        if is_grown and not simulation.grow():
+            raise InputError(f"seed {chosen}: the disease is not eligible within two years; take another seed, or is_grown=False")
+        self._begin(simulation.fork(given, drugs), chosen, collect)
+
+    @classmethod
+    def from_simulation(cls, simulation: Simulation, collect: bool = True, seed: int | None = None) -> "TumourModel":
+        """Look at a simulation through Mesa; it stays the same object and goes on from where it is.
+
+        Args:
+            simulation: What to look at.
+            collect: Whether the data collector collects.
+            seed: For `model.random` and `model.rng`; the simulation has its own key.
+        """
+        model = cls.__new__(cls)
+        model._begin(simulation, simulation.key if seed is None else seed, collect)
+        return model
+
+    @classmethod
+    def from_scenario(
+        cls,
+        scenario: Any,
+        arm: str | None = None,
+        patient: int = 0,
+        collect: bool = True,
+        seed: int | str | None = None,
+        rng: int | str | None = None,
+    ) -> "TumourModel":
+        """One patient of a study, grown until eligible and about to be treated: the very run of the study.
+
+        Args:
+            scenario: Name of a bundled scenario, path of a file, or a study as `load_scenario` gives it.
+            arm: Key of the arm; the first one where it is left out.
+            patient: Number of the patient, from 0.
+            collect: Whether the data collector collects.
+            seed: Another seed than the study's.
+            rng: The same, by the name that newer versions of Mesa use.
+
+        Raises:
+            InputError: For an unknown scenario, arm or patient.
+            RuntimeError: Where no candidate for the place has eligible disease.
+        """
+        study = load_study(scenario)
+        regimen = find_arm(study, study.arms[0].key if arm is None else arm)
+        if not 0 <= operator.index(patient) < LARGEST_SEED:
+            raise InputError(f"patient must be a whole number from 0, got {patient!r}")
+        chosen = study.seed if seed is None and rng is None else read_seed(seed, rng)
+        grown, _ = enrol(study.population, study.settings, chosen, int(patient))
+        return cls.from_simulation(grown.fork(regimen, study.drugs), collect, chosen)
+
+    def _begin(self, simulation: Simulation, seed: int, collect: bool) -> None:
+        self.lock = threading.RLock()
+        super().__init__(rng=seed)
+        # Mesa has put its own step, which counts, over the one below; the lock goes around both
+        self._count_and_step, self.step = self.step, self._step_locked  # type: ignore[method-assign]
+        self.seed = seed
+        self.simulation = simulation
+        self.is_collecting = collect
+        self._is_counting = False  # whether the engine has made its steps already and Mesa only counts them
+        self._changes = 0  # births, deaths and moves by hand
+        self._births = 0  # by hand
+        self._handles: dict[int, MarrowCell] = {}
+        self._forget()
+        self._live = LiveAgents(self)
+        self._live_by_type: dict[type[MarrowCell], LiveAgents] = {t: LiveAgents(self, t) for t in AGENT_TYPES}
+        self.grid = LatticeGrid(self)
+        self.datacollector = DataCollector(model_reporters=reporters())
+        self._collect()
+
+    def _forget(self) -> None:
+        """Know nothing of where cells are."""
+        self._seen: Any = None
+        self._index: dict[int, int] | None = None
+        self._sites: dict[int | None, Array] = {}
+        self._counts: Array | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.lock = threading.RLock()
+
+    # ---- time
+
+    def step(self) -> None:
+        """Let one step pass (`simulation.settings.step_h` hours)."""
+        if self._is_counting:
+            return
+        with self.lock:
+            self.simulation.advance(1)
+            self._collect()
+
+    def _step_locked(self) -> None:
+        with self.lock:
+            self._count_and_step()
+
+    def advance(self, hours: float) -> None:
+        """Let many steps pass in one compiled call.
+
+        Data are collected once, at the end. What has been scheduled on Mesa's own clock in the meantime runs at its time, but meets the
+        marrow of the end.
+
+        Args:
+            hours: A multiple of the step [h].
+
+        Raises:
+            InputError: For a time that is no positive multiple of the step.
+        """
+        step_h = self.simulation.settings.step_h
+        n_steps = round(hours / step_h)
+        if n_steps < 1 or abs(n_steps * step_h - hours) > 1e-9 * step_h:
+            raise InputError(f"advance takes a multiple of the step of {step_h:g} h, got {hours:g} h")
+        with self.lock:
+            self.simulation.advance(n_steps)
+            self._is_counting = True
+            try:
+                for _ in range(n_steps):
+                    self.step()
+            finally:
+                self._is_counting = False
+            self._collect()
+
+    @property
+    def day(self) -> float:
+        """Days since the regimen began [d]."""
+        return self.simulation.day
+
+    def _collect(self) -> None:
+        if self.is_collecting:
+            self.datacollector.collect(self)
+
+    # ---- what is given, and which rules hold
+
+    @property
+    def patient(self) -> VirtualPatient:
+        """Who."""
+        return self.simulation.patient
+
+    @property
+    def regimen(self) -> Regimen:
+        """What is given."""
+        return self.simulation.regimen
+
+    def switch(self, mechanism: str, is_on: bool) -> None:
+        """Switch a mechanism on or off from now on.
+
+        Raises:
+            InputError: For an unknown mechanism.
+        """
+        with self.lock:
+            self.simulation.switch(mechanism, is_on)
+
+    def change_dose(self, drug: str, factor: float) -> None:
+        """Give `factor` times the regimen's dose of a drug from now on; 0 stops it, 1 restores it.
+
+        Raises:
+            InputError: For a drug that is not in the regimen, or a factor that is negative or no number.
+        """
+        with self.lock:
+            self.simulation.course.change_dose(drug, factor)
+
+    # ---- what is there
+
+    @property
+    def width(self) -> int:
+        """Columns of the lattice."""
+        return self.simulation.marrow.lattice.width
+
+    @property
+    def height(self) -> int:
+        """Rows of the lattice."""
+        return self.simulation.marrow.lattice.height
+
+    @property
+    def agents(self) -> LiveAgents:
+        """All cells."""
+        return self._live
+
+    @property
+    def agents_by_type(self) -> dict[type[MarrowCell], LiveAgents]:
+        """The cells of each type; all eight types are there, whether or not a cell is."""
+        return self._live_by_type
+
+    @property
+    def agent_types(self) -> list[type[MarrowCell]]:
+        """The eight types."""
+        return list(AGENT_TYPES)
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """Changes whenever a cell may have been born, died or moved."""
+        return self.simulation.step, self._changes
+
+    @property
+    def counts(self) -> Array:
+        """Cells by type (N_TYPES,), indexed by `CellType`; the first entry counts the free sites."""
+        self._refresh()
+        if self._counts is None:
+            self._counts = np.bincount(self.simulation.marrow.cells.kind, minlength=N_TYPES)
+        return self._counts
+
+    def observe(self, *signal: Any) -> Any:
+        """The marrow now, as a row of a table (`simulation.observe`); names carry their units.
+
+        With arguments it is Mesa's own method of that name, which subscribes to signals (from version 3.5 on).
+        """
+        if signal:
+            return super().observe(*signal)
+        with self.lock:
+            return self.simulation.observe()
+
+    def cells_frame(self) -> "pd.DataFrame":
+        """All cells as a table, one row each in order of birth; what a type does not have is missing."""
+        import pandas as pd
+
+        with self.lock:
+            marrow, agents = self.simulation.marrow, self._live
+            sites, kind = agents.sites(), agents.column("kind")
+            types: Any = pd.Categorical.from_codes((kind.astype(np.int8) - 1).tolist(), [t.__name__ for t in AGENT_TYPES])  # type: ignore[call-overload]
+            columns: dict[str, Any] = {"unique_id": agents.column("unique_id"), "type": types}
+            columns |= {"x": agents.column("x"), "y": agents.column("y"), "born_h": agents.column("born")}
+            for name, title in FRAME_COLUMNS.items():
+                rules = {t.kind: attributes(t)[name] for t in AGENT_TYPES if name in attributes(t)}
+                has = np.isin(kind, list(rules))
+                columns[title] = with_gaps(next(iter(rules.values())).read(marrow, sites[has]), has)
+            return pd.DataFrame(columns)
+
+    def site(self, where: Any) -> int:
+        """Number of the site of a cell of the grid or of (x, y).
+
+        Raises:
+            InputError: For a place outside of the lattice.
+        """
+        x, y = getattr(where, "coordinate", where)
+        if not (0 <= x < self.width and 0 <= y < self.height):
+            raise InputError(f"there is no site ({x}, {y}) on a lattice of {self.width} x {self.height}")
+        return int(y) * self.width + int(x)
+
+    def coordinate(self, site: int) -> Coordinate:
+        """Place (x, y) of a site."""
+        y, x = divmod(int(site), self.width)
+        return x, y
+
+    def sites(self, kind: CellType | None = None) -> Array:
+        """Sites of all cells, or of those of one kind, in order of birth."""
+        with self.lock:
+            self._refresh()
+            found = self._sites.get(kind)
+            if found is None:
+                cells = self.simulation.marrow.cells
+                found = np.flatnonzero(cells.kind != EMPTY if kind is None else cells.kind == kind)
+                found = found[np.lexsort((cells.uid[found], cells.born[found]))]
+                self._sites[kind] = found
+            return found
+
+    def agents_at(self, sites: Array) -> list[MarrowCell]:
+        """The agents on some sites, all of which are taken; the same cell is always the same object."""
+        with self.lock:
+            self._refresh()
+            cells, handles = self.simulation.marrow.cells, self._handles
+            agents = []
+            for site, uid, kind in zip(sites.tolist(), cells.uid[sites].tolist(), cells.kind[sites].tolist(), strict=True):
+                agent = handles.get(uid)
+                if agent is None:
+                    agent = handles[uid] = BY_KIND[kind].view(self, uid, site)
+                else:
+                    agent._site = site
+                agents.append(agent)
+            return agents
+
+    def locate(self, agent: MarrowCell) -> int:
+        """Site of an agent, -1 once it is gone."""
+        uid = self.simulation.marrow.cells.uid
+        if uid.item(agent._site) == agent._uid:
+            return agent._site
+        with self.lock:
+            self._refresh()
+            if self._index is None:
+                taken = np.flatnonzero(uid)
+                self._index = dict(zip(uid[taken].tolist(), taken.tolist(), strict=True))
+            site = self._index.get(agent._uid, -1)
+        if site >= 0:
+            agent._site = site
+        return site
+
+    def _refresh(self) -> None:
+        """Forget where cells were as soon as they may be elsewhere, and drop the objects of most that have died."""
+        if self._seen != self.version:
+            with self.lock:
+                self._forget()
+                self._seen = self.version
+                if len(self._handles) > 2 * self.counts[1:].sum():
+                    alive = set(self.simulation.marrow.cells.uid.tolist())
+                    self._handles = {uid: agent for uid, agent in self._handles.items() if uid in alive}
+
+    # ---- births, deaths, moves and changes by hand
+
+    def add_cell(self, agent: MarrowCell, where: Any, values: Mapping[str, float]) -> None:
+        """Put a new cell into the marrow, as `PlasmaCell(model, ...)` and its like do.
+
+        A plasma cell of the patch stands for many of the body, so the burden, too, changes with it.
+
+        Raises:
+            InputError: For a site that is taken, an unknown attribute or a wrong value.
+        """
+        known = {name: a for name, a in attributes(type(agent)).items() if isinstance(a, CellColumn)}
+        for name, value in values.items():
+            if name not in known:
+                raise InputError(f"{type(agent).__name__}: no attribute '{name}' can be given{did_you_mean(name, known)}")
+            known[name].check(value)
+        with self.lock:
+            site = self.site(self.grid.select_random_empty_cell() if where is None else where)
+            self._require_free(site)
+            marrow, kind = self.simulation.marrow, agent.kind
+            cells = marrow.cells
+            is_armed = kind in (CellType.T, CellType.NK)
+            columns: dict[str, Any] = {
+                "kind": kind,
+                "clone": 0,
+                "uid": self._new_identity(),
+                "cd38": np.asarray(marrow.traits.cd38)[kind],
+                "complement_inhibitors": 1.0,
+                "activity": float(is_armed),
+                "granzyme": float(is_armed),
+                "born": self.simulation.hour,
+            }
+            if kind is CellType.PLASMA:
+                clone = int(values.get("clone", 0))
+                columns["cd38"] = marrow.clones.cd38[clone]
+                columns["complement_inhibitors"] = marrow.clones.complement_inhibitors[clone]
+                marrow.body.burden[clone] += marrow.host.burden_per_cell
+            columns |= {known[name].column: value for name, value in values.items()}
+            for name, value in columns.items():
+                getattr(cells, name)[site] = value
+            agent._uid, agent._site = int(cells.uid[site]), site
+            self._handles[agent._uid] = agent
+            self._account(kind)
+
+    def remove_cell(self, agent: MarrowCell) -> None:
+        """Take a cell out of the marrow, as `agent.remove()` does; it counts as no death, having no cause."""
+        with self.lock:
+            marrow, site = self.simulation.marrow, agent.site
+            if agent.kind is CellType.PLASMA:
+                self._lighten(int(marrow.cells.clone[site]))
+            clear(marrow.cells, site)
+            self._handles.pop(agent._uid, None)
+            self._account(agent.kind)
+
+    def move_cell(self, agent: MarrowCell, where: Any) -> None:
+        """Move a cell to a free site, as `agent.cell = ...` does.
+
+        Raises:
+            InputError: For a site that is taken.
+            RemovedAgentError: Where the cell is no longer alive.
+        """
+        with self.lock:
+            site, target = agent.site, self.site(where)
+            if site != target:
+                self._require_free(target)
+                move(self.simulation.marrow.cells, site, target)
+                agent._site = target
+                self._account(agent.kind)
+
+    def write(self, agent: MarrowCell, column: str, value: float) -> None:
+        """Write one value of a cell, as `agent.cd38 = ...` does; a plasma cell that changes its clone takes its burden along."""
+        with self.lock:
+            marrow, site = self.simulation.marrow, agent.site
+            if column == "clone" and agent.kind is CellType.PLASMA:
+                self._lighten(int(marrow.cells.clone[site]))
+                marrow.body.burden[int(value)] += marrow.host.burden_per_cell
+            getattr(marrow.cells, column)[site] = value
+            if column in ("clone", "born"):  # on which counts and the order of the sets rest
+                self._account(agent.kind)
+
+    def _new_identity(self) -> int:
+        """An identity that no cell has had: the address of a birth by hand."""
+        of_step = subkey(subkey(self.simulation.key, BY_HAND), self.simulation.step)
+        while True:
+            uid = int(subkey(of_step, self._births))
+            self._births += 1
+            if not (self.simulation.marrow.cells.uid == uid).any():  # as after a fork of what another model has changed
+                return uid
+
+    def _lighten(self, clone: int) -> None:
+        """One plasma cell less of a clone, and those of the body that it stands for."""
+        marrow = self.simulation.marrow
+        marrow.body.burden[clone] = max(0.0, marrow.body.burden[clone] - marrow.host.burden_per_cell)
+
+    def _require_free(self, site: int) -> None:
+        kind = int(self.simulation.marrow.cells.kind[site])
+        if kind != EMPTY:
+            raise InputError(f"the site {self.coordinate(site)} is taken by a {BY_KIND[kind].__name__}")
+
+    def _account(self, kind: CellType) -> None:
+        """Bring what the engine keeps about the cells up to date with them."""
+        marrow = self.simulation.marrow
+        fate.take_roster(self.simulation.pinned)
+        if kind is CellType.STROMA:
+            mark_niche(marrow.lattice, marrow.cells.kind == CellType.STROMA)
+        self._changes += 1
+
+    # ---- Mesa's own registry, which has nothing to register
+
+    def register_agent(self, agent: Any) -> NoReturn:
+        """Refuse: cells are made by their classes and stand in the marrow."""
+        raise TypeError("a marrow holds cells of its eight types only; make one of them")
+
+    def deregister_agent(self, agent: MarrowCell) -> None:
+        """Take a cell out of the marrow."""
+        agent.remove()
+
+    def remove_all_agents(self) -> None:
+        """Take all cells out of the marrow."""
+        self._live.do("remove")

@@ -1,0 +1,1 @@
+"""Virtual patients, and populations that they are drawn from."""

@@ -1,0 +1,149 @@
+"""Scenarios found and read, with the line of every entry, before anybody judges what they say."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tme_abm.forms import Source
+from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.toml import Keys, Lines, dotted, parse_path
+
+MARK = "scenario.toml"  # a folder that holds it is a folder of results
+
+
+def scenarios(kind: str | None = None) -> dict[str, Path]:
+    """The scenarios that come with the package, by name; all, or those of one kind."""
+    package = Path(__file__).parents[1]
+    installed = package / "scenarios"
+    folder = installed if installed.is_dir() else package.parent / "scenarios"
+    found = {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    return found if kind is None else {name: path for name, path in found.items() if _declared(path) == kind}
+
+
+@cache
+def _declared(path: Path) -> str:
+    """The kind that a bundled scenario declares."""
+    return str(tomllib.loads(path.read_text(encoding="utf-8")).get("kind", "trial"))
+
+
+def read(
+    given: str | Path | Mapping[str, Any],
+    overrides: Iterable[str] = (),
+    patients: int | None = None,
+    seed: int | None = None,
+    without: Sequence[str] = (),
+) -> Source:
+    """Read a scenario without judging what it says.
+
+    Args:
+        given: Name of a bundled scenario, path of a file, or the table that such a file holds.
+        overrides: "PATH=VALUE", as `tme run --set` takes them.
+        patients: Another number of patients.
+        seed: Another seed.
+        without: Further mechanisms to switch off.
+
+    Raises:
+        InputError: Where there is no such file, or it is not TOML, or an override is not PATH=VALUE.
+    """
+    found: dict[Keys, int] = {}
+    if isinstance(given, Mapping):
+        name, shown, folder, table = "scenario", "scenario", Path.cwd(), deepcopy(dict(given))
+    else:
+        path, shown = _find(given)
+        table, found = _parse(path, shown)
+        # the scenario in a folder of results is named by the folder
+        name, folder = path.resolve().parent.name if path.name == MARK else path.stem, path.resolve().parent
+    options: dict[Keys, str] = {}
+    for override in overrides:
+        keys, value = _override(override)
+        _put(table, keys, value, override)
+        options[keys] = f"--set {override}"
+    for key, number in (("patients", patients), ("seed", seed)):
+        if number is not None:
+            table[key] = number
+            options[(key,)] = f"--{key} {number}"
+    if without:
+        before = table.get("without", [])
+        table["without"] = [*(before if isinstance(before, list) else []), *without]
+        first = len(table["without"]) - len(without)
+        options |= {("without", first + i): f"--without {name}" for i, name in enumerate(without)}
+    lines = {at: line for at, line in found.items() if not any(at[: len(keys)] == keys for keys in options)}
+    return Source(name, shown, folder, table, lines, options)
+
+
+def _find(given: str | Path) -> tuple[Path, str]:
+    """The file of a scenario, and how messages name it."""
+    bundled, text = scenarios(), str(given)
+    if text in bundled:
+        return bundled[text], f"scenarios/{text}.toml"
+    path = Path(text)
+    if not path.is_file():
+        what = "file" if path.suffix == ".toml" else "scenario"
+        raise InputError(f"there is no {what} '{text}'{did_you_mean(path.stem, bundled)}")
+    return path, text
+
+
+def _parse(path: Path, shown: str) -> tuple[dict[str, Any], dict[Keys, int]]:
+    """The table of a file and the lines of its keys."""
+    try:
+        content = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{shown}: not a text in UTF-8") from error
+    try:
+        return tomllib.loads(content), Lines(content).found
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(_syntax(shown, content, str(error))) from error
+
+
+def _syntax(shown: str, content: str, error: str) -> str:
+    """What tomllib says, with the place first."""
+    what, at = error, re.search(r" \(at line (\d+), column \d+\)$", error)
+    line = content.count("\n") + 1
+    if at:
+        what, line = error[: at.start()], int(at[1])
+    elif error.endswith(" (at end of document)"):
+        what = f"{error[: -len(' (at end of document)')]} at the end of the file"
+    if twice := re.match(r"Cannot declare \((.*)\) twice", what):
+        what = f"the table [{'.'.join(re.findall(r'[^, ]+', twice[1].replace(chr(39), '')))}] stands twice"
+    return f"{shown}, line {line}: not valid TOML: {what[0].lower()}{what[1:]}"
+
+
+def _override(text: str) -> tuple[Keys, Any]:
+    """Place and value of "PATH=VALUE". A value that is not TOML is taken as words."""
+    name, equals, given = text.partition("=")
+    if not equals:
+        raise InputError(f"--set {text}: write PATH=VALUE, for example trial.design=parallel")
+    try:
+        keys = parse_path(name.strip())
+    except InputError as error:
+        raise InputError(f"--set {text}: {error}") from None
+    try:
+        value = tomllib.loads(f"value = {given}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        value = given.strip()
+    is_number = (keys[0] == "parameters" and len(keys) == 3) or (keys[0] == "drugs" and len(keys) == 4)
+    return keys, {"value": value} if is_number and not isinstance(value, dict) else value
+
+
+def _put(table: dict[str, Any], keys: Keys, value: Any, text: str) -> None:
+    """Set a value deep in a table; tables on the way are made, elements of lists are not."""
+    node: Any = table
+    for depth, key in enumerate(keys):
+        is_last = depth == len(keys) - 1
+        where = dotted(keys[:depth]) or "the scenario"
+        if isinstance(key, int):
+            if not isinstance(node, list) or key >= len(node):
+                n = len(node) if isinstance(node, list) else 0
+                raise InputError(f"--set {text}: {where} has {n} elements, counted from 0; there is no [{key}]")
+        elif not isinstance(node, dict):
+            raise InputError(f"--set {text}: {where} is not a table and has no '{key}'")
+        elif not is_last and key not in node:
+            node[key] = {}
+        if is_last:
+            node[key] = value
+        else:
+            node = node[key]

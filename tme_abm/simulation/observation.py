@@ -1,0 +1,65 @@
+"""What can be read off a marrow."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tme_abm.marrow import fate
+from tme_abm.marrow.cells import N_CAUSES, N_TYPES, Cause, CellType
+from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES, N_CLONOTYPES, N_REACTIVE
+from tme_abm.marrow.seeding import NUCLEATED_CELLS
+from tme_abm.marrow.state import Gauge, Marrow
+
+
+def observe(marrow: Marrow) -> dict[str, float]:
+    """What can be read off a marrow, as a row of a table."""
+    body, cells, gauge = marrow.body, marrow.cells, marrow.body.gauge
+    by_type = np.bincount(cells.kind, minlength=N_TYPES)
+    row: dict[str, float] = {f"{t.name.lower()}_cells": int(by_type[t]) for t in CellType if t is not CellType.EMPTY}
+    tumour = float(body.burden.sum())
+    row["plasma_fraction"] = min(1.0, tumour / NUCLEATED_CELLS)
+    row["tumour_cells_total"] = tumour
+    for clone, name in enumerate(CLONE_NAMES):
+        row[f"clone_{name}"] = float(body.burden[clone])
+    row["adenosine"] = float(marrow.fields.adenosine.mean())
+    row["il6"] = float(marrow.fields.il6.mean())
+    row["chemokine"] = float(marrow.fields.chemokine.mean())
+    row["m_protein_g_per_l"] = float(gauge[Gauge.M_PROTEIN])
+    is_t, is_nk = cells.kind == CellType.T, cells.kind == CellType.NK
+    for name, chosen in (("t_cell", is_t), ("nk", is_nk)):
+        n = max(int(chosen.sum()), 1)
+        row[f"{name}_activity"] = float(cells.activity[chosen].sum()) / n
+        row[f"{name}_granzyme"] = float(cells.granzyme[chosen].sum()) / n
+    row["t_cell_clonality"] = clonality(cells.clone[is_t])
+    row["reactive_t_cells"] = int((cells.clone[is_t] < N_REACTIVE).sum())
+    row["nk_armed"] = float(gauge[Gauge.NK_ARMED])
+    is_plasma = cells.kind == CellType.PLASMA
+    row["cd38_sites_per_cell"] = float(np.median(surface_cd38(marrow, is_plasma))) if is_plasma.any() else math.nan
+    for cause in Cause:
+        if cause < N_CAUSES:
+            row[f"deaths_{cause.name.lower()}"] = int(body.ledger[CellType.PLASMA, cause])
+    for t in (CellType.NK, CellType.TREG, CellType.BREG, CellType.MDSC, CellType.T):
+        row[f"{t.name.lower()}_lost_to_antibody"] = int(body.ledger[t, Cause.DEPLETION] + body.ledger[t, Cause.FRATRICIDE])
+    return row
+
+
+def surface_cd38(marrow: Marrow, sites: Any) -> np.ndarray:
+    """CD38 on the surface of the cells of some sites now [sites/cell], after trogocytosis and what their clones make of a drug."""
+    cells, rule = marrow.cells, fate.surface_cd38.py_func  # type: ignore[attr-defined]
+    share = np.array([[rule(marrow, kind, clone, 1.0) for clone in range(N_CLONES)] for kind in range(N_TYPES)])
+    kind = cells.kind[sites]
+    return np.asarray(cells.cd38[sites] * share[kind, np.where(kind == CellType.PLASMA, cells.clone[sites], 0)])
+
+
+def clonality(clonotypes: np.ndarray) -> float:
+    """Clonality of T cells: 1 minus the normalised Shannon entropy of their clonotypes, 0 even to 1 a single one.
+
+    Args:
+        clonotypes: (n_cells,) clonotype of each T cell.
+    """
+    share = np.bincount(clonotypes, minlength=N_CLONOTYPES) / max(clonotypes.size, 1)
+    share = share[share > 0.0]
+    if share.size < 2:
+        return 0.0 if share.size == 0 else 1.0
+    return float(1.0 + (share * np.log(share)).sum() / math.log(min(N_CLONOTYPES, clonotypes.size)))

@@ -1,0 +1,253 @@
+"""One patient's marrow under one regimen: made, grown until the disease is eligible, forked into arms, advanced.
+
+This is the engine without a face: arrays and compiled steps. `model.TumourModel` shows it to Mesa, `trial` runs many of them.
+"""
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from copy import copy
+from typing import Any, Self
+
+from tme_abm.foundation.clock import HOURS_PER_DAY
+from tme_abm.foundation.declare import Filled
+from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.mechanism import by_drug
+from tme_abm.foundation.pinned import pin
+from tme_abm.foundation.rng import Stream, patient_key, stream_key
+from tme_abm.marrow import fate
+from tme_abm.marrow.antigen import Antigen
+from tme_abm.marrow.seeding import NUCLEATED_CELLS
+from tme_abm.marrow.state import Gauge, Tick, copy_marrow, make_drugs
+from tme_abm.mechanisms import BY_NAME, MECHANISMS
+from tme_abm.mechanisms.step import Rules, Switches, advance
+from tme_abm.patients.patient import VirtualPatient
+from tme_abm.patients.population import Population, draw_patient
+from tme_abm.pharmacology.body import Body as Physique
+from tme_abm.pharmacology.course import Course, Exposure
+from tme_abm.pharmacology.drug import Drug
+from tme_abm.pharmacology.regimen import Regimen
+from tme_abm.simulation.observation import observe
+from tme_abm.simulation.onset import found, set_division
+from tme_abm.simulation.settings import RISE, Settings
+
+UNTREATED = Regimen("untreated", "untreated", 28, ())
+LONGEST_GROWTH_DAYS = 730.0
+MOST_SCREENED = 25  # candidates for one place in a study, before it is given up
+
+
+class Simulation:
+    """One patient's marrow under one regimen.
+
+    Attributes:
+        patient: Who.
+        settings: The patch, the step and the rules.
+        regimen: What is given.
+        course: The regimen running, with the state of its kinetics.
+        marrow: All arrays.
+        step: Steps since the marrow was made.
+        treated_from: Step at which the regimen began.
+    """
+
+    def __init__(self, patient: VirtualPatient, settings: Settings, key: int) -> None:
+        """Make the marrow of an untreated patient, below the burden at which the disease is eligible.
+
+        Args:
+            patient: Who.
+            settings: The patch, the step and the rules.
+            key: The patient's key (`foundation.rng.patient_key`).
+        """
+        self.patient = patient
+        self.settings = settings
+        self.key = int(key)
+        self.step = 0
+        self.treated_from = 0
+        self._pins: dict[str, tuple[Any, Any]] = {}
+        self._filled = settings.fill()
+        self._take(UNTREATED, {}, frozenset())
+        self.marrow = found(patient, settings, self._filled, self.key)
+        fate.take_roster(self.pinned)
+
+    def _take(self, regimen: Regimen, drugs: Mapping[str, Drug], without: frozenset[str]) -> None:
+        self.regimen = regimen
+        self.without = without
+        self.course = Course(regimen, tuple(drugs.values()), self._body(), self.key)
+        self.rules = make_rules(self._filled, self.course.drugs)
+        self.on = make_switches(without)
+
+    @property
+    def pinned(self) -> Any:
+        """The marrow as kernels are to get it."""
+        return self._pin("marrow")
+
+    def _pin(self, name: str) -> Any:
+        """The bundle of an attribute as kernels are to get it, pinned once for each bundle."""
+        bundle = getattr(self, name)
+        known = self._pins.get(name)
+        if known is None or known[0] is not bundle:
+            known = self._pins[name] = (bundle, pin(bundle))
+        return known[1]
+
+    def _body(self) -> Physique:
+        """The one who is treated, as pharmacology sees her."""
+        return physique(self.patient)
+
+    @property
+    def hour(self) -> float:
+        """Hours since the marrow was made."""
+        return self.step * self.settings.step_h
+
+    @property
+    def day(self) -> float:
+        """Days since the regimen began."""
+        return (self.step - self.treated_from) * self.settings.step_h / HOURS_PER_DAY
+
+    @property
+    def m_protein(self) -> float:
+        """Serum M-protein [g/L]."""
+        return float(self.marrow.body.gauge[Gauge.M_PROTEIN])
+
+    @property
+    def plasma_fraction(self) -> float:
+        """Plasma cells among the nucleated cells of the whole marrow."""
+        return min(1.0, float(self.marrow.body.burden.sum()) / NUCLEATED_CELLS)
+
+    def advance(self, n_steps: int) -> Exposure:
+        """Let `n_steps` steps pass.
+
+        Returns:
+            What the drugs reached in these steps.
+
+        Raises:
+            RuntimeError: Where a hazard exceeded its declared ceiling, which would make the draws wrong.
+        """
+        exposure = self.course.advance(n_steps, self.settings.step_h)
+        advance(self.pinned, self._pin("rules"), self._pin("on"), exposure, Tick(float(self.settings.step_h), self.step, self.key))
+        self.step += n_steps
+        if self.marrow.body.gauge[Gauge.VIOLATIONS] > 0.0:
+            raise RuntimeError("a hazard exceeded the ceiling that its mechanism declares")
+        return exposure
+
+    def grow(self) -> bool:
+        """Let the untreated disease grow until it is eligible: M-protein at the patient's level and risen by a quarter.
+
+        Returns:
+            False where it is not eligible within two years, as in a patient whose T cells hold it (a screen failure).
+        """
+        per_week = round(7 * HOURS_PER_DAY / self.settings.step_h)
+        start = self.m_protein
+        while self.hour < LONGEST_GROWTH_DAYS * HOURS_PER_DAY:
+            self.advance(per_week)
+            if self.m_protein >= max(self.patient.m_protein_g_per_l, RISE * start):
+                set_division(self.marrow, self.patient, self._filled)  # there is less room now than at the start
+                return True
+        return False
+
+    def fork(self, regimen: Regimen, drugs: Mapping[str, Drug], without: frozenset[str] | None = None) -> Self:
+        """The same marrow, about to begin a regimen; this one is untouched.
+
+        Args:
+            regimen: What is given from now on.
+            drugs: At least the drugs of the regimen, by name.
+            without: Mechanisms that are switched off from now on; those of the settings where it is left out.
+        """
+        twin = object.__new__(type(self))
+        twin.patient, twin.settings, twin.key, twin.step = self.patient, self.settings, self.key, self.step
+        twin.treated_from = self.step
+        twin._pins, twin._filled = {}, self._filled
+        twin._take(regimen, {name: drugs[name] for name in regimen.drugs}, self.settings.without if without is None else without)
+        twin.marrow = copy_marrow(self.marrow)._replace(drugs=make_drugs(antigens(twin.course.drugs)))
+        ledger = twin.marrow.body
+        for counter in (ledger.ledger, ledger.clone_ledger, ledger.births):
+            counter[:] = 0
+        return twin
+
+    def copy(self) -> "Simulation":
+        """A simulation that stands where this one does, drugs included, and goes its own way from now on."""
+        twin = copy(self)
+        twin._pins = {}
+        twin.marrow = copy_marrow(self.marrow)
+        twin.course = self.course.fork()
+        return twin
+
+    def switch(self, mechanism: str, is_on: bool) -> None:
+        """Switch a mechanism on or off from now on.
+
+        Raises:
+            InputError: For an unknown mechanism.
+        """
+        if mechanism not in BY_NAME:
+            raise InputError(f"unknown mechanism '{mechanism}'{did_you_mean(mechanism, BY_NAME)}")
+        self.without = self.without - {mechanism} if is_on else self.without | {mechanism}
+        self.on = self.on._replace(**{mechanism: is_on})
+
+    def state_hash(self) -> str:
+        """Digest of all cells and of the systemic state."""
+        digest = hashlib.blake2b(digest_size=16)
+        for column in self.marrow.cells:
+            digest.update(column.tobytes())
+        body = self.marrow.body
+        for array in (body.burden, body.gauge, body.ledger):
+            digest.update(array.tobytes())
+        return digest.hexdigest()
+
+    def observe(self) -> dict[str, float]:
+        """The marrow now, as a row of a table; names carry their units, deaths count from the start of the regimen."""
+        return observe(self.marrow)
+
+
+def make_rules(filled: Mapping[str, Filled], drugs: Sequence[Drug]) -> Rules:
+    """The parameters of all mechanisms as the kernels take them; those that drugs bring, in the order of `drugs`."""
+    blocks: dict[str, Any] = {name: block.params for name, block in filled.items()}
+    for m in MECHANISMS:
+        if m.by_drug:
+            blocks[m.name] = by_drug(m, [(i, d.effects[m.name].params) for i, d in enumerate(drugs) if m.name in d.effects])
+    fields: tuple[str, ...] = Rules._fields
+    return Rules._make(blocks[name] for name in fields)
+
+
+def make_switches(without: Collection[str]) -> Switches:
+    """Which mechanisms act: all but those named."""
+    return Switches._make(m.name not in without for m in MECHANISMS)
+
+
+def antigens(drugs: Sequence[Drug]) -> list[int]:
+    """What each drug binds, as `make_drugs` takes it."""
+    return [int(Antigen[d.antigen]) if d.antigen else -1 for d in drugs]
+
+
+def enrol(population: Population, settings: Settings, seed: int, index: int) -> tuple[Simulation, int]:
+    """Draw candidates for one place in a study until one has measurable, progressing disease.
+
+    Returns:
+        The grown marrow and the number of candidates screened out before.
+
+    Raises:
+        RuntimeError: Where none of `MOST_SCREENED` candidates is eligible.
+    """
+    key = make_patient_key(seed, index)
+    for attempt in range(MOST_SCREENED):
+        patient = draw_patient(population, seed, index, attempt)
+        simulation = Simulation(patient, settings, int(stream_key(key, int(Stream.SCREENING), attempt)) if attempt else key)
+        if simulation.grow():
+            return simulation, attempt
+    raise RuntimeError(f"none of {MOST_SCREENED} candidates for place {index} has eligible disease")
+
+
+def physique(patient: VirtualPatient) -> Physique:
+    """The patient as pharmacology sees her."""
+    return Physique(
+        age=float(patient.age),
+        weight_kg=float(patient.weight_kg),
+        bsa_m2=float(patient.bsa_m2),
+        is_female=patient.sex == "female",
+        albumin_g_per_l=float(patient.albumin_g_per_l),
+        b2m_mg_per_l=float(patient.b2m_mg_per_l),
+        creatinine_clearance_ml_per_min=float(patient.creatinine_clearance),
+        is_igg=patient.ig_type == "IgG",
+        m_protein_g_per_l=float(patient.m_protein_g_per_l),
+    )
+
+
+def make_patient_key(seed: int, index: int) -> int:
+    """Key of all chance of one patient of a study."""
+    return int(patient_key(seed, index))

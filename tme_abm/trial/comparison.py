@@ -1,0 +1,321 @@
+"""Two arms compared: hazard ratio, log-rank test, difference of restricted means."""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.trial.survival import (
+    Floats,
+    Interval,
+    Survival,
+    check_level,
+    finite,
+    n_from,
+    reach,
+    restricted_mean,
+    steps_of,
+    survival,
+    up_to,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DESIGNS = ("paired", "parallel")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One arm against a reference.
+
+    Attributes:
+        arm: Name of the arm.
+        reference: Name of the arm that it is compared with.
+        hazard_ratio: Of progression or death, below 1 where `arm` does better; Cox model, ties by Efron.
+        ci_low: Lower end of its interval.
+        ci_high: Upper end of its interval.
+        ci_level: Level of every interval here [1].
+        p_value: Two-sided, of the log-rank test; paired: of its score with a variance clustered on the patient.
+        ph_test_p: Test of proportional hazards by scaled Schoenfeld residuals against the Kaplan-Meier transform of
+            time; small where the hazard ratio changes with time. It takes the arms for independent, in either design.
+        rmst_difference_months: Restricted mean survival time, `arm` minus `reference` [month].
+        rmst_ci: Its interval [month].
+        rmst_horizon_months: The shorter of the two arms' longest follow-ups [month].
+        n_arm: Completed patients of the arm.
+        n_reference: Completed patients of the reference.
+        n_events_arm: Events in the arm.
+        n_events_reference: Events in the reference.
+        note: Why something is missing; empty where nothing is.
+    """
+
+    arm: str
+    reference: str
+    hazard_ratio: float | None
+    ci_low: float | None
+    ci_high: float | None
+    ci_level: float
+    p_value: float | None
+    ph_test_p: float | None
+    rmst_difference_months: float | None
+    rmst_ci: Interval
+    rmst_horizon_months: float | None
+    n_arm: int
+    n_reference: int
+    n_events_arm: int
+    n_events_reference: int
+    note: str
+
+
+class HazardRatio(NamedTuple):
+    """Estimate of the Cox model; members as in `Comparison`."""
+
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    ph_test_p: float | None
+    note: str
+
+
+class MeanDifference(NamedTuple):
+    """Difference of restricted mean survival times [month]."""
+
+    value: float | None
+    ci: Interval
+    horizon: float | None
+    note: str
+
+
+def separation(arm: Survival, reference: Survival) -> str:
+    """Why the hazard ratio has no finite estimate, or an empty string where it has one.
+
+    It has one only if, while both arms have patients at risk, both arms have events: else the likelihood rises without
+    end towards 0 or infinity.
+    """
+    if len(arm.months) == 0 or len(reference.months) == 0:
+        return "an arm has no completed patient"
+    if not arm.event.any() and not reference.event.any():
+        return "no event in either arm"
+    if not arm.event.any():
+        return "no event in the arm: the hazard ratio tends to 0"
+    if not reference.event.any():
+        return "no event in the reference: the hazard ratio tends to infinity"
+    end = min(arm.months.max(), reference.months.max())
+    is_up = bool(np.any(arm.event & (arm.months <= end)))
+    is_down = bool(np.any(reference.event & (reference.months <= end)))
+    if is_up and is_down:
+        return ""
+    if is_up:
+        return "complete separation, no event of the reference while the arm is at risk: the ratio tends to infinity"
+    if is_down:
+        return "complete separation, no event of the arm while the reference is at risk: the ratio tends to 0"
+    return "no event while both arms have patients at risk"
+
+
+def hazard_ratio(arm: Survival, reference: Survival, design: str = "parallel", level: float = 0.95) -> HazardRatio:
+    """Cox hazard ratio of `arm` against `reference`.
+
+    Args:
+        arm: Treated patients.
+        reference: Patients that they are compared with.
+        design: `"paired"` (the same patients in both arms: robust variance clustered on the patient) or `"parallel"`.
+        level: Of the interval [1].
+
+    Returns:
+        The estimate; None with a reason where there is none.
+
+    Raises:
+        InputError: For an unknown design or a level outside (0, 1).
+    """
+    import warnings
+
+    import pandas as pd
+    from lifelines import CoxPHFitter
+    from lifelines.exceptions import ConvergenceError
+    from lifelines.statistics import proportional_hazard_test
+
+    _check_design(design)
+    check_level(level)
+    if note := separation(arm, reference):
+        return HazardRatio(None, None, None, None, note)
+    table = pd.DataFrame(
+        {
+            "month": np.concatenate((arm.months, reference.months)),
+            "event": np.concatenate((arm.event, reference.event)),
+            "arm": np.repeat((1.0, 0.0), (len(arm.months), len(reference.months))),
+        }
+    )
+    # ranks of time depend on the order of the rows wherever times are tied; the Kaplan-Meier transform does not
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what they warn of is checked here
+        try:
+            fit = CoxPHFitter(alpha=1.0 - level).fit(table, "month", "event")
+        except ConvergenceError:
+            return HazardRatio(None, None, None, None, "the Cox model did not converge")
+        log_ratio, error = float(fit.params_["arm"]), float(fit.standard_errors_["arm"])
+        ph = float(np.ravel(proportional_hazard_test(fit, table, time_transform="km").p_value)[0])
+    if design == "paired":
+        residuals = score_residuals(arm, reference, log_ratio)
+        clustered = by_patient(residuals, np.concatenate((arm.patient, reference.patient)))
+        error = error**2 * float(np.sum(clustered**2)) ** 0.5
+    z = NormalDist().inv_cdf(0.5 + level / 2.0)
+    value = float(np.exp(log_ratio))
+    if not np.isfinite(error) or error < 1e-9:
+        note = "the arms are the same patient by patient: no interval" if abs(log_ratio) < 1e-9 else "no standard error"
+        return HazardRatio(value, None, None, None, note)
+    low, high = float(np.exp(log_ratio - z * error)), float(np.exp(log_ratio + z * error))
+    return HazardRatio(value, low, high, finite(ph), "")
+
+
+def score_residuals(arm: Survival, reference: Survival, log_ratio: float) -> Floats:
+    """What each patient contributes to the score of the Cox model, ties by Efron.
+
+    Where d patients fail at once, Efron lets them fail one after the other: the k-th (from 0) meets a risk set in which
+    each of the d counts 1 - k/d. A patient who fails there is spread over the d turns; one who lives on meets them all.
+
+    Args:
+        arm: Treated patients.
+        reference: Patients that they are compared with.
+        log_ratio: Log of the hazard ratio.
+
+    Returns:
+        Residuals, the arm's first (n,); their sum is 0 at the estimate.
+    """
+    months = np.concatenate((arm.months, reference.months))
+    event = np.concatenate((arm.event, reference.event))
+    treated = np.repeat((1.0, 0.0), (len(arm.months), len(reference.months)))
+    risk = np.exp(log_ratio * treated)
+    grid, failed = np.unique(months[event], return_counts=True)
+    treated_failed = np.array([np.sum(arm.event & (arm.months == month)) for month in grid])
+    ratio = float(np.exp(log_ratio))
+    turn = np.concatenate([np.arange(d) / d for d in failed])  # k/d, all times in a row
+    at = np.repeat(np.arange(len(grid)), failed)
+    risk_treated = ratio * (n_from(arm.months, grid)[at] - turn * treated_failed[at])
+    total = risk_treated + n_from(reference.months, grid)[at] - turn * (failed - treated_failed)[at]
+    mean, hazard = risk_treated / total, 1.0 / total
+
+    def per_time(values: Floats) -> Floats:
+        return np.bincount(at, values, len(grid)).astype(np.float64)
+
+    own, seen = (np.searchsorted(grid, months, side) for side in ("left", "right"))
+    here = np.minimum(own, len(grid) - 1)
+    met = treated * up_to(per_time(hazard), seen) - up_to(per_time(mean * hazard), seen)
+    spared = treated * per_time(turn * hazard)[here] - per_time(turn * mean * hazard)[here]
+    fell = treated - (per_time(mean) / failed)[here]
+    return event * fell - risk * (met - event * spared)
+
+
+def log_rank(arm: Survival, reference: Survival, design: str = "parallel") -> float | None:
+    """Two-sided p value that the arms differ; None where no event tells.
+
+    Parallel arms: the log-rank test. Paired: its score over a variance that is clustered on the patient (lin1989).
+
+    Raises:
+        InputError: For an unknown design.
+    """
+    _check_design(design)
+    if len(arm.months) == 0 or len(reference.months) == 0:
+        return None
+    if design == "parallel":
+        from lifelines.statistics import logrank_test
+
+        if not (arm.event.any() or reference.event.any()):
+            return None
+        return finite(logrank_test(arm.months, reference.months, arm.event, reference.event).p_value)
+    months = np.concatenate((arm.months, reference.months))
+    event = np.concatenate((arm.event, reference.event))
+    treated = np.repeat((1.0, 0.0), (len(arm.months), len(reference.months)))
+    steps = steps_of(Survival(months, event, months))
+    if len(steps.months) == 0:
+        return None
+    share = n_from(arm.months, steps.months) / steps.at_risk
+    score = event * (treated - share[np.minimum(steps.own, len(share) - 1)])
+    score -= treated * up_to(steps.hazard, steps.seen) - up_to(share * steps.hazard, steps.seen)
+    clustered = by_patient(score, np.concatenate((arm.patient, reference.patient)))
+    variance = float(np.sum(clustered**2))
+    if variance < 1e-12:
+        return None
+    return float(2.0 * NormalDist().cdf(-abs(float(score.sum())) / variance**0.5))
+
+
+def rmst_difference(
+    arm: Survival, reference: Survival, design: str = "parallel", level: float = 0.95, horizon: float | None = None
+) -> MeanDifference:
+    """Difference of restricted mean survival times.
+
+    Args:
+        arm: Treated patients.
+        reference: Patients that they are compared with.
+        design: `"paired"` or `"parallel"`.
+        level: Of the interval [1].
+        horizon: Where the means are cut [month]; the shorter of the longest follow-ups unless given.
+
+    Returns:
+        The estimate; None with a reason where there is none.
+
+    Raises:
+        InputError: For an unknown design, a level outside (0, 1), or a horizon beyond what was followed.
+    """
+    _check_design(design)
+    check_level(level)
+    if len(arm.months) == 0 or len(reference.months) == 0:
+        return MeanDifference(None, (None, None), None, "an arm has no completed patient")
+    longest = min(reach(arm), reach(reference))
+    if horizon is not None and not 0.0 < horizon <= longest:
+        raise InputError(f"restricted mean: the horizon must lie within (0, {longest:.2f}] months, got {horizon:g}")
+    cut = float(min(arm.months.max(), reference.months.max())) if horizon is None else horizon
+    if cut <= 0.0:
+        return MeanDifference(None, (None, None), None, "no follow-up")
+    mean_arm, influence_arm = restricted_mean(arm, cut)
+    mean_reference, influence_reference = restricted_mean(reference, cut)
+    influence = np.concatenate((influence_arm, -influence_reference))
+    if design == "paired":
+        influence = by_patient(influence, np.concatenate((arm.patient, reference.patient)))
+    error = float(np.sum(influence**2)) ** 0.5
+    value = mean_arm - mean_reference
+    if error < 1e-9:
+        return MeanDifference(value, (None, None), cut, "the restricted mean has no measurable error: no interval")
+    z = NormalDist().inv_cdf(0.5 + level / 2.0)
+    return MeanDifference(value, (value - z * error, value + z * error), cut, "")
+
+
+def by_patient(values: Floats, patient: np.ndarray[Any, np.dtype[Any]]) -> Floats:
+    """Sum of `values` (n,) over the rows of each patient."""
+    _, index = np.unique(patient, return_inverse=True)
+    return np.bincount(index, values).astype(np.float64)
+
+
+def compare(patients: "pd.DataFrame", arm: str, reference: str, design: str = "paired", level: float = 0.95) -> Comparison:
+    """Compare two arms of a patient table.
+
+    Raises:
+        InputError: As `survival` and `hazard_ratio`.
+    """
+    a, b = survival(patients, arm), survival(patients, reference)
+    ratio = hazard_ratio(a, b, design, level)
+    means = rmst_difference(a, b, design, level)
+    return Comparison(
+        arm=arm,
+        reference=reference,
+        hazard_ratio=ratio.value,
+        ci_low=ratio.ci_low,
+        ci_high=ratio.ci_high,
+        ci_level=level,
+        p_value=log_rank(a, b, design),
+        ph_test_p=ratio.ph_test_p,
+        rmst_difference_months=means.value,
+        rmst_ci=means.ci,
+        rmst_horizon_months=means.horizon,
+        n_arm=len(a.months),
+        n_reference=len(b.months),
+        n_events_arm=int(a.event.sum()),
+        n_events_reference=int(b.event.sum()),
+        note="; ".join(dict.fromkeys(note for note in (ratio.note, means.note) if note)),
+    )
+
+
+def _check_design(design: str) -> None:
+    if design not in DESIGNS:
+        raise InputError(f"statistics: unknown design '{design}'{did_you_mean(design, DESIGNS)}")

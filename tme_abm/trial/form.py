@@ -1,0 +1,189 @@
+"""A trial as a scenario says it, and the study that this means."""
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from tme_abm.forms import (
+    Arm,
+    Drugs,
+    Marrow,
+    Source,
+    Table,
+    Value,
+    as_resolved,
+    drug_places,
+    hours,
+    load_drugs,
+    make_population,
+    make_regimen,
+    make_settings,
+)
+from tme_abm.foundation.clock import HOURS_PER_DAY
+from tme_abm.foundation.errors import did_you_mean
+from tme_abm.foundation.toml import Keys, dotted
+
+if TYPE_CHECKING:
+    from tme_abm.trial.study import Study
+
+ENDPOINTS = {  # endpoint -> unit in which it is published; "pfs_36_months" and the like are known too
+    "median_pfs": "month",
+    "orr": "percent",
+    "vgpr_or_better": "percent",
+    "cr_or_better": "percent",
+    "mrd_negative": "percent",
+    "hazard_ratio_pfs": "ratio",
+}
+PFS_AT = re.compile(r"pfs_\d+_months")
+
+
+class Trial(Table):
+    """How the arms are compared."""
+
+    design: Literal["paired", "parallel"] = Field("paired", description="every patient under every arm, or randomised to one")
+    allocation: list[int] | None = Field(None, description="weights of the arms in a parallel design; alike where not given")
+    compare: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = Field([], description="pairs of arm and reference")
+    follow_up: Annotated[list[str], Field(min_length=2, max_length=2)] = Field(description="shortest and longest at the cut-off")
+    visits: str = Field("28 d", description="time between assessments")
+    ci_level: float = Field(0.95, gt=0.0, lt=1.0, description="level of the intervals of hazard ratios")
+
+
+class Published(Table):
+    """A published figure for the report to print; the model never reads it."""
+
+    arm: str | None = None
+    comparison: Annotated[list[str], Field(min_length=2, max_length=2)] | None = None
+    endpoint: str
+    role: Literal["calibration", "prediction"] | None = Field(None, description="what `tme calibrate` may fit, or `tme predict` tests")
+    value: float
+    unit: str
+    ci_low: float | None = None
+    ci_high: float | None = None
+    ci_level: float | None = Field(None, gt=0.0, lt=1.0)
+    n: int | None = Field(None, ge=1, description="patients of the arm, from whom an interval follows where none was published")
+    subgroup: str | None = Field(None, description="where the figure is not of all patients")
+    source: str
+    grade: str | None = None
+    note: str | None = None
+
+
+class Scenario(Table):
+    """One study."""
+
+    kind: Literal["trial"] = "trial"
+    title: str
+    summary: str
+    population: str | dict[str, Any] = Field(description='a name, the path of a TOML file, or a table with inherits = "..."')
+    patients: int = Field(ge=1)
+    seed: int = Field(ge=0, lt=2**62)
+    without: list[str] = Field([], description="mechanisms that are switched off")
+    marrow: Marrow = Marrow()
+    trial: Trial
+    arms: dict[str, Arm] = Field(min_length=1)
+    parameters: dict[str, dict[str, Value]] = Field({}, description="mechanism -> parameter -> value of this study")
+    drugs: Drugs = Drugs()
+    published: list[Published] = Field([], description="figures for the report to print")
+
+    def size(self) -> str:
+        """How much is simulated, for the list of scenarios."""
+        return str(self.patients)
+
+    def labels(self) -> list[str]:
+        """What is compared, for the list of scenarios."""
+        return [arm.label for arm in self.arms.values()]
+
+
+Form = Scenario
+
+
+def build(scenario: Scenario, source: Source) -> "Study":
+    """The study that a trial's scenario describes.
+
+    Raises:
+        InputError: One sentence with the place, what is wrong and the nearest right word.
+    """
+    from tme_abm.trial.study import FollowUp, Study
+
+    arms = tuple(make_regimen(key, arm, ("arms", key), source) for key, arm in scenario.arms.items())
+    drugs = load_drugs(drug_places(scenario.arms, ("arms",)), scenario.drugs, source)
+    _check_arms(scenario, source)
+    trial = scenario.trial
+    shortest, longest = (hours(text, ("trial", "follow_up", i), source) / HOURS_PER_DAY for i, text in enumerate(trial.follow_up))
+    visit_days = hours(trial.visits, ("trial", "visits"), source) / HOURS_PER_DAY
+    if longest < shortest:
+        raise source.error(("trial", "follow_up"), f'the longest follow-up comes second, not "{trial.follow_up[1]}"')
+    if visit_days % 1.0:
+        raise source.error(("trial", "visits"), f'trial.visits must be whole days, not "{trial.visits}"')
+    if visit_days > shortest:
+        raise source.error(("trial", "visits"), f'no visit "{trial.visits}" after the last fits into a follow-up of "{trial.follow_up[0]}"')
+    return Study(
+        name=source.name,
+        title=scenario.title,
+        summary=scenario.summary,
+        seed=scenario.seed,
+        patients=scenario.patients,
+        population=make_population(scenario.population, source),
+        arms=arms,
+        comparisons=tuple((pair[0], pair[1]) for pair in trial.compare),
+        design=trial.design,
+        allocation=tuple(trial.allocation or [1] * len(arms)),
+        settings=make_settings(scenario.marrow, scenario.without, scenario.parameters, source),
+        drugs=drugs,
+        follow_up=FollowUp(shortest, longest),
+        visit_days=visit_days,
+        ci_level=trial.ci_level,
+        published=tuple(row.model_dump(exclude_none=True) for row in scenario.published),
+        resolved=as_resolved(scenario, source),
+    )
+
+
+def _check_arms(scenario: Scenario, source: Source) -> None:
+    """Arms, comparisons, allocation and published figures fit together."""
+    labels: dict[str, str] = {}
+    for key, arm in scenario.arms.items():
+        if arm.label in labels:
+            raise source.error(("arms", key, "label"), f"the arms '{labels[arm.label]}' and '{key}' have the same label '{arm.label}'")
+        labels[arm.label] = key
+    trial = scenario.trial
+    pairs: list[tuple[Keys, list[str]]] = [(("trial", "compare", i), pair) for i, pair in enumerate(trial.compare)]
+    pairs += [(("published", i, "comparison"), row.comparison) for i, row in enumerate(scenario.published) if row.comparison]
+    for place, pair in pairs:
+        for key in pair:
+            _check_arm(key, place, scenario, source)
+        if pair[0] == pair[1]:
+            raise source.error(place, f"{dotted(place)}: the arm '{pair[0]}' is compared with itself")
+    if len({tuple(pair) for pair in trial.compare}) < len(trial.compare):
+        raise source.error(("trial", "compare"), "trial.compare: a comparison stands twice")
+    if trial.allocation is not None:
+        path: Keys = ("trial", "allocation")
+        if len(trial.allocation) != len(scenario.arms):
+            raise source.error(path, f"trial.allocation has {len(trial.allocation)} weights for {len(scenario.arms)} arms")
+        if min(trial.allocation) < 1:
+            raise source.error(path, f"the weights of trial.allocation are whole numbers from 1, got {min(trial.allocation)}")
+    for i, row in enumerate(scenario.published):
+        _check_published(row, ("published", i), scenario, source)
+
+
+def _check_published(row: Published, at: Keys, scenario: Scenario, source: Source) -> None:
+    from tme_abm.trial.subgroups import SHORT_NAMES, SUBGROUPS
+
+    if (row.arm is None) == (row.comparison is None):
+        raise source.error(at, f"{dotted(at)}: give either arm or comparison")
+    if row.arm is not None:
+        _check_arm(row.arm, (*at, "arm"), scenario, source)
+    unit = "percent" if PFS_AT.fullmatch(row.endpoint) else ENDPOINTS.get(row.endpoint)
+    if unit is None:
+        raise source.error((*at, "endpoint"), f"unknown endpoint '{row.endpoint}'{did_you_mean(row.endpoint, ENDPOINTS)}")
+    if row.unit != unit:
+        raise source.error((*at, "unit"), f"the unit of {row.endpoint} must be '{unit}', not '{row.unit}'")
+    if (unit == "ratio") != (row.comparison is not None):
+        raise source.error(at, f"{dotted(at)}: a hazard ratio belongs to a comparison, and other endpoints to an arm")
+    subgroups = [*SHORT_NAMES, *(f"{s.group}: {s.label}" for s in SUBGROUPS)]
+    if row.subgroup is not None and row.subgroup not in subgroups:
+        raise source.error((*at, "subgroup"), f"unknown subgroup '{row.subgroup}'{did_you_mean(row.subgroup, subgroups)}")
+
+
+def _check_arm(key: str, path: Keys, scenario: Scenario, source: Source) -> None:
+    if key not in scenario.arms:
+        raise source.error(path, f"{dotted(path)}: there is no arm '{key}'{did_you_mean(key, scenario.arms)}")

@@ -1,0 +1,147 @@
+"""Figures of a trial that show every patient."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tme_abm.drawing import BLUE, GREY, LIGHT, VERMILLION, colour, empty_figure, make_panels, marks, styled
+from tme_abm.foundation.clock import DAYS_PER_MONTH
+from tme_abm.trial import summary, survival
+from tme_abm.trial.figures import Labels, arm_name, need
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+RESPONSE_COLOURS = {
+    "sCR": "#08306B",
+    "CR": "#1F5FA8",
+    "VGPR": "#4F9BD0",
+    "PR": "#9CCBE8",
+    "MR": "#DCEBF6",
+    "SD": LIGHT,
+    "PD": VERMILLION,
+    "NE": "#FFFFFF",
+}
+LIKE_A_CURVE = 0.25  # share of the arm's patients who must still be seen for a median to be drawn
+SPIDER_LINES = 100
+
+
+@styled
+def responses(patients: "pd.DataFrame", arms: Sequence[str], labels: Labels | None = None) -> "Figure":
+    """Best confirmed responses, a bar of 100 % per arm; overall response at its end.
+
+    Raises:
+        InputError: As `statistics.response_table`.
+    """
+    table = summary.response_table(patients, arms)
+    figure = empty_figure(9.5, 1.7 + 0.72 * len(arms))
+    axes = figure.add_subplot()
+    shown = [name for name in summary.RESPONSES if table.loc[table["response"] == name, "n"].sum() > 0]
+    left = np.zeros(len(arms))
+    for name in shown:
+        share = 100 * table.loc[table["response"] == name, "fraction"].fillna(0.0).to_numpy(np.float64)
+        edge = GREY if name == "NE" else "white"
+        bars = axes.barh(range(len(arms)), share, left=left, color=RESPONSE_COLOURS[name], edgecolor=edge, height=0.62)
+        bars.set_label(name)
+        dark = name in ("sCR", "CR", "PD")
+        for row, value in enumerate(share):
+            if value >= 4.5:
+                x = left[row] + value / 2
+                axes.text(x, row, f"{value:.0f}", ha="center", va="center", color="white" if dark else "black")
+        left += share
+    for row, arm in enumerate(arms):
+        part = table[table["arm"] == arm]
+        overall = 100 * part.loc[part["response"].isin(summary.DEPTHS["orr"]), "fraction"].sum()
+        text = f"ORR {overall:.0f} %" if part["n"].sum() else "no patient"
+        axes.text(101.5, row, text, va="center", weight="bold")
+    names = [f"{arm_name(labels, arm)}\nn = {table.loc[table['arm'] == arm, 'n'].sum()}" for arm in arms]
+    axes.set_yticks(range(len(arms)), names)
+    axes.set(xlim=(0, 100), ylim=(len(arms) - 0.5, -0.5), xlabel="Patients (%)")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    figure.legend(loc="outside upper center", ncols=len(shown), handlelength=1.0, columnspacing=1.3)
+    return figure
+
+
+@styled
+def waterfall(trajectory: "pd.DataFrame", patients: "pd.DataFrame", arms: Sequence[str], labels: Labels | None = None) -> "Figure":
+    """Best change of measured M-protein of every patient, coloured by best confirmed response.
+
+    Raises:
+        InputError: Where a column is missing.
+    """
+    change = m_protein_change(trajectory)
+    best = change[change["month"] > 0].groupby(["patient", "arm"], observed=True)["change"].min().reset_index()
+    done = survival.completed(patients)[["patient", "arm", "best_response"]]
+    best = best.merge(done, on=["patient", "arm"], how="inner")
+    figure, panels = make_panels(arms, 4.4, share_y=True)
+    for axes, arm in zip(panels, arms, strict=True):
+        part = best[best["arm"] == arm].sort_values("change", ascending=False, kind="stable")
+        colours = [RESPONSE_COLOURS.get(str(name), LIGHT) for name in part["best_response"]]
+        axes.bar(range(len(part)), 100 * part["change"].clip(upper=1.0), width=1.0, color=colours, edgecolor=colours, lw=0.4)
+        marks(axes)
+        axes.set_title(f"{arm_name(labels, arm)} (n = {len(part)})", color=colour(arms, arm))
+        axes.set(xlim=(-0.5, max(len(part), 1) - 0.5), ylim=(-105, 105), xlabel="Patients, sorted")
+        axes.set_xticks([])
+    panels[0].set_ylabel("Best change of M-protein (%)")
+    from matplotlib.patches import Patch
+
+    seen = [name for name in summary.RESPONSES if (best["best_response"] == name).any()]
+    handles = [Patch(facecolor=RESPONSE_COLOURS[name], edgecolor=GREY, lw=0.5, label=name) for name in seen]
+    figure.legend(handles=handles, loc="outside upper center", ncols=max(len(seen), 1), handlelength=1.0)
+    return figure
+
+
+@styled
+def spider(trajectory: "pd.DataFrame", patients: "pd.DataFrame", arms: Sequence[str], labels: Labels | None = None) -> "Figure":
+    """Change of measured M-protein of each patient over time; at most 100 patients of an arm, evenly picked.
+
+    Raises:
+        InputError: Where a column is missing.
+    """
+    change = m_protein_change(trajectory)
+    done = survival.completed(patients)[["patient", "arm", "best_response"]]
+    change = change.merge(done, on=["patient", "arm"], how="inner")
+    figure, panels = make_panels(arms, 4.4, share_y=True)
+    for axes, arm in zip(panels, arms, strict=True):
+        part = change[change["arm"] == arm]
+        everyone = np.sort(part["patient"].unique())
+        chosen = everyone[np.unique(np.linspace(0, len(everyone) - 1, min(len(everyone), SPIDER_LINES)).astype(int))]
+        for _, line in part[part["patient"].isin(chosen)].groupby("patient", observed=True):
+            is_response = line["best_response"].iloc[0] in summary.DEPTHS["orr"]
+            axes.plot(
+                line["month"],
+                100 * line["change"].clip(upper=1.5),
+                color=BLUE if is_response else VERMILLION,
+                lw=0.9,
+                alpha=0.55,
+                rasterized=True,
+            )
+        marks(axes)
+        title = f"{len(chosen)} of {len(everyone)}" if len(chosen) < len(everyone) else f"n = {len(everyone)}"
+        axes.set_title(f"{arm_name(labels, arm)} ({title})", color=colour(arms, arm))
+        axes.set(xlabel="Months since randomisation", ylim=(-105, 155))
+        axes.set_xlim(left=0)
+    panels[0].set_ylabel("Change of M-protein (%)")
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], color=BLUE, label="PR or better"), Line2D([], [], color=VERMILLION, label="less than PR")]
+    figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    return figure
+
+
+def m_protein_change(trajectory: "pd.DataFrame") -> "pd.DataFrame":
+    """Relative change of the measured M-protein since each patient's first visit: `patient, arm, month, change`.
+
+    Patients whose first visit shows no M-protein are left out.
+
+    Raises:
+        InputError: Where a column is missing.
+    """
+    need(trajectory, "patient", "arm", "day", "m_protein_measured_g_per_l")
+    table = trajectory[["patient", "arm", "day", "m_protein_measured_g_per_l"]].sort_values("day", kind="stable")
+    first = table.groupby(["patient", "arm"], observed=True)["m_protein_measured_g_per_l"].transform("first")
+    table = table.assign(month=table["day"] / DAYS_PER_MONTH)[first > 0]
+    return table.assign(change=table["m_protein_measured_g_per_l"] / first[first > 0] - 1.0)[["patient", "arm", "month", "change"]]

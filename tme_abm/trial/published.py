@@ -1,0 +1,171 @@
+"""Published figures beside the simulated ones."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.trial.comparison import hazard_ratio
+from tme_abm.trial.subgroups import find_subgroup, is_inside
+from tme_abm.trial.summary import arm_summary
+from tme_abm.trial.survival import Interval, check_level, quantile_time, rate, survival, survival_at
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def compare_published(
+    published: Sequence[Mapping[str, Any]],
+    patients: "pd.DataFrame",
+    design: str = "paired",
+    level: float = 0.95,
+    labels: Mapping[str, str] | None = None,
+) -> "pd.DataFrame":
+    """Each published result beside the same quantity of the simulation.
+
+    Args:
+        published: Entries `{arm | comparison: [arm, reference], endpoint, value?, ci_low?, ci_high?, ci_level?, unit?,
+            n?, subgroup?, source?}`. Endpoints: `median_pfs`, `orr`, `vgpr_or_better`, `cr_or_better`, `mrd_negative`,
+            `pfs_<n>_months` and, of a comparison, `hazard_ratio_pfs`; a further word at their end (`_months`, `_1e-5`,
+            `_final`) says nothing to the calculation. A rate above 1 or with the unit "percent" is read as per
+            cent; one with the number of patients `n` and no interval gets Wilson's. A subgroup is the label of one in
+            `SUBGROUPS` or a short name in `SHORT_NAMES`. An entry of any other endpoint brings the simulated value
+            along: `simulated, simulated_low?, simulated_high?`, in its own unit.
+        patients: A row per patient and arm.
+        design: `"paired"` or `"parallel"`.
+        level: Of the simulated intervals [1], where an entry does not say its own.
+        labels: What to call the arms.
+
+    Returns:
+        `kind ("months" | "rate" | "ratio"), who, what, endpoint, published, published_low, published_high, simulated,
+        simulated_low, simulated_high, is_inside, source, note`; rates as fractions. `is_inside` is whether the
+        simulated value lies within the published interval or, where none was published, the published value within the
+        simulated one; None where there is no interval.
+
+    Raises:
+        InputError: For an entry that cannot be read.
+    """
+    import pandas as pd
+
+    rows = []
+    for number, entry in enumerate(published, 1):
+        where = f"published result {number}"
+        kind, name, what = _read_endpoint(entry, where)
+        own = float(entry.get("ci_level") or level)
+        own = own / 100.0 if own > 1.0 else own
+        check_level(own)
+        given = _read_published(entry, kind, own)
+        who = " vs ".join((labels or {}).get(arm, arm) for arm in entry.get("comparison") or [entry.get("arm", "")])
+        table = patients
+        if subgroup := entry.get("subgroup"):
+            chosen = find_subgroup(str(subgroup), where)
+            if not set(chosen.columns) <= set(patients.columns):
+                raise InputError(f"{where}: the patient table has no column '{chosen.columns[0]}'")
+            table = patients[np.asarray(chosen.holds(patients), bool)]
+            who = f"{who}, {chosen.group.lower()}: {chosen.label}"
+        if abs(own - level) > 1e-9:
+            who = f"{who} ({100 * own:g} % interval)"
+        value, interval, note = _simulated(entry, table, kind, name, design, own)
+        agrees = is_inside(given, value, interval)
+        rows.append((kind, who, what, name, *given, value, *interval, agrees, entry.get("source", ""), note))
+    columns = ["kind", "who", "what", "endpoint", "published", "published_low", "published_high"]
+    columns += ["simulated", "simulated_low", "simulated_high", "is_inside", "source", "note"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.astype(dict.fromkeys(columns[4:10], "float64"))
+
+
+ENDPOINTS = ("median_pfs", "orr", "vgpr_or_better", "cr_or_better", "mrd_negative", "hazard_ratio_pfs")
+WORDS = {
+    "median_pfs": "median PFS",
+    "orr": "overall response",
+    "vgpr_or_better": "VGPR or better",
+    "cr_or_better": "CR or better",
+    "mrd_negative": "MRD negative",
+    "hazard_ratio_pfs": "hazard ratio of PFS",
+}
+
+
+def _read_endpoint(entry: Mapping[str, Any], where: str) -> tuple[str, str, str]:
+    """Kind, endpoint and wording of a published result."""
+    if "endpoint" not in entry:
+        raise InputError(f"{where}: 'endpoint' is missing")
+    if entry.get("value") is None and (entry.get("ci_low") is None or entry.get("ci_high") is None):
+        raise InputError(f"{where}: give a value, or both ci_low and ci_high")
+    given = str(entry["endpoint"])
+    if "simulated" in entry:
+        kind = "ratio" if "ratio" in given else "months" if given.endswith("_months") else "rate"
+        return kind, given, given.replace("_", " ")
+    words = given.split("_")
+    if words[0] == "pfs" and len(words) == 3 and words[1].replace(".", "", 1).isdigit() and words[2] == "months":
+        name, label = given, f"PFS at {words[1]} months"
+    else:
+        stem = "hazard_ratio_pfs" if given == "hazard_ratio" else given
+        found = [known for known in ENDPOINTS if stem == known or stem.startswith(known + "_")]
+        if not found:
+            raise InputError(f"{where}: unknown endpoint '{given}'{did_you_mean(given, ENDPOINTS)}")
+        name, label = found[0], WORDS[found[0]]
+    kind = {"median_pfs": "months", "hazard_ratio_pfs": "ratio"}.get(name, "rate")
+    if kind == "ratio":
+        pair = entry.get("comparison")
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise InputError(f"{where}: a hazard ratio needs comparison = [arm, reference]")
+        return kind, name, label
+    if "arm" not in entry:
+        raise InputError(f"{where}: '{given}' needs an arm")
+    return kind, name, label
+
+
+def _read_published(entry: Mapping[str, Any], kind: str, level: float) -> tuple[float | None, float | None, float | None]:
+    """Value and interval of a published result; rates as fractions."""
+    value, low, high = (None if entry.get(key) is None else float(entry[key]) for key in ("value", "ci_low", "ci_high"))
+    if kind != "rate":
+        return value, low, high
+    largest = max(number for number in (value, low, high, 0.0) if number is not None)
+    scale = 0.01 if entry.get("unit") in ("percent", "%") or largest > 1.0 else 1.0
+    value, low, high = (None if number is None else number * scale for number in (value, low, high))
+    if low is None and high is None and value is not None and entry.get("n"):
+        n = int(entry["n"])
+        low, high = rate(round(value * n), n, level)[1]
+    return value, low, high
+
+
+def _simulated(
+    entry: Mapping[str, Any], table: "pd.DataFrame", kind: str, name: str, design: str, level: float
+) -> tuple[float | None, Interval, str]:
+    """The simulated quantity, its interval, and why it is missing."""
+    if "simulated" in entry:
+        scaled = _read_published(
+            {
+                "value": entry["simulated"],
+                "ci_low": entry.get("simulated_low"),
+                "ci_high": entry.get("simulated_high"),
+                "unit": entry.get("unit"),
+            },
+            kind,
+            level,
+        )
+        return scaled[0], scaled[1:], "" if scaled[0] is not None else "not recorded"
+    wanted = list(entry["comparison"]) if kind == "ratio" else [entry["arm"]]
+    for arm in wanted:
+        if not (table["arm"] == arm).any():
+            return None, (None, None), f"no patient in arm '{arm}'"
+    if kind == "ratio":
+        ratio = hazard_ratio(survival(table, wanted[0]), survival(table, wanted[1]), design, level)
+        return ratio.value, (ratio.ci_low, ratio.ci_high), ratio.note
+    return _one_arm(table, wanted[0], name, level)
+
+
+def _one_arm(table: "pd.DataFrame", arm: str, name: str, level: float) -> tuple[float | None, Interval, str]:
+    """A quantity of one arm, its interval, and why it is missing."""
+    times = survival(table, arm)
+    if len(times.months) == 0:
+        return None, (None, None), "no patient completed"
+    if name == "median_pfs":
+        value, interval = quantile_time(times, level)
+        return value, interval, "" if value is not None else "not reached"
+    if name.startswith("pfs_"):
+        value, interval = survival_at(times, float(name.split("_")[1]), level)
+        return value, interval, "" if value is not None else "not followed so long"
+    value, interval = getattr(summary := arm_summary(table, arm, level), name), getattr(summary, f"{name}_ci")
+    return value, interval, "" if value is not None else "not recorded"

@@ -1,0 +1,240 @@
+"""Survival without events: Kaplan-Meier, its quantiles and intervals, the restricted mean."""
+
+from collections.abc import Iterable, Mapping
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tme_abm.foundation.clock import DAYS_PER_MONTH
+from tme_abm.foundation.errors import InputError, did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Interval = tuple[float | None, float | None]
+
+
+class Survival(NamedTuple):
+    """Times and events of one arm, a row per completed patient.
+
+    Attributes:
+        months: Time to event or censoring (n,) [month].
+        event: Whether it was an event (n,).
+        patient: Who (n,).
+    """
+
+    months: Floats
+    event: np.ndarray[Any, np.dtype[np.bool_]]
+    patient: np.ndarray[Any, np.dtype[Any]]
+
+
+def completed(patients: "pd.DataFrame", arm: str | None = None) -> "pd.DataFrame":
+    """Rows with status "completed" (all rows where there is no such column), of one arm or of all.
+
+    Raises:
+        InputError: Where a column is missing or no patient belongs to the arm.
+    """
+    for name in ("patient", "arm", "pfs_days", "pfs_event"):
+        if name not in patients.columns:
+            raise InputError(f"patient table: column '{name}' is missing{did_you_mean(name, patients.columns)}")
+    rows = patients
+    if arm is not None:
+        known = patients["arm"].unique()
+        if arm not in known:
+            raise InputError(f"patient table: no patient in arm '{arm}'{did_you_mean(arm, known)}")
+        rows = rows[rows["arm"] == arm]
+    return rows[rows["status"] == "completed"] if "status" in rows.columns else rows
+
+
+def survival(patients: "pd.DataFrame", arm: str) -> Survival:
+    """PFS of one arm's completed patients.
+
+    Raises:
+        InputError: As `completed`; where a time is missing or negative; where a patient stands twice in the arm.
+    """
+    rows = completed(patients, arm)
+    days = rows["pfs_days"].to_numpy(np.float64, na_value=np.nan)
+    if not np.all(np.isfinite(days) & (days >= 0.0)):
+        who = rows["patient"].to_numpy()[~(np.isfinite(days) & (days >= 0.0))][0]
+        raise InputError(f"patient table: pfs_days of patient {who} in arm '{arm}' is missing or negative")
+    if rows["pfs_event"].isna().any():
+        who = rows.loc[rows["pfs_event"].isna(), "patient"].iloc[0]
+        raise InputError(f"patient table: pfs_event of patient {who} in arm '{arm}' is missing")
+    if rows["patient"].duplicated().any():
+        who = rows.loc[rows["patient"].duplicated(), "patient"].iloc[0]
+        raise InputError(f"patient table: patient {who} stands twice in arm '{arm}'")
+    return Survival(days / DAYS_PER_MONTH, rows["pfs_event"].to_numpy(np.bool_), rows["patient"].to_numpy())
+
+
+def kaplan_meier(times: Survival, level: float = 0.95) -> "pd.DataFrame":
+    """Kaplan-Meier estimate with log-log intervals.
+
+    Args:
+        times: Of one arm.
+        level: Of the interval [1].
+
+    Returns:
+        A row per distinct time, from 0: `month, survival, ci_low, ci_high, at_risk, n_events, n_censored`.
+
+    Raises:
+        InputError: For an empty arm or a level outside (0, 1).
+    """
+    import pandas as pd
+
+    check_level(level)
+    if len(times.months) == 0:
+        raise InputError("Kaplan-Meier: the arm has no completed patient")
+    # lifelines says the same (the tests compare), but importing it takes longer than a short run
+    months = np.unique(np.append(0.0, times.months))
+    n_events = np.searchsorted(np.sort(times.months[times.event]), [months, np.nextafter(months, np.inf)])
+    n_left = np.searchsorted(np.sort(times.months), [months, np.nextafter(months, np.inf)])
+    n, died, left = len(times.months) - n_left[0], n_events[1] - n_events[0], n_left[1] - n_left[0]
+    z = NormalDist().inv_cdf(0.5 + level / 2.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_survival = np.cumsum(np.log(n - died) - np.log(n))
+        greenwood = np.cumsum(np.where(died < n, died / (n * np.maximum(n - died, 1)), 0.0))
+        half = z * np.sqrt(greenwood) / log_survival
+        band = [np.exp(-np.exp(np.log(-log_survival) + side * half)) for side in (-1.0, 1.0)]
+    return pd.DataFrame(
+        {
+            "month": months,
+            "survival": np.exp(log_survival),
+            "ci_low": np.where(np.isnan(band[0]), 1.0, band[0]),
+            "ci_high": np.where(np.isnan(band[1]), 1.0, band[1]),
+            "at_risk": n.astype(np.int64),
+            "n_events": died.astype(np.int64),
+            "n_censored": (left - died).astype(np.int64),
+        }
+    )
+
+
+def at_risk(times: Survival, months: Iterable[float]) -> list[int]:
+    """Patients still followed and without an event just before each of `months`."""
+    return [int(np.sum(times.months >= month)) for month in months]
+
+
+def quantile_time(times: Survival, level: float = 0.95, quantile: float = 0.5) -> tuple[float | None, Interval]:
+    """Time by which a share of patients had an event, with its interval (Brookmeyer and Crowley on the log-log band).
+
+    Args:
+        times: Of one arm.
+        level: Of the interval [1].
+        quantile: Survival to be reached; 0.5 for the median.
+
+    Returns:
+        Time and interval [month]; None where the curve or its band does not come down so far.
+    """
+    curve = kaplan_meier(times, level)
+
+    def first(column: str) -> float | None:
+        reached = curve.loc[curve[column] <= quantile + 1e-12, "month"]
+        return float(reached.iloc[0]) if len(reached) and times.event.any() else None
+
+    return first("survival"), (first("ci_low"), first("ci_high"))
+
+
+def survival_at(times: Survival, month: float, level: float = 0.95) -> tuple[float | None, Interval]:
+    """Survival at one time with its interval [1]; None where follow-up is shorter and the curve has not ended."""
+    curve = kaplan_meier(times, level)
+    row = curve[curve["month"] <= month].iloc[-1]
+    if month > times.months.max() and row["survival"] > 0.0:
+        return None, (None, None)
+    return float(row["survival"]), (finite(row["ci_low"]), finite(row["ci_high"]))
+
+
+def rate(k: int, n: int, level: float = 0.95) -> tuple[float | None, Interval]:
+    """A fraction and its Wilson interval; None of nobody."""
+    check_level(level)
+    if n == 0:
+        return None, (None, None)
+    z = NormalDist().inv_cdf(0.5 + level / 2.0)
+    share = k / n
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
+    return share, (max(0.0, centre - half) if k else 0.0, min(1.0, centre + half) if k < n else 1.0)
+
+
+def restricted_mean(times: Survival, horizon: float) -> tuple[float, Floats]:
+    """Mean survival time up to a horizon and what each patient contributes to its error.
+
+    Args:
+        times: Of one arm, not empty.
+        horizon: Where the mean is cut [month].
+
+    Returns:
+        The mean [month] and the influence of each patient (n,) [month]; the sum of its squares estimates the variance.
+    """
+    inside = times._replace(event=times.event & (times.months <= horizon))
+    steps = steps_of(inside)
+    curve = np.append(1.0, np.cumprod(1.0 - steps.hazard))
+    areas = curve * np.diff(np.concatenate(([0.0], steps.months, [horizon])))
+    mean = float(areas.sum())
+    if len(steps.months) == 0:
+        return mean, np.zeros(len(times.months))
+    rest = mean - np.cumsum(areas)[:-1]  # area from each event to the horizon
+    left = steps.at_risk * (1.0 - steps.hazard)
+    # one patient more changes log S(t) by -sum dM(u) / (Y(u) - dN(u)); where the last one fails no area is left
+    weight = np.divide(rest, left, out=np.zeros(len(left)), where=steps.hazard < 1.0)
+    own = inside.event * weight[np.minimum(steps.own, len(weight) - 1)]
+    return mean, up_to(steps.hazard * weight, steps.seen) - own
+
+
+class _Steps(NamedTuple):
+    """Distinct event times (t,) with what happens there, and where each patient (n,) stands among them."""
+
+    months: Floats
+    at_risk: Floats
+    hazard: Floats
+    own: Any
+    seen: Any
+
+
+def steps_of(times: Survival) -> _Steps:
+    """Event times of a group; `own` is the index of a patient's time, `seen` at how many event times he was at risk."""
+    grid, failed = np.unique(times.months[times.event], return_counts=True)
+    at_risk = n_from(times.months, grid)
+    own, seen = (np.searchsorted(grid, times.months, side) for side in ("left", "right"))
+    return _Steps(grid, at_risk, failed / at_risk, own, seen)
+
+
+def n_from(months: Floats, grid: Floats) -> Floats:
+    """How many of `months` (n,) are at least each of `grid` (t,)."""
+    return (len(months) - np.searchsorted(np.sort(months), grid, "left")).astype(np.float64)
+
+
+def up_to(values: Floats, seen: Any) -> Floats:
+    """Sum of the first `seen` (n,) of `values` (t,)."""
+    return np.append(0.0, np.cumsum(values))[seen]
+
+
+def reach(times: Survival) -> float:
+    """Longest time up to which the curve is known: without end where its last patient had an event [month]."""
+    last = times.months.max()
+    return float("inf") if bool(np.all(times.event[times.months == last])) else float(last)
+
+
+def finite(value: Any) -> float | None:
+    """A plain float, or None where it is none."""
+    number = float(value)
+    return number if np.isfinite(number) else None
+
+
+def plain_value(value: Any) -> Any:
+    """`value` as JSON can hold it: lists for tuples, None for what is not finite."""
+    if isinstance(value, Mapping):
+        return {str(key): plain_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_value(item) for item in value]
+    if isinstance(value, float | np.floating):
+        return finite(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
+
+
+def check_level(level: float) -> None:
+    """Refuse a level of an interval that is none."""
+    if not 0.0 < level < 1.0:
+        raise InputError(f"statistics: the level of an interval must lie in (0, 1), got {level:g}")
