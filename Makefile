@@ -1,0 +1,28 @@
+# The everyday commands, from a clone with its virtual environment in .venv (README.md: set up; CONTRIBUTING.md: what each is for).
+PYTHON = .venv/bin/python
+
+.PHONY: setup test quick lint format baseline page all
+
+setup:  ## the virtual environment with all that tests and linters need
+	python3 -m venv .venv && .venv/bin/pip install -e '.[test,lint]'
+
+test:  ## the whole suite
+	$(PYTHON) -m pytest
+
+quick:  ## the suite without science and browser: minutes instead of a quarter of an hour
+	$(PYTHON) -m pytest --ignore=tests/science --ignore=tests/viz
+
+lint:  ## what .ci/run checks beside the tests
+	$(PYTHON) -m ruff format --check . && $(PYTHON) -m ruff check . && $(PYTHON) -m mypy && .venv/bin/lint-imports
+
+format:  ## put the code into the house's form
+	$(PYTHON) -m ruff format . && $(PYTHON) -m ruff check --fix .
+
+baseline:  ## after a change that is meant to move numbers: freeze them anew, and say so in the CHANGELOG under Numbers
+	$(PYTHON) tests/baseline/refresh.py
+
+page:  ## two marrows side by side in the browser
+	.venv/bin/tme view icaria
+
+all:  ## everything that must hold before a change is accepted
+	.ci/run
