@@ -19,7 +19,7 @@ format:  ## put the code into the house's form
 	$(PYTHON) -m ruff format . && $(PYTHON) -m ruff check --fix .
 
 baseline:  ## after a change that is meant to move numbers: freeze them anew, and say so in the CHANGELOG under Numbers
-	$(PYTHON) tests/baseline/refresh.py
+	$(PYTHON) -m tests.baseline.refresh
 
 page:  ## two marrows side by side in the browser
 	.venv/bin/tme view icaria
