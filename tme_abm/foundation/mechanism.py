@@ -76,6 +76,7 @@ class Mechanism:
         hazard: Adds hazards to the cells at risk, or changes what is written down of them.
         rest: What is left of it while it is switched off: names of what goes back to its declared rest value, or act -> a kernel that runs
             instead. What lasts a step only goes back by itself.
+        recalls: Names among `reads` that it reads as the step before left them, before another mechanism writes them in this one.
         italian: Its label and summary in Italian; English where it is left out.
     """
 
@@ -93,6 +94,7 @@ class Mechanism:
     ceiling: Kernel | None = None
     hazard: Kernel | None = None
     rest: tuple[str, ...] | Mapping[str, Kernel] = ()
+    recalls: tuple[str, ...] = ()
     italian: Words | None = None
 
     @property
