@@ -121,12 +121,10 @@ class Touched:
 
     reads: dict[str, Place] = field(default_factory=dict)
     writes: dict[str, Place] = field(default_factory=dict)
-    sets: set[str] = field(default_factory=set)  # written without a look at what was there
 
     def add(self, other: "Touched") -> None:
         """Join what another has touched."""
         self.reads = other.reads | self.reads
-        self.sets |= {name for name in other.writes if name not in other.reads and name not in self.reads}
         self.writes = other.writes | self.writes
 
 
