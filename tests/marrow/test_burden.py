@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tme_abm.foundation import rng
-from tme_abm.marrow import burden, fate
+from tme_abm.marrow import burden, fate, roster
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.clones import N_CLONES
-from tme_abm.marrow.fate import VISIBLE
 from tme_abm.marrow.lattice import mark_niche
+from tme_abm.marrow.probes import VISIBLE
 from tme_abm.marrow.state import Tick
 
 pytestmark = pytest.mark.usefixtures("interpreted")
@@ -130,7 +130,7 @@ def test_the_niche_of_visible_clones_is_remembered_once_a_day(bare, put):
     put(marrow, elsewhere[:54], clone=2)
     put(marrow, niche[6:], clone=1)  # too few: keeps what it had
     marrow.body.clone_niche[:] = 0.7
-    fate.take_roster(marrow)
+    roster.index_cells(marrow)
     burden.follow(marrow, FAITHFUL, Tick(6.0, 3, 1))
     np.testing.assert_array_equal(marrow.body.clone_niche, 0.7)
     burden.follow(marrow, FAITHFUL, Tick(6.0, 4, 1))

@@ -10,7 +10,7 @@ from scipy import stats
 
 from tme_abm.foundation.declare import Column, notes
 from tme_abm.foundation.errors import InputError
-from tme_abm.marrow import antigen, contact, fate, seeding
+from tme_abm.marrow import antigen, contact, fate, roster, seeding
 from tme_abm.marrow.cells import N_CAUSES, N_TYPES, Cells, CellType, clear, move
 from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES, N_CLONOTYPES, N_REACTIVE, clone_fractions
 from tme_abm.marrow.seeding import Composition, deal_clones, populate
@@ -130,7 +130,7 @@ def test_plasma_cells_meet_who_stands_beside_them(bare, put):
     put(marrow, centre)
     put(marrow, [centre - 1, centre + 16, centre + 2], NK, granzyme=0.5)
     put(marrow, centre - 17, CellType.MACROPHAGE)
-    fate.take_roster(marrow)
+    roster.index_cells(marrow)
     contact.clear(marrow, NOW)
     contact.stand(marrow)
     marrow.body.gauge[Gauge.NK_ARMED] = 1.5

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tme_abm.foundation import rng
-from tme_abm.marrow import fate, lattice, state
+from tme_abm.marrow import antigen, fate, lattice, probes, roster, state
 from tme_abm.marrow.cells import N_CAUSES, N_EVENTS, N_TYPES, Cause, CellType
 from tme_abm.marrow.clones import N_CLONES
-from tme_abm.marrow.fate import VISIBLE
 from tme_abm.marrow.lattice import mark_niche, neighbour
+from tme_abm.marrow.probes import VISIBLE
 from tme_abm.marrow.state import CROWD, N_PROBES, Effector, Gauge, Tick
 
 LEAST_P = 1e-4
@@ -26,13 +26,13 @@ HAZARD = {Cause.ADCC: 0.012, Cause.CDC: 0.003, Cause.IMID: 0.03, Cause.TURNOVER:
 def expose(marrow, ceiling, hazard, tick):
     """One step in which every cell is under the same hazards; returns the uids of the dead."""
     before = marrow.cells.uid[marrow.cells.kind == PLASMA].copy()
-    fate.take_roster(marrow)
+    roster.index_cells(marrow)
     marrow.body.ceiling[:] = ceiling
     fate.draw_at_risk(marrow, fate.Params(), tick)
     for event, rate in hazard.items():
         marrow.hazard[: marrow.n_at_risk[0], event] = rate
     fate.decide(marrow, tick)
-    fate.settle(marrow, STILL, tick)
+    fate.apply_events(marrow, STILL, tick)
     return set(before) - set(marrow.cells.uid[marrow.cells.kind == PLASMA])
 
 
@@ -89,7 +89,7 @@ def test_ceilings_of_effectors_in_contact_change_nothing_either(bare, put, slack
         marrow = bare(8, 8)
         put(marrow, np.arange(64))
         surround(marrow)
-        fate.take_roster(marrow)
+        roster.index_cells(marrow)
         marrow.body.ceiling[:] = 0.01 * factor[3]
         marrow.body.contact_ceiling[:] = np.array([0.06, 0.02, 0.03]) * factor[:3]
         fate.draw_at_risk(marrow, fate.Params(), tick)
@@ -100,7 +100,7 @@ def test_ceilings_of_effectors_in_contact_change_nothing_either(bare, put, slack
             marrow.hazard[row, Cause.ADCP] = 0.03 * risk.phagocyte[row]
             marrow.hazard[row, Cause.TURNOVER] = 0.01
         fate.decide(marrow, tick)
-        fate.settle(marrow, STILL, tick)
+        fate.apply_events(marrow, STILL, tick)
         assert marrow.body.gauge[Gauge.VIOLATIONS] == 0.0
         seen.append((marrow.body.ledger.tolist(), marrow.cells.uid.tolist()))
     assert seen[0] == seen[1]
@@ -113,7 +113,7 @@ def test_only_plasma_cells_meet_effectors(bare, put):
     put(marrow, np.arange(32, 64), CellType.MDSC)
     surround(marrow)
     marrow.at_risk.nk[:] = marrow.at_risk.t_cell[:] = marrow.at_risk.phagocyte[:] = 9.0  # of the step before
-    fate.take_roster(marrow)
+    roster.index_cells(marrow)
     marrow.body.ceiling[:] = 1e4
     fate.draw_at_risk(marrow, fate.Params(), Tick(6.0, 2, 4))
     risk, n = marrow.at_risk, int(marrow.n_at_risk[0])
@@ -132,14 +132,14 @@ def test_a_hazard_above_what_its_contacts_allow_is_counted(bare, put):
         marrow = bare(8, 8)
         put(marrow, np.arange(64))
         marrow.contacts.nk[:] = 0.05
-        fate.take_roster(marrow)
+        roster.index_cells(marrow)
         marrow.body.ceiling[:] = 0.02
         marrow.body.contact_ceiling[Effector.NK] = 0.1
         fate.draw_at_risk(marrow, fate.Params(), Tick(24.0, 2, 4))
         n = int(marrow.n_at_risk[0])
         marrow.hazard[:n, Cause.ADCC] = excess * (0.02 + 0.1 * marrow.at_risk.nk[:n])
         fate.decide(marrow, Tick(24.0, 2, 4))
-        fate.settle(marrow, STILL, Tick(24.0, 2, 4))
+        fate.apply_events(marrow, STILL, Tick(24.0, 2, 4))
         assert n > 0 and marrow.body.gauge[Gauge.VIOLATIONS] == (n if is_counted else 0)
 
 
@@ -148,7 +148,7 @@ def test_only_cells_below_the_threshold_are_enrolled(bare, put):
     marrow = bare()
     put(marrow, np.arange(256))
     tick = Tick(6.0, 3, 8)
-    fate.take_roster(marrow)
+    roster.index_cells(marrow)
     marrow.body.ceiling[:] = 0.02
     fate.draw_at_risk(marrow, fate.Params(), tick)
     n = int(marrow.n_at_risk[0])
@@ -351,14 +351,12 @@ def test_the_roster_lists_every_site_once_by_type(bare, height, width, seed):
     kinds = random.integers(0, N_TYPES, height * width).astype(np.uint8)
     marrow.cells.kind[:] = kinds
     marrow.cells.clone[:] = random.integers(0, N_CLONES, kinds.size)
-    marrow.body.clone_births[:] = marrow.body.clone_deaths[:] = 5
-    fate.take_roster(marrow)
+    roster.index_cells(marrow)
     np.testing.assert_array_equal(marrow.roster.site, np.argsort(kinds, kind="stable"))
     np.testing.assert_array_equal(marrow.body.count, np.bincount(kinds, minlength=N_TYPES))
     np.testing.assert_array_equal(marrow.roster.start, np.concatenate([[0], np.cumsum(marrow.body.count)]))
     clones = np.bincount(marrow.cells.clone[kinds == PLASMA], minlength=N_CLONES)
     np.testing.assert_array_equal(marrow.body.clone_count, clones)
-    assert not marrow.body.clone_births.any() and not marrow.body.clone_deaths.any()
 
 
 @given(height=st.integers(8, 24), width=st.integers(8, 24), seed=st.integers(0, 2**32 - 1))
@@ -369,7 +367,7 @@ def test_the_roster_of_a_large_lattice_goes_block_by_block(bare, height, width, 
         marrow = bare(height, width)
     kinds = np.random.default_rng(seed).integers(0, N_TYPES, height * width).astype(np.uint8)
     marrow.cells.kind[:] = kinds
-    fate.take_roster(marrow)
+    roster.index_cells(marrow)
     block = np.full((height, width), -1)
     for b, (first, rows, left, columns) in enumerate(marrow.roster.block):
         assert (block[first : first + rows, left : left + columns] == -1).all()
@@ -378,7 +376,7 @@ def test_the_roster_of_a_large_lattice_goes_block_by_block(bare, height, width, 
     np.testing.assert_array_equal(marrow.roster.site, np.lexsort((np.arange(kinds.size), block.ravel(), kinds)))
     for b in range(block.max() + 1):
         for kind in range(N_TYPES):
-            listed = marrow.roster.site[fate.first_of.py_func(marrow.roster, b, kind) : fate.end_of.py_func(marrow.roster, b, kind)]
+            listed = marrow.roster.site[roster.first_of.py_func(marrow.roster, b, kind) : roster.end_of.py_func(marrow.roster, b, kind)]
             np.testing.assert_array_equal(listed, np.flatnonzero((kinds == kind) & (block.ravel() == b)))
 
 
@@ -407,9 +405,9 @@ def test_probes_stand_for_clones_that_the_patch_does_not_show(bare, put):
     put(marrow, VISIBLE + np.arange(VISIBLE - 1), clone=1)
     marrow.body.burden[[0, 1, 3]] = 1e9
     marrow.body.gauge[Gauge.SURFACE_CD38] = 0.5
-    fate.take_roster(marrow)
+    roster.index_cells(marrow)
     marrow.n_at_risk[:] = 10
-    fate.place_probes(marrow, Tick(6.0, 8, 3))
+    probes.place(marrow, Tick(6.0, 8, 3))
     assert marrow.n_at_risk.tolist() == [10, 10 + 2 * N_PROBES]
     rows = slice(10, 10 + 2 * N_PROBES)
     assert marrow.at_risk.clone[rows].tolist() == [1] * N_PROBES + [3] * N_PROBES
@@ -418,7 +416,7 @@ def test_probes_stand_for_clones_that_the_patch_does_not_show(bare, put):
     np.testing.assert_array_equal(marrow.at_risk.complement_inhibitors[rows], 2.0)
     assert (marrow.at_risk.draw[rows] > 1.0).all()  # nothing can happen to them
     marrow.n_at_risk[:] = 10
-    fate.place_probes(marrow, Tick(6.0, 9, 3))
+    probes.place(marrow, Tick(6.0, 9, 3))
     assert marrow.n_at_risk.tolist() == [10, 10 + 2 * N_PROBES]  # in every step: drugs come and go within a day
 
 
@@ -430,11 +428,11 @@ def probe_sites(marrow, share, spacing, days):
     marrow.cells.kind[stroma.ravel()] = STROMA
     marrow.body.burden[2] = 1e9
     marrow.body.clone_niche[2] = share
-    fate.take_roster(marrow)
+    roster.index_cells(marrow)
     sites = []
     for step in range(days):
         marrow.n_at_risk[:] = 0
-        fate.place_probes(marrow, Tick(24.0, step, 3))
+        probes.place(marrow, Tick(24.0, step, 3))
         sites.extend(marrow.at_risk.site[:N_PROBES])
     return np.array(sites)
 
@@ -466,7 +464,7 @@ def test_probes_read_the_mean_rates(bare, put):
     marrow.hazard[:N_PROBES, Cause.DIVISION] = 0.004
     marrow.hazard[:N_PROBES, Cause.ADCC] = np.arange(N_PROBES) * 1e-3
     marrow.hazard[:N_PROBES, Cause.TURNOVER] = 0.01
-    fate.read_probes(marrow)
+    probes.read(marrow)
     division, death = marrow.body.clone_rates[4]
     assert division == pytest.approx(0.002, rel=1e-12)  # only where there is room
     assert death == pytest.approx(0.01 + 1e-3 * (N_PROBES - 1) / 2, rel=1e-12)
@@ -478,9 +476,9 @@ def test_the_surface_of_plasma_cells_and_of_others(bare, put):
     marrow = bare()
     marrow.body.gauge[Gauge.SURFACE_CD38] = 0.5
     marrow.body.clone_cd38[:3] = (1.5, 1.0, 0.25)
-    found = [fate.surface_cd38(marrow, int(PLASMA), clone, np.float32(1000.0)) for clone in range(3)]
+    found = [antigen.surface_cd38(marrow, int(PLASMA), clone, np.float32(1000.0)) for clone in range(3)]
     assert found == [750.0, 500.0, 125.0]
-    assert fate.surface_cd38(marrow, int(CellType.NK), 2, np.float32(1000.0)) == 500.0  # only plasma cells have a clone
+    assert antigen.surface_cd38(marrow, int(CellType.NK), 2, np.float32(1000.0)) == 500.0  # only plasma cells have a clone
 
 
 # ---- CD38 is drawn anew ----------------------------------------------------------------------------------------------
@@ -491,7 +489,7 @@ OFTEN = fate.Params(cd38_renewal=0.01)
 def pass_steps(marrow, p, steps, ceiling=0.0, dt=6.0):
     """Steps in which cells are looked at and nothing happens to them."""
     for step in range(steps):
-        fate.take_roster(marrow)
+        roster.index_cells(marrow)
         marrow.body.ceiling[:] = ceiling
         fate.draw_at_risk(marrow, p, Tick(dt, step, 21))
 
@@ -543,7 +541,7 @@ def test_cd38_is_drawn_anew_whatever_attacks_the_cell(bare, put, ceiling):
     marrow = bare(32, 32)
     put(marrow, np.arange(200), cd38=7.0)
     put(marrow, np.arange(200, 224), T, cd38=7.0)
-    fate.take_roster(marrow)
+    roster.index_cells(marrow)
     marrow.body.ceiling[:] = ceiling
     tick, p = Tick(24.0, 4, 21), fate.Params(cd38_renewal=0.03)
     assert fate.draw_at_risk(marrow, p, tick)
@@ -562,13 +560,13 @@ def test_drawing_cd38_anew_changes_no_event(bare, put):
         marrow = bare(16, 16)
         put(marrow, np.arange(256), cd38=7.0)
         tick = Tick(6.0, 3, 5)
-        fate.take_roster(marrow)
+        roster.index_cells(marrow)
         marrow.body.ceiling[:] = 0.08
         fate.draw_at_risk(marrow, fate.Params(cd38_renewal=renewal), tick)
         for event, rate in HAZARD.items():
             marrow.hazard[: marrow.n_at_risk[0], event] = rate
         fate.decide(marrow, tick)
-        fate.settle(marrow, STILL, tick)
+        fate.apply_events(marrow, STILL, tick)
         seen.append((marrow.body.ledger.tolist(), marrow.cells.uid.tolist()))
         changed = marrow.cells.cd38[marrow.cells.kind == PLASMA] != 7.0
         assert changed.any() == (renewal > 0.0)
@@ -593,7 +591,7 @@ def test_in_how_many_tiles_the_cells_are_taken_changes_nothing(bare, put, monkey
         put(marrow, np.arange(40))
         put(marrow, np.arange(40, 48), T)
         surround(marrow)
-        fate.take_roster(marrow)
+        roster.index_cells(marrow)
         marrow.body.ceiling[:] = 0.05
         marrow.body.contact_ceiling[:] = 0.02
         tiles, is_last = 0, False
@@ -606,7 +604,7 @@ def test_in_how_many_tiles_the_cells_are_taken_changes_nothing(bare, put, monkey
             marrow.hazard[:n, Cause.ADCC] = 0.02 * marrow.at_risk.nk[:n]
             fate.decide(marrow, tick)
             tiles += 1
-        fate.settle(marrow, STILL, tick)
+        fate.apply_events(marrow, STILL, tick)
         seen.append((marrow.body.ledger.tolist(), marrow.body.births.tolist(), marrow.cells.uid.tolist()))
     assert tiles > 1 or tile >= 50
     assert seen[0] == seen[1]
@@ -623,7 +621,7 @@ def test_who_is_at_risk_does_not_depend_on_blocks(bare, put, monkeypatch):
         put(marrow, np.arange(200))
         put(marrow, np.arange(200, 280), T)
         surround(marrow)
-        fate.take_roster(marrow)
+        roster.index_cells(marrow)
         marrow.body.ceiling[:] = 0.02
         marrow.body.contact_ceiling[:] = 0.02
         enrolled, is_last = [], False

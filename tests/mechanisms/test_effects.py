@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.integrate import solve_ivp
 
 from tme_abm.foundation.mechanism import by_drug
-from tme_abm.marrow import contact, fate
+from tme_abm.marrow import contact, roster
 from tme_abm.marrow.antigen import SLAMF7_SITES, Antigen
 from tme_abm.marrow.cells import N_TYPES, Cause, CellType
 from tme_abm.marrow.clones import N_CLONOTYPES, N_REACTIVE
@@ -405,7 +405,7 @@ def test_activity_follows_the_tumour_load(bare, put):
     put(marrow, np.arange(64))
     put(marrow, 100, T, activity=1.0)
     put(marrow, 101, NK, activity=1.0)
-    fate.take_roster(marrow)
+    roster.index_cells(marrow)
     p = exhaustion.Params(pace=0.01, nk_share=0.5)
     exhaustion.prepare(marrow, p, NOW)
     kept = math.exp(-0.06)
@@ -424,7 +424,7 @@ def test_granzyme_follows_what_the_neighbourhood_allows(bare, put):
     marrow.fields.adenosine[100] = 1.0
     marrow.contacts.suppressor[101] = 1.25 / (1.0 - math.exp(-NOW.dt / contact.LINGER_H))  # 1.25 in the mean over half a day
     marrow.body.gauge[Gauge.STIMULATION] = 4.0
-    fate.take_roster(marrow)
+    roster.index_cells(marrow)
     p = suppression.Params(max_adenosine=0.7, neighbour_strength=0.8, refill=0.05)
     suppression.prepare(marrow, p, NOW)
     target, kept = 0.8 * 0.65 / 2.0 * 4.0, math.exp(-0.3)
@@ -443,7 +443,7 @@ def test_reactive_t_cells_expand_by_antigen_and_their_share_of_cytokines(bare, p
     marrow = bare(10, 10)
     put(marrow, [0, 1, 2], PLASMA)
     put(marrow, np.arange(50, 60), T, granzyme=0.5)
-    fate.take_roster(marrow)
+    roster.index_cells(marrow)
     enlist(marrow, 3, T, clone=np.array([0, N_REACTIVE - 1, N_REACTIVE]), site=55)
     marrow.body.gauge[Gauge.T_SUPPLY], marrow.body.target[T] = 1.5, 5.0
     p = t_cell_recovery.Params(expansion=0.01, steepness=2.0, half_antigen=0.01)
@@ -457,13 +457,13 @@ def test_reactive_t_cells_expand_by_antigen_and_their_share_of_cytokines(bare, p
 def test_without_tumour_or_t_cells_nobody_expands(bare, put, enlist):
     marrow = bare(10, 10)
     marrow.body.target[T] = 5.0
-    fate.take_roster(marrow)
+    roster.index_cells(marrow)
     enlist(marrow, 1, T, clone=0, site=55)
     marrow.cells.granzyme[55] = 1.0
     t_cell_recovery.hazard(marrow, t_cell_recovery.Params(), NOW)
     assert not marrow.hazard.any()
     put(marrow, [0], PLASMA)
-    fate.take_roster(marrow)
+    roster.index_cells(marrow)
     load, share = t_cell_recovery.stimulus(marrow)
     assert (load, share) == (0.01, 5.0)  # no T cell counts as one
 
@@ -537,7 +537,7 @@ def crowd(marrow, put, seed=4):
     random = np.random.default_rng(seed)
     sites = random.permutation(256)[:128]
     put(marrow, sites, random.integers(PLASMA, N_TYPES, 128), granzyme=0.5, clone=random.integers(0, 8, 128))
-    fate.take_roster(marrow)
+    roster.index_cells(marrow)
     contact.clear(marrow, NOW)
     return marrow
 
@@ -578,10 +578,10 @@ def test_the_niche_holds_plasma_cells_where_they_are(bare, put):
     marrow = bare()
     marrow.lattice.niche[:128] = 1
     put(marrow, np.arange(0, 256, 3))
-    fate.take_roster(marrow)
+    roster.index_cells(marrow)
     before = set(np.flatnonzero(marrow.cells.kind))
     for step in range(40):
-        fate.take_roster(marrow)
+        roster.index_cells(marrow)
         motility.creep(marrow, motility.Params(), Tick(24.0, step, 2))
     after = set(np.flatnonzero(marrow.cells.kind))
     assert {s for s in before if s < 128} <= after
@@ -598,7 +598,7 @@ def crept(bare, put, block, cd38, surface=1.0, steps=30):
         marrow = bare(32, 32)
         put(marrow, FAR_APART, cd38=cd38)
         marrow.body.gauge[Gauge.CREEP_BLOCK], marrow.body.gauge[Gauge.SURFACE_CD38] = block, surface
-        fate.take_roster(marrow)
+        roster.index_cells(marrow)
         motility.creep(marrow, motility.Params(creep_density=100e3, creep_steepness=2.0), Tick(6.0, step, 2))
         for site in np.flatnonzero(marrow.cells.kind):
             if marrow.cells.uid[site] != site + 1:
@@ -632,7 +632,7 @@ def test_t_cells_go_where_there_is_chemokine_and_macrophages_do_not(bare, put):
             marrow.fields.chemokine[:] = 1.0 + np.cos(2.0 * np.pi * (np.arange(1024) % 32) / 32.0)
             put(marrow, np.arange(0, 1024, 4), kind)
             for step in range(8):
-                fate.take_roster(marrow)
+                roster.index_cells(marrow)
                 first, end = marrow.roster.start[kind : kind + 2]
                 motility.walk(marrow, int(kind), first, end, motility.Params(chemotaxis=taste), Tick(6.0, step, 9))
             found[kind, taste] = marrow.fields.chemokine[marrow.cells.kind == kind].mean()

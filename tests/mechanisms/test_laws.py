@@ -1,6 +1,8 @@
-"""Laws that hold for every mechanism: what it declares, the ceiling over its hazard, monotony, ablation, its place in the step."""
+"""Laws that hold for every mechanism: its parameters, the ceiling over its hazard, monotony, ablation.
 
-import ast
+What it reads and writes, its words and its place in the step: test_declared.py.
+"""
+
 import inspect
 import re
 import sys
@@ -16,7 +18,7 @@ from tme_abm.foundation.declare import GRADES, Param, notes
 from tme_abm.foundation.jit import COMPILED
 from tme_abm.foundation.mechanism import by_drug
 from tme_abm.foundation.pinned import PinnedType
-from tme_abm.marrow import burden, clones, contact, fate, seeding
+from tme_abm.marrow import burden, clones, contact, fate, roster, seeding
 from tme_abm.marrow.cells import N_EVENTS, N_TYPES, Cause, CellType
 from tme_abm.marrow.clones import N_CLONES, N_CLONOTYPES
 from tme_abm.marrow.contact import MOST_GRANZYME
@@ -73,78 +75,15 @@ def test_every_parameter_has_a_unit_a_meaning_a_known_source_and_a_grade(block):
 
 
 def test_names_are_unique_and_follow_the_files():
-    files = {path.stem for path in (PACKAGE / "mechanisms").glob("*.py")} - {"__init__", "step"}
+    files = {path.stem for path in (PACKAGE / "mechanisms").glob("*.py")} - {"__init__", "step", "declared"}
     assert {m.name for m in MECHANISMS} == files
     assert len(MECHANISMS) == len(files)
 
 
 def test_what_may_kill_has_a_ceiling_over_it():
     for m in MECHANISMS:
-        adds_hazard = m.hazard is not None and "hazard" in m.writes
+        adds_hazard = any(name.startswith("hazard.") for name in m.writes)
         assert adds_hazard == (m.ceiling is not None), m.name
-
-
-# ---- the step --------------------------------------------------------------------------------------------------------
-
-
-def calls():
-    """(mechanism, act) in the order of the lines of `step`, each with the switch that guards it."""
-    tree = ast.parse(inspect.getsource(step))
-    body = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "step").body
-    found = []
-    lines = [line for statement in body for line in (statement.body if isinstance(statement, ast.While) else [statement])]
-    for statement in lines:
-        if not isinstance(statement, ast.If) or isinstance(statement.test, ast.Name):  # the last tile brings the probes
-            continue
-        test, call = statement.test, statement.body[0].value
-        assert isinstance(test, ast.Attribute) and ast.unparse(test.value) == "on"
-        name, act = call.func.value.id, call.func.attr
-        assert (test.attr, len(statement.body)) == (name, 1)
-        assert [ast.unparse(a) for a in call.args] == ["marrow", f"rules.{name}", "tick"]
-        found.append((name, act))
-    return found
-
-
-def test_the_step_runs_what_each_mechanism_declares_once_and_nothing_else():
-    declared = {(m.name, act) for m in MECHANISMS for act in ("prepare", "ceiling", "hazard") if getattr(m, act) is not None}
-    found = calls()
-    assert set(found) == declared
-    assert len(found) == len(declared)
-
-
-def test_the_order_of_mechanisms_is_the_order_in_which_they_act_first():
-    """A mechanism acts when it prepares or adds a hazard; a ceiling only says how high a hazard may be."""
-    acts = [name for name, act in calls() if act != "ceiling"]
-    assert list(dict.fromkeys(acts)) == [m.name for m in MECHANISMS]
-
-
-def test_ceilings_and_hazards_stand_in_one_order_and_between_the_phases():
-    found = calls()
-    ceilings = [name for name, act in found if act == "ceiling"]
-    hazards = [name for name, act in found if act == "hazard"]
-    assert ceilings == [name for name in hazards if name in set(ceilings)]
-    acts = [act for name, act in found if name != "recruitment"]  # arrivals come after everything is settled
-    assert acts == sorted(acts, key=("prepare", "ceiling", "hazard").index)
-    assert found[-1] == ("recruitment", "prepare")
-
-
-def test_fields_are_solved_before_contacts_are_made_in_the_memory_of_their_solver():
-    """What is lent (`state.lend`) would be overwritten by a solve later in the step."""
-    body = next(node for node in ast.parse(inspect.getsource(step)).body if isinstance(node, ast.FunctionDef) and node.name == "step")
-    called = [node for node in ast.walk(body) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
-    order = [ast.unparse(call.func) for call in sorted(called, key=lambda call: call.lineno)]
-    assert {name for name in order if name.count(".") == 1} == set(order) and order.count("contact.clear") == 1
-    cleared = order.index("contact.clear")
-
-    def uses(name, *attributes):
-        tree = ast.parse(inspect.getsource(getattr(step, name.partition(".")[0])))
-        return any(isinstance(node, ast.Attribute) and node.attr in attributes for node in ast.walk(tree))
-
-    solving = [name for name in order if uses(name, "grid")]
-    assert solving == ["adenosine.prepare", "interleukin6.prepare", "chemokine.prepare"]
-    assert all(order.index(name) < cleared for name in solving)
-    before = {name.partition(".")[0] for name in order[:cleared]} & set(BY_NAME)
-    assert "suppression" in before and not any(uses(name, "nk", "t_cell", "phagocyte") for name in before)
 
 
 def test_switches_and_rules_name_every_mechanism():
@@ -158,7 +97,7 @@ def test_switches_and_rules_name_every_mechanism():
 def exposed(bare, name, seed):
     """A marrow at random, often at its extremes, under two drugs of each kind that the mechanism knows, all cells at risk."""
     random = np.random.default_rng(seed)
-    antigens = (CD38, SLAMF7) if "occupancy" in BY_NAME[name].reads else (NONE, NONE)
+    antigens = (CD38, SLAMF7) if "drugs.occupancy" in BY_NAME[name].reads else (NONE, NONE)
     marrow = bare(8, 8, antigens, nk_renewal=random.uniform(0.0, 0.02), effector_fitness=random.uniform(0.0, 3.0))
     n = 64
 
@@ -329,6 +268,7 @@ CAUSES = {
 
 def test_every_cause_belongs_to_a_mechanism():
     assert {cause for cause, _ in CAUSES.values()} == set(Cause) - {Cause.DIVISION}
+    assert {m.name: m.causes for m in MECHANISMS if m.causes} == {name: (cause.name,) for name, (cause, _) in CAUSES.items()}
 
 
 @pytest.mark.parametrize("name", list(CAUSES))
@@ -427,8 +367,8 @@ def test_each_kernel_is_compiled_for_one_signature(grown, drugs):
     """Untreated, under one drug and under four: the same types, so that nobody waits for the compiler twice."""
     for regimen in (Regimen("none", "None", 28), Regimen("isa", "Isa", 28, QUADRUPLET.doses[:1]), QUADRUPLET, ANTIBODIES):
         grown.fork(regimen, drugs).advance(2)
-    fate.take_roster(grown.pinned)
-    for kernel in (step.advance, fate.take_roster, seeding.scatter, seeding.nest, seeding.room):
+    roster.index_cells(grown.pinned)
+    for kernel in (step.advance, roster.index_cells, seeding.scatter, seeding.nest, seeding.room):
         pinned = [types for types in kernel.signatures if isinstance(types[0], PinnedType)]  # other tests hand over bare tuples
         assert len(pinned) == 1, kernel.__name__
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 from tme_abm.foundation.declare import stack
+from tme_abm.marrow import walking
 from tme_abm.marrow.clones import N_CLONOTYPES, N_REACTIVE
 from tme_abm.mechanisms import (
     adcc,
@@ -190,7 +191,7 @@ def displacements(side):
     """Rows and columns over an even grid of 32-bit numbers, sixty for each place of the square."""
     n = 60 * side**2
     words = [np.uint64(((2 * i + 1) * 2**32 // (2 * n)) << 32) for i in range(n)]
-    return np.array([motility.displacement.py_func(word, side) for word in words])
+    return np.array([walking.displacement.py_func(word, side) for word in words])
 
 
 @pytest.mark.parametrize("side", [1, 3, 5, 11])
@@ -203,7 +204,7 @@ def test_a_displacement_covers_its_square_evenly(side):
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, 30))
 def test_a_displacement_stays_within_reach(word, half):
-    rows, columns = motility.displacement.py_func(np.uint64(word), 2 * half + 1)
+    rows, columns = walking.displacement.py_func(np.uint64(word), 2 * half + 1)
     assert abs(rows) <= half and abs(columns) <= half
 
 

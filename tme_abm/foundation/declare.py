@@ -38,11 +38,17 @@ class Param(NamedTuple):
 
 
 class Column(NamedTuple):
-    """Note on an array: its dtype, unit and meaning."""
+    """Note on an array: its dtype, unit and meaning, what it holds while nothing disturbs it, and whether it lasts longer than a step.
+
+    What does not last is put back to `rest` at the head of every step; what lasts is put back where its mechanism is switched off.
+    """
 
     dtype: str
     unit: str
     meaning: str
+    rest: float = 0.0
+    lasts: bool = True
+    shape: tuple[int, ...] = ()  # () for the length of its table
 
 
 class Origin(NamedTuple):
@@ -130,6 +136,11 @@ def number(value: Any, where: str) -> float:
 def allocate(table: type[T], n: int) -> T:
     """A `table` of zeroed arrays of length `n` with the declared dtypes."""
     return table(**{name: np.zeros(n, note.dtype) for name, note in notes(cast(Any, table)).items()})
+
+
+def at_rest(table: type[T]) -> T:
+    """A `table` of arrays that have the declared shapes and hold their rest values."""
+    return table(**{name: np.full(note.shape, note.rest, note.dtype) for name, note in notes(cast(Any, table)).items()})
 
 
 def stack(block: type[T], tuples: list[Any]) -> T:

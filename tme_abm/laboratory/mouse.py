@@ -29,7 +29,7 @@ from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.declare import Filled, Origin, Param, fill
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.rng import Stream, normal, stream_key, subkey
-from tme_abm.marrow import fate
+from tme_abm.marrow import roster
 from tme_abm.marrow.cells import N_TYPES, CellType
 from tme_abm.marrow.clones import N_CLONES, Clones
 from tme_abm.marrow.lattice import make_lattice, mark_niche
@@ -177,7 +177,7 @@ class Xenograft(Simulation):
         self._filled = settings.fill()
         self._take(UNTREATED, {}, SWITCHED_OFF)
         self.marrow = found_nodule(mouse, settings, self._filled, self.key)
-        fate.take_roster(self.pinned)
+        roster.index_cells(self.pinned)
 
     def _body(self) -> Physique:
         """A mouse as pharmacology sees it: of weight and surface; no kinetics in a mouse depend on the rest."""

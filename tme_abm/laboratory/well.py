@@ -17,7 +17,7 @@ from tme_abm.foundation.declare import Filled
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.jit import kernel
 from tme_abm.foundation.rng import Stream, stream_key, subkey
-from tme_abm.marrow import fate
+from tme_abm.marrow import roster
 from tme_abm.marrow.cells import N_CAUSES, Cause, CellType
 from tme_abm.marrow.lattice import make_lattice, mark_niche
 from tme_abm.marrow.seeding import scatter
@@ -128,7 +128,7 @@ def plate(donor: VirtualPatient, host: Host, settings: Settings, well: Well, key
     effectors = (marrow.cells.kind == CellType.T) | (marrow.cells.kind == CellType.NK)
     marrow.cells.activity[effectors] = 1.0  # fresh: what the well does to them, its adenosine and suppressors do
     marrow.cells.granzyme[effectors] = 1.0
-    fate.take_roster(marrow)
+    roster.index_cells(marrow)
     return marrow
 
 

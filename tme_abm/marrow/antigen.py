@@ -1,9 +1,12 @@
-"""Antigens: what an antibody binds, and how many sites of it a plasma cell carries."""
+"""Antigens: what an antibody binds, and how many sites of it a cell carries."""
 
 from enum import IntEnum
 
 from tme_abm.foundation.jit import part
+from tme_abm.marrow.cells import CellType
+from tme_abm.marrow.state import Gauge
 
+PLASMA = int(CellType.PLASMA)
 SLAMF7_SITES = 20e3  # sites on a plasma cell, a sixth of CD38 (from memory) and much the same in all (Hsi 2008); grade M-low
 
 
@@ -18,3 +21,10 @@ class Antigen(IntEnum):
 def density(risk, row, antigen):
     """Sites of an antigen on the plasma cell of a row of the risk set [sites/cell]."""
     return risk.cd38[row] if antigen == Antigen.CD38 else SLAMF7_SITES
+
+
+@part
+def surface_cd38(marrow, kind, clone, cd38):
+    """CD38 on the surface of a cell now [sites/cell], after trogocytosis and, on plasma cells, what its clone makes of a drug."""
+    now = float(cd38) * marrow.body.gauge[Gauge.SURFACE_CD38]
+    return now * marrow.body.clone_cd38[clone] if kind == PLASMA else now

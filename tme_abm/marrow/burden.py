@@ -1,6 +1,6 @@
 """The systemic burden: the patch is a sample of the marrow, and a clone that is absent from it is not extinct.
 
-Each clone has a number of cells in the whole marrow. While it is visible in the patch (fate.VISIBLE cells) its burden grows and
+Each clone has a number of cells in the whole marrow. While it is visible in the patch (probes.VISIBLE cells) its burden grows and
 shrinks by the factor that the patch shows; below that by the rates that probes of the clone meet in the present marrow, or met
 last. A clone whose burden says that the patch should hold cells of it, and does not, comes back into the patch: relapse from residual
 disease. Below one cell in the body a clone is extinct; the body never holds fewer cells than the patch shows.
@@ -14,7 +14,7 @@ from tme_abm.foundation.jit import part
 from tme_abm.foundation.rng import Stream, below, bits, normal, stream_key, subkey, unit
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.clones import N_CLONES
-from tme_abm.marrow.fate import VISIBLE
+from tme_abm.marrow.probes import VISIBLE
 
 PLASMA = int(CellType.PLASMA)
 CORRECTION_H = 336.0  # h, time constant with which a visible clone corrects the estimate of its burden (grade A)
@@ -30,7 +30,7 @@ class Params(NamedTuple):
 
 @part
 def follow(marrow, p, tick):
-    """Carry the burden of each clone over the step that was just settled; `p` is the inheritance (fate.Params)."""
+    """Carry the burden of each clone over the step whose events were just applied; `p` is the inheritance (fate.Params)."""
     body, cells = marrow.body, marrow.cells
     for c in range(N_CLONES):
         if body.burden[c] <= 0.0:

@@ -10,21 +10,20 @@ from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.arrays import total
 from tme_abm.foundation.declare import Param
-from tme_abm.foundation.jit import kernel, part
+from tme_abm.foundation.jit import part
 from tme_abm.foundation.response import happens, probability
 from tme_abm.foundation.rng import Stream, again, below, bits, normal, stream_key, subkey, unit
 from tme_abm.marrow import contact
-from tme_abm.marrow.cells import N_CAUSES, N_EVENTS, N_TYPES, Cause, CellType, clear
-from tme_abm.marrow.clones import N_CLONES
+from tme_abm.marrow.antigen import surface_cd38
+from tme_abm.marrow.cells import N_EVENTS, Cause, CellType, clear
 from tme_abm.marrow.lattice import find_free_neighbour
-from tme_abm.marrow.state import CROWD, N_PROBES, TILE, Gauge
+from tme_abm.marrow.prefetch import read_for_fate
+from tme_abm.marrow.roster import end_of, first_of
+from tme_abm.marrow.state import CROWD, TILE, Gauge
 
 PLASMA = int(CellType.PLASMA)
 STROMA = int(CellType.STROMA)
 DIVISION = int(Cause.DIVISION)
-LINE = 64  # bytes that the processor fetches at once
-FAR = 9  # blocks from which on a marrow is read ahead
-VISIBLE = 50  # plasma cells of a clone in the patch from which on its rates are read off the patch
 
 
 class Params(NamedTuple):
@@ -45,103 +44,6 @@ class Params(NamedTuple):
     switching: Annotated[float, Param("1/division", "chance that a daughter gains or loses one resistance", "tme_abm", "A", high=1.0)] = (
         2e-6
     )
-
-
-@kernel
-def take_roster(marrow):
-    """Write down who stands where, by type and block of the lattice, and count; nothing is drawn or decided yet."""
-    kinds, count, width = marrow.cells.kind, marrow.body.count, marrow.lattice.width
-    start, site, cursor, blocks = marrow.roster.start, marrow.roster.site, marrow.roster.cursor, marrow.roster.block
-    # both halves of a block in turn: a count depends on the one before of the same type, and the processor can do two at once
-    for b in range(blocks.shape[0]):
-        first, rows, left, columns = blocks[b, 0], blocks[b, 1], blocks[b, 2], blocks[b, 3]
-        half = (rows + 1) // 2
-        for k in range(N_TYPES):
-            cursor[b, 0, k] = 0
-            cursor[b, 1, k] = 0
-        for y in range(first, first + rows - half):
-            for s in range(y * width + left, y * width + left + columns):
-                cursor[b, 0, kinds[s]] += 1
-                cursor[b, 1, kinds[s + half * width]] += 1
-        if half > rows - half:
-            for s in range((first + half - 1) * width + left, (first + half - 1) * width + left + columns):
-                cursor[b, 0, kinds[s]] += 1
-    n = 0
-    for k in range(N_TYPES):
-        start[k] = n
-        for b in range(blocks.shape[0]):
-            for h in range(2):
-                here = cursor[b, h, k]
-                cursor[b, h, k] = n
-                n += here
-        count[k] = n - start[k]
-    start[N_TYPES] = n
-    for b in range(blocks.shape[0]):
-        first, rows, left, columns = blocks[b, 0], blocks[b, 1], blocks[b, 2], blocks[b, 3]
-        half = (rows + 1) // 2
-        for y in range(first, first + rows - half):
-            for s in range(y * width + left, y * width + left + columns):
-                k = int(kinds[s])
-                site[cursor[b, 0, k]] = s
-                cursor[b, 0, k] += 1
-                k = int(kinds[s + half * width])
-                site[cursor[b, 1, k]] = s + half * width
-                cursor[b, 1, k] += 1
-        if half > rows - half:
-            for s in range((first + half - 1) * width + left, (first + half - 1) * width + left + columns):
-                k = int(kinds[s])
-                site[cursor[b, 0, k]] = s
-                cursor[b, 0, k] += 1
-    marrow.events.n[:] = 0
-    clone_count = marrow.body.clone_count
-    for c in range(N_CLONES):
-        clone_count[c] = 0
-        marrow.body.clone_births[c] = 0
-        marrow.body.clone_deaths[c] = 0
-    for i in range(start[PLASMA], start[PLASMA + 1]):
-        clone_count[marrow.cells.clone[site[i]]] += 1
-
-
-@part
-def first_of(roster, block, kind):
-    """Where the cells of a kind in a block begin in the roster."""
-    return roster.cursor[block - 1, 1, kind] if block > 0 else roster.start[kind]
-
-
-@part
-def end_of(roster, block, kind):
-    """Where the cells of a kind in a block end in the roster."""
-    return roster.cursor[block, 1, kind]
-
-
-@part
-def is_far(roster):
-    """Whether a marrow does not fit into the caches, so that a block is worth reading ahead."""
-    return roster.block.shape[0] >= FAR
-
-
-@part
-def read_lines(column, step, block, width):
-    """Read every `step`-th number of a column over the rows of a block.
-
-    What random visits would fetch line by line from main memory, each by itself, the processor foresees where it is read in the
-    order of the addresses.
-
-    Returns:
-        The sum, to be kept in `roster.ahead`, or the compiler would leave it all out.
-    """
-    total = 0.0
-    for y in range(block[0], block[0] + block[1]):
-        for s in range(y * width + block[2], y * width + block[2] + block[3], step):
-            total += float(column[s])
-    return total
-
-
-@part
-def surface_cd38(marrow, kind, clone, cd38):
-    """CD38 on the surface of a cell now [sites/cell], after trogocytosis and, on plasma cells, what its clone makes of a drug."""
-    now = float(cd38) * marrow.body.gauge[Gauge.SURFACE_CD38]
-    return now * marrow.body.clone_cd38[clone] if kind == PLASMA else now
 
 
 @part
@@ -196,8 +98,8 @@ def draw_at_risk(marrow, p, tick):
     room = min(cells.kind.size, TILE)
     n = 0
     for b in range(events.n[1], marrow.roster.block.shape[0]):
-        if is_far(marrow.roster) and events.n[2] == 0:
-            marrow.roster.ahead[0] = read_lines(cells.uid, LINE // 8, marrow.roster.block[b], marrow.lattice.width)
+        if events.n[2] == 0:
+            read_for_fate(marrow, b)
         for kind in range(PLASMA, STROMA):
             crowded = CROWD * total(body.contact_ceiling) if kind == PLASMA else 0.0
             threshold = probability(body.ceiling[kind] + crowded, tick.dt)
@@ -223,38 +125,6 @@ def draw_at_risk(marrow, p, tick):
     events.n[1] = marrow.roster.block.shape[0]
     marrow.n_at_risk[:] = n
     return True
-
-
-@part
-def place_probes(marrow, tick):
-    """Add rows that measure the rates of each clone too rare for the patch: cells as they would stand now.
-
-    In every step, for drugs come and go within a day.
-    """
-    risk, body, lattice = marrow.at_risk, marrow.body, marrow.lattice
-    row = marrow.n_at_risk[1]
-    for c in range(N_CLONES):
-        if body.burden[c] <= 0.0 or body.clone_count[c] >= VISIBLE:
-            continue
-        key = subkey(stream_key(tick.key, Stream.PROBE, tick.step), c)
-        for j in range(N_PROBES):
-            in_niche = (j + 0.5) / N_PROBES < body.clone_niche[c]
-            s = below(bits(key, j), lattice.niche.size)
-            for _ in range(lattice.niche.size):  # to the next such place
-                if marrow.cells.kind[s] != STROMA and (lattice.niche[s] == 1) == in_niche:
-                    break
-                s = s + 1 if s + 1 < lattice.niche.size else 0
-            risk.site[row] = s
-            risk.kind[row] = PLASMA
-            risk.clone[row] = c
-            z = normal(key, N_PROBES + j)
-            risk.cd38[row] = surface_cd38(marrow, PLASMA, c, marrow.clones.cd38[c] * math.exp(marrow.host.cd38_spread * z))
-            risk.complement_inhibitors[row] = marrow.clones.complement_inhibitors[c]
-            risk.draw[row] = 2.0
-            reset(marrow, row)
-            contact.meet(marrow, row)
-            row += 1
-    marrow.n_at_risk[1] = row
 
 
 @part
@@ -287,7 +157,7 @@ def decide(marrow, tick):
 
 
 @part
-def settle(marrow, p, tick):
+def apply_events(marrow, p, tick):
     """Let what was decided happen, cell by cell."""
     cells, events = marrow.cells, marrow.events
     key = stream_key(tick.key, Stream.CAUSE, tick.step)
@@ -346,21 +216,3 @@ def divide(marrow, site, target, p, tick):
         body.clone_births[clone] += 1
     cells.clone[target] = clone
     body.births[kind] += 1
-
-
-@part
-def read_probes(marrow):
-    """Mean rates of division and death of each clone that was probed."""
-    risk, body = marrow.at_risk, marrow.body
-    row = marrow.n_at_risk[0]
-    while row < marrow.n_at_risk[1]:
-        clone = int(risk.clone[row])
-        division, death = 0.0, 0.0
-        for _ in range(N_PROBES):
-            if find_free_neighbour(marrow.cells.kind, risk.site[row], 0, marrow.lattice) >= 0:
-                division += marrow.hazard[row, DIVISION]
-            for e in range(N_CAUSES):
-                death += marrow.hazard[row, e]
-            row += 1
-        body.clone_rates[clone, 0] = division / N_PROBES
-        body.clone_rates[clone, 1] = death / N_PROBES

@@ -1,11 +1,12 @@
 """The state of one patient's marrow, as the kernels receive it: one bundle of bundles, named by what they hold."""
 
+import math
 from enum import IntEnum
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from tme_abm.foundation.declare import Column, allocate
+from tme_abm.foundation.declare import Column, allocate, at_rest
 from tme_abm.marrow.cells import N_CAUSES, N_EVENTS, N_TYPES, Array, Cells
 from tme_abm.marrow.clones import N_CLONES, Clones
 from tme_abm.marrow.diffusion import Grid, allocate_grid
@@ -18,6 +19,7 @@ CROWD = 2.0  # most effectors (by potency) of one kind that can engage one plasm
 FIELD_TOLERANCE = 1e-2
 BLOCK_SIDE = 128  # sites a side of the blocks in which cells take their turns: what they touch there stays in the near caches
 TILE = 256  # cells at risk whose hazards are worked out at a time: they stay in the cache, and their number bounds the memory
+OF_TYPES, OF_CLONES = (N_TYPES,), (N_CLONES,)  # shapes
 N_PROBES = 8  # places a step at which the rates of a clone too rare for the patch are measured
 
 
@@ -25,8 +27,8 @@ class Fields(NamedTuple):
     """Concentrations of substances, relative to a reference, each of shape (n_sites,)."""
 
     adenosine: Annotated[Array, Column("f4", "K(A2A)", "extracellular adenosine over the level that halves effector function")]
-    il6: Annotated[Array, Column("f4", "1", "interleukin-6 over the patient's mean when the disease becomes eligible")]
-    chemokine: Annotated[Array, Column("f4", "1", "CCL3 over the patient's mean when the disease becomes eligible")]
+    il6: Annotated[Array, Column("f4", "1", "interleukin-6 over the patient's mean when the disease becomes eligible", 1.0)]
+    chemokine: Annotated[Array, Column("f4", "1", "CCL3 over the patient's mean when the disease becomes eligible", 1.0)]
     source: Annotated[Array, Column("f4", "1/h", "production, while a field is solved")]
     uptake: Annotated[Array, Column("f4", "1/h", "clearance, while a field is solved")]
 
@@ -34,9 +36,9 @@ class Fields(NamedTuple):
 class Contacts(NamedTuple):
     """Where effectors spent this step, each of shape (n_sites,): share of the step times potency, at the sites visited (see `lend`)."""
 
-    nk: Annotated[Array, Column("f4", "1", "NK cells, by their granzyme")]
-    t_cell: Annotated[Array, Column("f4", "1", "tumour-reactive T cells, by their granzyme")]
-    phagocyte: Annotated[Array, Column("f4", "1", "macrophages")]
+    nk: Annotated[Array, Column("f4", "1", "NK cells, by their granzyme", 0.0, False)]
+    t_cell: Annotated[Array, Column("f4", "1", "tumour-reactive T cells, by their granzyme", 0.0, False)]
+    phagocyte: Annotated[Array, Column("f4", "1", "macrophages", 0.0, False)]
     suppressor: Annotated[Array, Column("f4", "1", "Treg, Breg and MDSC, by their strength")]
 
 
@@ -47,7 +49,7 @@ class Roster(NamedTuple):
     start: Array  # (N_TYPES + 1,) int64
     block: Array  # (n_blocks, 4) int64, first row, rows, first column and columns of each block
     cursor: Array  # (n_blocks, 2, N_TYPES) int64, where the sites of a type in each half of a block end
-    ahead: Array  # (1,) float64, what `fate.read_lines` made of what it read; means nothing
+    ahead: Array  # (1,) float64, what `prefetch` made of what it read; means nothing
 
 
 class AtRisk(NamedTuple):
@@ -84,7 +86,7 @@ class Drugs(NamedTuple):
     antigen: Annotated[Array, Column("i8", "-", "an Antigen, -1 for small molecules")]
     concentration: Annotated[Array, Column("f8", "ug/mL", "mean over the step")]
     effect: Annotated[Array, Column("f8", "1", "target engagement of a small molecule, mean over the step")]
-    occupancy: Annotated[Array, Column("f8", "1", "fraction of the antigen bound by this antibody")]
+    occupancy: Annotated[Array, Column("f8", "1", "fraction of the antigen bound by this antibody", 0.0, False)]
 
 
 class Effector(IntEnum):
@@ -96,46 +98,60 @@ class Effector(IntEnum):
 
 
 class Gauge(IntEnum):
-    """Quantities of the whole marrow that change with time; indices of `Body.gauge`. 1 is undisturbed unless said."""
+    """Quantities of the whole marrow that change with time; indices of `Body.gauge`."""
 
-    SURFACE_CD38 = 0  # CD38 left on the surface after trogocytosis
-    CD38_INDUCTION = 1  # CD38 of plasma cells with cereblon under an IMiD
-    ENZYME_ACTIVITY = 2  # activity of the CD38 ectoenzyme
-    NK_ARMED = 3  # potency of NK cells whose CD16 or SLAMF7 is engaged
-    CD16 = 4  # CD16 left on NK cells
-    NK_SUPPLY = 5  # supply of NK cells under an IMiD
-    T_SUPPLY = 6  # supply and division of T cells under an IMiD
-    STIMULATION = 7  # lytic capacity of T and NK cells under an IMiD and a glucocorticoid
-    REVIVAL = 8  # share of exhaustion that an IMiD takes back, 0 undisturbed
-    IL6_OUTPUT = 9  # interleukin-6 made under an IMiD
-    M_PROTEIN = 10  # serum M-protein [g/L]
-    FIELD_AGE = 11  # hours since the fields were solved
-    SOLVED_OUTPUT = 12  # adenosine production of the patch when the fields were last solved [1/h]
-    VIOLATIONS = 13  # hazards found above their ceiling: must stay 0
-    ESCAPED_CD38 = 14  # CD38 that escaped clones express under an anti-CD38 antibody
-    CREEP_BLOCK = 15  # share of the creep of CD38-rich plasma cells that antibodies on CD38 take, 0 undisturbed
+    unit: str
+    meaning: str
+    rest: float  # while nothing disturbs it
+    lasts: bool  # longer than the step; what does not is put back to rest at the head of every step
+
+    def __new__(cls, unit: str, meaning: str, rest: float = 1.0, lasts: bool = False) -> "Gauge":
+        """A member with the next number."""
+        member = int.__new__(cls, len(cls.__members__))
+        member._value_ = len(cls.__members__)
+        member.unit, member.meaning, member.rest, member.lasts = unit, meaning, rest, lasts
+        return member
+
+    SURFACE_CD38 = ("1", "CD38 left on the surface after trogocytosis", 1.0, True)
+    CD38_INDUCTION = ("1", "CD38 of plasma cells with cereblon under an IMiD", 1.0, True)
+    ENZYME_ACTIVITY = ("1", "activity of the CD38 ectoenzyme")
+    NK_ARMED = ("1", "potency of NK cells whose CD16 or SLAMF7 is engaged")
+    CD16 = ("1", "CD16 left on NK cells", 1.0, True)
+    NK_SUPPLY = ("1", "supply of NK cells under an IMiD")
+    T_SUPPLY = ("1", "supply and division of T cells under an IMiD")
+    STIMULATION = ("1", "lytic capacity of T and NK cells under an IMiD and a glucocorticoid")
+    REVIVAL = ("1", "share of exhaustion that an IMiD takes back", 0.0)
+    IL6_OUTPUT = ("1", "interleukin-6 made under an IMiD")
+    M_PROTEIN = ("g/L", "serum M-protein", 0.0, True)
+    FIELD_AGE = ("h", "time since the fields were solved, endless before the first time", math.inf, True)
+    SOLVED_OUTPUT = ("1/h", "adenosine production of the patch when the fields were last solved", 0.0, True)
+    VIOLATIONS = ("1", "hazards found above their ceiling: must stay 0", 0.0, True)
+    ESCAPED_CD38 = ("1", "CD38 that escaped clones express under an anti-CD38 antibody", 1.0, True)
+    CREEP_BLOCK = ("1", "share of the creep of CD38-rich plasma cells that antibodies on CD38 take", 0.0)
 
 
 class Body(NamedTuple):
     """Counters and quantities of the whole patient."""
 
-    gauge: Array  # (len(Gauge),)
-    count: Array  # type: ignore[assignment]  # (N_TYPES,) int64, cells in the patch
-    target: Array  # (N_TYPES,) float64, cells that the blood alone would keep
-    clone_count: Array  # (N_CLONES,) int64
-    clone_births: Array  # (N_CLONES,) int64, in this step
-    clone_deaths: Array  # (N_CLONES,) int64, in this step
-    burden: Array  # (N_CLONES,) float64, cells in the whole marrow
-    clone_rates: Array  # (N_CLONES, 2) float64, division and death of a mean cell [1/h], from the probes
-    clone_niche: Array  # (N_CLONES,) float64, share of the clone in the niche, last seen
-    clone_cd38: Array  # (N_CLONES,) float64, CD38 that the clone expresses in this step over what it expresses undisturbed
-    clone_stress: Array  # (N_CLONES,) float64, how far a proteasome inhibitor stresses the clone in this step, 0 to 1
-    ledger: Array  # (N_TYPES, N_CAUSES) int64, deaths since the start
-    clone_ledger: Array  # (N_CLONES, N_CAUSES) int64, deaths of plasma cells since the start
-    births: Array  # (N_TYPES,) int64, divisions and arrivals since the start
-    ceiling: Array  # (N_TYPES,) float64, highest hazard possible in this step without effectors in contact [1/h]
-    contact_ceiling: Array  # (len(Effector),) float64, what each unit of contact can add to that of a plasma cell [1/h]
-    updates: Array  # (1,) int64, cells advanced by one step since the start
+    gauge: Annotated[Array, Column("f8", "-", "a number for each Gauge, which says its unit and meaning", shape=(len(Gauge),))]
+    count: Annotated[Array, Column("i8", "cells", "in the patch", shape=OF_TYPES)]  # type: ignore[assignment]
+    target: Annotated[Array, Column("f8", "cells", "that the blood alone would keep in the patch", shape=OF_TYPES)]
+    clone_count: Annotated[Array, Column("i8", "cells", "in the patch", shape=OF_CLONES)]
+    clone_births: Annotated[Array, Column("i8", "cells", "born in this step", 0.0, False, OF_CLONES)]
+    clone_deaths: Annotated[Array, Column("i8", "cells", "died in this step", 0.0, False, OF_CLONES)]
+    burden: Annotated[Array, Column("f8", "cells", "in the whole marrow", shape=OF_CLONES)]
+    clone_rates: Annotated[Array, Column("f8", "1/h", "division and death of a mean cell, from the probes", shape=(N_CLONES, 2))]
+    clone_niche: Annotated[Array, Column("f8", "1", "share of the clone in the niche, last seen", shape=OF_CLONES)]
+    clone_cd38: Annotated[Array, Column("f8", "1", "CD38 that the clone expresses, relative to no drug", 1.0, False, OF_CLONES)]
+    clone_stress: Annotated[Array, Column("f8", "1", "how far a proteasome inhibitor stresses the clone, 0 to 1", 0.0, False, OF_CLONES)]
+    ledger: Annotated[Array, Column("i8", "cells", "deaths since the start", shape=(N_TYPES, N_CAUSES))]
+    clone_ledger: Annotated[Array, Column("i8", "cells", "deaths of plasma cells since the start", shape=(N_CLONES, N_CAUSES))]
+    births: Annotated[Array, Column("i8", "cells", "divisions and arrivals since the start", shape=OF_TYPES)]
+    ceiling: Annotated[Array, Column("f8", "1/h", "highest hazard possible without effectors in contact", 0.0, False, OF_TYPES)]
+    contact_ceiling: Annotated[
+        Array, Column("f8", "1/h", "what each unit of contact can add to that of a plasma cell", 0.0, False, (len(Effector),))
+    ]
+    updates: Annotated[Array, Column("i8", "cells", "advanced by one step since the start", shape=(1,))]
 
 
 class Host(NamedTuple):
@@ -185,30 +201,11 @@ class Tick(NamedTuple):
 
 
 def make_body() -> Body:
-    """A body with nothing in it, every gauge undisturbed."""
-    gauge = np.ones(len(Gauge))
-    for undisturbed_at_zero in (Gauge.REVIVAL, Gauge.M_PROTEIN, Gauge.SOLVED_OUTPUT, Gauge.VIOLATIONS, Gauge.CREEP_BLOCK):
-        gauge[undisturbed_at_zero] = 0.0
-    gauge[Gauge.FIELD_AGE] = np.inf  # never solved
-    return Body(
-        gauge=gauge,
-        count=np.zeros(N_TYPES, np.int64),
-        target=np.zeros(N_TYPES),
-        clone_count=np.zeros(N_CLONES, np.int64),
-        clone_births=np.zeros(N_CLONES, np.int64),
-        clone_deaths=np.zeros(N_CLONES, np.int64),
-        burden=np.zeros(N_CLONES),
-        clone_rates=np.zeros((N_CLONES, 2)),
-        clone_niche=np.zeros(N_CLONES),
-        clone_cd38=np.ones(N_CLONES),
-        clone_stress=np.zeros(N_CLONES),
-        ledger=np.zeros((N_TYPES, N_CAUSES), np.int64),
-        clone_ledger=np.zeros((N_CLONES, N_CAUSES), np.int64),
-        births=np.zeros(N_TYPES, np.int64),
-        ceiling=np.zeros(N_TYPES),
-        contact_ceiling=np.zeros(len(Effector)),
-        updates=np.zeros(1, np.int64),
-    )
+    """A body with nothing in it and nothing that disturbs it."""
+    body = at_rest(Body)
+    for gauge in Gauge:
+        body.gauge[gauge] = gauge.rest
+    return body
 
 
 def make_drugs(antigens: list[int]) -> Drugs:

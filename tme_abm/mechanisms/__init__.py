@@ -1,4 +1,8 @@
-"""What happens in the marrow. The order of `MECHANISMS` is the order of the step (see step.py)."""
+"""What happens in the marrow.
+
+The order of `MECHANISMS` is the order in which they act within each phase of the step and on cells at risk (see step.py): who reads what
+another makes in the same step comes after it, which `declared.check_order` holds.
+"""
 
 from tme_abm.foundation.mechanism import Mechanism
 from tme_abm.mechanisms.adcc import ADCC
@@ -33,6 +37,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     TROGOCYTOSIS,
     ANTIGEN_LOSS,
     ECTOENZYME,
+    ADHESION,
     NICHE_RELEASE,
     NK_ACTIVATION,
     IMID,
@@ -44,7 +49,6 @@ MECHANISMS: tuple[Mechanism, ...] = (
     EXHAUSTION,
     SUPPRESSION,
     MOTILITY,
-    ADHESION,
     GROWTH,
     TURNOVER,
     T_CELL_KILLING,

@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple
 from tme_abm.foundation.arrays import largest
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Words
 from tme_abm.foundation.response import eased, hill
 from tme_abm.marrow.antigen import density
 from tme_abm.marrow.cells import Cause, CellType
@@ -81,10 +81,13 @@ def hazard(marrow, rows, tick):
 ADCC = Mechanism(
     name="adcc",
     Params=Params,
+    label="ADCC",
     summary="NK cells lyse antibody-coated plasma cells through CD16.",
-    reads=("occupancy", "surface antigen", "stress", "NK cells in contact"),
-    writes=("hazard",),
+    group=Group.ANTIBODY,
+    reads=("drugs.occupancy", "drugs.antigen", "at_risk.cd38", "at_risk.nk", "body.clone_stress", "host.effector_fitness"),
+    writes=("hazard.ADCC",),
     by_drug=True,
     ceiling=ceiling,
     hazard=hazard,
+    italian=Words("ADCC", "Le cellule NK uccidono attraverso il CD16 le plasmacellule rivestite di anticorpo."),
 )

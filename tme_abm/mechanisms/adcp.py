@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 from tme_abm.foundation.arrays import largest
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Words
 from tme_abm.foundation.response import eased, hill
 from tme_abm.marrow.antigen import density
 from tme_abm.marrow.cells import Cause, CellType
@@ -86,10 +86,13 @@ def hazard(marrow, rows, tick):
 ADCP = Mechanism(
     name="adcp",
     Params=Params,
+    label="ADCP",
     summary="Macrophages engulf plasma cells that carry enough antibody.",
-    reads=("occupancy", "surface antigen", "stress", "macrophages in contact"),
-    writes=("hazard",),
+    group=Group.ANTIBODY,
+    reads=("drugs.occupancy", "drugs.antigen", "at_risk.cd38", "at_risk.phagocyte", "body.clone_stress", "host.effector_fitness"),
+    writes=("hazard.ADCP",),
     by_drug=True,
     ceiling=ceiling,
     hazard=hazard,
+    italian=Words("ADCP", "I macrofagi inglobano le plasmacellule che portano abbastanza anticorpo."),
 )

@@ -12,10 +12,10 @@ from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
+from tme_abm.marrow.antigen import surface_cd38
 from tme_abm.marrow.cells import EMPTY
 from tme_abm.marrow.diffusion import solve_steady
-from tme_abm.marrow.fate import surface_cd38
 from tme_abm.marrow.state import FIELD_TOLERANCE, Gauge
 
 TYPICAL_CD38 = 130e3  # sites/cell, the median plasma cell (grade V)
@@ -69,19 +69,30 @@ def prepare(marrow, p, tick):
         solve_steady(fields.adenosine, fields.source, fields.uptake, p.diffusivity, marrow.grid, FIELD_TOLERANCE)
 
 
-@part
-def flatten(marrow, p, tick):
-    """Flat everywhere."""
-    marrow.fields.adenosine[:] = 0.0
-
-
 ADENOSINE = Mechanism(
     name="adenosine",
     Params=Params,
+    label="Adenosine",
     summary="Plasma, suppressor and other cells make adenosine, through CD38 and by other routes; it spreads a few cells far.",
-    reads=("cells", "surface CD38", "enzyme activity"),
-    writes=("adenosine",),
+    group=Group.NICHE,
+    reads=(
+        "cells.kind",
+        "cells.clone",
+        "cells.cd38",
+        "gauge.SURFACE_CD38",
+        "body.clone_cd38",
+        "gauge.ENZYME_ACTIVITY",
+        "gauge.FIELD_AGE",
+        "host.adenosine_cd38",
+        "host.adenosine_other",
+        "traits.adenosine_other",
+    ),
+    writes=("fields.adenosine",),
     prepare=prepare,
-    phase="fields",
-    idle={"prepare": flatten},
+    phase=Phase.FIELDS,
+    rest=("fields.adenosine",),
+    italian=Words(
+        "Adenosina",
+        "Plasmacellule, cellule soppressive e altre producono adenosina, con il CD38 e per altre vie; si diffonde per poche cellule.",
+    ),
 )

@@ -8,7 +8,7 @@ with the patient's marrow; switching this mechanism off leaves the stroma and ta
 from typing import NamedTuple
 
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Words
 from tme_abm.marrow.cells import CellType
 
 PLASMA = int(CellType.PLASMA)
@@ -30,8 +30,14 @@ def hazard(marrow, p, tick):
 ADHESION = Mechanism(
     name="adhesion",
     Params=Params,
+    label="Niche protection",
     summary="Plasma cells that touch stroma are protected from proteasome inhibitor, dexamethasone and partly IMiD.",
-    reads=("niche",),
-    writes=("held",),
+    group=Group.NICHE,
+    reads=("lattice.niche",),
+    writes=("at_risk.held",),
     hazard=hazard,
+    italian=Words(
+        "Protezione della nicchia",
+        "Le plasmacellule a contatto con lo stroma sono protette da inibitore del proteasoma, desametasone e in parte IMiD.",
+    ),
 )

@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.foundation.response import relax
 from tme_abm.marrow.antigen import Antigen
 from tme_abm.marrow.clones import N_CLONES
@@ -62,20 +62,20 @@ def prepare(marrow, p, tick):
             body.clone_cd38[clone] *= body.gauge[Gauge.ESCAPED_CD38]
 
 
-@part
-def forget(marrow, p, tick):
-    """Nothing is left of it."""
-    marrow.body.gauge[Gauge.ESCAPED_CD38] = 1.0
-
-
 ANTIGEN_LOSS = Mechanism(
     name="antigen_loss",
     Params=Params,
+    label="Antigen loss",
     summary="Clones that escape the antibody lower their CD38 while it is there and put it back after it.",
-    reads=("occupancy",),
-    writes=("CD38 of escaped clones",),
+    group=Group.ANTIBODY,
+    reads=("drugs.occupancy", "drugs.antigen", "clones.escaped"),
+    writes=("gauge.ESCAPED_CD38", "body.clone_cd38"),
     answers="CD38",
     prepare=prepare,
-    phase="drugs",
-    idle={"prepare": forget},
+    phase=Phase.DRUGS,
+    rest=("gauge.ESCAPED_CD38",),
+    italian=Words(
+        "Perdita dell'antigene",
+        "I cloni che sfuggono all'anticorpo riducono il loro CD38 finché esso è presente e poi lo ripristinano.",
+    ),
 )

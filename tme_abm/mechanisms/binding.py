@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 
 
 class Params(NamedTuple):
@@ -46,10 +46,13 @@ def prepare(marrow, rows, tick):
 BINDING = Mechanism(
     name="binding",
     Params=Params,
+    label="Binding",
     summary="The antibody occupies its antigen; antibodies against the same antigen compete.",
-    reads=("concentration",),
-    writes=("occupancy",),
+    group=Group.ANTIBODY,
+    reads=("drugs.concentration", "drugs.antigen"),
+    writes=("drugs.occupancy",),
     by_drug=True,
     prepare=prepare,
-    phase="drugs",
+    phase=Phase.DRUGS,
+    italian=Words("Legame", "L'anticorpo occupa il suo antigene; anticorpi contro lo stesso antigene competono."),
 )

@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Words
 from tme_abm.foundation.response import hill
 from tme_abm.marrow.antigen import density
 from tme_abm.marrow.cells import Cause, CellType
@@ -60,10 +60,13 @@ def hazard(marrow, rows, tick):
 CDC = Mechanism(
     name="cdc",
     Params=Params,
+    label="CDC",
     summary="A dense carpet of antibody fires complement, unless CD55 and CD59 stop it.",
-    reads=("occupancy", "surface antigen", "complement inhibitors"),
-    writes=("hazard",),
+    group=Group.ANTIBODY,
+    reads=("drugs.occupancy", "drugs.antigen", "at_risk.cd38", "at_risk.complement_inhibitors"),
+    writes=("hazard.CDC",),
     by_drug=True,
     ceiling=ceiling,
     hazard=hazard,
+    italian=Words("CDC", "Un tappeto denso di anticorpo innesca il complemento, se CD55 e CD59 non lo fermano."),
 )

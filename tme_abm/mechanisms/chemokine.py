@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.marrow.diffusion import solve_steady
 from tme_abm.marrow.state import FIELD_TOLERANCE, Gauge
 
@@ -40,19 +40,16 @@ def prepare(marrow, p, tick):
         solve_steady(fields.chemokine, fields.source, fields.uptake, p.diffusivity, marrow.grid, FIELD_TOLERANCE)
 
 
-@part
-def flatten(marrow, p, tick):
-    """Flat everywhere."""
-    marrow.fields.chemokine[:] = 1.0
-
-
 CHEMOKINE = Mechanism(
     name="chemokine",
     Params=Params,
+    label="Chemokine",
     summary="Chemokine (CCL3) is made by plasma cells and macrophages; it draws T and NK cells.",
-    reads=("cells",),
-    writes=("chemokine",),
+    group=Group.IMMUNE,
+    reads=("cells.kind", "gauge.FIELD_AGE", "host.chemokine_source", "traits.chemokine"),
+    writes=("fields.chemokine",),
     prepare=prepare,
-    phase="fields",
-    idle={"prepare": flatten},
+    phase=Phase.FIELDS,
+    rest=("fields.chemokine",),
+    italian=Words("Chemochina", "La chemochina (CCL3) è prodotta da plasmacellule e macrofagi; attira le cellule T e NK."),
 )

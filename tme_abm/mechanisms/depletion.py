@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Words
 from tme_abm.foundation.response import hill
 from tme_abm.marrow.antigen import Antigen
 from tme_abm.marrow.cells import Cause, CellType
@@ -58,10 +58,16 @@ def hazard(marrow, rows, tick):
 DEPLETION = Mechanism(
     name="depletion",
     Params=Params,
+    label="Suppressor depletion",
     summary="Immune cells other than NK are depleted in the measure of their CD38: Breg, Treg and MDSC, hardly T cells.",
-    reads=("occupancy", "surface CD38"),
-    writes=("hazard",),
+    group=Group.ANTIBODY,
+    reads=("drugs.occupancy", "drugs.antigen", "at_risk.cd38"),
+    writes=("hazard.DEPLETION",),
     by_drug=True,
     ceiling=ceiling,
     hazard=hazard,
+    italian=Words(
+        "Deplezione dei soppressori",
+        "Le cellule immunitarie diverse dalle NK si riducono in proporzione al loro CD38: Breg, Treg e MDSC, quasi mai i T.",
+    ),
 )

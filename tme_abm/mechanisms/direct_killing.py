@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Words
 from tme_abm.foundation.response import hill
 from tme_abm.marrow.antigen import Antigen
 from tme_abm.marrow.cells import Cause, CellType
@@ -54,10 +54,16 @@ def hazard(marrow, rows, tick):
 DIRECT_KILLING = Mechanism(
     name="direct_killing",
     Params=Params,
+    label="Direct killing",
     summary="Bound antibody alone kills plasma cells with very much CD38, independently of TP53.",
-    reads=("surface CD38", "occupancy"),
-    writes=("hazard",),
+    group=Group.ANTIBODY,
+    reads=("drugs.occupancy", "drugs.antigen", "at_risk.cd38"),
+    writes=("hazard.DIRECT",),
     by_drug=True,
     ceiling=ceiling,
     hazard=hazard,
+    italian=Words(
+        "Uccisione diretta",
+        "L'anticorpo legato uccide da solo le plasmacellule con moltissimo CD38, indipendentemente da TP53.",
+    ),
 )

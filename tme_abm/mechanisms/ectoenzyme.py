@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.marrow.state import Gauge
 
 
@@ -38,10 +38,13 @@ def prepare(marrow, rows, tick):
 ECTOENZYME = Mechanism(
     name="ectoenzyme",
     Params=Params,
+    label="Enzyme block",
     summary="The antibody blocks the CD38 ectoenzyme, so that less adenosine is made.",
-    reads=("occupancy",),
-    writes=("enzyme activity",),
+    group=Group.ANTIBODY,
+    reads=("drugs.occupancy",),
+    writes=("gauge.ENZYME_ACTIVITY",),
     by_drug=True,
     prepare=prepare,
-    phase="drugs",
+    phase=Phase.DRUGS,
+    italian=Words("Blocco dell'enzima", "L'anticorpo blocca l'ectoenzima CD38, così si produce meno adenosina."),
 )

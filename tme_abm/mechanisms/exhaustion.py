@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.state import Gauge
 
@@ -61,10 +61,16 @@ def relieve(marrow, p, tick):
 EXHAUSTION = Mechanism(
     name="exhaustion",
     Params=Params,
+    label="Exhaustion",
     summary="Chronic antigen exhausts T and NK cells; debulking and IMiDs let them recover.",
-    reads=("tumour load", "exhaustion taken back"),
-    writes=("activity",),
+    group=Group.IMMUNE,
+    reads=("body.count", "gauge.REVIVAL", "host.exhaustion"),
+    writes=("cells.activity",),
     prepare=prepare,
-    phase="effectors",
-    idle={"prepare": relieve},
+    phase=Phase.EFFECTORS,
+    rest={"prepare": relieve},
+    italian=Words(
+        "Esaurimento",
+        "L'antigene cronico esaurisce T e NK; la riduzione della massa tumorale e gli IMiD le lasciano riprendere.",
+    ),
 )

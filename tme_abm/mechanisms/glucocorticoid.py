@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 from tme_abm.foundation.arrays import largest
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.foundation.response import shielded
 from tme_abm.marrow.cells import Cause, CellType
 from tme_abm.marrow.state import Gauge
@@ -94,12 +94,15 @@ def hazard(marrow, rows, tick):
 GLUCOCORTICOID = Mechanism(
     name="glucocorticoid",
     Params=Params,
+    label="Dexamethasone",
     summary="Dexamethasone kills plasma cells, thins lymphocytes and blunts T and NK cells.",
-    reads=("effect", "held", "clone sensitivity"),
-    writes=("hazard", "lytic capacity"),
+    group=Group.DRUG,
+    reads=("drugs.effect", "clones.glucocorticoid_sensitivity", "at_risk.held"),
+    writes=("gauge.STIMULATION", "hazard.GLUCOCORTICOID"),
     by_drug=True,
     prepare=prepare,
     ceiling=ceiling,
     hazard=hazard,
-    phase="drugs",
+    phase=Phase.DRUGS,
+    italian=Words("Desametasone", "Il desametasone uccide le plasmacellule, dirada i linfociti e smorza T e NK."),
 )

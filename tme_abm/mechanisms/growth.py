@@ -12,7 +12,7 @@ from typing import Annotated, NamedTuple
 from tme_abm.foundation.arrays import largest
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Words
 from tme_abm.marrow.cells import Cause, CellType
 
 PLASMA = int(CellType.PLASMA)
@@ -59,9 +59,15 @@ def hazard(marrow, p, tick):
 GROWTH = Mechanism(
     name="growth",
     Params=Params,
+    label="Growth",
     summary="Plasma cells divide where there is room, driven by interleukin-6, and die at a low background rate.",
-    reads=("clone division", "il6"),
-    writes=("hazard",),
+    group=Group.NICHE,
+    reads=("clones.division", "fields.il6"),
+    writes=("hazard.DIVISION", "hazard.TURNOVER"),
     ceiling=ceiling,
     hazard=hazard,
+    italian=Words(
+        "Crescita",
+        "Le plasmacellule si dividono dove c'è spazio, spinte dall'interleuchina-6, e muoiono con un basso ritmo di fondo.",
+    ),
 )

@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 from tme_abm.foundation.arrays import largest
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.foundation.response import relax, shielded
 from tme_abm.marrow.cells import Cause, CellType
 from tme_abm.marrow.clones import N_CLONES
@@ -105,22 +105,31 @@ def hazard(marrow, rows, tick):
                 marrow.hazard[k, Cause.IMID] += rate(effect, sensitivity, risk.held[k], rows.p, i)
 
 
-@part
-def forget(marrow, p, tick):
-    """Nothing is left of it."""
-    marrow.body.gauge[Gauge.CD38_INDUCTION] = 1.0
-
-
 IMID = Mechanism(
     name="imid",
     Params=Params,
+    label="IMiD",
     summary="Through cereblon, Ikaros and Aiolos: kills plasma cells, raises T and NK cells, lowers IL-6, raises CD38.",
-    reads=("effect", "held", "clone sensitivity"),
-    writes=("hazard", "T and NK supply", "lytic capacity", "exhaustion", "IL-6 output", "CD38 induction"),
+    group=Group.DRUG,
+    reads=("drugs.effect", "clones.imid_response", "clones.imid_sensitivity", "at_risk.held"),
+    writes=(
+        "gauge.CD38_INDUCTION",
+        "gauge.NK_SUPPLY",
+        "gauge.T_SUPPLY",
+        "gauge.STIMULATION",
+        "gauge.REVIVAL",
+        "gauge.IL6_OUTPUT",
+        "body.clone_cd38",
+        "hazard.IMID",
+    ),
     by_drug=True,
     prepare=prepare,
     ceiling=ceiling,
     hazard=hazard,
-    phase="drugs",
-    idle={"prepare": forget},
+    phase=Phase.DRUGS,
+    rest=("gauge.CD38_INDUCTION",),
+    italian=Words(
+        "IMiD",
+        "Attraverso cereblon, Ikaros e Aiolos: uccide le plasmacellule, stimola T e NK, riduce l'IL-6, aumenta il CD38.",
+    ),
 )

@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.marrow.diffusion import solve_steady
 from tme_abm.marrow.state import FIELD_TOLERANCE, Gauge
 
@@ -41,19 +41,19 @@ def prepare(marrow, p, tick):
         solve_steady(fields.il6, fields.source, fields.uptake, p.diffusivity, marrow.grid, FIELD_TOLERANCE)
 
 
-@part
-def flatten(marrow, p, tick):
-    """Flat everywhere."""
-    marrow.fields.il6[:] = 1.0
-
-
 INTERLEUKIN6 = Mechanism(
     name="interleukin6",
     Params=Params,
+    label="Interleukin-6",
     summary="Interleukin-6 is made by stroma, macrophages and MDSC; it drives the growth of plasma cells.",
-    reads=("cells", "IL-6 output"),
-    writes=("il6",),
+    group=Group.NICHE,
+    reads=("cells.kind", "gauge.IL6_OUTPUT", "gauge.FIELD_AGE", "host.il6_source", "traits.il6"),
+    writes=("fields.il6",),
     prepare=prepare,
-    phase="fields",
-    idle={"prepare": flatten},
+    phase=Phase.FIELDS,
+    rest=("fields.il6",),
+    italian=Words(
+        "Interleuchina-6",
+        "L'interleuchina-6 è prodotta da stroma, macrofagi e MDSC; sostiene la crescita delle plasmacellule.",
+    ),
 )

@@ -9,18 +9,19 @@ depend on the step. A plasma cell moves to a free neighbouring site; one that cr
 import math
 from typing import Annotated, NamedTuple
 
-from numba import int64, uint64
-
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.foundation.response import hill, probability
 from tme_abm.foundation.rng import Stream, again, below, bits, lower, stream_key, unit
+from tme_abm.marrow.antigen import surface_cd38
 from tme_abm.marrow.cells import CellType, move
 from tme_abm.marrow.contact import leave, potency, stand
-from tme_abm.marrow.fate import LINE, end_of, first_of, is_far, read_lines, surface_cd38
-from tme_abm.marrow.lattice import find_free_neighbour, wrapped
+from tme_abm.marrow.lattice import find_free_neighbour
+from tme_abm.marrow.prefetch import read_for_walks
+from tme_abm.marrow.roster import end_of, first_of
 from tme_abm.marrow.state import Gauge
+from tme_abm.marrow.walking import carried, place, site_of
 
 PLASMA, T, NK, STROMA = int(CellType.PLASMA), int(CellType.T), int(CellType.NK), int(CellType.STROMA)
 STOP_H = 2.0  # h between two displacements of an immune cell; the step, where that is shorter
@@ -55,33 +56,6 @@ def squares(diffusivity, dt):
     variance = 2.0 * diffusivity * dt
     small = math.floor(math.sqrt(3.0 * variance + 0.25) - 0.5)
     return small, (3.0 * variance - small * (small + 1.0)) / (2.0 * (small + 1.0))
-
-
-@part
-def displacement(word, side):
-    """Rows and columns [sites] to go, even over a square of `side` sites a side (an odd number), from the upper half of a random word."""
-    rows = (word >> uint64(32)) * uint64(side)
-    columns = (rows & uint64(0xFFFFFFFF)) * uint64(side)  # what is left of the draw once the row is known
-    return int64(rows >> uint64(32)) - side // 2, int64(columns >> uint64(32)) - side // 2
-
-
-@part
-def place(y, x):
-    """Row and column in one number, so that a cell goes there or stays by a choice between two numbers, which costs no branch."""
-    return y << 32 | x
-
-
-@part
-def site_of(there, width):
-    """The site of a `place`."""
-    return (there >> 32) * width + (there & 0xFFFFFFFF)
-
-
-@part
-def carried(at, word, side, lattice):
-    """The place that a displacement from the place `at` leads to on the torus."""
-    rows, columns = displacement(word, side)
-    return place(wrapped((at >> 32) + rows, lattice.height), wrapped((at & 0xFFFFFFFF) + columns, lattice.width))
 
 
 @part
@@ -148,25 +122,10 @@ def creep(marrow, p, tick):
 
 
 @part
-def read_ahead(marrow, block):
-    """Read a block before its walkers come to it in a random order (see `fate.read_lines`)."""
-    cells, contacts, where, width = marrow.cells, marrow.contacts, marrow.roster.block[block], marrow.lattice.width
-    total = read_lines(cells.kind, LINE, where, width) + read_lines(cells.clone, LINE, where, width)
-    total += read_lines(cells.uid, LINE // 8, where, width) + read_lines(cells.cd38, LINE // 4, where, width)
-    total += read_lines(cells.complement_inhibitors, LINE // 4, where, width) + read_lines(cells.activity, LINE // 4, where, width)
-    total += read_lines(cells.granzyme, LINE // 4, where, width) + read_lines(cells.born, LINE // 4, where, width)
-    total += read_lines(marrow.fields.chemokine, LINE // 4, where, width)
-    total += read_lines(contacts.nk, LINE // 4, where, width) + read_lines(contacts.t_cell, LINE // 4, where, width)
-    total += read_lines(contacts.phagocyte, LINE // 4, where, width) + read_lines(contacts.suppressor, LINE // 4, where, width)
-    marrow.roster.ahead[0] = total  # somewhere, or the compiler would leave it all out
-
-
-@part
 def prepare(marrow, p, tick):
-    """Everybody moves, effectors first; on a large lattice block by block, so that what they touch stays in the near caches."""
+    """Everybody moves, effectors first, block by block."""
     for block in range(marrow.roster.block.shape[0]):
-        if is_far(marrow.roster):
-            read_ahead(marrow, block)
+        read_for_walks(marrow, block)
         for kind in range(T, STROMA):
             walk(marrow, kind, first_of(marrow.roster, block, kind), end_of(marrow.roster, block, kind), p, tick)
     creep(marrow, p, tick)
@@ -181,10 +140,25 @@ def stay(marrow, p, tick):
 MOTILITY = Mechanism(
     name="motility",
     Params=Params,
+    label="Motility",
     summary="Immune cells walk, T and NK cells towards chemokine; plasma cells creep where the niche does not hold them.",
-    reads=("chemokine", "niche", "granzyme", "creep", "surface CD38"),
-    writes=("position", "contact"),
+    group=Group.IMMUNE,
+    reads=(
+        "cells",
+        "fields.chemokine",
+        "lattice.niche",
+        "gauge.CREEP_BLOCK",
+        "gauge.SURFACE_CD38",
+        "body.clone_cd38",
+        "traits.motility",
+        "traits.suppression",
+    ),
+    writes=("cells", "contacts.nk", "contacts.t_cell", "contacts.phagocyte", "contacts.suppressor"),
     prepare=prepare,
-    phase="motion",
-    idle={"prepare": stay},
+    phase=Phase.MOTION,
+    rest={"prepare": stay},
+    italian=Words(
+        "Motilità",
+        "Le cellule immunitarie camminano, T e NK verso la chemochina; le plasmacellule strisciano dove la nicchia non le trattiene.",
+    ),
 )

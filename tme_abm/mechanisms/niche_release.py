@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.foundation.response import hill
 from tme_abm.marrow.antigen import Antigen
 from tme_abm.marrow.state import Gauge
@@ -63,11 +63,17 @@ def hazard(marrow, rows, tick):
 NICHE_RELEASE = Mechanism(
     name="niche_release",
     Params=Params,
+    label="Release from niche",
     summary="The antibody loosens the hold of the niche on CD38-rich plasma cells and slows them.",
-    reads=("held", "surface CD38", "occupancy"),
-    writes=("held", "creep"),
+    group=Group.ANTIBODY,
+    reads=("drugs.occupancy", "drugs.antigen", "at_risk.held", "at_risk.cd38"),
+    writes=("gauge.CREEP_BLOCK", "at_risk.held"),
     by_drug=True,
     prepare=prepare,
     hazard=hazard,
-    phase="drugs",
+    phase=Phase.DRUGS,
+    italian=Words(
+        "Distacco dalla nicchia",
+        "L'anticorpo allenta la presa della nicchia sulle plasmacellule ricche di CD38 e le rallenta.",
+    ),
 )

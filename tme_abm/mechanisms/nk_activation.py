@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.foundation.response import hill
 from tme_abm.marrow.antigen import Antigen
 from tme_abm.marrow.cells import Cause, CellType
@@ -75,22 +75,22 @@ def hazard(marrow, rows, tick):
                 marrow.hazard[k, Cause.FRATRICIDE] += rate(risk.cd38[k] * marrow.drugs.occupancy[d], rows.p, i)
 
 
-@part
-def forget(marrow, p, tick):
-    """Nothing is left of it."""
-    marrow.body.gauge[Gauge.CD16] = 1.0
-
-
 NK_ACTIVATION = Mechanism(
     name="nk_activation",
     Params=Params,
+    label="NK arming and loss",
     summary="CD16 engagement first arms NK cells, then the CD38-positive ones are lost.",
-    reads=("occupancy", "surface CD38"),
-    writes=("NK potency", "CD16", "hazard"),
+    group=Group.ANTIBODY,
+    reads=("drugs.occupancy", "drugs.antigen", "at_risk.cd38"),
+    writes=("gauge.CD16", "gauge.NK_ARMED", "hazard.FRATRICIDE"),
     by_drug=True,
     prepare=prepare,
     ceiling=ceiling,
     hazard=hazard,
-    phase="drugs",
-    idle={"prepare": forget},
+    phase=Phase.DRUGS,
+    rest=("gauge.CD16",),
+    italian=Words(
+        "NK: attivazione e perdita",
+        "Il legame del CD16 prima arma le cellule NK; poi quelle positive per CD38 vanno perdute.",
+    ),
 )

@@ -12,7 +12,7 @@ from typing import Annotated, NamedTuple
 from tme_abm.foundation.arrays import largest
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.foundation.response import hill, shielded
 from tme_abm.marrow.cells import Cause, CellType
 from tme_abm.marrow.clones import N_CLONES
@@ -81,12 +81,18 @@ def hazard(marrow, rows, tick):
 PROTEASOME = Mechanism(
     name="proteasome",
     Params=Params,
+    label="Proteasome inhibitor",
     summary="Plasma cells die while most of their proteasomes are inhibited, and those that live are easier prey.",
-    reads=("effect", "held", "clone sensitivity"),
-    writes=("hazard", "stress"),
+    group=Group.DRUG,
+    reads=("drugs.effect", "clones.proteasome_response", "clones.proteasome_sensitivity", "at_risk.held"),
+    writes=("body.clone_stress", "hazard.PROTEASOME"),
     by_drug=True,
     prepare=prepare,
     ceiling=ceiling,
     hazard=hazard,
-    phase="drugs",
+    phase=Phase.DRUGS,
+    italian=Words(
+        "Inibitore del proteasoma",
+        "Le plasmacellule muoiono mentre la maggior parte dei loro proteasomi è inibita, e quelle che sopravvivono sono prede più facili.",
+    ),
 )

@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.foundation.rng import Stream, below, bits, normal, poisson, stream_key, subkey, unit
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.clones import N_CLONOTYPES
@@ -93,9 +93,23 @@ def prepare(marrow, p, tick):
 RECRUITMENT = Mechanism(
     name="recruitment",
     Params=Params,
+    label="Recruitment",
     summary="Immune cells arrive from the blood and keep the marrow at its balance.",
-    reads=("T and NK supply", "tumour load", "chemokine"),
-    writes=("cells",),
+    group=Group.IMMUNE,
+    reads=(
+        "body.count",
+        "body.target",
+        "gauge.NK_SUPPLY",
+        "gauge.T_SUPPLY",
+        "fields.chemokine",
+        "cells.kind",
+        "host.nk_renewal",
+        "traits.renewal",
+        "traits.cd38",
+        "traits.cd38_spread",
+    ),
+    writes=("cells", "body.births"),
     prepare=prepare,
-    phase="arrival",
+    phase=Phase.ARRIVAL,
+    italian=Words("Reclutamento", "Le cellule immunitarie arrivano dal sangue e mantengono il midollo in equilibrio."),
 )

@@ -14,11 +14,12 @@ from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import kernel, part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.contact import MOST_GRANZYME, fading
-from tme_abm.marrow.fate import LINE, end_of, first_of, is_far, read_lines
 from tme_abm.marrow.lattice import neighbourhood_sum
+from tme_abm.marrow.prefetch import read_for_granzyme
+from tme_abm.marrow.roster import end_of, first_of
 from tme_abm.marrow.state import Gauge
 
 T, NK = int(CellType.T), int(CellType.NK)
@@ -55,11 +56,7 @@ def follow(marrow, p, tick, is_on):
     stimulation = marrow.body.gauge[Gauge.STIMULATION]
     recent = fading(tick)  # turns what has piled up over the last half day into its mean
     for block in range(marrow.roster.block.shape[0]):
-        if is_far(marrow.roster):
-            where, width = marrow.roster.block[block], marrow.lattice.width
-            total = read_lines(cells.activity, LINE // 4, where, width) + read_lines(cells.granzyme, LINE // 4, where, width)
-            total += read_lines(marrow.fields.adenosine, LINE // 4, where, width)
-            marrow.roster.ahead[0] = total + read_lines(marrow.contacts.suppressor, LINE // 4, where, width)
+        read_for_granzyme(marrow, block)
         for kind in range(T, NK + 1):
             for i in range(first_of(marrow.roster, block, kind), end_of(marrow.roster, block, kind)):
                 s = site[i]
@@ -86,10 +83,14 @@ def relieve(marrow, p, tick):
 SUPPRESSION = Mechanism(
     name="suppression",
     Params=Params,
+    label="Suppression",
     summary="Adenosine, Treg, Breg and MDSC hold down the lytic capacity of T and NK cells.",
-    reads=("adenosine", "suppressor contact", "activity", "lytic capacity"),
-    writes=("granzyme",),
+    group=Group.IMMUNE,
+    reads=("cells.activity", "gauge.STIMULATION", "contacts.suppressor", "fields.adenosine"),
+    writes=("cells.granzyme",),
     prepare=prepare,
-    phase="effectors",
-    idle={"prepare": relieve},
+    phase=Phase.EFFECTORS,
+    rest={"prepare": relieve},
+    recalls=("contacts.suppressor",),
+    italian=Words("Soppressione", "Adenosina, Treg, Breg e MDSC frenano la capacità litica di T e NK."),
 )

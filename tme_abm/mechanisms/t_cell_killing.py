@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Words
 from tme_abm.marrow.cells import Cause, CellType
 from tme_abm.marrow.state import Effector
 
@@ -49,9 +49,12 @@ def hazard(marrow, p, tick):
 T_CELL_KILLING = Mechanism(
     name="t_cell_killing",
     Params=Params,
+    label="T-cell killing",
     summary="Tumour-reactive T cells lyse plasma cells that they touch.",
-    reads=("T-cell contact",),
-    writes=("hazard",),
+    group=Group.IMMUNE,
+    reads=("at_risk.t_cell",),
+    writes=("hazard.T_CELL",),
     ceiling=ceiling,
     hazard=hazard,
+    italian=Words("Uccisione da T", "I linfociti T che riconoscono il tumore uccidono le plasmacellule che toccano."),
 )

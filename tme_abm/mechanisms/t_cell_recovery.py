@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import kernel, part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Words
 from tme_abm.foundation.response import saturation
 from tme_abm.marrow.cells import Cause, CellType
 from tme_abm.marrow.clones import N_CLONOTYPES, N_REACTIVE
@@ -108,10 +108,16 @@ def rest_hazard(marrow, p, tick):
 T_CELL_RECOVERY = Mechanism(
     name="t_cell_recovery",
     Params=Params,
+    label="T-cell recovery",
     summary="Tumour-reactive T cells expand while there is tumour to see and they are not suppressed.",
-    reads=("tumour load", "granzyme", "T-cell supply"),
-    writes=("hazard",),
+    group=Group.IMMUNE,
+    reads=("body.count", "body.target", "gauge.T_SUPPLY", "cells.granzyme", "host.t_cell_division"),
+    writes=("hazard.DIVISION",),
     ceiling=ceiling,
     hazard=hazard,
-    idle={"ceiling": rest_ceiling, "hazard": rest_hazard},
+    rest={"ceiling": rest_ceiling, "hazard": rest_hazard},
+    italian=Words(
+        "Recupero dei T",
+        "I linfociti T che riconoscono il tumore si espandono finché c'è tumore da vedere e non sono soppressi.",
+    ),
 )

@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.marrow.state import Gauge
 
 RECOVERY = 0.0082  # 1/h, turnover of CD38 (Li, PAGE 2021, grade V)
@@ -44,20 +44,17 @@ def prepare(marrow, rows, tick):
     gauge[Gauge.SURFACE_CD38] = surface(gauge[Gauge.SURFACE_CD38], loss, stripped, tick.dt)
 
 
-@part
-def forget(marrow, p, tick):
-    """Nothing is left of it."""
-    marrow.body.gauge[Gauge.SURFACE_CD38] = 1.0
-
-
 TROGOCYTOSIS = Mechanism(
     name="trogocytosis",
     Params=Params,
+    label="Trogocytosis",
     summary="CD38 is stripped from the surface within hours of the antibody and returns after it is stopped.",
-    reads=("occupancy",),
-    writes=("surface CD38",),
+    group=Group.ANTIBODY,
+    reads=("drugs.occupancy",),
+    writes=("gauge.SURFACE_CD38",),
     by_drug=True,
     prepare=prepare,
-    phase="drugs",
-    idle={"prepare": forget},
+    phase=Phase.DRUGS,
+    rest=("gauge.SURFACE_CD38",),
+    italian=Words("Trogocitosi", "Il CD38 viene strappato dalla superficie entro ore dall'anticorpo e ritorna quando questo è sospeso."),
 )

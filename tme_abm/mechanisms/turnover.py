@@ -6,7 +6,7 @@ NK cells turn over in weeks, more slowly in the elderly (Zhang 2007); MDSC live 
 from typing import NamedTuple
 
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.mechanism import Group, Mechanism, Words
 from tme_abm.marrow.cells import Cause, CellType
 
 T, NK, STROMA = int(CellType.T), int(CellType.NK), int(CellType.STROMA)
@@ -41,9 +41,12 @@ def hazard(marrow, p, tick):
 TURNOVER = Mechanism(
     name="turnover",
     Params=Params,
+    label="Turnover",
     summary="Immune cells leave or die at the rate of their type.",
-    reads=("cell type",),
-    writes=("hazard",),
+    group=Group.IMMUNE,
+    reads=("traits.renewal", "host.nk_renewal"),
+    writes=("hazard.TURNOVER",),
     ceiling=ceiling,
     hazard=hazard,
+    italian=Words("Ricambio", "Le cellule immunitarie se ne vanno o muoiono al ritmo del loro tipo."),
 )

@@ -11,7 +11,7 @@ from mesa.datacollection import DataCollector
 
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.rng import subkey
-from tme_abm.marrow import fate
+from tme_abm.marrow import roster
 from tme_abm.marrow.cells import EMPTY, N_TYPES, CellType, clear, move
 from tme_abm.marrow.lattice import mark_niche
 from tme_abm.mesa_model.agent_set import LiveAgents
@@ -475,7 +475,7 @@ class TumourModel(mesa.Model):
     def _account(self, kind: CellType) -> None:
         """Bring what the engine keeps about the cells up to date with them."""
         marrow = self.simulation.marrow
-        fate.take_roster(self.simulation.pinned)
+        roster.index_cells(self.simulation.pinned)
         if kind is CellType.STROMA:
             mark_niche(marrow.lattice, marrow.cells.kind == CellType.STROMA)
         self._changes += 1

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tme_abm.marrow import fate
+from tme_abm.marrow import antigen
 from tme_abm.marrow.cells import N_CAUSES, N_TYPES, Cause, CellType
 from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES, N_CLONOTYPES, N_REACTIVE
 from tme_abm.marrow.seeding import NUCLEATED_CELLS
@@ -46,7 +46,7 @@ def observe(marrow: Marrow) -> dict[str, float]:
 
 def surface_cd38(marrow: Marrow, sites: Any) -> np.ndarray:
     """CD38 on the surface of the cells of some sites now [sites/cell], after trogocytosis and what their clones make of a drug."""
-    cells, rule = marrow.cells, fate.surface_cd38.py_func  # type: ignore[attr-defined]
+    cells, rule = marrow.cells, antigen.surface_cd38.py_func  # type: ignore[attr-defined]
     share = np.array([[rule(marrow, kind, clone, 1.0) for clone in range(N_CLONES)] for kind in range(N_TYPES)])
     kind = cells.kind[sites]
     return np.asarray(cells.cd38[sites] * share[kind, np.where(kind == CellType.PLASMA, cells.clone[sites], 0)])

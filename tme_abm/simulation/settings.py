@@ -11,7 +11,7 @@ from tme_abm.marrow import burden, clones, fate, serum
 from tme_abm.marrow.antigen import SLAMF7_SITES
 from tme_abm.marrow.clones import N_CLONOTYPES, N_REACTIVE
 from tme_abm.marrow.contact import MOST_GRANZYME
-from tme_abm.marrow.fate import VISIBLE
+from tme_abm.marrow.probes import VISIBLE
 from tme_abm.marrow.seeding import CELLULARITY, INTERSTITIAL, NUCLEATED_CELLS
 from tme_abm.marrow.state import CROWD
 from tme_abm.marrow.traits import load_traits

@@ -14,7 +14,7 @@ from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.mechanism import by_drug
 from tme_abm.foundation.pinned import pin
 from tme_abm.foundation.rng import Stream, patient_key, stream_key
-from tme_abm.marrow import fate
+from tme_abm.marrow import roster
 from tme_abm.marrow.antigen import Antigen
 from tme_abm.marrow.seeding import NUCLEATED_CELLS
 from tme_abm.marrow.state import Gauge, Tick, copy_marrow, make_drugs
@@ -65,7 +65,7 @@ class Simulation:
         self._filled = settings.fill()
         self._take(UNTREATED, {}, frozenset())
         self.marrow = found(patient, settings, self._filled, self.key)
-        fate.take_roster(self.pinned)
+        roster.index_cells(self.pinned)
 
     def _take(self, regimen: Regimen, drugs: Mapping[str, Drug], without: frozenset[str]) -> None:
         self.regimen = regimen

@@ -7,6 +7,7 @@ import solara
 
 from tme_abm.forms import parse_cycles
 from tme_abm.foundation.errors import InputError
+from tme_abm.foundation.mechanism import Group
 from tme_abm.mechanisms import MECHANISMS
 from tme_abm.patients.presets import presets
 from tme_abm.pharmacology.regimen import parse_days, parse_dose
@@ -14,17 +15,8 @@ from tme_viz.choice import DIGITS, MOST_PATIENTS, SIZES, Choice
 from tme_viz.pair import Pair
 from tme_viz.places import RESULTS
 from tme_viz.room import Room
-from tme_viz.words import drug, mechanism, sentence
+from tme_viz.words import drug
 
-GROUPS = {
-    "group_antibody": (
-        "binding", "trogocytosis", "antigen_loss", "adcc", "adcp", "cdc", "direct_killing", "ectoenzyme", "niche_release", "nk_activation",
-        "depletion",
-    ),
-    "group_drugs": ("imid", "proteasome", "glucocorticoid"),
-    "group_immune": ("t_cell_killing", "t_cell_recovery", "exhaustion", "suppression", "recruitment", "turnover", "motility", "chemokine"),
-    "group_niche": ("adenosine", "interleukin6", "adhesion", "growth"),
-}  # fmt: skip
 DRAWN = "#"  # stands for a patient who is drawn by number
 
 
@@ -146,20 +138,14 @@ def WhatIf(room: Room) -> None:
         }
         for name in pair.drugs
     ]
-    known = {m.name: m for m in MECHANISMS}
-    grouped = {name for names in GROUPS.values() for name in names}
-    groups = {key: [n for n in names if n in known] for key, names in GROUPS.items()}
-    groups["group_niche"] += [name for name in known if name not in grouped]
     WhatIfTable(
         drugs=drugs,
         groups=[
             {
-                "name": w[key],
-                "mechanisms": [
-                    {"name": n, "label": mechanism(n, language), "summary": sentence(n, known[n].summary, language)} for n in names
-                ],
+                "name": group.label(language),
+                "mechanisms": [{"name": m.name, **m.words(language)._asdict()} for m in MECHANISMS if m.group is group],
             }
-            for key, names in groups.items()
+            for group in Group
         ],
         off=[sorted(off_now(pair, choice, side)) for side in (0, 1)],
         words={k: w[k] for k in ("doses", "mechanisms")},

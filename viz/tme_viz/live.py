@@ -9,14 +9,14 @@ import solara.lab
 
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.clones import N_CLONES
-from tme_abm.mechanisms import MECHANISMS
+from tme_abm.mechanisms import BY_NAME, MECHANISMS
 from tme_viz import charts, takeaway
 from tme_viz.controls import Controls, off_now
 from tme_viz.lesson_page import LessonCard
 from tme_viz.picture import CLONE_COLOURS, COLOURS, LAYERS, SHADES
 from tme_viz.room import Room
 from tme_viz.session import SPEEDS, THIN_SPACE
-from tme_viz.words import mechanism, message
+from tme_viz.words import message
 
 TRANSPORT_WORDS = ("play", "pause", "step", "back", "reset", "speed", "day", "month", "rewind", "past", "present", "on", "off")
 KINDS = [kind.name for kind in CellType]
@@ -147,7 +147,7 @@ def Transport(room: Room) -> None:
         message=status.message,
         speeds=[[s, f"{pace(s)} {w['a_frame']}"] for s in SPEEDS],
         words={k: w[k] for k in TRANSPORT_WORDS},
-        names={m.name: mechanism(m.name, room.language.value) for m in MECHANISMS},
+        names={m.name: m.words(room.language.value).label for m in MECHANISMS},
         event_play=session.play,
         event_command=command,
         event_seek=session.seek,
@@ -239,7 +239,7 @@ def heading(room: Room, side: int) -> str:
     pair = room.session.pair
     assert pair is not None
     off = off_now(pair, room.status.value.choice, side) - pair.study.settings.without
-    names = ", ".join(sorted(mechanism(name, room.language.value) for name in off))
+    names = ", ".join(sorted(BY_NAME[name].words(room.language.value).label for name in off))
     extra = f" - {names} {room.w['off']}" if names else ""
     return f"{pair.regimens[side].label}{extra}"
 

@@ -11,20 +11,10 @@ LANGUAGES = {"en": "English", "it": "Italiano"}
 
 @cache
 def words(language: str) -> dict[str, Any]:
-    """Words by key; tables of words under `mechanism`, `scale`, `ends`, `preset` and `cause`."""
+    """Words by key; tables of words under `scale`, `ends`, `preset` and `cause`."""
     with Path(__file__).with_name("words.toml").open("rb") as file:
         table: dict[str, Any] = tomllib.load(file)[language]
     return table
-
-
-def mechanism(name: str, language: str) -> str:
-    """What a mechanism is called; its own name where it is new."""
-    return str(words(language)["mechanism"].get(name, name.replace("_", " ").capitalize()))
-
-
-def sentence(name: str, english: str, language: str) -> str:
-    """What a mechanism does; in English where there is no other."""
-    return str(_italian()["summary"].get(name, english)) if language == "it" else english
 
 
 def drug(name: str, language: str) -> str:

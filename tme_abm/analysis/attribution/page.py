@@ -40,13 +40,14 @@ def write_page(folder: Path, summary: Mapping[str, Any], tables: tuple["pd.DataF
 
 def words(name: str) -> str:
     """A mechanism, or several that are off together, as a reader would call it."""
-    from tme_abm.trial.marrow_figures import CAUSES
+    from tme_abm.mechanisms import BY_NAME
 
-    known = {"imid": CAUSES["imid"][0], "adcc": "ADCC", "adcp": "ADCP", "cdc": "CDC", "nk_activation": "NK activation"}
-    known |= {"t_cell_killing": "T-cell killing", "t_cell_recovery": "T-cell recovery", "ectoenzyme": "CD38 enzyme block"}
-    known |= {"proteasome": "proteasome inhibition", "interleukin6": "interleukin-6", "depletion": "depletion of suppressors"}
-    known |= {"niche_release": "release from the niche", "nothing": "nothing (the whole arm)"}
-    return " + ".join(known.get(part, part.replace("_", " ")) for part in name.split("+"))
+    def label(part: str) -> str:
+        if part == "nothing":
+            return "nothing (the whole arm)"
+        return BY_NAME[part].label if part in BY_NAME else part.replace("_", " ")
+
+    return " + ".join(label(part) for part in name.split("+"))
 
 
 def in_words(summary: Mapping[str, Any]) -> list[str]:

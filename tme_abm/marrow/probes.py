@@ -1,0 +1,67 @@
+"""Probes: cells that are not there, which measure the rates of a clone too rare for the patch as they would be in the present marrow."""
+
+import math
+
+from tme_abm.foundation.jit import part
+from tme_abm.foundation.rng import Stream, below, bits, normal, stream_key, subkey
+from tme_abm.marrow import contact
+from tme_abm.marrow.antigen import surface_cd38
+from tme_abm.marrow.cells import N_CAUSES, Cause, CellType
+from tme_abm.marrow.clones import N_CLONES
+from tme_abm.marrow.fate import reset
+from tme_abm.marrow.lattice import find_free_neighbour
+from tme_abm.marrow.state import N_PROBES
+
+PLASMA, STROMA = int(CellType.PLASMA), int(CellType.STROMA)
+DIVISION = int(Cause.DIVISION)
+VISIBLE = 50  # plasma cells of a clone in the patch from which on its rates are read off the patch
+
+
+@part
+def place(marrow, tick):
+    """Add rows that measure the rates of each clone too rare for the patch: cells as they would stand now.
+
+    In every step, for drugs come and go within a day.
+    """
+    risk, body, lattice = marrow.at_risk, marrow.body, marrow.lattice
+    row = marrow.n_at_risk[1]
+    for c in range(N_CLONES):
+        if body.burden[c] <= 0.0 or body.clone_count[c] >= VISIBLE:
+            continue
+        key = subkey(stream_key(tick.key, Stream.PROBE, tick.step), c)
+        for j in range(N_PROBES):
+            in_niche = (j + 0.5) / N_PROBES < body.clone_niche[c]
+            s = below(bits(key, j), lattice.niche.size)
+            for _ in range(lattice.niche.size):  # to the next such place
+                if marrow.cells.kind[s] != STROMA and (lattice.niche[s] == 1) == in_niche:
+                    break
+                s = s + 1 if s + 1 < lattice.niche.size else 0
+            risk.site[row] = s
+            risk.kind[row] = PLASMA
+            risk.clone[row] = c
+            z = normal(key, N_PROBES + j)
+            risk.cd38[row] = surface_cd38(marrow, PLASMA, c, marrow.clones.cd38[c] * math.exp(marrow.host.cd38_spread * z))
+            risk.complement_inhibitors[row] = marrow.clones.complement_inhibitors[c]
+            risk.draw[row] = 2.0
+            reset(marrow, row)
+            contact.meet(marrow, row)
+            row += 1
+    marrow.n_at_risk[1] = row
+
+
+@part
+def read(marrow):
+    """Mean rates of division and death of each clone that was probed."""
+    risk, body = marrow.at_risk, marrow.body
+    row = marrow.n_at_risk[0]
+    while row < marrow.n_at_risk[1]:
+        clone = int(risk.clone[row])
+        division, death = 0.0, 0.0
+        for _ in range(N_PROBES):
+            if find_free_neighbour(marrow.cells.kind, risk.site[row], 0, marrow.lattice) >= 0:
+                division += marrow.hazard[row, DIVISION]
+            for e in range(N_CAUSES):
+                death += marrow.hazard[row, e]
+            row += 1
+        body.clone_rates[clone, 0] = division / N_PROBES
+        body.clone_rates[clone, 1] = death / N_PROBES
