@@ -26,8 +26,8 @@ from tme_abm.pharmacology.body import Body as Physique
 from tme_abm.pharmacology.course import Course, Exposure
 from tme_abm.pharmacology.drug import Drug
 from tme_abm.pharmacology.regimen import Regimen
+from tme_abm.simulation import onset
 from tme_abm.simulation.observation import observe
-from tme_abm.simulation.onset import found, set_division
 from tme_abm.simulation.settings import RISE, Settings
 
 UNTREATED = Regimen("untreated", "untreated", 28, ())
@@ -64,7 +64,7 @@ class Simulation:
         self._pins: dict[str, tuple[Any, Any]] = {}
         self._filled = settings.fill()
         self._take(UNTREATED, {}, frozenset())
-        self.marrow = found(patient, settings, self._filled, self.key)
+        self.marrow = onset.make(patient, settings, self._filled, self.key)
         fate.take_roster(self.pinned)
 
     def _take(self, regimen: Regimen, drugs: Mapping[str, Drug], without: frozenset[str]) -> None:
@@ -138,7 +138,7 @@ class Simulation:
         while self.hour < LONGEST_GROWTH_DAYS * HOURS_PER_DAY:
             self.advance(per_week)
             if self.m_protein >= max(self.patient.m_protein_g_per_l, RISE * start):
-                set_division(self.marrow, self.patient, self._filled)  # there is less room now than at the start
+                onset.set_division(self.marrow, self.patient, self._filled)  # there is less room now than at the start
                 return True
         return False
 
