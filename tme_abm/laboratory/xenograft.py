@@ -36,8 +36,9 @@ from tme_abm.forms import (
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.toml import Keys, dotted
-from tme_abm.laboratory.experiment import Drawing, Experiment, Progress
+from tme_abm.laboratory.experiment import Drawing, Experiment
 from tme_abm.laboratory.inhibition import LEVEL, WHOLE, beyond_bliss, bliss, doubling_days, readings, replaced, tgi, with_interval
+from tme_abm.trial.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -46,6 +46,7 @@ class Simulation:
         marrow: All arrays.
         step: Steps since the marrow was made.
         treated_from: Step at which the regimen began.
+        levels: Drug -> plasma concentration, mean over the last step [ug/mL]; 0 before the first.
     """
 
     def __init__(self, patient: VirtualPatient, settings: Settings, key: int) -> None:
@@ -71,6 +72,7 @@ class Simulation:
         self.regimen = regimen
         self.without = without
         self.course = Course(regimen, tuple(drugs.values()), self._body(), self.key)
+        self.levels = {drug.name: 0.0 for drug in self.course.drugs}
         self.rules = make_rules(self._filled, self.course.drugs)
         self.on = make_switches(without)
 
@@ -123,6 +125,8 @@ class Simulation:
         exposure = self.course.advance(n_steps, self.settings.step_h)
         advance(self.pinned, self._pin("rules"), self._pin("on"), exposure, Tick(float(self.settings.step_h), self.step, self.key))
         self.step += n_steps
+        if n_steps > 0:
+            self.levels = {drug.name: float(exposure.concentration[-1, i]) for i, drug in enumerate(self.course.drugs)}
         if self.marrow.body.gauge[Gauge.VIOLATIONS] > 0.0:
             raise RuntimeError("a hazard exceeded the ceiling that its mechanism declares")
         return exposure

@@ -440,7 +440,7 @@ class Session:
             "n_columns": len(self.pair.columns),
             "day": day,
             "events": [[e.day, e.side, e.kind, e.name, e.value] for e in self.pair.events],
-            "responses": [[[v.day, v.response] for v in side.visits] for side in sides],
+            "responses": [[[v.reading.day, v.assessment.response] for v in side.visits] for side in sides],
             "progression": [side.progression_day for side in sides],
         }
 
@@ -467,14 +467,14 @@ class Session:
         assert self.pair is not None
         running = self.pair.sides[side]
         row = running.rows[min(int(day + 1e-9), len(running.rows) - 1)]
-        seen = [visit for visit in running.visits if visit.day <= day + 1e-9]
+        seen = [visit for visit in running.visits if visit.reading.day <= day + 1e-9]
         progression = running.progression_day
-        is_over = progression is not None and bool(seen) and seen[-1].is_progression
+        is_over = progression is not None and bool(seen) and seen[-1].assessment.is_progression_confirmed
         return {
             "m_protein": row[self.pair.columns.index("m_protein_g_per_l")],
             "m_protein_before": running.rows[0][self.pair.columns.index("m_protein_g_per_l")],
             "plasma": row[self.pair.columns.index("plasma_cells")],
-            "response": seen[-1].best if seen else "",
+            "response": seen[-1].assessment.best_confirmed_response if seen else "",
             "progression": progression if is_over else None,
         }
 

@@ -19,7 +19,7 @@ from tme_abm.analysis.convergence.page import tables
 from tme_abm.analysis.convergence.statistics import LEVEL, summarise
 from tme_abm.analysis.run_book import BOOK, RunBook, Say, carry_out, make_stamp, silent, whole_visits
 from tme_abm.foundation.clock import DAYS_PER_MONTH
-from tme_abm.trial.execution import Progress, Silence
+from tme_abm.trial.progress import Progress, Silence
 from tme_abm.trial.provenance import model_digest
 from tme_abm.trial.study import Study
 
