@@ -1,7 +1,4 @@
-"""One patient's marrow under one regimen: made, grown until the disease is eligible, forked into arms, advanced.
-
-This is the engine without a face: arrays and compiled steps. `model.TumourModel` shows it to Mesa, `trial` runs many of them.
-"""
+"""One patient's marrow under one regimen, and how a patient comes into a study."""
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence

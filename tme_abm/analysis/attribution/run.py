@@ -1,4 +1,4 @@
-"""Run an attribution: every patient under every condition that the question asks for."""
+"""Answer a question of attribution: run every patient under every condition that it asks for, and write the tables."""
 
 import json
 import os
