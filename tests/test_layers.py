@@ -1,4 +1,4 @@
-"""The floors: a module imports from floors below its own, Mesa stays in one file, and the linter's list is complete.
+"""The floors: a module imports from floors below its own, never in a circle, Mesa stays in one room, and no file holds too much.
 
 Read from the sources and from the contracts in pyproject.toml, so that the suite holds them without import-linter too.
 """
@@ -14,14 +14,18 @@ PACKAGE = ROOT / "tme_abm"
 CONTRACTS = {c["id"]: c for c in tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]}
 FLOORS = [[name.strip(" ()") for name in layer.split("|")] for layer in CONTRACTS["floors"]["layers"]]
 FILES = sorted(PACKAGE.rglob("*.py"))
+PAGE = sorted((ROOT / "viz" / "tme_viz").rglob("*.py"))
+MOST_LINES = 500
+LONG = {}  # module with more lines than that -> why they belong together
 
 
 def module(path):
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    folder = ROOT / "viz" if path.is_relative_to(ROOT / "viz") else ROOT
+    return ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__")
 
 
-def imported(path):
-    """Names of all modules that a file imports, wherever the import stands; imports for type checkers alone do not count."""
+def imported(path, with_types=False):
+    """Names of all modules that a file imports, wherever the import stands; those for type checkers alone only `with_types`."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     unseen = {
         id(inner)
@@ -30,7 +34,7 @@ def imported(path):
         for inner in ast.walk(node)
     }
     for node in ast.walk(tree):
-        if id(node) in unseen:
+        if id(node) in unseen and not with_types:
             continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -62,6 +66,46 @@ def test_a_module_imports_from_lower_floors_only(path):
         if own is not None and other is not None and other != own and other[0] >= own[0]:
             wrong.append(name)
     assert wrong == []
+
+
+def circle(graph):
+    """Modules that import each other in a circle, the first found; none where there is none."""
+    done = set()
+
+    def follow(name, way):
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name in done:
+            return []
+        for other in sorted(graph[name]):
+            if found := follow(other, [*way, name]):
+                return found
+        done.add(name)
+        return []
+
+    return next((found for name in sorted(graph) if (found := follow(name, []))), [])
+
+
+def graph_of(files):
+    """Module -> the modules among `files` that it imports, for types too; a package stands for what its `__init__` imports."""
+    names = {module(path) for path in files}
+    return {module(path): {name for name in imported(path, with_types=True) if name in names} - {module(path)} for path in files}
+
+
+def test_a_circle_is_found():
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_no_module_imports_itself_by_a_detour_not_even_for_its_types():
+    assert circle(graph_of([*FILES, *PAGE])) == []
+
+
+def test_no_file_holds_too_much():
+    """A file over five hundred lines usually holds two subjects; one that does not is listed with the reason."""
+    assert all(reason for reason in LONG.values())
+    long = {module(path) for path in [*FILES, *PAGE] if len(path.read_text(encoding="utf-8").splitlines()) > MOST_LINES}
+    assert long == set(LONG)
 
 
 def test_only_the_model_knows_mesa_and_nothing_knows_solara():

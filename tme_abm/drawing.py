@@ -1,4 +1,8 @@
-"""Colours and style of every figure, and how it becomes a file."""
+"""Colours and style of every figure, and how it becomes a file; nothing of it is global state of matplotlib.
+
+Colours are those of Okabe and Ito, told apart by colour-blind readers; an arm keeps its colour in every figure. Text is sized to be read on
+a slide.
+"""
 
 import base64
 import io
@@ -13,7 +17,6 @@ import numpy as np
 from tme_abm.foundation.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 P = ParamSpec("P")
@@ -131,24 +134,6 @@ def empty_figure(width: float, height: float) -> "Figure":
     from matplotlib.figure import Figure
 
     return Figure((width, height), layout="constrained", facecolor="white")
-
-
-def make_panels(arms: Sequence[str], height: float, share_y: bool = False) -> tuple["Figure", list["Axes"]]:
-    """A panel per arm, at most three in a row [inch]."""
-    n_columns = min(3, len(arms)) or 1
-    n_rows = -(-len(arms) // n_columns) or 1
-    figure = empty_figure(max(4.2 * n_columns, 6.0), height * n_rows + 0.4)
-    panels = list(figure.subplots(n_rows, n_columns, squeeze=False, sharey=share_y).ravel())
-    for axes in panels[len(arms) :]:
-        axes.set_visible(False)
-    return figure, panels[: len(arms)]
-
-
-def marks(axes: "Axes") -> None:
-    """Lines of no change, of a partial and of a very good partial response."""
-    axes.axhline(0, color=BLACK, lw=0.8)
-    for level in (-50, -90):
-        axes.axhline(level, color=GREY, lw=0.8, ls=(0, (4, 4)))
 
 
 def month_ticks(longest: float) -> list[float]:

@@ -9,6 +9,7 @@ from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.jit import COMPILED
 from tme_abm.marrow.lattice import (
     count_neighbours,
+    density_for,
     displaced,
     find_free_neighbour,
     make_lattice,
@@ -125,3 +126,10 @@ def test_a_lone_stromal_cell_makes_a_niche_of_eight_sites():
 def test_what_is_no_patch(height, width):
     with pytest.raises(InputError, match=f"not {height} x {width}"):
         make_lattice(height, width)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.9])
+def test_so_much_scattered_stroma_makes_that_share_of_the_sites_a_niche(share):
+    lattice = make_lattice(400, 400)
+    mark_niche(lattice, np.random.default_rng(5).random(400 * 400) < density_for(share))
+    assert lattice.niche.mean() == pytest.approx(share, abs=0.01)

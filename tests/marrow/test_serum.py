@@ -50,6 +50,18 @@ def test_a_steady_tumour_keeps_a_steady_m_protein(bare):
 
 
 @pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("growth", [0.0, 4e-4])
+def test_secretion_makes_the_m_protein_pass_its_level_with_the_growing_tumour(bare, growth):
+    """IgA, whose clearance is one number: M-protein and tumour then grow in step, so that the level stands when the tumour does."""
+    host = bare(**IGA).host
+    rate = serum.secretion(30.0, 2e11, growth, host)
+    marrow = bare(secretion=rate, **IGA)
+    hours = 500.0 / 0.5
+    end = course(marrow, lambda t: 2e11 * math.exp(growth * (t - hours)), hours, 0.5, start=30.0 * math.exp(-growth * hours))
+    assert end == pytest.approx(30.0, rel=1e-6)
+
+
+@pytest.mark.usefixtures("interpreted")
 @pytest.mark.parametrize("kind", [IGG, IGA], ids=["IgG", "IgA"])
 def test_course_against_a_solver(bare, kind):
     marrow = bare(secretion=1e-13, **kind)

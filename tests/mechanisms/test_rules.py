@@ -15,8 +15,10 @@ from tme_abm.marrow.clones import N_CLONOTYPES, N_REACTIVE
 from tme_abm.mechanisms import (
     adcc,
     adcp,
+    adenosine,
     binding,
     cdc,
+    chemokine,
     depletion,
     direct_killing,
     ectoenzyme,
@@ -24,11 +26,13 @@ from tme_abm.mechanisms import (
     glucocorticoid,
     growth,
     imid,
+    interleukin6,
     motility,
     niche_release,
     nk_activation,
     proteasome,
     suppression,
+    t_cell_killing,
     t_cell_recovery,
     trogocytosis,
 )
@@ -166,6 +170,60 @@ def test_without_division_the_blood_alone_keeps_the_t_cells():
     assert t_cell_recovery.settled(0.0, 0.005) == (1.0, N_REACTIVE / N_CLONOTYPES)
     fold, share = t_cell_recovery.settled(0.005, 0.005)  # k = 1: (2 + sqrt(4 - 3)) / 2, and 1 - 0.75 / 1.5
     assert (fold, share) == pytest.approx((1.5, 0.5), rel=1e-12)
+
+
+def test_exhaustion_of_a_patient_is_what_makes_the_exhaustion_that_is_seen():
+    """Under the load at which it was seen the T cells have lost that share, and NK cells their part of it."""
+    susceptibility = exhaustion.per_cell(0.6, 0.25)
+    assert susceptibility == pytest.approx(0.6 / 0.4 / 0.25)
+    t_cell, nk = exhaustion.typical(0.25, susceptibility, exhaustion.Params(nk_share=0.5))
+    assert t_cell == pytest.approx(1.0 - 0.6)
+    assert nk == pytest.approx(1.0 / (1.0 + 0.75))
+    assert exhaustion.typical(0.0, susceptibility, exhaustion.Params()) == (1.0, 1.0)
+    assert exhaustion.per_cell(1.0, 0.25) == exhaustion.per_cell(0.95, 0.25)
+
+
+def test_typical_restraint_is_that_of_a_mixed_marrow():
+    """Nine sites are in reach: one MDSC in nine sites is one nearby, all the time."""
+    p = suppression.Params(max_adenosine=0.7, neighbour_strength=0.8)
+    count, strength = np.array([5.0, 10.0, 10.0]), np.array([0.0, 1.0, 0.5])
+    assert suppression.typical(0.0, count, 0.0 * strength, 90, p) == 1.0
+    assert suppression.typical(1.0, count, strength, 90, p) == pytest.approx((1.0 - 0.35) / (1.0 + 0.8 * 1.5))
+
+
+def test_a_patient_has_the_adenosine_that_suppresses_as_seen():
+    assert adenosine.level(0.0) == 0.0
+    assert adenosine.level(0.5) == 1.0  # half of what adenosine can take: half-effective
+    assert adenosine.level(0.75) == pytest.approx(3.0)
+    assert adenosine.level(1.0) == adenosine.level(0.95) == pytest.approx(19.0)
+
+
+def test_sources_of_adenosine_make_what_the_marrow_clears():
+    """60 of 100 sites hold cells; 40 plasma cells of typical CD38 and 20 others of half of it, which make nothing otherwise."""
+    p = adenosine.Params(clearance_free=100.0, clearance_cell=400.0)
+    cells = (np.array([40.0, 20.0]), np.array([adenosine.TYPICAL_CD38, 0.5 * adenosine.TYPICAL_CD38]), np.array([1.0, 0.0]))
+    through_cd38, other = adenosine.sources(2.0, 0.3, cells, 100, p)
+    cleared = 2.0 * (60 * 400.0 + 40 * 100.0)
+    assert through_cd38 * 50 + other * 40 == pytest.approx(cleared)
+    assert through_cd38 * 50 == pytest.approx(0.3 * cleared)
+
+
+@pytest.mark.parametrize("field", [interleukin6, chemokine])
+def test_a_source_makes_what_the_marrow_clears_at_a_level_of_one(field):
+    count, relative = np.array([30.0, 10.0]), np.array([1.0, 2.0])
+    assert field.source(count, relative, 100, field.Params(clearance=20.0)) * 50 == pytest.approx(20.0 * 100)
+
+
+def test_the_toll_of_t_cells_by_hand():
+    """Of 18 T cells on 81 sites two are in reach; a quarter of them sees the tumour, with half of its granzyme."""
+    p = t_cell_killing.Params(lysis_rate=0.01)
+    assert t_cell_killing.toll(18.0, (), 81, p) == pytest.approx(0.02)
+    assert t_cell_killing.toll(18.0, (0.25, 0.5), 81, p) == pytest.approx(0.0025)
+
+
+def test_division_makes_up_for_what_dies():
+    p = growth.Params(apoptosis=2e-4)
+    assert growth.gross(3e-4, 1e-4, p) == pytest.approx(6e-4)
 
 
 def test_release_from_the_niche_by_hand():

@@ -223,7 +223,7 @@ def test_the_schema_file_is_up_to_date():
 
 
 def test_scenario_and_statistics_know_the_same_endpoints():
-    assert set(form.ENDPOINTS) == set(published.ENDPOINTS)
+    assert set(form.ENDPOINTS) == set(published.WORDS)
 
 
 # ---- what a scenario becomes -----------------------------------------------------------------------------------------

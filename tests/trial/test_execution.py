@@ -345,7 +345,7 @@ def grown(study):
 def test_how_patients_leave(study, grown, monkeypatch, ways_out, visits, record):
     """By hand, in a patient whose M-protein stays as it is, so that no progression comes first."""
     monkeypatch.setattr(Simulation, "m_protein", property(lambda self: 30.0))
-    monkeypatch.setattr("tme_abm.trial.arm.measure", lambda true, z: true)
+    monkeypatch.setattr("tme_abm.trial.visit.measure", lambda true, z: true)
     regimen = study.arms[0]
     arm = Arm(grown.fork(regimen, study.drugs), regimen, ways_out, study)
     monkeypatch.setattr(Simulation, "plasma_fraction", property(lambda self: 0.2))

@@ -1,5 +1,6 @@
 """Two marrows in lockstep: the same patient, the same dice, and changes that act from their moment on."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from tme_abm.foundation.errors import InputError
 from tme_abm.patients.presets import preset, presets
 from tme_abm.scenario.kinds import load_scenario
 from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key
+from tme_abm.trial.arm import Arm, Exits
 
 SMALL = Choice(scenario="combinations", arms=("isa-pd", "pd"), size=32)
 
@@ -55,7 +57,7 @@ def test_a_row_a_day_and_a_visit_a_cycle():
     two.advance(4 * 57 + 1)
     for side in two.sides:
         assert [row[0] for row in side.rows] == [float(day) for day in range(58)]
-        assert [visit.day for visit in side.visits] == [28.0, 56.0]
+        assert [visit.reading.day for visit in side.visits] == [28.0, 56.0]
     table = two.table(0)
     assert table.shape == (58, len(two.columns)) and table.dtype == np.float32
     dose = table[:, two.columns.index("dose_isatuximab_mg")]
@@ -66,6 +68,21 @@ def test_a_row_a_day_and_a_visit_a_cycle():
     assert (two.table(1)[:, two.columns.index("dose_isatuximab_mg")] == 0).all()
     assert np.isnan(two.table(1)[:, two.columns.index("concentration_isatuximab_ug_per_ml")]).all()
     assert len(two.table(0, 50)) == 8
+
+
+def test_the_clinic_of_the_page_is_that_of_a_trial():
+    """The same patient under the same arm: every reading, every conclusion and the antibody on the gel, to the last bit."""
+    two = pair(arms=("isa-pd", "pd"), patient="3")
+    days = 28 * 7
+    two.advance(4 * days)
+    for side, regimen in zip(two.sides, two.regimens, strict=True):
+        arm = Arm(two.grown.fork(regimen, two.study.drugs), regimen, Exits(math.inf, math.inf, days + 1.0), two.study)
+        seen = []
+        arm.clinic.see = lambda simulation, number, see=arm.clinic.see, seen=seen: seen.append(see(simulation, number)) or seen[-1]
+        arm.follow()
+        assert len(seen) > 1 and side.visits[: len(seen)] == seen
+        assert side.clinic.baseline == arm.clinic.baseline
+    assert any(visit.reading.hidden_by_antibody for visit in two.sides[0].visits)
 
 
 def test_a_change_acts_from_its_moment_and_a_link_repeats_it():
@@ -116,13 +133,13 @@ def test_going_back_starts_from_a_mark_and_ends_the_same():
     events = (Event(10.0, 0, "dose", "isatuximab", 0.5), Event(28.0, 1, "switch", "imid", 0.0), Event(40.25, 0, "switch", "adcc", 0.0))
     two = pair()
     two.go_to(75.0, events)
-    far = [[list(side.rows), list(side.visits), side.assessor.best, dict(side.factor)] for side in two.sides], hashes(two)
+    far = [[list(side.rows), list(side.visits), side.clinic.assessor.best, dict(side.factor)] for side in two.sides], hashes(two)
     begun = []
     two._begin = lambda: begun.append(1)
     two.go_to(41.0, events)
     assert begun == [] and len(two.marks) == 1 and len(two.sides[0].rows) == 42 and two.events == list(events)
     two.go_to(75.0, events)
-    again = [[list(side.rows), list(side.visits), side.assessor.best, dict(side.factor)] for side in two.sides], hashes(two)
+    again = [[list(side.rows), list(side.visits), side.clinic.assessor.best, dict(side.factor)] for side in two.sides], hashes(two)
     np.testing.assert_equal(again, far)
     del two._begin
     two.go_to(30.0, events[1:])  # what happened before the mark is to be undone

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Truths = np.ndarray[Any, np.dtype[np.bool_]]
-Run = Callable[[Study, Path], Any]  # `scenario.run`, which stands a floor higher
+Run = Callable[[Study, Path], Any]  # `scenario.running.run`, which stands a floor higher
 
 TABLE, REPORT, FIGURE = "predictions.csv", "predictions.md", "predictions"
 NEAR_RATIO, NEAR_MEDIAN, NEAR_ORR, NEAR_SHARE = 0.08, 0.15, 0.06, 0.08

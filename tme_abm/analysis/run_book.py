@@ -25,7 +25,8 @@ from tme_abm.pharmacology.drug import Drug
 from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.simulation.simulation import Simulation, enrol
 from tme_abm.trial.arm import DEATHS, Exits, draw_exits, treat
-from tme_abm.trial.execution import Progress, compile_kernels, in_order
+from tme_abm.trial.execution import compile_kernels, in_order
+from tme_abm.trial.progress import Progress
 from tme_abm.trial.provenance import describe_run, model_digest
 from tme_abm.trial.study import Study
 

@@ -29,8 +29,9 @@ from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.toml import Keys, dotted
 from tme_abm.laboratory import estimates
 from tme_abm.laboratory.curve import SHOWN, Curve, Positives, Sweep
-from tme_abm.laboratory.experiment import Drawing, Experiment, Progress
+from tme_abm.laboratory.experiment import Drawing, Experiment
 from tme_abm.laboratory.vocabulary import CAUSES, CELLS, LINE, READOUTS, SWEEPS
+from tme_abm.trial.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,9 @@ stands in `tme_abm.scenario.KINDS`. Such a module is imported to list and check 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tme_abm.trial.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,16 +18,6 @@ if TYPE_CHECKING:
     from tme_abm.patients.population import Population
     from tme_abm.pharmacology.drug import Drug
     from tme_abm.simulation.settings import Settings
-
-
-class Progress(Protocol):
-    """Who is told how far a run has come."""
-
-    def phase(self, name: str, total: int | None) -> None:
-        """A phase of a length begins."""
-
-    def advance(self, n: float = 1, phase: str | None = None) -> None:
-        """So much more of a phase is done."""
 
 
 class Drawing(NamedTuple):

@@ -32,12 +32,12 @@ from tme_abm.foundation.rng import Stream, normal, stream_key, subkey
 from tme_abm.marrow import roster
 from tme_abm.marrow.cells import N_TYPES, CellType
 from tme_abm.marrow.clones import N_CLONES, Clones
-from tme_abm.marrow.lattice import make_lattice, mark_niche
+from tme_abm.marrow.lattice import density_for, make_lattice, mark_niche
 from tme_abm.marrow.seeding import scatter
 from tme_abm.marrow.state import Body, Marrow, make_marrow
 from tme_abm.marrow.state import Host as Bearer
 from tme_abm.marrow.traits import load_traits
-from tme_abm.mechanisms.adenosine import TYPICAL_CD38
+from tme_abm.mechanisms import adenosine, chemokine
 from tme_abm.pharmacology.body import Body as Physique
 from tme_abm.simulation.settings import Settings
 from tme_abm.simulation.simulation import UNTREATED, Simulation
@@ -254,7 +254,7 @@ def found_nodule(mouse: Mouse, settings: Settings, filled: Mapping[str, Filled],
     target[NK] = host.nk_density * n_sites
     target[MACROPHAGE] = host.macrophage_density * n_sites
     if mouse.has_stroma:
-        target[STROMA] = (1.0 - (1.0 - host.niche) ** 0.125) * n_sites
+        target[STROMA] = density_for(host.niche) * n_sites
     # no murine cell carries human CD38
     table: Any = load_traits().traits
     human = np.arange(N_TYPES) == PLASMA
@@ -312,8 +312,10 @@ def line_clones(mouse: Mouse) -> Clones:
 def bearer(mouse: Mouse, filled: Mapping[str, Filled]) -> Bearer:
     """What belongs to the mouse and does not change; fields are those of the packed tumour."""
     host, line = mouse.host.traits, mouse.line.traits
-    made = host.adenosine_suppression / (1.0 - host.adenosine_suppression) * filled["adenosine"].params.clearance_cell
-    cd38 = line.cd38_sites * math.exp(0.5 * line.cd38_spread**2) / TYPICAL_CD38
+    level = adenosine.level(host.adenosine_suppression)
+    packed = np.where(np.arange(N_TYPES) == PLASMA, 1.0, 0.0)  # plasma cells a site, and nothing else
+    cd38 = packed * line.cd38_sites * math.exp(0.5 * line.cd38_spread**2)
+    through_cd38, other = adenosine.sources(level, line.cd38_share, (packed, cd38, packed), 1, filled["adenosine"].params)
     return Bearer(
         burden_per_cell=1.0,
         secretion=0.0,
@@ -321,10 +323,10 @@ def bearer(mouse: Mouse, filled: Mapping[str, Filled]) -> Bearer:
         m_protein_half_life_high=HOURS_PER_DAY,
         effector_fitness=host.fc_efficiency,
         nk_renewal=host.nk_renewal / HOURS_PER_DAY,
-        adenosine_cd38=made * line.cd38_share / cd38,
-        adenosine_other=made * (1.0 - line.cd38_share),
+        adenosine_cd38=through_cd38,
+        adenosine_other=other,
         il6_source=0.0,
-        chemokine_source=filled["chemokine"].params.clearance,
+        chemokine_source=chemokine.source(packed, packed, 1, filled["chemokine"].params),
         cd38_spread=line.cd38_spread,
         exhaustion=0.0,
         t_cell_division=0.0,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from tme_abm import drawing
 from tme_abm.foundation.declare import GRADES
 from tme_abm.foundation.errors import InputError
-from tme_abm.laboratory.experiment import Experiment, Progress
+from tme_abm.laboratory.experiment import Experiment
 from tme_abm.trial.execution import Silence, write_json
+from tme_abm.trial.progress import Progress
 from tme_abm.trial.provenance import describe_machine
 from tme_abm.trial.report import command, page
 

@@ -32,8 +32,9 @@ from tme_abm.foundation.errors import did_you_mean
 from tme_abm.foundation.toml import Keys
 from tme_abm.laboratory import estimates
 from tme_abm.laboratory.course import Line, Point, percent, when
-from tme_abm.laboratory.experiment import Drawing, Experiment, Progress
+from tme_abm.laboratory.experiment import Drawing, Experiment
 from tme_abm.laboratory.vocabulary import OBSERVED
+from tme_abm.trial.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd

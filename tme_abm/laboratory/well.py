@@ -23,13 +23,13 @@ from tme_abm.marrow.lattice import make_lattice, mark_niche
 from tme_abm.marrow.seeding import scatter
 from tme_abm.marrow.state import Gauge, Host, Marrow, Tick, make_marrow
 from tme_abm.marrow.traits import load_traits
-from tme_abm.mechanisms import adenosine
+from tme_abm.mechanisms import adenosine, growth
 from tme_abm.mechanisms.step import advance
 from tme_abm.patients.patient import VirtualPatient
 from tme_abm.pharmacology.compartments import Exposure
 from tme_abm.pharmacology.drug import Drug
 from tme_abm.simulation.observation import surface_cd38
-from tme_abm.simulation.onset import found, inherit
+from tme_abm.simulation.onset import describe_host, inherit, settle
 from tme_abm.simulation.settings import Settings
 from tme_abm.simulation.simulation import antigens, make_rules, make_switches
 
@@ -83,7 +83,7 @@ class Outcome(NamedTuple):
 
 def donor_host(donor: VirtualPatient, settings: Settings, filled: Mapping[str, Filled]) -> Host:
     """What the donor's cells make and suffer, each for itself, as in the donor's marrow at eligibility."""
-    return found(donor, settings, filled, 0).host
+    return describe_host(donor, settle(donor, settings.height * settings.width, filled), filled)
 
 
 def plate(donor: VirtualPatient, host: Host, settings: Settings, well: Well, key: int, drugs: Mapping[str, Drug]) -> Marrow:
@@ -117,7 +117,7 @@ def plate(donor: VirtualPatient, host: Host, settings: Settings, well: Well, key
     host = host._replace(effector_fitness=float(plated.effector_fitness), cd38_spread=float(plated.cd38_spread))
     filled = settings.fill()
     clones = inherit(plated, filled["clones"].params)
-    clones.division[:] = plated.growth_rate / HOURS_PER_DAY + filled["growth"].params.apoptosis
+    clones.division[:] = growth.gross(plated.growth_rate / HOURS_PER_DAY, 0.0, filled["growth"].params)
     chosen = [drugs[name] for name in well.drugs]
     marrow = make_marrow(make_lattice(settings.height, settings.width), clones, load_traits().traits, host, antigens(chosen))
     place = int(stream_key(key, int(Stream.PLACEMENT), 0))

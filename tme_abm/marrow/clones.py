@@ -83,6 +83,11 @@ class Params(NamedTuple):
     ] = 0.99
 
 
+def fitness(p: Params) -> np.ndarray:
+    """Division of each clone (N_CLONES,) relative to one without resistance."""
+    return np.array([p.fitness_cost ** clone.bit_count() for clone in range(N_CLONES)])
+
+
 def clone_fractions(imid: float, proteasome: float, antibody: float, shared: float) -> np.ndarray:
     """Fractions (N_CLONES,) of the tumour.
 

@@ -13,6 +13,7 @@ from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.jit import kernel
 
 SITE_UM = 12.0
+NEIGHBOURHOOD = 9.0  # sites in reach of a cell: its own and the eight around it
 Array = np.ndarray
 
 
@@ -119,6 +120,11 @@ def find_free_neighbour(kinds, site, start, lattice):
                 return target
             skip -= 1
     return -1
+
+
+def density_for(share: float) -> float:
+    """Stromal cells a site, scattered by chance, that make a `share` of the sites touch at least one of them (see `mark_niche`)."""
+    return 1.0 - (1.0 - share) ** (1.0 / (NEIGHBOURHOOD - 1.0))
 
 
 def mark_niche(lattice: Lattice, is_stroma: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""Genesis: lay out a patient's marrow, so that its composition, its fields and its growth are those of the patient."""
+"""Seeding: founding cells put on an empty lattice, stroma first, plasma cells in nests of one clone, immune cells anywhere."""
 
 import math
 from typing import NamedTuple

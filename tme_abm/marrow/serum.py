@@ -22,6 +22,16 @@ def clearance(m_protein, host):
     return slow + (fast - slow) * m_protein / (m_protein + HALF_SATURATION)
 
 
+def turnover(m_protein, growth, host):
+    """Rate [1/h] at which M-protein [g/L] must be made anew to keep step with a tumour of a growth [1/h]: what is cleared, and more."""
+    return clearance(m_protein, host) + growth
+
+
+def secretion(m_protein, tumour, growth, host):
+    """M-protein made by one cell [g/L/h] of a growing `tumour` [cells] that keeps the serum at `m_protein` [g/L]."""
+    return m_protein * turnover(m_protein, growth, host) / tumour
+
+
 @part
 def follow(marrow, tick):
     """Carry the M-protein over one step."""

@@ -18,6 +18,7 @@ from tme_abm.marrow.cells import EMPTY
 from tme_abm.marrow.diffusion import solve_steady
 from tme_abm.marrow.state import FIELD_TOLERANCE, Gauge
 
+MOST_SUPPRESSED = 0.95  # share of effector function that adenosine takes in a patient, at most
 TYPICAL_CD38 = 130e3  # sites/cell, the median plasma cell (grade V)
 
 
@@ -35,6 +36,33 @@ class Params(NamedTuple):
         float,
         Param("1/h", "clearance on a site with a cell (lifetime 7.5 s)", "tme_abm: lifetime of 5-60 s in tissue, from memory", "M-low"),
     ] = 480.0
+
+
+def level(suppressed):
+    """Concentration [K(A2A)] that takes the share `suppressed` of what it can take of effector function."""
+    suppressed = min(suppressed, MOST_SUPPRESSED)
+    return suppressed / (1.0 - suppressed)
+
+
+def sources(mean, through_cd38, cells, n_sites, p):
+    """What a plasma cell makes where the cells of a marrow keep its mean level, by balance of what is made and cleared.
+
+    Args:
+        mean: Level to be kept [K(A2A)].
+        through_cd38: Share that is made through CD38.
+        cells: Of each kind, three of (N_TYPES,): their number, their mean CD38 [sites/cell], and what one makes by other routes relative
+            to a plasma cell.
+        n_sites: Sites on which they live.
+        p: Parameters.
+
+    Returns:
+        Adenosine made through CD38 by a cell of typical CD38, and by other routes by a plasma cell, two numbers [1/h].
+    """
+    count, cd38, other = cells
+    occupied = float(count.sum())
+    made = mean * (occupied * p.clearance_cell + (n_sites - occupied) * p.clearance_free)
+    by_cd38 = made * through_cd38 / float((count * cd38 / TYPICAL_CD38).sum())
+    return by_cd38, made * (1.0 - through_cd38) / float((count * other).sum())
 
 
 @part

@@ -10,12 +10,13 @@ import math
 from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
-from tme_abm.foundation.jit import part
+from tme_abm.foundation.jit import kernel, part
 from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.state import Gauge
 
 PLASMA, T, NK = int(CellType.PLASMA), int(CellType.T), int(CellType.NK)
+MOST_EXHAUSTED = 0.95  # share of the activity of T cells that a patient's disease takes, at most
 
 
 class Params(NamedTuple):
@@ -25,11 +26,22 @@ class Params(NamedTuple):
     nk_share: Annotated[float, Param("1", "exhaustion of NK cells relative to T cells", "tme_abm", "A", high=1.0)] = 0.3
 
 
-@part
+@kernel
 def sustained(load, exhaustion, revival):
     """Activity that lasts under a load of plasma cells per site."""
     base = 1.0 / (1.0 + exhaustion * load)
     return base + (1.0 - base) * revival
+
+
+def per_cell(exhausted, load):
+    """Exhaustion of T cells per plasma cell a site of a patient who has lost the share `exhausted` of their activity under a `load`."""
+    exhausted = min(exhausted, MOST_EXHAUSTED)
+    return exhausted / (1.0 - exhausted) / load
+
+
+def typical(load, exhaustion, p):
+    """Activity of the T and of the NK cells, two numbers, that have lived under a load for long and had no drug."""
+    return sustained(load, exhaustion, 0.0), sustained(load, exhaustion * p.nk_share, 0.0)
 
 
 @part

@@ -33,6 +33,11 @@ class Params(NamedTuple):
     il6_dependence: Annotated[float, Param("1", "share of division that interleukin-6 drives", "tme_abm", "A", high=1.0)] = 0.15
 
 
+def gross(net, toll, p):
+    """Division [1/h] of cells with room, of which a growth of `net` [1/h] is left after apoptosis and a `toll` [1/h] of T cells."""
+    return net + p.apoptosis + toll
+
+
 @part
 def drive(il6, dependence):
     """Factor on division at a level of interleukin-6; 1 at the patient's usual level."""

@@ -17,7 +17,7 @@ from tme_abm.foundation.jit import kernel, part
 from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.contact import MOST_GRANZYME, fading
-from tme_abm.marrow.lattice import neighbourhood_sum
+from tme_abm.marrow.lattice import NEIGHBOURHOOD, neighbourhood_sum
 from tme_abm.marrow.prefetch import read_for_granzyme
 from tme_abm.marrow.roster import end_of, first_of
 from tme_abm.marrow.state import Gauge
@@ -46,6 +46,19 @@ class Params(NamedTuple):
 def restraint(adenosine, suppressors, p):
     """Share of its lytic capacity that an effector keeps, 0 to 1."""
     return (1.0 - p.max_adenosine * adenosine / (1.0 + adenosine)) / (1.0 + p.neighbour_strength * suppressors)
+
+
+def typical(adenosine, count, strength, n_sites, p):
+    """Restraint in a marrow where all are mixed: the mean for an effector that meets whoever comes.
+
+    Args:
+        adenosine: Mean level [K(A2A)].
+        count: Cells of each kind (N_TYPES,).
+        strength: Of the suppression by a cell of each kind, relative to an MDSC (N_TYPES,).
+        n_sites: Sites on which they live.
+        p: Parameters.
+    """
+    return float(restraint(adenosine, NEIGHBOURHOOD / n_sites * float((count * strength).sum()), p))
 
 
 @part

@@ -6,12 +6,14 @@ In untreated disease it is a small toll, suppressed and exhausted; what it becom
 In vivo 0.5-4 kills per cell and day, exhausted cells 0.1-0.5 of that (Halle 2016 as an upper bound).
 """
 
+import math
 from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Words
 from tme_abm.marrow.cells import Cause, CellType
+from tme_abm.marrow.lattice import NEIGHBOURHOOD
 from tme_abm.marrow.state import Effector
 
 PLASMA = int(CellType.PLASMA)
@@ -29,6 +31,18 @@ class Params(NamedTuple):
             "C",
         ),
     ] = 0.0003
+
+
+def toll(t_cells, shares, n_sites, p):
+    """Hazard of a plasma cell [1/h], in the mean, from T cells that are mixed with all others.
+
+    Args:
+        t_cells: Their number.
+        shares: What to multiply it by, to have fresh tumour-reactive cells.
+        n_sites: Sites on which they live.
+        p: Parameters.
+    """
+    return math.prod(shares, start=p.lysis_rate * NEIGHBOURHOOD / n_sites * t_cells)
 
 
 @part

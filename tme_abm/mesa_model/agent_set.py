@@ -7,8 +7,8 @@ from typing import Any, NoReturn, SupportsIndex
 from mesa.agent import AgentSet
 
 from tme_abm.foundation.errors import InputError, did_you_mean
-from tme_abm.mesa_model.agents import Array, CellColumn, Derived, MarrowCell, attributes
-from tme_abm.mesa_model.contract import MarrowModel
+from tme_abm.mesa_model.agents import CellColumn, Derived, MarrowCell, attributes
+from tme_abm.mesa_model.contract import Array, MarrowModel
 
 
 class Handles(dict[MarrowCell, Any]):

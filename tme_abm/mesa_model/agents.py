@@ -11,11 +11,8 @@ from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES, N_CLONOTYPES, N_REACTIVE
 from tme_abm.marrow.contact import MOST_GRANZYME
 from tme_abm.marrow.state import Marrow
-from tme_abm.mesa_model.contract import MarrowModel
+from tme_abm.mesa_model.contract import Array, Coordinate, MarrowModel
 from tme_abm.simulation.observation import surface_cd38
-
-Array = np.ndarray
-Coordinate = tuple[int, int]
 
 
 class RemovedAgentError(AttributeError):

@@ -1,17 +1,14 @@
 """What Mesa's data collector collects, and all cells as a table."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.clones import CLONE_NAMES
-from tme_abm.mesa_model.agents import AGENT_TYPES, Array
-from tme_abm.mesa_model.contract import MarrowModel
-
-if TYPE_CHECKING:
-    pass
+from tme_abm.mesa_model.agents import AGENT_TYPES
+from tme_abm.mesa_model.contract import Array, MarrowModel
 
 FRAME_COLUMNS = {  # attribute -> its name in a table
     "cd38": "cd38_sites_per_cell",

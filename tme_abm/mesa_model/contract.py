@@ -1,4 +1,7 @@
-"""What agents, sets and the grid ask of the model that they belong to, said apart so that they need not import it."""
+"""What agents, their sets and the grid ask of the model that they belong to.
+
+The model imports all three to put itself together; they know it by this contract alone, so that imports do not go in a circle.
+"""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager

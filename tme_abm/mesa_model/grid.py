@@ -14,8 +14,8 @@ from mesa.discrete_space.property_layer import PropertyLayer
 from tme_abm.marrow.cells import EMPTY
 from tme_abm.marrow.state import Fields, Marrow
 from tme_abm.mesa_model.agent_set import LiveAgents
-from tme_abm.mesa_model.agents import Array, Coordinate, MarrowCell
-from tme_abm.mesa_model.contract import MarrowModel
+from tme_abm.mesa_model.agents import MarrowCell
+from tme_abm.mesa_model.contract import Array, Coordinate, MarrowModel
 
 
 class FieldLayer(PropertyLayer):

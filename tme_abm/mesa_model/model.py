@@ -15,9 +15,10 @@ from tme_abm.marrow import roster
 from tme_abm.marrow.cells import EMPTY, N_TYPES, CellType, clear, move
 from tme_abm.marrow.lattice import mark_niche
 from tme_abm.mesa_model.agent_set import LiveAgents
-from tme_abm.mesa_model.agents import AGENT_TYPES, BY_KIND, Array, CellColumn, Coordinate, MarrowCell, attributes
+from tme_abm.mesa_model.agents import AGENT_TYPES, BY_KIND, CellColumn, MarrowCell, attributes
 from tme_abm.mesa_model.arguments import LARGEST_SEED, find_arm, find_regimen, load_study, read_seed
 from tme_abm.mesa_model.collecting import FRAME_COLUMNS, reporters, with_gaps
+from tme_abm.mesa_model.contract import Array, Coordinate
 from tme_abm.mesa_model.grid import LatticeGrid
 from tme_abm.patients.patient import VirtualPatient
 from tme_abm.patients.presets import preset
@@ -59,7 +60,7 @@ class TumourModel(mesa.Model):
         """Make a patient's marrow, grow the untreated disease until it is eligible, and stand before the first dose.
 
         Args:
-            patient: A patient, or the name of one for teaching (`patient.presets`).
+            patient: A patient, or the name of one for teaching (`patients.presets`).
             regimen: What is given: a regimen of the package's drugs, the arm of a scenario as "icaria/isa-pd", or nothing.
             height: Rows of the patch [sites of 12 um].
             width: Columns of the patch [sites].

@@ -1,4 +1,4 @@
-"""Distributions: what a uniform draw in [0, 1) becomes."""
+"""Distributions: what a uniform draw in [0, 1) becomes in a patient, and what each of them may be given."""
 
 import math
 from statistics import NormalDist
@@ -102,11 +102,6 @@ class Categorical(NamedTuple):
 
 Distribution = Fixed | Normal | LogNormal | Log10Odds | Beta | Uniform | Bernoulli | Categorical
 
-
-def _normal_quantile(p: float) -> float:
-    return STANDARD_NORMAL.inv_cdf(min(max(p, SMALLEST_TAIL), 1.0 - 2.0**-53))
-
-
 # parameters of each distribution that are numbers, with their unit: "" stands for the unit of the quantity
 PARAMETERS: dict[str, dict[str, str]] = {
     "fixed": {"value": ""},
@@ -124,3 +119,7 @@ ALLOWED: dict[type, tuple[str, ...]] = {
     bool: ("fixed", "bernoulli"),
     str: ("fixed", "categorical"),
 }
+
+
+def _normal_quantile(p: float) -> float:
+    return STANDARD_NORMAL.inv_cdf(min(max(p, SMALLEST_TAIL), 1.0 - 2.0**-53))

@@ -1,4 +1,8 @@
-"""TODO."""
+"""A population of patients, and one patient drawn from it.
+
+Every draw is addressed by the name of its quantity, so a new quantity changes no other, and a study that replaces one distribution keeps
+the dice of all the others.
+"""
 
 import zlib
 from collections.abc import Callable, Mapping

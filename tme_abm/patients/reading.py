@@ -1,4 +1,8 @@
-"""TODO."""
+"""Populations read from TOML: every distribution, effect and source checked before a patient is drawn.
+
+A population may inherit from another and then says only what differs. What is wrong ends with one sentence that names the population, the
+quantity and the nearest right word.
+"""
 
 import math
 import re

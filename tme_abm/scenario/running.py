@@ -30,7 +30,7 @@ def run(
         folder: Folder of the results; results/<name of the scenario> by default.
         workers: Patients at a time; the number of cores by default.
         force: Whether to replace earlier results in the folder.
-        progress: Who is told how far it has come (`trial.execution.Progress`).
+        progress: Who is told how far it has come (`trial.progress.Progress`).
 
     Returns:
         The summary: of a trial, a row for each arm and each comparison.

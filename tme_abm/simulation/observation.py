@@ -1,4 +1,4 @@
-"""What can be read off a marrow."""
+"""What can be read off a marrow, as a row of a table."""
 
 import math
 from typing import Any

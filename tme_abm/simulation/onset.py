@@ -1,7 +1,14 @@
-"""Onset: a patient's marrow at eligibility, with its composition, clones, fields and rates."""
+"""Onset: a patient's marrow when the disease is made, such that at eligibility it is the patient's.
+
+The patient says what a clinic would find: cells of each kind, M-protein, growth, how far T cells are exhausted and adenosine suppresses
+them. What a kernel needs (sources of the fields, secretion of a plasma cell, division of T cells and of clones) follows from it by the
+mechanisms' own steady states: each mechanism says in its file where its rule comes to rest, and this pipeline only asks, from top to
+bottom of `make`. All that belongs to the patient is set at the composition of eligibility; the tumour itself starts at 1 / START of it.
+"""
 
 import math
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,25 +20,63 @@ from tme_abm.foundation.rng import Stream, stream_key
 from tme_abm.marrow import clones, serum
 from tme_abm.marrow.cells import N_TYPES, CellType
 from tme_abm.marrow.clones import N_CLONES, Clones, clone_fractions
-from tme_abm.marrow.lattice import make_lattice
+from tme_abm.marrow.lattice import density_for, make_lattice
 from tme_abm.marrow.seeding import CELLULARITY, NUCLEATED_CELLS, Composition, deal_clones, deal_clonotypes, populate, room
 from tme_abm.marrow.state import Gauge, Host, Marrow, make_marrow
 from tme_abm.marrow.traits import load_traits
-from tme_abm.mechanisms import suppression, t_cell_recovery
-from tme_abm.mechanisms.adenosine import TYPICAL_CD38
+from tme_abm.mechanisms import adenosine, chemokine, exhaustion, growth, interleukin6, suppression, t_cell_killing, t_cell_recovery
 from tme_abm.patients.patient import VirtualPatient
 from tme_abm.simulation.settings import M_PROTEIN_HALF_LIFE_DAYS, START, Settings
 
+MOST_FILLED = 0.97  # share of the sites of a patch that cells may take
+MOST_ADHERENT = 0.9  # share of the sites that touch stroma, at most
+LEAST_ROOM = 0.2  # share of the plasma cells that have a free neighbour, as far as division makes up for the others
 
-def found(patient: VirtualPatient, settings: Settings, filled: Mapping[str, Filled], key: int) -> Marrow:
-    """Make a patient's marrow: composition, clones, fields and rates such that it is hers at eligibility.
+
+class Balance(NamedTuple):
+    """The composition at eligibility, and where the mechanisms come to rest with it, in the mean."""
+
+    n_sites: int  # of the patch
+    target: np.ndarray  # (N_TYPES,) cells of each kind in the patch
+    load: float  # plasma cells per site
+    adenosine: float  # mean level [K(A2A)]
+    exhaustion: float  # of T cells per plasma cell a site
+    activity_t: float  # of a T cell, 0 to 1
+    activity_nk: float  # of an NK cell, 0 to 1
+    restraint: float  # share of their lytic capacity that effectors keep under adenosine and suppressors
+    t_cell_division: float  # of a reactive T cell at its full share of cytokines [1/h]
+    t_cell_fold: float  # T cells over what the blood alone would keep
+    reactive: float  # share of the T cells that see the tumour
+
+
+def make(patient: VirtualPatient, settings: Settings, filled: Mapping[str, Filled], key: int) -> Marrow:
+    """Make a patient's marrow.
+
+    Args:
+        patient: Whose.
+        settings: Size of the patch.
+        filled: The parameters of all mechanisms (`Settings.fill`).
+        key: Of the patient's chance.
 
     Raises:
         InputError: Where the patch cannot hold what the patient's marrow contains.
     """
-    traits = load_traits().traits
+    balance = settle(patient, settings.height * settings.width, filled)
+    host = describe_host(patient, balance, filled)
+    fractions = divide_tumour(patient, filled["clones"].params)
+    composition = count_cells(patient, balance, fractions, key)
     lattice = make_lattice(settings.height, settings.width)
-    n_sites = settings.height * settings.width
+    marrow = make_marrow(lattice, inherit(patient, filled["clones"].params), load_traits().traits, host, [])
+    set_body(marrow, patient, fractions, balance)
+    populate(marrow, composition, key)
+    deal_clonotypes(pin(marrow), balance.reactive, int(stream_key(key, int(Stream.PLACEMENT), 1)))
+    prime_effectors(marrow, balance)
+    set_division(marrow, patient, filled)
+    return marrow
+
+
+def compose(patient: VirtualPatient, n_sites: int) -> np.ndarray:
+    """Say how many cells of each kind a patch holds at eligibility, (N_TYPES,)."""
     nucleated = CELLULARITY * n_sites
     target = np.zeros(N_TYPES)
     target[CellType.PLASMA] = patient.plasma_fraction * nucleated
@@ -41,65 +86,74 @@ def found(patient: VirtualPatient, settings: Settings, filled: Mapping[str, Fill
     target[CellType.BREG] = patient.breg_fraction * nucleated
     target[CellType.MDSC] = patient.mdsc_fraction * nucleated
     target[CellType.MACROPHAGE] = patient.macrophage_fraction * nucleated
-    # so many stromal cells that the patient's share of sites has one among its eight neighbours
-    target[CellType.STROMA] = (1.0 - (1.0 - min(patient.adherent_fraction, 0.9)) ** 0.125) * n_sites
-    fractions = clone_fractions(
-        patient.imid_resistant_fraction,
-        patient.pi_resistant_fraction,
-        patient.antibody_escape_fraction,
-        filled["clones"].params.cross_resistance,
-    )
-    count = np.round(target).astype(np.int64)
-    count[CellType.PLASMA] = max(1, round(target[CellType.PLASMA] / START))
-    if count.sum() > 0.97 * n_sites:
-        raise InputError(f"patient {patient.index}: {count.sum()} cells do not fit on a patch of {n_sites} sites")
-    composition = Composition(count, deal_clones(fractions, int(count[CellType.PLASMA]), int(stream_key(key, int(Stream.CLONES), 0))))
+    target[CellType.STROMA] = density_for(min(patient.adherent_fraction, MOST_ADHERENT)) * n_sites
+    return target
 
-    per_cell = NUCLEATED_CELLS / nucleated
-    eligible_burden = per_cell * target[CellType.PLASMA]
-    slow, fast = (HOURS_PER_DAY * d for d in M_PROTEIN_HALF_LIFE_DAYS[patient.ig_type])
-    growth = patient.growth_rate / HOURS_PER_DAY
-    load = target[CellType.PLASMA] / n_sites
-    exhaustion = min(patient.t_cell_exhaustion, 0.95)
+
+def settle(patient: VirtualPatient, n_sites: int, filled: Mapping[str, Filled]) -> Balance:
+    """Ask each mechanism where it comes to rest with what a patch of `n_sites` holds at eligibility."""
+    target = compose(patient, n_sites)
+    traits: Any = load_traits().traits
+    load = float(target[CellType.PLASMA] / n_sites)
+    level = adenosine.level(patient.adenosine_suppression)
+    restraint = suppression.typical(level, target, traits.suppression, n_sites, filled["suppression"].params)
+    per_cell = exhaustion.per_cell(patient.t_cell_exhaustion, load)
+    activity_t, activity_nk = exhaustion.typical(load, per_cell, filled["exhaustion"].params)
+    division = float(t_cell_recovery.rate(activity_t * restraint, load, 1.0, filled["t_cell_recovery"].params))
+    fold, reactive = t_cell_recovery.settled(division, float(traits.renewal[CellType.T]))
+    return Balance(n_sites, target, load, level, per_cell, activity_t, activity_nk, restraint, division, fold, reactive)
+
+
+def describe_host(patient: VirtualPatient, balance: Balance, filled: Mapping[str, Filled]) -> Host:
+    """What belongs to the patient and does not change: sources that keep the fields at their means, and secretion the M-protein."""
+    traits: Any = load_traits().traits
+    target, n_sites = balance.target, balance.n_sites
+    slow, fast = (HOURS_PER_DAY * days for days in M_PROTEIN_HALF_LIFE_DAYS[patient.ig_type])
+    cd38 = traits.cd38 * np.exp(0.5 * traits.cd38_spread**2)  # means of log-normal distributions
+    cd38[CellType.PLASMA] = patient.cd38_sites * math.exp(0.5 * patient.cd38_spread**2)
+    through_cd38, other = adenosine.sources(
+        balance.adenosine, patient.cd38_share, (target, cd38, traits.adenosine_other), n_sites, filled["adenosine"].params
+    )
     host = Host(
-        burden_per_cell=per_cell,
+        burden_per_cell=NUCLEATED_CELLS / (CELLULARITY * n_sites),
         secretion=0.0,
         m_protein_half_life_low=slow,
         m_protein_half_life_high=fast,
         effector_fitness=float(patient.effector_fitness),
         nk_renewal=patient.nk_renewal_per_day / HOURS_PER_DAY,
-        adenosine_cd38=0.0,
-        adenosine_other=0.0,
-        il6_source=0.0,
-        chemokine_source=0.0,
+        adenosine_cd38=through_cd38,
+        adenosine_other=other,
+        il6_source=interleukin6.source(target, traits.il6, n_sites, filled["interleukin6"].params),
+        chemokine_source=chemokine.source(target, traits.chemokine, n_sites, filled["chemokine"].params),
         cd38_spread=float(patient.cd38_spread),
-        exhaustion=exhaustion / (1.0 - exhaustion) / load,
-        t_cell_division=0.0,
+        exhaustion=balance.exhaustion,
+        t_cell_division=balance.t_cell_division,
     )
-    clearance = serum.clearance(patient.m_protein_g_per_l, host) + growth
-    host = host._replace(secretion=patient.m_protein_g_per_l * clearance / eligible_burden)
-    host = scale_fields(host, patient, target, filled, n_sites)
+    tumour = host.burden_per_cell * target[CellType.PLASMA]
+    return host._replace(secretion=serum.secretion(patient.m_protein_g_per_l, tumour, patient.growth_rate / HOURS_PER_DAY, host))
 
-    marrow = make_marrow(lattice, inherit(patient, filled["clones"].params), traits, host, [])
-    body = marrow.body
-    body.target[:] = target
-    body.burden[:] = fractions * eligible_burden / START
-    body.gauge[Gauge.M_PROTEIN] = host.secretion * body.burden.sum() / clearance
-    body.clone_niche[:] = patient.adherent_fraction
-    populate(marrow, composition, key)
-    activity = 1.0 / (1.0 + host.exhaustion * load)
-    granzyme = activity * typical_restraint(patient, target, filled, n_sites)
-    division = float(t_cell_recovery.rate(granzyme, load, 1.0, filled["t_cell_recovery"].params))
-    fold, reactive = t_cell_recovery.settled(division, float(np.asarray(traits.renewal)[CellType.T]))
-    marrow = marrow._replace(host=host._replace(t_cell_division=division))
-    body.target[CellType.T] /= fold  # the rest divides in the marrow
-    deal_clonotypes(pin(marrow), reactive, int(stream_key(key, int(Stream.PLACEMENT), 1)))
-    equip(marrow, patient, filled, target, n_sites)
-    return marrow
+
+def divide_tumour(patient: VirtualPatient, p: clones.Params) -> np.ndarray:
+    """Fractions of the tumour (N_CLONES,)."""
+    resistant = patient.imid_resistant_fraction, patient.pi_resistant_fraction, patient.antibody_escape_fraction
+    return clone_fractions(*resistant, p.cross_resistance)
+
+
+def count_cells(patient: VirtualPatient, balance: Balance, fractions: np.ndarray, key: int) -> Composition:
+    """Whole cells with which the patch starts, with a tumour smaller than at eligibility.
+
+    Raises:
+        InputError: Where they do not fit.
+    """
+    count = np.round(balance.target).astype(np.int64)
+    n_plasma = count[CellType.PLASMA] = max(1, round(balance.target[CellType.PLASMA] / START))
+    if count.sum() > MOST_FILLED * balance.n_sites:
+        raise InputError(f"patient {patient.index}: {count.sum()} cells do not fit on a patch of {balance.n_sites} sites")
+    return Composition(count, deal_clones(fractions, n_plasma, int(stream_key(key, int(Stream.CLONES), 0))))
 
 
 def inherit(patient: VirtualPatient, p: clones.Params) -> Clones:
-    """What the clones of a patient pass on; their division is set once the marrow stands (`equip`)."""
+    """What the clones of a patient pass on; their division is set once the marrow stands (`set_division`)."""
     table = Clones(**{name: np.ones(N_CLONES, note.dtype) for name, note in notes(Clones).items()})
     table.cd38[:] = patient.cd38_sites
     table.complement_inhibitors[:] = patient.cip_level
@@ -122,36 +176,24 @@ def inherit(patient: VirtualPatient, p: clones.Params) -> Clones:
     return table
 
 
-def scale_fields(host: Host, patient: VirtualPatient, target: np.ndarray, filled: Mapping[str, Filled], n_sites: int) -> Host:
-    """Set the sources so that the fields have the patient's means at eligibility: what is made equals what is cleared."""
-    traits = load_traits().traits
-    p = filled["adenosine"].params
-    occupied = float(target.sum())
-    cleared = occupied * p.clearance_cell + (n_sites - occupied) * p.clearance_free
-    suppressed = min(patient.adenosine_suppression, 0.95)
-    made = suppressed / (1.0 - suppressed) * cleared
-    cd38 = traits.cd38 * np.exp(0.5 * traits.cd38_spread**2)
-    cd38[CellType.PLASMA] = patient.cd38_sites * math.exp(0.5 * patient.cd38_spread**2)
-    il6 = filled["interleukin6"].params.clearance * n_sites / float((target * traits.il6).sum())
-    chemokine = filled["chemokine"].params.clearance * n_sites / float((target * traits.chemokine).sum())
-    return host._replace(
-        adenosine_cd38=made * patient.cd38_share / float((target * cd38 / TYPICAL_CD38).sum()),
-        adenosine_other=made * (1.0 - patient.cd38_share) / float((target * traits.adenosine_other).sum()),
-        il6_source=il6,
-        chemokine_source=chemokine,
-    )
+def set_body(marrow: Marrow, patient: VirtualPatient, fractions: np.ndarray, balance: Balance) -> None:
+    """Set what concerns the whole patient: what the blood keeps, the tumour's burden, and the M-protein that goes with it."""
+    body, host = marrow.body, marrow.host
+    body.target[:] = balance.target
+    body.target[CellType.T] /= balance.t_cell_fold  # the rest divides in the marrow
+    body.burden[:] = fractions * (host.burden_per_cell * balance.target[CellType.PLASMA]) / START
+    rate = serum.turnover(patient.m_protein_g_per_l, patient.growth_rate / HOURS_PER_DAY, host)
+    body.gauge[Gauge.M_PROTEIN] = host.secretion * body.burden.sum() / rate
+    body.clone_niche[:] = patient.adherent_fraction
 
 
-def equip(marrow: Marrow, patient: VirtualPatient, filled: Mapping[str, Filled], target: np.ndarray, n_sites: int) -> None:
-    """Fill the effectors as far as this marrow lets them, and set division so that the disease grows at the patient's rate."""
+def prime_effectors(marrow: Marrow, balance: Balance) -> None:
+    """Give T and NK cells the activity and the granzyme that such a marrow lets them keep."""
     cells = marrow.cells
-    load = target[CellType.PLASMA] / n_sites
-    restraint = typical_restraint(patient, target, filled, n_sites)
-    for kind, share in ((CellType.T, 1.0), (CellType.NK, filled["exhaustion"].params.nk_share)):
+    for kind, activity in ((CellType.T, balance.activity_t), (CellType.NK, balance.activity_nk)):
         chosen = cells.kind == kind
-        cells.activity[chosen] = 1.0 / (1.0 + marrow.host.exhaustion * share * load)
-        cells.granzyme[chosen] = cells.activity[chosen] * restraint
-    set_division(marrow, patient, filled)
+        cells.activity[chosen] = activity
+        cells.granzyme[chosen] = cells.activity[chosen] * balance.restraint
 
 
 def set_division(marrow: Marrow, patient: VirtualPatient, filled: Mapping[str, Filled]) -> None:
@@ -160,21 +202,12 @@ def set_division(marrow: Marrow, patient: VirtualPatient, filled: Mapping[str, F
     Division makes up for apoptosis, for the toll of T cells at the composition of eligibility, and for the plasma cells that have
     no free neighbour. Later, the room may change: fast disease in a packed marrow slows down.
     """
-    target = marrow.body.target
-    n_sites = marrow.cells.kind.size
-    load = target[CellType.PLASMA] / n_sites
-    restraint = typical_restraint(patient, target, filled, n_sites)
-    activity = 1.0 / (1.0 + marrow.host.exhaustion * load)
-    fold, reactive = t_cell_recovery.settled(marrow.host.t_cell_division, float(np.asarray(marrow.traits.renewal)[CellType.T]))
-    toll = filled["t_cell_killing"].params.lysis_rate * 9.0 / n_sites * target[CellType.T] * fold * reactive * activity * restraint
-    gross = patient.growth_rate / HOURS_PER_DAY + filled["growth"].params.apoptosis + toll
-    cost = filled["clones"].params.fitness_cost
-    fitness = np.array([cost ** clone.bit_count() for clone in range(N_CLONES)])
-    marrow.clones.division[:] = fitness * gross / max(room(pin(marrow)), 0.2)
-
-
-def typical_restraint(patient: VirtualPatient, target: np.ndarray, filled: Mapping[str, Filled], n_sites: int) -> float:
-    """Share of their lytic capacity that the effectors of a marrow of composition `target` (N_TYPES,) keep, in the mean."""
-    suppressed = min(patient.adenosine_suppression, 0.95)
-    suppressors = 9.0 / n_sites * float((target * load_traits().traits.suppression).sum())
-    return float(suppression.restraint(suppressed / (1.0 - suppressed), suppressors, filled["suppression"].params))
+    balance = settle(patient, marrow.cells.kind.size, filled)
+    toll = t_cell_killing.toll(
+        marrow.body.target[CellType.T],
+        (balance.t_cell_fold, balance.reactive, balance.activity_t, balance.restraint),
+        balance.n_sites,
+        filled["t_cell_killing"].params,
+    )
+    gross = growth.gross(patient.growth_rate / HOURS_PER_DAY, toll, filled["growth"].params)
+    marrow.clones.division[:] = clones.fitness(filled["clones"].params) * gross / max(room(pin(marrow)), LEAST_ROOM)

@@ -1,4 +1,4 @@
-"""The patch, the step and the rules of a study."""
+"""The patch, the step and the rules of a study, with the origin of every number that holds for all patients and drugs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,4 @@
-"""One patient's marrow under one regimen: made, grown until the disease is eligible, forked into arms, advanced.
-
-This is the engine without a face: arrays and compiled steps. `model.TumourModel` shows it to Mesa, `trial` runs many of them.
-"""
+"""One patient's marrow under one regimen, and how a patient comes into a study."""
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
@@ -26,8 +23,8 @@ from tme_abm.pharmacology.body import Body as Physique
 from tme_abm.pharmacology.course import Course, Exposure
 from tme_abm.pharmacology.drug import Drug
 from tme_abm.pharmacology.regimen import Regimen
+from tme_abm.simulation import onset
 from tme_abm.simulation.observation import observe
-from tme_abm.simulation.onset import found, set_division
 from tme_abm.simulation.settings import RISE, Settings
 
 UNTREATED = Regimen("untreated", "untreated", 28, ())
@@ -46,6 +43,7 @@ class Simulation:
         marrow: All arrays.
         step: Steps since the marrow was made.
         treated_from: Step at which the regimen began.
+        levels: Drug -> plasma concentration, mean over the last step [ug/mL]; 0 before the first.
     """
 
     def __init__(self, patient: VirtualPatient, settings: Settings, key: int) -> None:
@@ -64,13 +62,14 @@ class Simulation:
         self._pins: dict[str, tuple[Any, Any]] = {}
         self._filled = settings.fill()
         self._take(UNTREATED, {}, frozenset())
-        self.marrow = found(patient, settings, self._filled, self.key)
+        self.marrow = onset.make(patient, settings, self._filled, self.key)
         roster.index_cells(self.pinned)
 
     def _take(self, regimen: Regimen, drugs: Mapping[str, Drug], without: frozenset[str]) -> None:
         self.regimen = regimen
         self.without = without
         self.course = Course(regimen, tuple(drugs.values()), self._body(), self.key)
+        self.levels = {drug.name: 0.0 for drug in self.course.drugs}
         self.rules = make_rules(self._filled, self.course.drugs)
         self.on = make_switches(without)
 
@@ -123,6 +122,8 @@ class Simulation:
         exposure = self.course.advance(n_steps, self.settings.step_h)
         advance(self.pinned, self._pin("rules"), self._pin("on"), exposure, Tick(float(self.settings.step_h), self.step, self.key))
         self.step += n_steps
+        if n_steps > 0:
+            self.levels = {drug.name: float(exposure.concentration[-1, i]) for i, drug in enumerate(self.course.drugs)}
         if self.marrow.body.gauge[Gauge.VIOLATIONS] > 0.0:
             raise RuntimeError("a hazard exceeded the ceiling that its mechanism declares")
         return exposure
@@ -138,7 +139,7 @@ class Simulation:
         while self.hour < LONGEST_GROWTH_DAYS * HOURS_PER_DAY:
             self.advance(per_week)
             if self.m_protein >= max(self.patient.m_protein_g_per_l, RISE * start):
-                set_division(self.marrow, self.patient, self._filled)  # there is less room now than at the start
+                onset.set_division(self.marrow, self.patient, self._filled)  # there is less room now than at the start
                 return True
         return False
 

@@ -1,4 +1,11 @@
-"""Two arms compared: hazard ratio, log-rank test, difference of restricted means."""
+"""Two arms compared: hazard ratio, log-rank test, difference of restricted means.
+
+The Cox model and the log-rank test of independent arms are those of `lifelines` (davidsonpilon2019). Where the same virtual patient is in
+both arms, the variances are clustered on the patient (lin1989): each sums one contribution per patient, so that a pair counts as one
+observation. (`lifelines` clusters too, but without ties in its residuals, and visits every 28 days make ties the rule.)
+
+Where a quantity has no finite estimate the answer is None with a reason in `note`, never NaN.
+"""
 
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -12,13 +19,13 @@ from tme_abm.trial.survival import (
     Interval,
     Survival,
     check_level,
+    count_from,
+    event_times,
     finite,
-    n_from,
-    reach,
+    known_until,
     restricted_mean,
-    steps_of,
+    sum_first,
     survival,
-    up_to,
 )
 
 if TYPE_CHECKING:
@@ -192,8 +199,8 @@ def score_residuals(arm: Survival, reference: Survival, log_ratio: float) -> Flo
     ratio = float(np.exp(log_ratio))
     turn = np.concatenate([np.arange(d) / d for d in failed])  # k/d, all times in a row
     at = np.repeat(np.arange(len(grid)), failed)
-    risk_treated = ratio * (n_from(arm.months, grid)[at] - turn * treated_failed[at])
-    total = risk_treated + n_from(reference.months, grid)[at] - turn * (failed - treated_failed)[at]
+    risk_treated = ratio * (count_from(arm.months, grid)[at] - turn * treated_failed[at])
+    total = risk_treated + count_from(reference.months, grid)[at] - turn * (failed - treated_failed)[at]
     mean, hazard = risk_treated / total, 1.0 / total
 
     def per_time(values: Floats) -> Floats:
@@ -201,7 +208,7 @@ def score_residuals(arm: Survival, reference: Survival, log_ratio: float) -> Flo
 
     own, seen = (np.searchsorted(grid, months, side) for side in ("left", "right"))
     here = np.minimum(own, len(grid) - 1)
-    met = treated * up_to(per_time(hazard), seen) - up_to(per_time(mean * hazard), seen)
+    met = treated * sum_first(per_time(hazard), seen) - sum_first(per_time(mean * hazard), seen)
     spared = treated * per_time(turn * hazard)[here] - per_time(turn * mean * hazard)[here]
     fell = treated - (per_time(mean) / failed)[here]
     return event * fell - risk * (met - event * spared)
@@ -227,12 +234,12 @@ def log_rank(arm: Survival, reference: Survival, design: str = "parallel") -> fl
     months = np.concatenate((arm.months, reference.months))
     event = np.concatenate((arm.event, reference.event))
     treated = np.repeat((1.0, 0.0), (len(arm.months), len(reference.months)))
-    steps = steps_of(Survival(months, event, months))
+    steps = event_times(Survival(months, event, months))
     if len(steps.months) == 0:
         return None
-    share = n_from(arm.months, steps.months) / steps.at_risk
+    share = count_from(arm.months, steps.months) / steps.at_risk
     score = event * (treated - share[np.minimum(steps.own, len(share) - 1)])
-    score -= treated * up_to(steps.hazard, steps.seen) - up_to(share * steps.hazard, steps.seen)
+    score -= treated * sum_first(steps.hazard, steps.seen) - sum_first(share * steps.hazard, steps.seen)
     clustered = by_patient(score, np.concatenate((arm.patient, reference.patient)))
     variance = float(np.sum(clustered**2))
     if variance < 1e-12:
@@ -262,7 +269,7 @@ def rmst_difference(
     check_level(level)
     if len(arm.months) == 0 or len(reference.months) == 0:
         return MeanDifference(None, (None, None), None, "an arm has no completed patient")
-    longest = min(reach(arm), reach(reference))
+    longest = min(known_until(arm), known_until(reference))
     if horizon is not None and not 0.0 < horizon <= longest:
         raise InputError(f"restricted mean: the horizon must lie within (0, {longest:.2f}] months, got {horizon:g}")
     cut = float(min(arm.months.max(), reference.months.max())) if horizon is None else horizon

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.rng import Stream, stream_key, uniform
@@ -27,6 +27,7 @@ from tme_abm.patients.population import draw_patient
 from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key
 from tme_abm.trial.arm import draw_exits, treat
+from tme_abm.trial.progress import Progress, Silence
 from tme_abm.trial.provenance import describe_run
 from tme_abm.trial.study import Study
 
@@ -35,26 +36,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PART = 20  # patients whose rows go to disk together
-
-
-class Progress(Protocol):
-    """Who is told how far a run has come."""
-
-    def phase(self, name: str, total: int | None) -> None:
-        """A phase of a length begins; phases may run side by side."""
-
-    def advance(self, n: float = 1, phase: str | None = None) -> None:
-        """So much more of a phase is done."""
-
-
-class Silence:
-    """Nobody is told."""
-
-    def phase(self, name: str, total: int | None) -> None:
-        """Nothing."""
-
-    def advance(self, n: float = 1, phase: str | None = None) -> None:
-        """Nothing."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Figures of a trial that compare arms."""
+"""Figures that compare arms: survival curves, subgroups, published beside simulated. Tables in, matplotlib figures out."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ def kaplan_meier(
         note: Text in the upper right corner, such as a hazard ratio.
 
     Raises:
-        InputError: As `statistics.survival`; where no patient completed.
+        InputError: As `survival.survival`; where no patient completed.
     """
     followed = {arm: times for arm in arms if len((times := survival.survival(patients, arm)).months)}
     if not followed:
@@ -94,7 +94,7 @@ def _at_risk(
 
 @styled
 def forest(table: "pd.DataFrame", arm: str, reference: str, level: float = 0.95) -> "Figure":
-    """Hazard ratios of subgroups as `statistics.subgroup_table` gives them.
+    """Hazard ratios of subgroups as `subgroups.subgroup_table` gives them.
 
     Args:
         table: Subgroups.
@@ -170,7 +170,7 @@ def forest(table: "pd.DataFrame", arm: str, reference: str, level: float = 0.95)
 
 @styled
 def published(table: "pd.DataFrame") -> "Figure":
-    """Published beside simulated results, as `statistics.compare_published` gives them: a dot and an interval each.
+    """Published beside simulated results, as `published.compare_published` gives them: a dot and an interval each.
 
     Raises:
         InputError: For an empty table.

@@ -1,4 +1,4 @@
-"""Figures of what happened in the marrows of a trial."""
+"""Figures of what happened in the marrows: causes of death, cells and serum over time. Tables in, matplotlib figures out."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

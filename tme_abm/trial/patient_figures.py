@@ -1,17 +1,18 @@
-"""Figures of a trial that show every patient."""
+"""Figures that show every patient: responses, waterfall, spider. Tables in, matplotlib figures out."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tme_abm.drawing import BLUE, GREY, LIGHT, VERMILLION, colour, empty_figure, make_panels, marks, styled
+from tme_abm.drawing import BLACK, BLUE, GREY, LIGHT, VERMILLION, colour, empty_figure, styled
 from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_abm.trial import summary, survival
 from tme_abm.trial.figures import Labels, arm_name, need
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 RESPONSE_COLOURS = {
@@ -33,7 +34,7 @@ def responses(patients: "pd.DataFrame", arms: Sequence[str], labels: Labels | No
     """Best confirmed responses, a bar of 100 % per arm; overall response at its end.
 
     Raises:
-        InputError: As `statistics.response_table`.
+        InputError: As `summary.response_table`.
     """
     table = summary.response_table(patients, arms)
     figure = empty_figure(9.5, 1.7 + 0.72 * len(arms))
@@ -76,12 +77,12 @@ def waterfall(trajectory: "pd.DataFrame", patients: "pd.DataFrame", arms: Sequen
     best = change[change["month"] > 0].groupby(["patient", "arm"], observed=True)["change"].min().reset_index()
     done = survival.completed(patients)[["patient", "arm", "best_response"]]
     best = best.merge(done, on=["patient", "arm"], how="inner")
-    figure, panels = make_panels(arms, 4.4, share_y=True)
+    figure, panels = _panels(arms, 4.4, share_y=True)
     for axes, arm in zip(panels, arms, strict=True):
         part = best[best["arm"] == arm].sort_values("change", ascending=False, kind="stable")
         colours = [RESPONSE_COLOURS.get(str(name), LIGHT) for name in part["best_response"]]
         axes.bar(range(len(part)), 100 * part["change"].clip(upper=1.0), width=1.0, color=colours, edgecolor=colours, lw=0.4)
-        marks(axes)
+        _response_lines(axes)
         axes.set_title(f"{arm_name(labels, arm)} (n = {len(part)})", color=colour(arms, arm))
         axes.set(xlim=(-0.5, max(len(part), 1) - 0.5), ylim=(-105, 105), xlabel="Patients, sorted")
         axes.set_xticks([])
@@ -104,7 +105,7 @@ def spider(trajectory: "pd.DataFrame", patients: "pd.DataFrame", arms: Sequence[
     change = m_protein_change(trajectory)
     done = survival.completed(patients)[["patient", "arm", "best_response"]]
     change = change.merge(done, on=["patient", "arm"], how="inner")
-    figure, panels = make_panels(arms, 4.4, share_y=True)
+    figure, panels = _panels(arms, 4.4, share_y=True)
     for axes, arm in zip(panels, arms, strict=True):
         part = change[change["arm"] == arm]
         everyone = np.sort(part["patient"].unique())
@@ -119,7 +120,7 @@ def spider(trajectory: "pd.DataFrame", patients: "pd.DataFrame", arms: Sequence[
                 alpha=0.55,
                 rasterized=True,
             )
-        marks(axes)
+        _response_lines(axes)
         title = f"{len(chosen)} of {len(everyone)}" if len(chosen) < len(everyone) else f"n = {len(everyone)}"
         axes.set_title(f"{arm_name(labels, arm)} ({title})", color=colour(arms, arm))
         axes.set(xlabel="Months since randomisation", ylim=(-105, 155))
@@ -145,3 +146,21 @@ def m_protein_change(trajectory: "pd.DataFrame") -> "pd.DataFrame":
     first = table.groupby(["patient", "arm"], observed=True)["m_protein_measured_g_per_l"].transform("first")
     table = table.assign(month=table["day"] / DAYS_PER_MONTH)[first > 0]
     return table.assign(change=table["m_protein_measured_g_per_l"] / first[first > 0] - 1.0)[["patient", "arm", "month", "change"]]
+
+
+def _panels(arms: Sequence[str], height: float, share_y: bool = False) -> tuple["Figure", list["Axes"]]:
+    """A panel per arm, at most three in a row [inch]."""
+    n_columns = min(3, len(arms)) or 1
+    n_rows = -(-len(arms) // n_columns) or 1
+    figure = empty_figure(max(4.2 * n_columns, 6.0), height * n_rows + 0.4)
+    panels = list(figure.subplots(n_rows, n_columns, squeeze=False, sharey=share_y).ravel())
+    for axes in panels[len(arms) :]:
+        axes.set_visible(False)
+    return figure, panels[: len(arms)]
+
+
+def _response_lines(axes: "Axes") -> None:
+    """Lines of no change, of a partial and of a very good partial response."""
+    axes.axhline(0, color=BLACK, lw=0.8)
+    for level in (-50, -90):
+        axes.axhline(level, color=GREY, lw=0.8, ls=(0, (4, 4)))

@@ -1,4 +1,4 @@
-"""Published figures beside the simulated ones."""
+"""Published results beside the same quantities of the simulation. Printed for the reader; the model never reads them."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,16 @@ from tme_abm.trial.survival import Interval, check_level, quantile_time, rate, s
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+WORDS = {  # endpoint -> its words; "pfs_12_months" and the like are known too
+    "median_pfs": "median PFS",
+    "orr": "overall response",
+    "vgpr_or_better": "VGPR or better",
+    "cr_or_better": "CR or better",
+    "mrd_negative": "MRD negative",
+    "hazard_ratio_pfs": "hazard ratio of PFS",
+}
 
 
 def compare_published(
@@ -75,17 +85,6 @@ def compare_published(
     return table.astype(dict.fromkeys(columns[4:10], "float64"))
 
 
-ENDPOINTS = ("median_pfs", "orr", "vgpr_or_better", "cr_or_better", "mrd_negative", "hazard_ratio_pfs")
-WORDS = {
-    "median_pfs": "median PFS",
-    "orr": "overall response",
-    "vgpr_or_better": "VGPR or better",
-    "cr_or_better": "CR or better",
-    "mrd_negative": "MRD negative",
-    "hazard_ratio_pfs": "hazard ratio of PFS",
-}
-
-
 def _read_endpoint(entry: Mapping[str, Any], where: str) -> tuple[str, str, str]:
     """Kind, endpoint and wording of a published result."""
     if "endpoint" not in entry:
@@ -101,9 +100,9 @@ def _read_endpoint(entry: Mapping[str, Any], where: str) -> tuple[str, str, str]
         name, label = given, f"PFS at {words[1]} months"
     else:
         stem = "hazard_ratio_pfs" if given == "hazard_ratio" else given
-        found = [known for known in ENDPOINTS if stem == known or stem.startswith(known + "_")]
+        found = [known for known in WORDS if stem == known or stem.startswith(known + "_")]
         if not found:
-            raise InputError(f"{where}: unknown endpoint '{given}'{did_you_mean(given, ENDPOINTS)}")
+            raise InputError(f"{where}: unknown endpoint '{given}'{did_you_mean(given, WORDS)}")
         name, label = found[0], WORDS[found[0]]
     kind = {"median_pfs": "months", "hazard_ratio_pfs": "ratio"}.get(name, "rate")
     if kind == "ratio":

@@ -7,7 +7,7 @@ What is read (all else in these files is left alone):
     scenario file), `parameters` (`name, value, unit, meaning, source, grade` each), `versions`, `command`. `arms`,
     `name`, `seed`, `population` and `patients` may also stand at the top; there they win.
 `summary.json`
-:   What `statistics.summarise` gives.
+:   What `summary.summarise` gives.
 `patients.parquet`, `trajectory.parquet`
 :   The patient and the visit table; without the latter its figures are left out.
 """

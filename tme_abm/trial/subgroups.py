@@ -1,4 +1,4 @@
-"""Subgroups of patients, as trials report them."""
+"""Subgroups of patients by what is known at baseline, as trials report them, and the hazard ratio in each."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -56,6 +56,18 @@ SUBGROUPS: tuple[Subgroup, ...] = (
 )
 
 
+SHORT_NAMES = {  # as articles call them -> group and label
+    "age>=75": ("Age", "75 years or older"),
+    "age>=65": ("Age", "65 years or older"),
+    "renal impairment": ("Renal impairment", "eGFR below 60"),
+    "high risk": ("Cytogenetics", "high risk"),
+    "high-risk cytogenetics": ("Cytogenetics", "high risk"),
+    "standard risk": ("Cytogenetics", "standard risk"),
+    "lenalidomide-refractory": ("Lenalidomide", "refractory"),
+}
+_NOBODY = Survival(np.empty(0), np.empty(0, bool), np.empty(0))
+
+
 def subgroup_table(
     patients: "pd.DataFrame",
     arm: str,
@@ -103,18 +115,6 @@ def subgroup_table(
     columns = ["group", "label", "n_arm", "n_reference", "n_events_arm", "n_events_reference"]
     table = pd.DataFrame(rows, columns=[*columns, "hazard_ratio", "ci_low", "ci_high", "note"])
     return table.astype({"hazard_ratio": "float64", "ci_low": "float64", "ci_high": "float64"})
-
-
-SHORT_NAMES = {
-    "age>=75": ("Age", "75 years or older"),
-    "age>=65": ("Age", "65 years or older"),
-    "renal impairment": ("Renal impairment", "eGFR below 60"),
-    "high risk": ("Cytogenetics", "high risk"),
-    "high-risk cytogenetics": ("Cytogenetics", "high risk"),
-    "standard risk": ("Cytogenetics", "standard risk"),
-    "lenalidomide-refractory": ("Lenalidomide", "refractory"),
-}
-_NOBODY = Survival(np.empty(0), np.empty(0, bool), np.empty(0))
 
 
 def find_subgroup(name: str, where: str = "subgroup") -> Subgroup:

@@ -1,4 +1,4 @@
-"""What a trial found: a row for each arm and for each comparison."""
+"""What a trial found, as summary.json holds it: the results of each arm and of each comparison."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.outcomes import imwg
 from tme_abm.trial.comparison import compare
-from tme_abm.trial.survival import Interval, completed, plain_value, quantile_time, rate, survival
+from tme_abm.trial.survival import Interval, as_json, completed, quantile_time, rate, survival
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,6 +161,6 @@ def summarise(
     return {
         "design": design,
         "level": level,
-        "arms": {arm: plain_value(asdict(arm_summary(patients, arm, level))) for arm in arms},
-        "comparisons": [plain_value(asdict(compare(patients, a, b, design, level))) for a, b in comparisons],
+        "arms": {arm: as_json(asdict(arm_summary(patients, arm, level))) for arm in arms},
+        "comparisons": [as_json(asdict(compare(patients, a, b, design, level))) for a, b in comparisons],
     }

@@ -1,4 +1,10 @@
-"""Survival without events: Kaplan-Meier, its quantiles and intervals, the restricted mean."""
+"""Progression-free survival of one group of patients, from the patient table of a trial.
+
+Kaplan-Meier curves are those of `lifelines` (davidsonpilon2019); the standard error of the restricted mean survival time, which it lacks,
+is written here (royston2013) as one contribution per patient, so that two arms with the same patients can be compared pair by pair.
+
+Where a quantity has no finite estimate the answer is None, never NaN.
+"""
 
 from collections.abc import Iterable, Mapping
 from statistics import NormalDist
@@ -167,7 +173,7 @@ def restricted_mean(times: Survival, horizon: float) -> tuple[float, Floats]:
         The mean [month] and the influence of each patient (n,) [month]; the sum of its squares estimates the variance.
     """
     inside = times._replace(event=times.event & (times.months <= horizon))
-    steps = steps_of(inside)
+    steps = event_times(inside)
     curve = np.append(1.0, np.cumprod(1.0 - steps.hazard))
     areas = curve * np.diff(np.concatenate(([0.0], steps.months, [horizon])))
     mean = float(areas.sum())
@@ -178,11 +184,19 @@ def restricted_mean(times: Survival, horizon: float) -> tuple[float, Floats]:
     # one patient more changes log S(t) by -sum dM(u) / (Y(u) - dN(u)); where the last one fails no area is left
     weight = np.divide(rest, left, out=np.zeros(len(left)), where=steps.hazard < 1.0)
     own = inside.event * weight[np.minimum(steps.own, len(weight) - 1)]
-    return mean, up_to(steps.hazard * weight, steps.seen) - own
+    return mean, sum_first(steps.hazard * weight, steps.seen) - own
 
 
-class _Steps(NamedTuple):
-    """Distinct event times (t,) with what happens there, and where each patient (n,) stands among them."""
+class EventTimes(NamedTuple):
+    """Distinct event times with what happens there, and where each patient stands among them.
+
+    Attributes:
+        months: When (t,) [month].
+        at_risk: Patients at risk (t,).
+        hazard: Share of them who have the event (t,).
+        own: Index of each patient's own time, or where it would stand (n,).
+        seen: At how many event times each patient was at risk (n,).
+    """
 
     months: Floats
     at_risk: Floats
@@ -191,25 +205,25 @@ class _Steps(NamedTuple):
     seen: Any
 
 
-def steps_of(times: Survival) -> _Steps:
-    """Event times of a group; `own` is the index of a patient's time, `seen` at how many event times he was at risk."""
+def event_times(times: Survival) -> EventTimes:
+    """The event times of a group."""
     grid, failed = np.unique(times.months[times.event], return_counts=True)
-    at_risk = n_from(times.months, grid)
+    at_risk = count_from(times.months, grid)
     own, seen = (np.searchsorted(grid, times.months, side) for side in ("left", "right"))
-    return _Steps(grid, at_risk, failed / at_risk, own, seen)
+    return EventTimes(grid, at_risk, failed / at_risk, own, seen)
 
 
-def n_from(months: Floats, grid: Floats) -> Floats:
+def count_from(months: Floats, grid: Floats) -> Floats:
     """How many of `months` (n,) are at least each of `grid` (t,)."""
     return (len(months) - np.searchsorted(np.sort(months), grid, "left")).astype(np.float64)
 
 
-def up_to(values: Floats, seen: Any) -> Floats:
+def sum_first(values: Floats, seen: Any) -> Floats:
     """Sum of the first `seen` (n,) of `values` (t,)."""
     return np.append(0.0, np.cumsum(values))[seen]
 
 
-def reach(times: Survival) -> float:
+def known_until(times: Survival) -> float:
     """Longest time up to which the curve is known: without end where its last patient had an event [month]."""
     last = times.months.max()
     return float("inf") if bool(np.all(times.event[times.months == last])) else float(last)
@@ -221,12 +235,12 @@ def finite(value: Any) -> float | None:
     return number if np.isfinite(number) else None
 
 
-def plain_value(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """`value` as JSON can hold it: lists for tuples, None for what is not finite."""
     if isinstance(value, Mapping):
-        return {str(key): plain_value(item) for key, item in value.items()}
+        return {str(key): as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain_value(item) for item in value]
+        return [as_json(item) for item in value]
     if isinstance(value, float | np.floating):
         return finite(value)
     if isinstance(value, np.generic):

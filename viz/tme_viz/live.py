@@ -15,7 +15,8 @@ from tme_viz.controls import Controls, off_now
 from tme_viz.lesson_page import LessonCard
 from tme_viz.picture import CLONE_COLOURS, COLOURS, LAYERS, SHADES
 from tme_viz.room import Room
-from tme_viz.session import SPEEDS, THIN_SPACE
+from tme_viz.screen import THIN_SPACE
+from tme_viz.session import SPEEDS
 from tme_viz.words import message
 
 TRANSPORT_WORDS = ("play", "pause", "step", "back", "reset", "speed", "day", "month", "rewind", "past", "present", "on", "off")

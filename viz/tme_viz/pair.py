@@ -15,16 +15,15 @@ import numpy as np
 
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.errors import InputError, did_you_mean
-from tme_abm.foundation.rng import Stream, normal, stream_key, uniform
 from tme_abm.marrow.cells import N_CAUSES, Cause
 from tme_abm.marrow.clones import ANTIBODY_ESCAPED, CLONE_NAMES, IMID_RESISTANT, PROTEASOME_RESISTANT
-from tme_abm.outcomes.imwg import Assessor, Reading, is_hidden, measure
 from tme_abm.patients.patient import VirtualPatient
 from tme_abm.patients.presets import preset, presets
 from tme_abm.scenario.kinds import load_trial
 from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key, physique
 from tme_abm.trial.execution import compile_kernels
 from tme_abm.trial.study import Study
+from tme_abm.trial.visit import Clinic, Visit
 from tme_viz.choice import Choice, Event
 from tme_viz.history import FASTEST, Place, Shelf
 from tme_viz.places import Places
@@ -59,15 +58,6 @@ OBSERVED = (
 )
 
 
-class Visit(NamedTuple):
-    """What the clinic says at a visit."""
-
-    day: float
-    response: str
-    best: str
-    is_progression: bool
-
-
 class Running:
     """One of the two marrows.
 
@@ -87,7 +77,6 @@ class Running:
         """
         self.simulation = simulation
         self.drugs = drugs
-        self.visit_days = visit_days
         self.rows: list[list[float]] = []
         self.visits: list[Visit] = []
         self.factor = {drug.name: 1.0 for drug in simulation.course.drugs}
@@ -98,14 +87,13 @@ class Running:
         for start, drug, amount in zip(calendar.start_h, calendar.drug, calendar.amount_mg, strict=True):
             key = (int(start // HOURS_PER_DAY), simulation.regimen.drugs[drug])
             self._doses[key] = self._doses.get(key, 0.0) + float(amount)
-        interference = float(uniform(stream_key(simulation.key, int(Stream.INTERFERENCE), 0), 0))
-        self.assessor = Assessor(self._reading(0), interference)
+        self.clinic = Clinic(simulation, visit_days)
         self.note()
 
     @property
     def progression_day(self) -> float | None:
         """First of the two visits that confirmed progression."""
-        return self.assessor.progression_day
+        return self.clinic.assessor.progression_day
 
     def note(self) -> None:
         """Write down the day that begins now; a visit where one is due."""
@@ -119,20 +107,9 @@ class Running:
         today = round(day)
         row += [self._doses.get((today, name), 0.0) * self.factor.get(name, 0.0) for name in self.drugs]
         self.rows.append(row)
-        number = round(day / self.visit_days)
-        if number > 0 and abs(day - number * self.visit_days) < 1e-6:
-            result = self.assessor.assess(self._reading(number))
-            self.visits.append(Visit(day, result.response, result.best_confirmed_response, result.is_progression_confirmed))
-
-    def _reading(self, number: int) -> Reading:
-        """What the laboratory measures at a visit, with the very noise that the same visit of a trial has."""
-        simulation = self.simulation
-        z = float(normal(stream_key(simulation.key, int(Stream.ASSAY), number), 0))
-        true = simulation.m_protein
-        levels = zip(simulation.course.drugs, simulation.course.concentration, strict=True)
-        antibody = sum(float(x) for drug, x in levels if drug.drug_class == "antibody")
-        hidden = is_hidden(simulation.patient.ig_type, simulation.patient.light_chain, antibody)
-        return Reading(simulation.day, measure(true, z), simulation.plasma_fraction, true, hidden)
+        number = round(day / self.clinic.visit_days)
+        if number > 0 and abs(day - number * self.clinic.visit_days) < 1e-6:
+            self.visits.append(self.clinic.see(self.simulation, number))
 
 
 class Saved(NamedTuple):
@@ -142,7 +119,7 @@ class Saved(NamedTuple):
     arrays: Place
     n_rows: int
     n_visits: int
-    assessor: Assessor
+    clinic: Clinic
     factor: dict[str, float]
 
 
@@ -266,7 +243,7 @@ class Pair:
     def _mark(self) -> None:
         packed = together([partial(freeze, side.simulation) for side in self.sides], self.choice.size)
         saved = tuple(
-            Saved(shell, self._shelf.put(arrays), len(side.rows), len(side.visits), deepcopy(side.assessor), dict(side.factor))
+            Saved(shell, self._shelf.put(arrays), len(side.rows), len(side.visits), deepcopy(side.clinic), dict(side.factor))
             for side, (shell, arrays) in zip(self.sides, packed, strict=True)
         )
         self.marks.append(Mark(self.step, tuple(self.events), saved))
@@ -278,7 +255,7 @@ class Pair:
     def _return(self, mark: Mark) -> None:
         """Stand at a mark, as if nothing had come after it."""
         for side, saved, simulation in zip(self.sides, mark.sides, self._thaw(mark), strict=True):
-            side.simulation, side.assessor, side.factor = simulation, deepcopy(saved.assessor), dict(saved.factor)
+            side.simulation, side.clinic, side.factor = simulation, deepcopy(saved.clinic), dict(saved.factor)
             del side.rows[saved.n_rows :], side.visits[saved.n_visits :]
         self.events, self._replay = list(mark.events), None
         self.marks = [one for one in self.marks if one.step <= mark.step]

@@ -15,24 +15,18 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from tme_abm.foundation.errors import InputError
-from tme_abm.marrow.cells import CellType
-from tme_abm.marrow.clones import N_CLONES, N_REACTIVE
 from tme_abm.simulation.simulation import Simulation
 from tme_viz.choice import Choice, Event
 from tme_viz.history import History, pack
 from tme_viz.pair import Pair, together
-from tme_viz.picture import LAYERS, Picture, from_byte, take
-from tme_viz.picture import level as level_now
+from tme_viz.picture import LAYERS, take
 from tme_viz.places import Places
+from tme_viz.screen import Screen, Sink
 
 PATIENCE = 10.0  # seconds without an answer from the browser, after which play stops
 FASTEST = 1.0 / 40.0  # seconds between frames
 SETTLED = 0.5  # seconds after which a page that was mounted has surely subscribed to the status
-THIN_SPACE = "\u202f"  # between thousands: a comma there is a decimal sign to an Italian
-CURVES_EVERY = 0.25  # seconds between updates of the curves while playing
 SHARE_EVERY = 0.5  # seconds between signs of progress
 SPEEDS = (1, 2, 4, 8, 28, 112)  # steps a frame
 
@@ -43,9 +37,6 @@ class Closed(Exception):
 
 class Overtaken(Exception):
     """Something else was chosen while something long was under way."""
-
-
-Sink = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -79,7 +70,7 @@ class Session:
     Attributes:
         status: The latest; `on_status` is called with each new one.
         pair: The marrows, None until the first are made. To be read only from work that was posted.
-        history: Their past.
+        screen: What the page shows of them.
         asked: The latest choice that was asked for, while it is not yet made; None else.
     """
 
@@ -89,9 +80,7 @@ class Session:
         self.on_status = on_status
         self.status = Status()
         self.pair: Pair | None = None
-        self.history = History()
-        self.sinks: dict[str, Sink] = {}
-        self.frames_drawn = 0
+        self.screen = Screen()
         self.asked: Choice | None = None
         self._asking = threading.Lock()
         self._n_asked = 0
@@ -99,16 +88,8 @@ class Session:
         self._plain: Choice | None = None  # what is made where nothing that was asked for can be
         self._target = 0.0  # day to which it is treated
         self._told_at = 0.0
-        self._layer = "adenosine"
         self._steps_per_frame = 1
-        self._view: int | None = None  # step that is shown; None for the present
-        self._picked: list[tuple[int, int] | None] = [None, None]  # name and site of a followed cell
-        self._sent_rows = 0
-        self._curves_at = 0.0
-        self._n = 0
-        self._drawn = threading.Event()
         self._work: queue.Queue[Callable[[], None] | None] = queue.Queue()
-        self._playing = False
         self._closed = threading.Event()
         self._is_mounting = False
         self._thread = threading.Thread(target=self._run, name="marrow", daemon=True)
@@ -180,7 +161,7 @@ class Session:
 
         def change() -> None:
             if name in LAYERS:
-                self._layer = name
+                self.screen.layer = name
                 self._show()
 
         self.post(change)
@@ -197,9 +178,8 @@ class Session:
         """Send to a part of the page from now on; returns what ends it."""
 
         def begin() -> None:
-            self.sinks[name] = sink
-            self._sent_rows = 0
-            self._curves_at = 0.0
+            self.screen.sinks[name] = sink
+            self.screen.send_all_curves()
             self._show()
 
         self.post(begin)
@@ -214,14 +194,12 @@ class Session:
         self.post(lambda: setattr(self, "_is_mounting", True))
 
     def _detach(self, name: str, sink: Sink) -> None:
-        if self.sinks.get(name) is sink:
-            del self.sinks[name]
+        if self.screen.sinks.get(name) is sink:
+            del self.screen.sinks[name]
 
     def drawn(self, n: int) -> None:
         """The browser has drawn frame `n`."""
-        if n >= self._n:
-            self.frames_drawn += 1
-            self._drawn.set()
+        self.screen.answer(n)
 
     def complain(self, message: str) -> None:
         """Show a message after what was asked for before."""
@@ -230,7 +208,7 @@ class Session:
     def close(self) -> None:
         """End the thread and let go of everything."""
         self._closed.set()
-        self._drawn.set()
+        self.screen.let_go()
         self._work.put(None)
 
     def wait(self, timeout: float | None = None) -> None:
@@ -245,15 +223,15 @@ class Session:
         shown_at = 0.0
         while not self._closed.is_set():
             try:
-                if self._playing:
+                if self.screen.is_playing:
                     with contextlib.suppress(queue.Empty):
                         while (work := self._work.get_nowait()) is not None:
                             work()
-                    if self._playing and not self._closed.is_set():
+                    if self.screen.is_playing and not self._closed.is_set():
                         time.sleep(max(0.0, shown_at + FASTEST - time.monotonic()))
                         shown_at = time.monotonic()
                         self._frame()
-                        if not self._drawn.wait(PATIENCE):
+                        if not self.screen.wait(PATIENCE):
                             self._set_playing(False)
                 else:
                     try:
@@ -277,10 +255,10 @@ class Session:
             self.pair.close()
         self.pair = None
         self.history.close()
-        self.sinks.clear()
+        self.screen.sinks.clear()
 
     def _fail(self, message: str) -> None:
-        self._playing = False
+        self.screen.is_playing = False
         self._tell(phase="ready" if self.pair is not None else "failed", message=message, playing=False, share=0.0)
         self._show()
 
@@ -289,7 +267,7 @@ class Session:
         self.on_status(self.status)
 
     def _prepare(self, choice: Choice) -> None:
-        self._playing = False
+        self.screen.is_playing = False
         self._tell(playing=False, message="")
         pair, history = Pair(choice, self.places, lambda phase: self._tell(phase=phase)), History()
         if choice.day > 0.0:
@@ -304,9 +282,8 @@ class Session:
         if self.pair is not None:
             self.pair.close()
         self.history.close()
-        self.pair, self.history = pair, history
-        self._view, self._sent_rows, self._curves_at = None, 0, 0.0
-        self._picked = [None, None]
+        self.pair = pair
+        self.screen.turn_to(pair, history)
         self._tell(phase="ready", message="", share=0.0, generation=self.status.generation + 1, choice=self._now(), day=pair.day)
         self._show()
 
@@ -317,8 +294,8 @@ class Session:
     def _set_playing(self, playing: bool) -> None:
         if self.pair is None:
             return
-        self._playing = playing
-        self._curves_at = 0.0
+        self.screen.is_playing = playing
+        self.screen.send_curves()
         self._tell(playing=playing, message="", choice=self._now(), day=self.pair.day)
         if not playing:
             self._show()
@@ -341,8 +318,9 @@ class Session:
         """The next moment: of the past while it is being replayed, else of the present."""
         if self.pair is None:
             return
-        if self._view is not None:
-            self._view = self._view + self._steps_per_frame if self._view + self._steps_per_frame < self.pair.step else None
+        if self.screen.view is not None:
+            onward = self.screen.view + self._steps_per_frame
+            self.screen.view = onward if onward < self.pair.step else None
         else:
             self.pair.advance(self._steps_per_frame, partial(self._record, self.pair, self.history))
         self._show()
@@ -351,8 +329,8 @@ class Session:
         if self.pair is None:
             return
         if n < 0:
-            shown = self.pair.step if self._view is None else self._view
-            self._view = max(shown - self._steps_per_frame, 0)
+            shown = self.pair.step if self.screen.view is None else self.screen.view
+            self.screen.view = max(shown - self._steps_per_frame, 0)
             self._show()
         else:
             self._frame()
@@ -362,169 +340,43 @@ class Session:
         if self.pair is None:
             return
         step = round(max(day, 0.0) * self.pair.per_day) if day < self.pair.day else self.pair.step
-        self._view = step if step < self.pair.step else None
+        self.screen.view = step if step < self.pair.step else None
         self._show()
 
     def _act(self, side: int, kind: str, name: str, value: float) -> None:
         if self.pair is None:
             return
         day = self.pair.day
-        if self._view is not None:
-            day = self._view / self.pair.per_day
+        if self.screen.view is not None:
+            day = self.screen.view / self.pair.per_day
             self._tell(phase="treating")
             kept = [e for e in self.pair.events if e.day <= day + 1e-9]
             self.pair.go_to(day, kept)
             self.history.forget_after(day)
-            self._view, self._sent_rows = None, 0
+            self.screen.return_to_present()
         self.pair.act(Event(day, side, kind, name, value))
-        self._curves_at = 0.0
+        self.screen.send_curves()
         self._tell(phase="ready", message="", choice=self._now(), day=self.pair.day)
         self._show()
 
-    # ---- drawing
-
-    def pictures(self) -> tuple[float, list[Picture]]:
-        """Day and pictures of the moment that is shown. Only from work that was posted."""
-        assert self.pair is not None
-        if self._view is None:
-            return self.pair.day, [take(side.simulation) for side in self.pair.sides]
-        day = self._view / self.pair.per_day
-        if self.history.holds(day):
-            return self.history.at(self.history.find(day))
-        return day, [take(simulation) for simulation in self.pair.look(self._view)]
+    def _pick(self, side: int, site: int | None) -> None:
+        if self.pair is not None:
+            self.screen.pick(side, site)
 
     def _show(self) -> None:
-        """Send the moment to the page: curves first, as the left and right marrow are answered for."""
-        pair = self.pair
-        if pair is None:
-            return
-        day, pictures = self.pictures() if self._view is not None or any(self._picked) else (pair.day, None)
-        self._n += 1
-        self._drawn.clear()
-        self._send("transport", self._transport(day))
-        if time.monotonic() - self._curves_at > CURVES_EVERY or not self._playing:
-            self._curves_at = time.monotonic()
-            self._send("curves", self._curves(day))
-        for i, side in enumerate(pair.sides):
-            if pictures is None:
-                kind, level = side.simulation.marrow.cells.kind, level_now(side.simulation, self._layer)
-                self._send(f"marrow{i}", self._marrow(i, kind, level, day))
-            else:
-                picture = pictures[i]
-                shown = self._marrow(i, picture.kind, getattr(picture, self._layer), day)
-                self._send(f"marrow{i}", shown | self._followed(i, picture, day))
-        if "marrow1" not in self.sinks:
-            self._drawn.set()
-
-    def _send(self, name: str, content: dict[str, Any]) -> None:
-        sink = self.sinks.get(name)
-        if sink is not None:
-            sink(content)
-
-    def _transport(self, day: float) -> dict[str, Any]:
-        assert self.pair is not None
-        events = [[e.day, e.side, e.kind, e.name, e.value] for e in self.pair.events]
-        past = self._view is not None
-        return {"day": day, "last": self.pair.day, "past": past, "events": events, "playing": self._playing}
-
-    def _curves(self, day: float) -> dict[str, Any]:
-        assert self.pair is not None
-        start = self._sent_rows
-        tables = [self.pair.table(i, start).tobytes() for i in (0, 1)]
-        self._sent_rows = len(self.pair.sides[0].rows)
-        sides = self.pair.sides
-        return {
-            "start": start,
-            "left": tables[0],
-            "right": tables[1],
-            "n_columns": len(self.pair.columns),
-            "day": day,
-            "events": [[e.day, e.side, e.kind, e.name, e.value] for e in self.pair.events],
-            "responses": [[[v.day, v.response] for v in side.visits] for side in sides],
-            "progression": [side.progression_day for side in sides],
-        }
-
-    def _marrow(self, side: int, kind: np.ndarray, level: np.ndarray, day: float) -> dict[str, Any]:
-        assert self.pair is not None
-        return {
-            "n": self._n,
-            "size": self.pair.choice.size,
-            "kind": kind.tobytes(),
-            "level": level.tobytes(),
-            "layer": self._layer,
-            "picked": -1,
-            "cell": [],
-            "figures": self._figures(side, day),
-        }
-
-    def _followed(self, side: int, picture: Picture, day: float) -> dict[str, Any]:
-        """Where the followed cell is and how it does."""
-        site = self._follow(side, picture)
-        return {"picked": site, "cell": [] if site < 0 else describe(picture, site, day)}
-
-    def _figures(self, side: int, day: float) -> dict[str, Any]:
-        """What the head of a marrow says: M-protein, plasma cells and response at the day that is shown."""
-        assert self.pair is not None
-        running = self.pair.sides[side]
-        row = running.rows[min(int(day + 1e-9), len(running.rows) - 1)]
-        seen = [visit for visit in running.visits if visit.day <= day + 1e-9]
-        progression = running.progression_day
-        is_over = progression is not None and bool(seen) and seen[-1].is_progression
-        return {
-            "m_protein": row[self.pair.columns.index("m_protein_g_per_l")],
-            "m_protein_before": running.rows[0][self.pair.columns.index("m_protein_g_per_l")],
-            "plasma": row[self.pair.columns.index("plasma_cells")],
-            "response": seen[-1].best if seen else "",
-            "progression": progression if is_over else None,
-        }
-
-    def _pick(self, side: int, site: int | None) -> None:
-        if self.pair is None:
-            return
-        _, pictures = self.pictures()
-        picture = pictures[side]
-        is_cell = site is not None and 0 <= site < picture.kind.size and picture.kind[site] != CellType.EMPTY
-        self._picked[side] = (int(picture.name[site]), int(site)) if is_cell and site is not None else None
-        self._show()
-
-    def _follow(self, side: int, picture: Picture) -> int:
-        """Where the followed cell stands now; -1 where there is none."""
-        picked = self._picked[side]
-        if picked is None:
-            return -1
-        found = np.flatnonzero((picture.name == picked[0]) & (picture.kind != CellType.EMPTY))
-        return int(found[0]) if found.size else -2
+        if self.pair is not None:
+            self.screen.show()
 
     def life(self, side: int) -> list[tuple[float, list[tuple[str, str]]]]:
         """The recorded states of the followed cell, a row a recorded day. Only from work that was posted."""
-        picked = self._picked[side]
-        if picked is None:
-            return []
-        lived = []
-        for place in range(len(self.history)):
-            day, pictures = self.history.at(place)
-            site = self._follow(side, pictures[side])
-            if site >= 0:
-                lived.append((day, describe(pictures[side], site, day)))
-        return lived
+        return self.screen.life(side)
+
+    @property
+    def history(self) -> History:
+        """The past of the marrows. Only from work that was posted."""
+        return self.screen.history
 
 
 def packed(simulation: Simulation) -> bytes:
     """The marrow now, ready to be kept."""
     return pack(take(simulation))
-
-
-def describe(picture: Picture, site: int, day: float) -> list[tuple[str, str]]:
-    """A cell's state as pairs of a word (of words.toml) and a value; its type and clone are named by the page, in its language."""
-    kind = CellType(int(picture.kind[site]))
-    rows = [("type", kind.name), ("age", f"{max(day - int(picture.born[site]), 0):.0f} d")]
-    rows.append(("cd38", f"{from_byte(int(picture.cd38[site]), LAYERS['cd38']):,.0f}".replace(",", THIN_SPACE)))
-    if kind is CellType.PLASMA:
-        rows.append(("clone", str(int(picture.clone[site]) % N_CLONES)))
-    if kind is CellType.T:
-        rows.append(("clonotype", f"{picture.clone[site]}{' *' if picture.clone[site] < N_REACTIVE else ''}"))
-    if kind in (CellType.T, CellType.NK):
-        rows.append(("activity", f"{from_byte(int(picture.activity[site]), LAYERS['activity']):.2f}"))
-        rows.append(("granzyme", f"{from_byte(int(picture.granzyme[site]), LAYERS['activity']):.2f}"))
-    rows.append(("adenosine", f"{from_byte(int(picture.adenosine[site]), LAYERS['adenosine']):.2f}"))
-    return rows

@@ -1,4 +1,4 @@
-"""Run an attribution: every patient under every condition that the question asks for."""
+"""Answer a question of attribution: run every patient under every condition that it asks for, and write the tables."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from tme_abm.analysis.attribution.question import Question
 from tme_abm.analysis.attribution.tables import completed, death_table, knock_out_table, share_table, summarise
 from tme_abm.analysis.run_book import BOOK, RunBook, Say, carry_out, make_stamp, silent
 from tme_abm.foundation.clock import DAYS_PER_MONTH
-from tme_abm.trial.execution import Progress, Silence
+from tme_abm.trial.progress import Progress, Silence
 from tme_abm.trial.provenance import describe_run
 
 

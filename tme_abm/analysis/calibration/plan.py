@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,11 +13,8 @@ from tme_abm.analysis.numbers import parse
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.trial.study import Study
 
-if TYPE_CHECKING:
-    pass
-
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-Load = Callable[[Mapping[str, Any]], Study]  # `scenario.load_scenario`, which stands a floor higher
+Load = Callable[[Mapping[str, Any]], Study]  # `scenario.kinds.load_scenario`, which stands a floor higher
 PLAN = Path(__file__).with_name("calibration.toml")
 STUDY_FILE = "optuna.log"
 SCALES = ("log", "linear")

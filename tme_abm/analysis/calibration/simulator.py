@@ -1,4 +1,4 @@
-"""The simulated trials of a set of numbers."""
+"""The trials that a set of values gives: each scenario run with it, in replicates, with the same dice for every set."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
@@ -27,7 +27,7 @@ class Simulator:
         Args:
             plan: Which arms, and the dice.
             studies: The scenarios as they are.
-            load: `scenario.load_scenario`.
+            load: `scenario.kinds.load_scenario`.
             patients: Of each scenario.
             workers: Patients at a time.
         """

@@ -1,4 +1,4 @@
-"""Steps and patches to compare."""
+"""The choices that are compared: steps on one patch, and patches with one step."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

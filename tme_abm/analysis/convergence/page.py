@@ -1,4 +1,4 @@
-"""Convergence as a page."""
+"""A study of convergence as a page, with its tables, its figure and a verdict in a sentence."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +12,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BY_HAND = "<!-- what follows is written by hand and stays -->\n"
+
+
+COLUMNS = (  # title, name of the estimate, digits
+    ("log HR", "log hazard ratio", 3),
+    ("median PFS, {arm}", "median PFS, arm", 2),
+    ("median PFS, {reference}", "median PFS, reference", 2),
+    ("mean PFS, {arm}", "mean PFS, arm", 2),
+    ("mean PFS, {reference}", "mean PFS, reference", 2),
+    ("log10 burden, visit 3, {arm}", "early burden, arm", 3),
+    ("log10 burden, visit 3, {reference}", "early burden, reference", 3),
+)
 
 
 def tables(summary: dict[str, Any]) -> "pd.DataFrame":
@@ -115,36 +126,25 @@ def _cell(estimate: dict[str, Any], digits: int = 2, mark: bool = False) -> str:
     return f"**{text}**" if mark and is_apart(estimate) else text
 
 
-_COLUMNS = (
-    ("log HR", "log hazard ratio", 3),
-    ("median PFS, {arm}", "median PFS, arm", 2),
-    ("median PFS, {reference}", "median PFS, reference", 2),
-    ("mean PFS, {arm}", "mean PFS, arm", 2),
-    ("mean PFS, {reference}", "mean PFS, reference", 2),
-    ("log10 burden, visit 3, {arm}", "early burden, arm", 3),
-    ("log10 burden, visit 3, {reference}", "early burden, reference", 3),
-)
-
-
 def _head(first: str, titles: Sequence[str]) -> list[str]:
     return [f"| {first} | " + " | ".join(titles) + " |", "| --- |" + " --- |" * len(titles)]
 
 
 def _value_table(axis: dict[str, Any], arm: str, reference: str) -> list[str]:
-    titles = [title.format(arm=arm, reference=reference) for title, _, _ in _COLUMNS]
+    titles = [title.format(arm=arm, reference=reference) for title, _, _ in COLUMNS]
     lines = _head("choice", [*titles, "s a patient"])
     for entry in axis["choices"]:
-        cells = [_cell(entry["estimates"][name], digits) for _, name, digits in _COLUMNS]
+        cells = [_cell(entry["estimates"][name], digits) for _, name, digits in COLUMNS]
         lines.append(f"| {entry['choice']} | " + " | ".join([*cells, f"{entry['seconds_per_patient']:.2f}"]) + " |")
     return lines
 
 
 def _difference_table(axis: dict[str, Any], arm: str, reference: str) -> list[str]:
-    titles = [title.format(arm=arm, reference=reference) for title, _, _ in _COLUMNS]
+    titles = [title.format(arm=arm, reference=reference) for title, _, _ in COLUMNS]
     lines = _head("choice", [*titles, "other candidate in"])
     for entry in axis["choices"]:
         if entry["differences"]:
-            cells = [_cell(entry["differences"][name], digits, True) for _, name, digits in _COLUMNS]
+            cells = [_cell(entry["differences"][name], digits, True) for _, name, digits in COLUMNS]
             lines.append(f"| {entry['choice']} | " + " | ".join([*cells, f"{entry['other_candidates']} patients"]) + " |")
     return lines
 
