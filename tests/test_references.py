@@ -32,6 +32,11 @@ def unknown(sources):
     return sorted({key for source in sources for key in keys(source)} - set(KEYS))
 
 
+def unsaid(origins):
+    """Assumptions that cite a paper and do not say what of it is assumed; each of `origins` is (name, source, grade)."""
+    return sorted(name for name, source, grade in origins if grade == "A" and set(keys(source)) - {"tme_abm"} and "assumed" not in source)
+
+
 def test_no_entry_stands_twice_and_each_has_title_and_year():
     assert len(set(KEYS)) == len(KEYS)
     entries = re.split(r"^@", BIB, flags=re.MULTILINE)[1:]
@@ -50,6 +55,7 @@ def test_every_number_of_a_study_has_a_source(name):
     rows = describe_run(study)["parameters"] if isinstance(study, Study) else study.origins()
     assert unknown(row["source"] for row in rows) == []
     assert {row["grade"] for row in rows} <= set(GRADES)
+    assert unsaid((row["name"], row["source"], row["grade"]) for row in rows) == []
 
 
 @pytest.mark.parametrize("name", list(scenarios("trial")))
@@ -59,13 +65,27 @@ def test_every_published_figure_has_a_source(name):
 
 @pytest.mark.parametrize("name", catalogue())
 def test_every_number_of_a_drug_has_a_source(name):
-    assert unknown(origin.source for origin in load_drug(name).origins().values()) == []
+    origins = load_drug(name).origins()
+    assert unknown(origin.source for origin in origins.values()) == []
+    assert unsaid((place, origin.source, origin.grade) for place, origin in origins.items()) == []
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS, ids=lambda m: m.name)
 def test_every_default_of_a_mechanism_has_a_source(mechanism):
-    assert unknown(note.source for note in notes(mechanism.Params).values()) == []
+    declared = notes(mechanism.Params)
+    assert unknown(note.source for note in declared.values()) == []
+    assert unsaid((name, note.source, note.grade) for name, note in declared.items()) == []
 
 
 def test_every_number_of_the_response_criteria_has_a_source():
     assert unknown(note.source for note in notes(imwg.Params).values()) == []
+
+
+def test_an_assumption_that_cites_a_paper_says_what_is_assumed():
+    rows = [
+        ("a", "krejcik2016", "A"),
+        ("b", "krejcik2016: Breg go first, the rate is assumed", "A"),
+        ("c", "tme_abm", "A"),
+        ("d", "fau2020", "V"),
+    ]
+    assert unsaid(rows) == ["a"]

@@ -1,6 +1,8 @@
 """A marrow to write into by hand, and the kernels of the package as plain Python."""
 
 import sys
+from types import CellType as Enclosed
+from types import FunctionType
 
 import numpy as np
 import pytest
@@ -30,6 +32,16 @@ HOST = Host(
 )
 
 
+def plain(kernel):
+    """A kernel as plain Python, with the kernels that it encloses (`marrow.attack` makes such) plain too."""
+    function = kernel.py_func
+    enclosed = [cell.cell_contents for cell in function.__closure__ or ()]
+    if any(isinstance(value, Dispatcher) for value in enclosed):
+        cells = tuple(Enclosed(plain(value) if isinstance(value, Dispatcher) else value) for value in enclosed)
+        function = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, cells)
+    return jit._interpreted(function)
+
+
 @pytest.fixture
 def interpreted(monkeypatch, request):
     """Kernels are plain Python, so that those that only other kernels may call (`jit.part`) can be called from a test.
@@ -42,7 +54,7 @@ def interpreted(monkeypatch, request):
     for module in [request.module, *(m for name, m in sys.modules.items() if name.startswith("tme_abm."))]:
         for name, value in list(vars(module).items()):
             if isinstance(value, Dispatcher):
-                monkeypatch.setattr(module, name, jit._interpreted(value.py_func))
+                monkeypatch.setattr(module, name, plain(value))
 
     def refuse(self, signature):
         raise AssertionError(f"{self.py_func.__qualname__} would be compiled in a test that runs interpreted")

@@ -205,6 +205,11 @@ def test_a_hazard_above_its_ceiling_is_counted(bare, put):
         expose(marrow, 0.05, {Cause.ADCC: 0.05 * excess}, Tick(24.0, 2, 6))
         assert marrow.n_at_risk[0] > 0
         assert marrow.body.gauge[Gauge.VIOLATIONS] == (marrow.n_at_risk[0] if violations else 0)
+        if violations:
+            with pytest.raises(RuntimeError, match="a hazard exceeded the ceiling that its mechanism declares"):
+                fate.refuse_violations(marrow)
+        else:
+            fate.refuse_violations(marrow)
 
 
 # ---- division --------------------------------------------------------------------------------------------------------

@@ -5,13 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tme_abm.foundation.clock import MINUTES_PER_HOUR, SECONDS_PER_HOUR
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.jit import COMPILED
 from tme_abm.marrow.lattice import (
+    NEIGHBOURHOOD,
+    NEIGHBOURS,
+    SITE_UM,
     count_neighbours,
     density_for,
     displaced,
     find_free_neighbour,
+    in_sites,
     make_lattice,
     mark_niche,
     neighbour,
@@ -22,6 +27,20 @@ from tme_abm.marrow.lattice import (
 DIRECTIONS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
 shapes = st.tuples(st.integers(8, 20), st.integers(8, 20))
 seeds = st.integers(0, 2**32 - 1)
+
+
+def test_a_diffusivity_in_sites_spreads_as_far_as_it_does_in_um():
+    """Mean square displacement 4 D t, in um from the one and in sites from the other."""
+    for diffusivity, seconds in ((270.0, 1.0), (40.0, 1.0), (25.0, 60.0)):
+        per_hour = SECONDS_PER_HOUR if seconds == 1.0 else MINUTES_PER_HOUR
+        sites = in_sites.py_func(diffusivity, per_hour)
+        assert 4.0 * sites * 0.5 * SITE_UM**2 == pytest.approx(4.0 * diffusivity * 1800.0 / seconds)
+    assert [in_sites.py_func(d, SECONDS_PER_HOUR) for d in (270.0, 40.0)] == [6750.0, 1000.0]  # to the last bit
+    assert in_sites.py_func(0.03, MINUTES_PER_HOUR) == 0.03 * 60.0 / 144.0
+
+
+def test_a_site_has_as_many_neighbours_as_directions():
+    assert (NEIGHBOURS, NEIGHBOURHOOD) == (len(DIRECTIONS), len(DIRECTIONS) + 1)
 
 
 def shifted(sheet, dy, dx):

@@ -125,7 +125,8 @@ def written(tmp_path_factory):
         "| nothing | **does not hold**: the rule is missing |",
         "`test_made_up.py::test_s04_broke_before_it_told` |  | **fails**: ValueError: no marrow |",
         "| all well | **fails**: [XPASS(strict)] thought to fail |",
-        "| S6 | said 6 | s. V | b | `test_made_up.py::test_s06_twice[1]` | 1 | holds |\n|  |  |  |  | `test_made_up.py::test_s06_twice[2]` | 2 | holds |",
+        "| S6 | said 6 | s. V | b | `test_made_up.py::test_s06_twice[1]` | 1 | holds |\n|  |  |  |  | "
+        "`test_made_up.py::test_s06_twice[2]` | 2 | holds |",
         "| full | holds |",
         "| S8 | said 8 | s. V | b |  |  | not testable: history |",
         "| S9 | said 9 | s. V | b | `tme run icaria` |",

@@ -34,7 +34,7 @@ def test_s07_elotuzumab_alone_brings_no_response(alone, record_property):
 
 
 def test_s07_some_disease_is_stable(alone, record_property):
-    """Best response stable disease or a minor response, free of progression for eight weeks or more; more than none by two standard errors."""
+    """Best response stable disease or a minor response, free of progression for eight weeks; more than none by two standard errors."""
     rows = alone[alone["arm"] == "elo"]
     stable = (rows["best_response"].isin(["SD", "MR"]) & (rows["pfs_days"] >= 56)).sum()
     record_property("S7", f"stable disease for eight weeks or more as best response in {stable} of {len(rows)} patients")

@@ -21,7 +21,8 @@ def test_s14_an_antibody_on_cd38_loosens_the_hold_of_the_niche(cohort, gain, rec
     loosened = gain(untreated, treated)
     record_property(
         "S14",
-        f"hold on adherent plasma cells on day 3 of {drug}: {np.mean(treated):.2f} against {np.mean(untreated):.2f}, loosened by {loosened}",
+        f"hold on adherent plasma cells on day 3 of {drug}: {np.mean(treated):.2f} against {np.mean(untreated):.2f}, loosened by "
+        f"{loosened}",
     )
     assert loosened.is_clear
     assert np.mean(untreated) == 1.0
@@ -64,7 +65,8 @@ def test_x15_the_niche_does_not_protect_from_an_antibody(cohort, record_property
     same = sum(a.state_hash() == b.state_hash() for a, b in zip(protected, bare, strict=True))
     record_property(
         "X15",
-        f"{drug}, 56 d: {same} of {len(bare)} marrows the same to the last cell without protection by the niche; {killed} cells killed by it",
+        f"{drug}, 56 d: {same} of {len(bare)} marrows the same to the last cell without protection by the niche; {killed} cells "
+        "killed by it",
     )
     assert killed > 100
     assert same == len(bare)

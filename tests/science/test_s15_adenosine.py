@@ -75,8 +75,8 @@ FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
 def under_adenosine(cohort, engaged):
     """Each marrow with its sources of adenosine multiplied, each table (n_patients, n_factors).
 
-    Rates for each cell and day under isatuximab for 21 days, for lysis by NK cells those of a fully coated cell; kills and divisions are rare, so
-    the rates are read off whom the cells meet and not counted. Lytic capacity untreated after 7 days.
+    Rates for each cell and day under isatuximab for 21 days, for lysis by NK cells those of a fully coated cell; kills and
+    divisions are rare, so the rates are read off whom the cells meet and not counted. Lytic capacity untreated after 7 days.
     """
     regimen = Regimen("isa", "Isa", 28, (Dose("isatuximab", 10.0, "mg/kg", (1, 8, 15, 22)),))
     names = ("lysis by T cells [1/d]", "lysis by NK cells [1/d]", "division of T cells [1/d]")

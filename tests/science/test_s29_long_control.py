@@ -15,7 +15,7 @@ PUBLISHED_ERROR = np.log(0.814 / 0.436) / 3.92  # standard error of the log haza
 
 @pytest.fixture(scope="module")
 def long_icaria(follow, full):
-    """ICARIA-MM without death, drop-out and discontinuation, followed for eight years: PFS [d] of each patient under Pd and under versions of Isa-Pd, and the tables."""
+    """ICARIA-MM for eight years without death, drop-out and discontinuation: PFS [d] under Pd and versions of Isa-Pd, and tables."""
     table = {name: entry for name, entry in read("icaria").table.items() if name != "published"}
     none = {"fixed": {"value": 0.0}, "unit": "1/month", "source": "tme_abm", "grade": "A"}
     exits = ("death_rate_per_month", "dropout_rate_per_month", "discontinuation_rate_per_month")
@@ -40,7 +40,8 @@ def months(table):
 def longer(whole, without):
     """Log of the ratio of each patient's PFS with and without, meaned over the half that is early to progress and the half that is late.
 
-    The halves are told by both arms together, so that neither is chosen for its chance. Were every PFS shortened by one factor, both would be alike.
+    The halves are told by both arms together, so that neither is chosen for its chance. Were every PFS shortened by one factor, both
+    would be alike.
     """
     ratio, both = np.log(whole / without), np.log(whole * without)
     is_late = both > np.median(both)
@@ -56,8 +57,9 @@ def test_s29_without_immune_recovery_the_late_half_loses_more(long_icaria, recor
     excess, error = (late - early)[0], (late - early)[1:].std(ddof=1)
     record_property(
         "S29",
-        f"without immune recovery the median PFS under Isa-Pd is {np.median(without):.1f} in place of {np.median(whole):.1f} months; it is shorter by the factor "
-        f"{np.exp(early[0]):.2f} in the early half and {np.exp(late[0]):.2f} in the late half; difference of the logs {excess:.3f} (SE {error:.3f}, n = {whole.size})",
+        f"without immune recovery the median PFS under Isa-Pd is {np.median(without):.1f} in place of {np.median(whole):.1f} "
+        f"months; it is shorter by the factor {np.exp(early[0]):.2f} in the early half and {np.exp(late[0]):.2f} in the late "
+        f"half; difference of the logs {excess:.3f} (SE {error:.3f}, n = {whole.size})",
     )
     assert late[0] > 2.0 * late[1:].std(ddof=1)
     assert excess > 2.0 * error
@@ -85,6 +87,7 @@ def test_x14_what_only_isatuximab_can_do_moves_the_hazard_ratio_little(long_icar
     error = np.sqrt((n - 1) / n * ((moved[1:] - moved[1:].mean()) ** 2).sum())
     record_property(
         "X14",
-        f"log hazard ratio of Isa-Pd against Pd moves by {moved[0]:.3f} (SE {error:.3f}, n = {patients.size}) without direct killing and the block of the enzyme",
+        f"log hazard ratio of Isa-Pd against Pd moves by {moved[0]:.3f} (SE {error:.3f}, n = {patients.size}) without direct "
+        "killing and the block of the enzyme",
     )
     assert abs(moved[0]) + 1.645 * error < PUBLISHED_ERROR

@@ -34,7 +34,8 @@ def test_s40_patients_without_residual_disease_stay_free_of_progression_for_long
         assert means[0] > means[1]
     record_property(
         "S40",
-        f"mean time without progression in MRD-negative patients: {'; '.join(shown)}; stratified log-rank z {score / np.sqrt(variance):.1f}",
+        f"mean time without progression in MRD-negative patients: {'; '.join(shown)}; stratified log-rank z "
+        f"{score / np.sqrt(variance):.1f}",
     )
     assert score / np.sqrt(variance) < -2.0
 
@@ -70,7 +71,8 @@ def test_s40_the_hazard_ratio_among_mrd_positive_patients_is_compatible(ikema, r
     published, spread = np.log(0.670), np.log(0.993 / 0.452) / 3.92
     record_property(
         "S40",
-        f"hazard ratio among MRD-positive patients {np.exp(value):.2f} (log SE {error:.2f}, {len(rows)} courses); published 0.670 (log SE {spread:.2f})",
+        f"hazard ratio among MRD-positive patients {np.exp(value):.2f} (log SE {error:.2f}, {len(rows)} courses); published 0.670 "
+        f"(log SE {spread:.2f})",
     )
     assert abs(value - published) < 2.0 * np.hypot(error, spread)
 
@@ -88,7 +90,8 @@ def test_x03_the_m_protein_lags_behind_the_tumour(cohort, gain, record_property)
     lag = gain(protein[responds], tumour[responds])
     record_property(
         "X3",
-        f"after a cycle of Isa-Kd, {responds.sum()} responders: tumour {tumour[responds].mean():.2f} and M-protein {protein[responds].mean():.2f} of that before; lag {lag}",
+        f"after a cycle of Isa-Kd, {responds.sum()} responders: tumour {tumour[responds].mean():.2f} and M-protein "
+        f"{protein[responds].mean():.2f} of that before; lag {lag}",
     )
     assert lag.is_clear
 
@@ -108,7 +111,8 @@ def test_x03_igg_lags_more_than_light_chains(gain, record_property):
     more = gain(left["IgG"], left["light chain"])
     record_property(
         "X3",
-        f"log of M-protein over tumour after a cycle of Kd: IgG {left['IgG'].mean():.2f}, light chains {left['light chain'].mean():.2f}; more by {more}",
+        f"log of M-protein over tumour after a cycle of Kd: IgG {left['IgG'].mean():.2f}, light chains "
+        f"{left['light chain'].mean():.2f}; more by {more}",
     )
     assert more.is_clear
 
@@ -123,7 +127,8 @@ def test_x03_residual_disease_and_complete_response_disagree(follow, full, recor
     shown = ", ".join(f"{arm} {mrd:.0f} % and {cr:.0f} %" for arm, (mrd, cr) in by_arm.items())
     record_property(
         "X3",
-        f"of {len(table)} courses {only[0]} MRD-negative without CR and {only[1]} in CR with residual disease; MRD-negative and CR: {shown}",
+        f"of {len(table)} courses {only[0]} MRD-negative without CR and {only[1]} in CR with residual disease; MRD-negative and "
+        f"CR: {shown}",
     )
     assert sum(only) > 2.0 * sum(only) ** 0.5  # more than none by two standard errors
     assert only[0] > 0  # cleared marrow, M-protein still there

@@ -107,7 +107,8 @@ def test_x16_cd38_comes_back_to_the_surface_after_the_last_dose(stopped, gain, r
     back = gain(surface[:, 3], surface[:, 1])
     record_property(
         "X16",
-        f"{drug}: share of CD38 on the surface {surface[:, 1].mean():.2f} on treatment, {surface[:, 3].mean():.2f} six months after; back by {back}",
+        f"{drug}: share of CD38 on the surface {surface[:, 1].mean():.2f} on treatment, {surface[:, 3].mean():.2f} six months "
+        f"after; back by {back}",
     )
     assert back.is_clear
 
@@ -119,7 +120,8 @@ def test_x16_cd38_of_the_myeloma_comes_back_after_the_last_dose(stopped, record_
     plasma = stopped[drug]["plasma"][gone]
     record_property(
         "X16",
-        f"{drug}: CD38 of the median plasma cell {np.median(plasma[:, 1]):.2f} of that before after 8 weeks, {np.median(plasma[:, 3]):.2f} six months after the last dose; mean {plasma[:, 3].mean():.2f} of {gone.sum()} patients",
+        f"{drug}: CD38 of the median plasma cell {np.median(plasma[:, 1]):.2f} of that before after 8 weeks, "
+        f"{np.median(plasma[:, 3]):.2f} six months after the last dose; mean {plasma[:, 3].mean():.2f} of {gone.sum()} patients",
     )
     assert plasma[:, 3].mean() > 0.8
 
@@ -147,7 +149,8 @@ def test_x16_complement_inhibitors_rise_at_progression(cohort, gain, record_prop
     rise = gain(np.log(late), np.log(before))
     record_property(
         "X16",
-        f"CD55 and CD59 over those before, {len(late)} patients: {np.mean(np.array(lowest) / before):.2f} at the lowest burden, {np.mean(np.array(late) / before):.2f} at progression; rise of the log {rise}",
+        f"CD55 and CD59 over those before, {len(late)} patients: {np.mean(np.array(lowest) / before):.2f} at the lowest burden, "
+        f"{np.mean(np.array(late) / before):.2f} at progression; rise of the log {rise}",
     )
     assert rise.is_clear
     assert np.mean(late) > np.mean(lowest)

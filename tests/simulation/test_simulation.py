@@ -18,13 +18,14 @@ from tme_abm.foundation.jit import COMPILED
 from tme_abm.marrow.cells import N_CAUSES, N_TYPES, CellType
 from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES, N_CLONOTYPES, N_REACTIVE
 from tme_abm.marrow.seeding import CELLULARITY, NUCLEATED_CELLS
+from tme_abm.marrow.serum import HALF_LIFE_DAYS
 from tme_abm.marrow.state import Gauge
 from tme_abm.mechanisms import MECHANISMS, t_cell_recovery
 from tme_abm.patients.presets import preset
 from tme_abm.pharmacology.drug import load_drug
 from tme_abm.pharmacology.regimen import Dose, Regimen
 from tme_abm.simulation.observation import clonality, observe
-from tme_abm.simulation.settings import M_PROTEIN_HALF_LIFE_DAYS, RISE, START, Settings
+from tme_abm.simulation.settings import RISE, START, Settings
 from tme_abm.simulation.simulation import UNTREATED, Simulation, make_patient_key
 
 ROOT = Path(__file__).parents[2]
@@ -379,7 +380,7 @@ def test_tp53_costs_kill_and_not_what_a_drug_does_to_a_living_cell():
         np.testing.assert_array_equal(getattr(lost, f"{name}_response"), getattr(kept, f"{name}_response"))
 
 
-@pytest.mark.parametrize("ig_type", list(M_PROTEIN_HALF_LIFE_DAYS))
+@pytest.mark.parametrize("ig_type", list(HALF_LIFE_DAYS))
 def test_the_half_life_is_that_of_the_class(ig_type):
     host = Simulation(preset("typical", ig_type=ig_type), Settings(16, 16), 1).marrow.host
     expected = {"IgG": (21.0, 11.0), "IgA": (5.5, 5.5), "light chain": (0.25, 0.25)}[ig_type]

@@ -1,5 +1,7 @@
 """Time: the model runs in hours, the clinic in days, 28-day cycles and months."""
 
+SECONDS_PER_HOUR = 3600.0
+MINUTES_PER_HOUR = 60.0
 HOURS_PER_DAY = 24.0
 DAYS_PER_MONTH = 30.4375
 DAYS_PER_YEAR = 365.25

@@ -2,11 +2,23 @@
 
 A block of parameters and a table of columns are both NamedTuples whose members carry an `Annotated` note. The tuple that a
 reader reads is the tuple that a kernel receives; nothing is converted or said twice.
+
+A number that shapes a result is written in one of two places, with the same note in the same words:
+
+    class Params(NamedTuple):                                            what a study, a drug or a population may set
+        pace: Annotated[float, Param("1/h", "meaning", "source", "A")] = 0.004
+
+    LINGER_H: Annotated[float, Param("h", "meaning", "source", "A")] = 12.0      what holds in every study: a constant
+
+A constant stands in the module of its rule and is a plain number there, which numba compiles into the code. `constants` finds all of
+them, so that run.json and `tme describe` list them as "contact.linger_h" and nobody keeps a second table.
 """
 
 import math
+import pkgutil
 from collections.abc import Mapping
 from functools import cache
+from importlib import import_module
 from typing import Any, NamedTuple, TypeVar, cast, get_type_hints
 
 import numpy as np
@@ -73,6 +85,27 @@ def notes(block: type) -> dict[str, Any]:
     """Member name -> note (`Param` or `Column`) in order of declaration."""
     hints = get_type_hints(block, include_extras=True)
     return {name: hint.__metadata__[0] for name, hint in hints.items() if hasattr(hint, "__metadata__")}
+
+
+@cache
+def constants(*rooms: str) -> dict[str, Origin]:
+    """The declared constants of some modules and of all modules of some packages, as "module.name" -> origin.
+
+    Args:
+        rooms: Full names, "tme_abm.marrow" or "tme_abm.trial.arm".
+    """
+    found: dict[str, Origin] = {}
+    for room in rooms:
+        top = import_module(room)
+        inside = [info.name for info in pkgutil.walk_packages(getattr(top, "__path__", []), f"{room}.")]
+        for module in (room, *inside):
+            members = vars(import_module(module))
+            for name, hint in members.get("__annotations__", {}).items():
+                note = next((n for n in getattr(hint, "__metadata__", ()) if isinstance(n, Param)), None)
+                if note is not None:
+                    place = f"{module.rpartition('.')[2]}.{name.lower()}"
+                    found[place] = Origin(members[name], note.unit, note.meaning, note.source, note.grade)
+    return found
 
 
 def fill(block: type, given: Mapping[str, Any] | None = None, where: str = "") -> Filled:

@@ -25,6 +25,7 @@ from tme_abm.forms import (
     make_population,
     make_settings,
 )
+from tme_abm.foundation.declare import constants
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.toml import Keys, dotted
 from tme_abm.laboratory import estimates
@@ -130,7 +131,7 @@ class Assay(Experiment):
 
     def origins(self) -> list[dict[str, Any]]:
         """Every number that the run uses, those of the cell line and of the wells too."""
-        rows = super().origins()
+        rows = super().origins() + [{"name": name, **origin._asdict()} for name, origin in constants("tme_abm.laboratory.well").items()]
         lines = [("line", self.form.line)] + [(f"conditions.{key}.line", c.line) for key, c in self.form.conditions.items()]
         for place, line in lines:
             for name, value in line.items():

@@ -26,13 +26,13 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from tme_abm.foundation.clock import HOURS_PER_DAY
-from tme_abm.foundation.declare import Filled, Origin, Param, fill
+from tme_abm.foundation.declare import Filled, Param, fill
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.rng import Stream, normal, stream_key, subkey
 from tme_abm.marrow import roster
 from tme_abm.marrow.cells import N_TYPES, CellType
 from tme_abm.marrow.clones import N_CLONES, Clones
-from tme_abm.marrow.lattice import density_for, make_lattice, mark_niche
+from tme_abm.marrow.lattice import SITE_UM, density_for, make_lattice, mark_niche
 from tme_abm.marrow.seeding import scatter
 from tme_abm.marrow.state import Body, Marrow, make_marrow
 from tme_abm.marrow.state import Host as Bearer
@@ -44,8 +44,8 @@ from tme_abm.simulation.simulation import UNTREATED, Simulation
 
 FOLDER = Path(__file__).parent
 SPECIES = "mouse"
-FOUNDERS = 60  # plasma cells of the disc when it is made, long before treatment
-LONGEST_GROWTH_DAYS = 120.0
+FOUNDERS: Annotated[int, Param("cells", "plasma cells of the disc when it is made, long before treatment", "tme_abm", "A")] = 60
+LONGEST_GROWTH_DAYS: Annotated[float, Param("d", "time within which the tumour must reach its volume", "tme_abm", "A")] = 120.0
 PLASMA, NK, MACROPHAGE, STROMA = CellType.PLASMA, CellType.NK, CellType.MACROPHAGE, CellType.STROMA
 
 # Murine interleukin-6 does not drive human cells, which make do without (grade M); nothing flows in from elsewhere in the body.
@@ -53,13 +53,6 @@ SWITCHED_OFF = frozenset({"interleukin6"})
 CLOSED: Mapping[str, Mapping[str, Any]] = {
     "burden": {"seeding": {"value": 0.0, "unit": "1/h", "source": "tme_abm: a nodule has no reservoir", "grade": "A"}},
     "inheritance": {"switching": {"value": 0.0, "unit": "1/division", "source": "tme_abm: weeks are too short", "grade": "A"}},
-}
-
-FIXED = {
-    f"xenograft.{name}": Origin(value, unit, meaning, source, grade)
-    for name, value, unit, meaning, source, grade in (
-        ("founders", float(FOUNDERS), "cells", "plasma cells of the section when it is made", "tme_abm", "A"),
-    )
 }
 
 
@@ -90,7 +83,7 @@ class LineTraits(NamedTuple):
     division: Annotated[float, Param("1/d", "rate of division where there is room", "tme_abm", "A", low=0.01)]
     drug_sensitivity: Annotated[float, Param("1", "kill by small molecules relative to a patient's plasma cell", "tme_abm", "A")]
     cd38_share: Annotated[float, Param("1", "share of CD38 in the making of adenosine", "tme_abm", "A", high=1.0)]
-    rim: Annotated[float, Param("um", "depth of the growing rim, for which a site of the section stands", "tme_abm", "A", low=12.0)]
+    rim: Annotated[float, Param("um", "depth of the growing rim, for which a site of the section stands", "tme_abm", "A", low=SITE_UM)]
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,16 @@ more adenosine.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
 from tme_abm.foundation.clock import HOURS_PER_DAY
-from tme_abm.foundation.declare import Filled
+from tme_abm.foundation.declare import Filled, Param
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.jit import kernel
 from tme_abm.foundation.rng import Stream, stream_key, subkey
-from tme_abm.marrow import roster
+from tme_abm.marrow import fate, roster
 from tme_abm.marrow.cells import N_CAUSES, Cause, CellType
 from tme_abm.marrow.lattice import make_lattice, mark_niche
 from tme_abm.marrow.seeding import scatter
@@ -36,7 +36,7 @@ from tme_abm.simulation.simulation import antigens, make_rules, make_switches
 # mechanisms that a well does not have, growth unless asked for
 CLOSED = frozenset({"recruitment", "turnover", "growth", "t_cell_recovery"})
 PLASMA, STROMA = int(CellType.PLASMA), int(CellType.STROMA)
-MOST_FILLED = 0.9  # share of the sites of a well that cells may take
+MOST_FILLED: Annotated[float, Param("1", "share of the sites of a well that cells may take", "tme_abm", "A")] = 0.9
 
 
 @dataclass(frozen=True)
@@ -156,8 +156,7 @@ def incubate(donor: VirtualPatient, host: Host, settings: Settings, well: Well, 
         advance(marrow, rules, on, first, Tick(float(settings.step_h), 0, key))
     marrow.body.gauge[Gauge.FIELD_AGE] = np.inf  # so that the fields are solved in the step in which they are read
     advance(marrow, rules, on, last, Tick(float(settings.step_h), n_steps - 1, key))
-    if marrow.body.gauge[Gauge.VIOLATIONS] > 0.0:
-        raise RuntimeError("a hazard exceeded the ceiling that its mechanism declares")
+    fate.refuse_violations(marrow)
     return read(marrow, start)
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tme_abm.forms import Source, as_resolved, drug_places, hours, load_drugs, make_regimen, make_settings
 from tme_abm.foundation.clock import HOURS_PER_DAY
+from tme_abm.foundation.declare import constants
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.toml import Keys, dotted
 from tme_abm.laboratory.experiment import Drawing, Experiment
@@ -249,14 +250,12 @@ class XenograftStudy(Experiment):
 
     def origins(self) -> list[dict[str, Any]]:
         """Every number that the run uses, with unit, meaning, source and grade."""
-        from tme_abm.laboratory.mouse import FIXED
-
         rows = [{"name": name, **origin._asdict()} for name, origin in self.settings.origins().items()]
         for name, drug in sorted(self.drugs.items()):
             rows += [{"name": f"drugs.{name}.{n}", **origin._asdict()} for n, origin in drug.origins().items()]
         for kind, preset in (("host", self.host), ("line", self.line)):
             rows += [{"name": f"{kind}.{preset.name}.{n}", **origin._asdict()} for n, origin in preset.filled.origins.items()]
-        return rows + [{"name": name, **origin._asdict()} for name, origin in FIXED.items()]
+        return rows + [{"name": name, **origin._asdict()} for name, origin in constants("tme_abm.laboratory.mouse").items()]
 
 
 def build(form: Form, source: Source) -> XenograftStudy:

@@ -1,13 +1,18 @@
 """Antigens: what an antibody binds, and how many sites of it a cell carries."""
 
 from enum import IntEnum
+from typing import Annotated
 
+from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.state import Gauge
 
 PLASMA = int(CellType.PLASMA)
-SLAMF7_SITES = 20e3  # sites on a plasma cell, a sixth of CD38 (from memory) and much the same in all (Hsi 2008); grade M-low
+SLAMF7_SITES: Annotated[
+    float,
+    Param("sites/cell", "SLAMF7 of a plasma cell, a sixth of its CD38", "hsi2008: much the same in all, the number from memory", "M-low"),
+] = 20e3
 
 
 class Antigen(IntEnum):

@@ -9,15 +9,19 @@ disease. Below one cell in the body a clone is extinct; the body never holds few
 import math
 from typing import Annotated, NamedTuple
 
+from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.rng import Stream, below, bits, normal, stream_key, subkey, unit
 from tme_abm.marrow.cells import CellType
-from tme_abm.marrow.clones import N_CLONES
+from tme_abm.marrow.clones import N_CLONES, N_RESISTANCES
 from tme_abm.marrow.probes import VISIBLE
 
 PLASMA = int(CellType.PLASMA)
-CORRECTION_H = 336.0  # h, time constant with which a visible clone corrects the estimate of its burden (grade A)
+CORRECTION_H: Annotated[
+    float, Param("h", "time constant with which a visible clone corrects the estimate of its burden", "tme_abm: two weeks", "A")
+] = 336.0
+MOST_ARRIVALS, TRIES = 64, 16  # of a clone in a step, and places looked at for each: what still misses comes in later steps
 
 
 class Params(NamedTuple):
@@ -26,6 +30,9 @@ class Params(NamedTuple):
     seeding: Annotated[
         float, Param("1/h", "arrival in the patch for each plasma cell that it should hold of a clone and does not", "tme_abm", "A")
     ] = 0.02
+    shortfall: Annotated[
+        float, Param("1", "share of the cells of a clone that the patch must lack before any arrive", "tme_abm", "A", high=1.0)
+    ] = 0.5
 
 
 @part
@@ -52,10 +59,10 @@ def follow(marrow, p, tick):
     for c in range(N_CLONES):
         # switching in the whole body is a flow, in the patch a rare event (fate.divide)
         switched = p.switching * marrow.clones.division[c] * body.burden[c] * tick.dt
-        for bit in range(3):
-            body.burden[c ^ (1 << bit)] += switched / 3.0
+        for bit in range(N_RESISTANCES):
+            body.burden[c ^ (1 << bit)] += switched / N_RESISTANCES
         body.burden[c] -= switched
-    if tick.step % max(1, int(24.0 / tick.dt)) == 0:
+    if tick.step % max(1, int(HOURS_PER_DAY / tick.dt)) == 0:
         remember_niche(marrow, cells)
 
 
@@ -82,13 +89,13 @@ def reseed(marrow, p, tick):
     for c in range(N_CLONES):
         expected = body.burden[c] / marrow.host.burden_per_cell
         missing = expected - body.clone_count[c]
-        if expected < 1.0 or missing < 0.5 * expected:
+        if expected < 1.0 or missing < p.shortfall * expected:
             continue
         key = subkey(stream_key(tick.key, Stream.RESEEDING, tick.step), c)
-        arrivals = min(int(p.seeding * missing * tick.dt + unit(bits(key, 0))), 64)
+        arrivals = min(int(p.seeding * missing * tick.dt + unit(bits(key, 0))), MOST_ARRIVALS)
         for j in range(arrivals):
-            for attempt in range(16):
-                s = below(bits(key, 1 + 16 * j + attempt), cells.kind.size)
+            for attempt in range(TRIES):
+                s = below(bits(key, 1 + TRIES * j + attempt), cells.kind.size)
                 if cells.kind[s] == 0:
                     cells.kind[s] = PLASMA
                     cells.clone[s] = c

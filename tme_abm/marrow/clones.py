@@ -15,10 +15,9 @@ from tme_abm.foundation.declare import Column, Param
 
 Array = np.ndarray
 
-IMID_RESISTANT = 1
-PROTEASOME_RESISTANT = 2
-ANTIBODY_ESCAPED = 4
-N_CLONES = 8
+IMID_RESISTANT, PROTEASOME_RESISTANT, ANTIBODY_ESCAPED = 1, 2, 4  # bits of the number of a clone
+N_RESISTANCES = 3
+N_CLONES = 1 << N_RESISTANCES
 
 CLONE_NAMES = (
     "sensitive",
@@ -31,8 +30,10 @@ CLONE_NAMES = (
     "imid_proteasome_antibody",
 )
 
-N_CLONOTYPES = 200  # of T cells
-N_REACTIVE = 50  # the first clonotypes see the tumour: a quarter of them, and of the T cells more, for they divide (grade A)
+N_CLONOTYPES: Annotated[int, Param("1", "clonotypes of T cells", "tme_abm", "A")] = 200
+N_REACTIVE: Annotated[
+    int, Param("1", "clonotypes that see the tumour, the first ones; of the T cells more do, for these divide", "tme_abm", "A")
+] = 50
 
 
 class Clones(NamedTuple):
@@ -55,7 +56,13 @@ class Params(NamedTuple):
 
     imid_residual: Annotated[
         float,
-        Param("1", "response to an IMiD that remains in a cereblon-low clone: kill, rise of CD38", "kronke2014; lu2014", "A", high=1.0),
+        Param(
+            "1",
+            "response to an IMiD that remains in a cereblon-low clone: kill, rise of CD38",
+            "kronke2014; lu2014: no degradation without cereblon (the little that is left is assumed)",
+            "A",
+            high=1.0,
+        ),
     ] = 0.01
     proteasome_residual: Annotated[
         float, Param("1", "response to a proteasome inhibitor that remains in a resistant clone: kill, stress", "tme_abm", "A", high=1.0)
@@ -64,7 +71,15 @@ class Params(NamedTuple):
         float,
         Param("1", "dexamethasone kill left in a clone selected by an IMiD or proteasome inhibitor with it", "tme_abm", "A", high=1.0),
     ] = 0.2
-    escape_inhibitors: Annotated[float, Param("1", "CD55 and CD59 of an escaped clone relative to the others", "nijhof2016", "A")] = 3.0
+    escape_inhibitors: Annotated[
+        float,
+        Param(
+            "1",
+            "CD55 and CD59 of an escaped clone relative to the others",
+            "nijhof2016: they rise at progression (the fold is assumed)",
+            "A",
+        ),
+    ] = 3.0
     tp53_drug_factor: Annotated[float, Param("1", "kill by IMiD and proteasome inhibitor where TP53 is lost", "tme_abm", "A", high=1.0)] = (
         0.6
     )

@@ -5,7 +5,9 @@ stops, at each stop; what a plasma cell meets is the sum over its own site and t
 """
 
 import math
+from typing import Annotated
 
+from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.clones import N_REACTIVE
@@ -15,8 +17,18 @@ from tme_abm.marrow.state import CROWD, Effector, Gauge
 T, NK, STROMA = int(CellType.T), int(CellType.NK), int(CellType.STROMA)
 MACROPHAGE = int(CellType.MACROPHAGE)
 
-LINGER_H = 12.0  # h in which what suppressor cells leave behind fades (grade A); longer than a step, so that the step does not matter
-MOST_GRANZYME = 1.5  # of a fresh cell stimulated by an IMiD; 1 is a fresh cell in peace (grade A)
+LINGER_H: Annotated[
+    float,
+    Param(
+        "h",
+        "time in which what suppressor cells leave behind fades",
+        "tme_abm: longer than a step, so that the step does not matter",
+        "A",
+    ),
+] = 12.0
+MOST_GRANZYME: Annotated[
+    float, Param("1", "granzyme of a fresh cell stimulated by an IMiD; 1 is a fresh cell in peace", "tme_abm", "A")
+] = 1.5
 
 
 @part

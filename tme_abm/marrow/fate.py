@@ -16,7 +16,8 @@ from tme_abm.foundation.rng import Stream, again, below, bits, normal, stream_ke
 from tme_abm.marrow import contact
 from tme_abm.marrow.antigen import surface_cd38
 from tme_abm.marrow.cells import N_EVENTS, Cause, CellType, clear
-from tme_abm.marrow.lattice import find_free_neighbour
+from tme_abm.marrow.clones import N_RESISTANCES
+from tme_abm.marrow.lattice import FAIR, find_free_neighbour
 from tme_abm.marrow.prefetch import read_for_fate
 from tme_abm.marrow.roster import end_of, first_of
 from tme_abm.marrow.state import CROWD, TILE, Gauge
@@ -24,6 +25,7 @@ from tme_abm.marrow.state import CROWD, TILE, Gauge
 PLASMA = int(CellType.PLASMA)
 STROMA = int(CellType.STROMA)
 DIVISION = int(Cause.DIVISION)
+ROUNDING = 1e-9  # by which the sum of hazards may exceed their ceiling
 
 
 class Params(NamedTuple):
@@ -138,7 +140,7 @@ def decide(marrow, tick):
             all_hazards += marrow.hazard[row, e]
         kind = int(risk.kind[row])
         ceiling = body.ceiling[kind] + contact.reach(marrow, row)
-        if not all_hazards <= ceiling * (1.0 + 1e-9):  # also where it is no number
+        if not all_hazards <= ceiling * (1.0 + ROUNDING):  # also where it is no number
             body.gauge[Gauge.VIOLATIONS] += 1.0
         if not happens(risk.draw[row], all_hazards, tick.dt):
             continue
@@ -156,6 +158,16 @@ def decide(marrow, tick):
         events.n[0] += 1
 
 
+def refuse_violations(marrow) -> None:
+    """Stop where a hazard was found above the ceiling that its mechanism declares, which makes the draws wrong.
+
+    Raises:
+        RuntimeError: Where `decide` counted one.
+    """
+    if marrow.body.gauge[Gauge.VIOLATIONS] > 0.0:
+        raise RuntimeError("a hazard exceeded the ceiling that its mechanism declares")
+
+
 @part
 def apply_events(marrow, p, tick):
     """Let what was decided happen, cell by cell."""
@@ -164,9 +176,8 @@ def apply_events(marrow, p, tick):
     for j in range(events.n[0]):
         site, event = int(events.site[j]), int(events.event[j])
         if event == DIVISION:
-            # 840 is divisible by every number of free neighbours, so each of them is as likely as the others
             word = again(bits(key, cells.uid[site]))  # the first word told the event
-            target = find_free_neighbour(cells.kind, site, below(word, 840), marrow.lattice)
+            target = find_free_neighbour(cells.kind, site, below(word, FAIR), marrow.lattice)
             if target >= 0:
                 divide(marrow, site, target, p, tick)
         else:
@@ -206,7 +217,7 @@ def divide(marrow, site, target, p, tick):
     if kind == PLASMA:
         u = unit(bits(key, mother))
         if u < p.switching:
-            clone ^= 1 << int(3.0 * u / p.switching)
+            clone ^= 1 << int(N_RESISTANCES * u / p.switching)
             cells.complement_inhibitors[target] = marrow.clones.complement_inhibitors[clone]
         spread = marrow.host.cd38_spread
         median = marrow.clones.cd38[int(cells.clone[site])]

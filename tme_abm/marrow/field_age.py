@@ -1,11 +1,16 @@
 """The age of the fields: how long ago they were solved, and whether what makes adenosine has changed so much that they are due at once."""
 
+from typing import Annotated
+
+from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.marrow.clones import N_CLONES
 from tme_abm.marrow.state import Gauge
 
-FIELD_LIFE = 24.0  # h after which the fields are solved anew
-FIELD_CHANGE = 0.05  # change of the output of adenosine at which they are solved at once
+FIELD_LIFE: Annotated[float, Param("h", "time after which the fields are solved anew", "tme_abm", "A")] = 24.0
+FIELD_CHANGE: Annotated[
+    float, Param("1", "relative change of the output of adenosine at which the fields are solved at once", "tme_abm", "A")
+] = 0.05
 
 
 @part

@@ -2,18 +2,31 @@
 
 Sites are numbered row by row: `site = y * width + x`. Almost every site has its neighbours at fixed distances in that numbering;
 only those on the rim need the arithmetic of the torus, and one byte a site tells which they are.
+
+Lengths are in um everywhere else; here alone they become sites (`in_sites`).
 """
 
 from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from tme_abm.foundation.declare import Column
+from tme_abm.foundation.declare import Column, Param
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.jit import kernel
 
-SITE_UM = 12.0
-NEIGHBOURHOOD = 9.0  # sites in reach of a cell: its own and the eight around it
+SITE_UM: Annotated[
+    float,
+    Param(
+        "um",
+        "side of a site, which holds one cell",
+        "wadsworth: a plasma cell measures 8-15 um, of which 12 is about the middle; tme_abm: taken for cells of every kind",
+        "D",
+    ),
+] = 12.0
+NEIGHBOURS = 8  # of a site on a square lattice, corners included
+NEIGHBOURHOOD = NEIGHBOURS + 1.0  # sites in reach of a cell: its own and the eight around it
+FAIR = 840  # divisible by every number of free neighbours, so that a draw below it makes each of them as likely as the others
+SMALLEST_SIDE, LARGEST_SIDE = 8, 4096  # [sites] what the solver of the fields needs, and what memory and 32-bit sites bear
 Array = np.ndarray
 
 
@@ -34,12 +47,18 @@ def make_lattice(height: int, width: int) -> Lattice:
         InputError: For a side below 8 or above 4096 sites.
     """
     for side in (height, width):
-        if not 8 <= side <= 4096:
-            raise InputError(f"a patch has sides of 8 to 4096 sites, not {height} x {width}")
+        if not SMALLEST_SIDE <= side <= LARGEST_SIDE:
+            raise InputError(f"a patch has sides of {SMALLEST_SIDE} to {LARGEST_SIDE} sites, not {height} x {width}")
     inner = np.zeros((height, width), np.uint8)
     inner[1:-1, 1:-1] = 1
     offsets = np.array([dy * width + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx], np.int64)
     return Lattice(int(height), int(width), offsets, inner.ravel(), np.zeros(height * width, np.uint8))
+
+
+@kernel
+def in_sites(diffusivity, per_hour):
+    """A diffusivity in [site2/h], of one given in um2 per second (`per_hour` 3600) or per minute (60)."""
+    return diffusivity * per_hour / SITE_UM**2
 
 
 @kernel
@@ -67,7 +86,7 @@ def neighbour(site, k, lattice):
     """The `k`-th (0 to 7) of the eight neighbours of a site."""
     if lattice.inner[site] == 1:
         return site + lattice.offsets[k]
-    j = k if k < 4 else k + 1
+    j = k if k < NEIGHBOURS // 2 else k + 1
     return displaced(site, j // 3 - 1, j % 3 - 1, lattice)
 
 
@@ -88,7 +107,7 @@ def neighbourhood_sum(column, site, lattice):
         total += float(column[site + w])
         total += float(column[site + w + 1])
     else:
-        for k in range(8):
+        for k in range(NEIGHBOURS):
             total += float(column[neighbour(site, k, lattice)])
     return total
 
@@ -97,7 +116,7 @@ def neighbourhood_sum(column, site, lattice):
 def count_neighbours(kinds, kind, site, lattice):
     """How many of the eight neighbours are of a `kind`."""
     n = 0
-    for k in range(8):
+    for k in range(NEIGHBOURS):
         if kinds[neighbour(site, k, lattice)] == kind:
             n += 1
     return n
@@ -107,13 +126,13 @@ def count_neighbours(kinds, kind, site, lattice):
 def find_free_neighbour(kinds, site, start, lattice):
     """A free neighbour of a site, or -1; `start` (0 to 7) says where the search begins, so that a random start is fair."""
     free = 0
-    for k in range(8):
+    for k in range(NEIGHBOURS):
         if kinds[neighbour(site, k, lattice)] == 0:
             free += 1
     if free == 0:
         return -1
     skip = start % free
-    for k in range(8):
+    for k in range(NEIGHBOURS):
         target = neighbour(site, k, lattice)
         if kinds[target] == 0:
             if skip == 0:
@@ -124,7 +143,7 @@ def find_free_neighbour(kinds, site, start, lattice):
 
 def density_for(share: float) -> float:
     """Stromal cells a site, scattered by chance, that make a `share` of the sites touch at least one of them (see `mark_niche`)."""
-    return 1.0 - (1.0 - share) ** (1.0 / (NEIGHBOURHOOD - 1.0))
+    return 1.0 - (1.0 - share) ** (1.0 / NEIGHBOURS)
 
 
 def mark_niche(lattice: Lattice, is_stroma: np.ndarray) -> None:

@@ -1,7 +1,9 @@
 """Probes: cells that are not there, which measure the rates of a clone too rare for the patch as they would be in the present marrow."""
 
 import math
+from typing import Annotated
 
+from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.rng import Stream, below, bits, normal, stream_key, subkey
 from tme_abm.marrow import contact
@@ -14,7 +16,9 @@ from tme_abm.marrow.state import N_PROBES
 
 PLASMA, STROMA = int(CellType.PLASMA), int(CellType.STROMA)
 DIVISION = int(Cause.DIVISION)
-VISIBLE = 50  # plasma cells of a clone in the patch from which on its rates are read off the patch
+VISIBLE: Annotated[
+    int, Param("cells", "plasma cells of a clone in the patch from which on its rates are read off the patch", "tme_abm", "A")
+] = 50
 
 
 @part

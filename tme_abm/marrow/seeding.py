@@ -1,23 +1,27 @@
 """Seeding: founding cells put on an empty lattice, stroma first, plasma cells in nests of one clone, immune cells anywhere."""
 
 import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from tme_abm.foundation.arrays import total
+from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import kernel, part
 from tme_abm.foundation.pinned import pin
 from tme_abm.foundation.rng import Stream, again, below, bits, normal, stream_key, subkey, uniform, unit
 from tme_abm.marrow.cells import EMPTY, CellType
 from tme_abm.marrow.clones import N_CLONES, N_CLONOTYPES, N_REACTIVE
-from tme_abm.marrow.lattice import find_free_neighbour, mark_niche
+from tme_abm.marrow.lattice import FAIR, find_free_neighbour, mark_niche
 from tme_abm.marrow.state import Marrow
 
 PLASMA, T, NK, STROMA = int(CellType.PLASMA), int(CellType.T), int(CellType.NK), int(CellType.STROMA)
-CELLULARITY = 0.8  # sites of the patch that marrow cells can fill, the rest being fat and sinus (grade M)
-NUCLEATED_CELLS = 8e11  # of the whole marrow, at most (Poels 2025, grade V)
-INTERSTITIAL = 0.35  # share of plasma cells that lie scattered, the others in nests (grade M)
+CELLULARITY: Annotated[float, Param("1", "sites of the patch that marrow cells can fill, the rest being fat and sinus", "tme_abm", "M")] = (
+    0.8
+)
+NUCLEATED_CELLS: Annotated[float, Param("cells", "nucleated cells of the whole marrow, at most", "poels2025", "V")] = 8e11
+INTERSTITIAL: Annotated[float, Param("1", "plasma cells that lie scattered at the start, the others in nests", "tme_abm", "M")] = 0.35
+SCATTER_TRIES, NEST_TRIES, LEAST_TRIES = 200, 400, 1000  # places looked at for each cell to be put, and for few cells in all
 
 
 class Composition(NamedTuple):
@@ -48,7 +52,7 @@ def scatter(marrow, kind, n, key):
     """Put `n` cells of an immune or stromal kind on free sites anywhere."""
     n_sites = marrow.cells.kind.size
     placed, j = 0, 0
-    while placed < n and j < 200 * n + 1000:
+    while placed < n and j < SCATTER_TRIES * n + LEAST_TRIES:
         s = below(bits(key, j), n_sites)
         j += 1
         if marrow.cells.kind[s] == EMPTY:
@@ -66,7 +70,7 @@ def nest(marrow, left, where, key):
     n_sites = marrow.cells.kind.size
     wanted = where.size
     placed, j = 0, 0
-    while placed < wanted and j < 400 * wanted + 1000:
+    while placed < wanted and j < NEST_TRIES * wanted + LEAST_TRIES:
         word = bits(key, j)
         j += 1
         clone, s = -1, -1
@@ -74,7 +78,7 @@ def nest(marrow, left, where, key):
             mother = where[below(again(word), placed)]
             clone = int(marrow.cells.clone[mother])
             if left[clone] > 0:
-                s = find_free_neighbour(marrow.cells.kind, mother, below(again(again(word)), 840), marrow.lattice)
+                s = find_free_neighbour(marrow.cells.kind, mother, below(again(again(word)), FAIR), marrow.lattice)
         else:
             s = below(again(word), n_sites)
             mark = unit(again(again(word))) * total(left)

@@ -5,13 +5,26 @@ where there is much. IgA and light chains have one half-life each. So the M-prot
 """
 
 import math
+from typing import Annotated
 
 from tme_abm.foundation.arrays import total
+from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import kernel, part
 from tme_abm.foundation.response import relax
 from tme_abm.marrow.state import Gauge
 
-HALF_SATURATION = 20.0  # g/L at which the rescue of IgG is half-way to saturation (grade M)
+HALF_SATURATION: Annotated[
+    float, Param("g/L", "M-protein at which the rescue of IgG by FcRn is half-way to saturation", "willrich2016", "M")
+] = 20.0
+IGG_HALF_LIFE_LOW: Annotated[float, Param("d", "half-life of IgG where there is little", "willrich2016", "M")] = 21.0
+IGG_HALF_LIFE_HIGH: Annotated[float, Param("d", "half-life of IgG where there is much", "willrich2016", "M")] = 11.0
+IGA_HALF_LIFE: Annotated[float, Param("d", "half-life of IgA", "willrich2016", "M")] = 5.5
+LIGHT_CHAIN_HALF_LIFE: Annotated[float, Param("d", "half-life of free light chains", "willrich2016", "M")] = 0.25
+HALF_LIFE_DAYS = {  # M-protein -> half-life where there is little, and where there is much [d]
+    "IgG": (IGG_HALF_LIFE_LOW, IGG_HALF_LIFE_HIGH),
+    "IgA": (IGA_HALF_LIFE, IGA_HALF_LIFE),
+    "light chain": (LIGHT_CHAIN_HALF_LIFE, LIGHT_CHAIN_HALF_LIFE),
+}
 
 
 @kernel

@@ -6,21 +6,27 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from tme_abm.foundation.declare import Column, allocate, at_rest
+from tme_abm.foundation.declare import Column, Param, allocate, at_rest
 from tme_abm.marrow.cells import N_CAUSES, N_EVENTS, N_TYPES, Array, Cells
 from tme_abm.marrow.clones import N_CLONES, Clones
 from tme_abm.marrow.diffusion import Grid, allocate_grid
 from tme_abm.marrow.lattice import Lattice
 from tme_abm.marrow.traits import Traits
 
-CROWD = 2.0  # most effectors (by potency) of one kind that can engage one plasma cell at once
-# Relative residual to which a field is solved: it leaves 0.01 to 0.04 % of the field in error, while cells that moved since the day's
-# solution put it 1 to 8 % off.
-FIELD_TOLERANCE = 1e-2
+CROWD: Annotated[float, Param("1", "most effectors of a kind, by potency, that can engage one plasma cell at once", "tme_abm", "A")] = 2.0
+FIELD_TOLERANCE: Annotated[
+    float,
+    Param(
+        "1",
+        "relative residual to which a field is solved",
+        "tme_abm: leaves 0.01 to 0.04 % of the field in error, while cells that moved since the day's solution put it 1 to 8 % off",
+        "D",
+    ),
+] = 1e-2
 BLOCK_SIDE = 128  # sites a side of the blocks in which cells take their turns: what they touch there stays in the near caches
 TILE = 256  # cells at risk whose hazards are worked out at a time: they stay in the cache, and their number bounds the memory
 OF_TYPES, OF_CLONES = (N_TYPES,), (N_CLONES,)  # shapes
-N_PROBES = 8  # places a step at which the rates of a clone too rare for the patch are measured
+N_PROBES: Annotated[int, Param("1", "places a step at which the rates of a clone too rare for the patch are measured", "tme_abm", "A")] = 8
 
 
 class Fields(NamedTuple):

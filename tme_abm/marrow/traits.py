@@ -7,11 +7,11 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from tme_abm.foundation.clock import HOURS_PER_DAY
+from tme_abm.foundation.clock import HOURS_PER_DAY, MINUTES_PER_HOUR
 from tme_abm.foundation.declare import Origin, Param, fill
 from tme_abm.foundation.errors import InputError
 from tme_abm.marrow.cells import CellType
-from tme_abm.marrow.lattice import SITE_UM
+from tme_abm.marrow.lattice import in_sites
 
 
 class Traits(NamedTuple):
@@ -67,7 +67,7 @@ def load_traits(path: Path = FILE) -> TypeTable:
     return TypeTable(
         columns._replace(
             renewal=columns.renewal / HOURS_PER_DAY,
-            motility=columns.motility * 60.0 / SITE_UM**2,
+            motility=in_sites.py_func(columns.motility, MINUTES_PER_HOUR),  # type: ignore[attr-defined]
         ),
         origins,
     )

@@ -10,16 +10,13 @@ most of it, and the rate is lower still. Its ratio to that of ADCP is an assumpt
 
 from typing import Annotated, NamedTuple
 
-from tme_abm.foundation.arrays import largest
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Words
-from tme_abm.foundation.response import eased, hill
-from tme_abm.marrow.antigen import density
-from tme_abm.marrow.cells import Cause, CellType
+from tme_abm.foundation.response import hill
+from tme_abm.marrow.attack import by_contact
+from tme_abm.marrow.cells import Cause
 from tme_abm.marrow.state import Effector
-
-PLASMA = int(CellType.PLASMA)
 
 
 class Params(NamedTuple):
@@ -41,7 +38,8 @@ class Params(NamedTuple):
         Param(
             "1",
             "lysis of a cell under full stress by a proteasome inhibitor",
-            "shi2008: NK lysis without antibody, about doubled with 60 % less HLA class I, from memory; yang2015: with carfilzomib, taken alike for ADCC",
+            "shi2008: NK lysis without antibody, about doubled with 60 % less HLA class I, from memory; "
+            "yang2015: the same with carfilzomib (that ADCC gains alike is assumed)",
             "A",
         ),
     ] = 2.0
@@ -54,28 +52,12 @@ def rate(contact, bound, p, i):
 
 
 @part
-def ceiling(marrow, rows, tick):
-    """The highest hazard for each NK cell in contact is that of a fully coated cell."""
-    for i in range(rows.drug.size):
-        if marrow.drugs.occupancy[rows.drug[i]] > 0.0:
-            most = max(1.0, eased(largest(marrow.body.clone_stress), rows.p.stressed_fold[i]))
-            marrow.body.contact_ceiling[Effector.NK] += rows.p.lysis_rate[i] * most * marrow.host.effector_fitness
+def met(risk, row):
+    """NK cells in contact with the cell of a row, by potency."""
+    return risk.nk[row]
 
 
-@part
-def hazard(marrow, rows, tick):
-    """Add the hazard to every plasma cell at risk."""
-    risk, fitness = marrow.at_risk, marrow.host.effector_fitness
-    for i in range(rows.drug.size):
-        occupancy = marrow.drugs.occupancy[rows.drug[i]]
-        antigen = marrow.drugs.antigen[rows.drug[i]]
-        if occupancy <= 0.0:
-            continue
-        for k in range(marrow.n_at_risk[1]):
-            if risk.kind[k] == PLASMA and risk.nk[k] > 0.0:
-                bound = density(risk, k, antigen) * occupancy
-                ease = eased(marrow.body.clone_stress[risk.clone[k]], rows.p.stressed_fold[i])
-                marrow.hazard[k, Cause.ADCC] += fitness * ease * rate(risk.nk[k], bound, rows.p, i)
+ceiling, hazard = by_contact(rate, met, Effector.NK, Cause.ADCC)
 
 
 ADCC = Mechanism(

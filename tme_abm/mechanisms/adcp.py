@@ -1,22 +1,20 @@
 """Antibody-dependent cellular phagocytosis (ADCP): macrophages engulf plasma cells coated densely enough with antibody.
 
-    hazard = engulfment_rate * fitness * macrophages in contact * hill(bound antigen, half_density, steepness) * eased(stress, stressed_fold)
+    hazard = engulfment_rate * fitness * macrophages in contact * hill(bound antigen, half_density, steepness)
+             * eased(stress, stressed_fold)
 
 It joins ADCC at intermediate CD38 and is seen with CD38-rich cells only (Moreno 2019; Overdijk 2015).
 """
 
 from typing import Annotated, NamedTuple
 
-from tme_abm.foundation.arrays import largest
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Words
-from tme_abm.foundation.response import eased, hill
-from tme_abm.marrow.antigen import density
-from tme_abm.marrow.cells import Cause, CellType
+from tme_abm.foundation.response import hill
+from tme_abm.marrow.attack import by_contact
+from tme_abm.marrow.cells import Cause
 from tme_abm.marrow.state import Effector
-
-PLASMA = int(CellType.PLASMA)
 
 
 class Params(NamedTuple):
@@ -36,7 +34,7 @@ class Params(NamedTuple):
         Param(
             "sites/cell",
             "bound antigen that gives half the rate",
-            "moreno2019: joins at intermediate density, the number is assumed",
+            "moreno2019: joins at intermediate density (the number is assumed)",
             "M-low",
         ),
     ] = 100e3
@@ -46,7 +44,7 @@ class Params(NamedTuple):
         Param(
             "1",
             "engulfment of a cell under full stress by a proteasome inhibitor",
-            "gulla2021: calreticulin shown under bortezomib, the size is assumed",
+            "gulla2021: calreticulin shown under bortezomib (the size is assumed)",
             "A",
         ),
     ] = 1.5
@@ -59,28 +57,12 @@ def rate(contact, bound, p, i):
 
 
 @part
-def ceiling(marrow, rows, tick):
-    """The highest hazard for each macrophage in contact is that of a fully coated cell."""
-    for i in range(rows.drug.size):
-        if marrow.drugs.occupancy[rows.drug[i]] > 0.0:
-            most = max(1.0, eased(largest(marrow.body.clone_stress), rows.p.stressed_fold[i]))
-            marrow.body.contact_ceiling[Effector.PHAGOCYTE] += rows.p.engulfment_rate[i] * most * marrow.host.effector_fitness
+def met(risk, row):
+    """Macrophages in contact with the cell of a row, by potency."""
+    return risk.phagocyte[row]
 
 
-@part
-def hazard(marrow, rows, tick):
-    """Add the hazard to every plasma cell at risk."""
-    risk, fitness = marrow.at_risk, marrow.host.effector_fitness
-    for i in range(rows.drug.size):
-        occupancy = marrow.drugs.occupancy[rows.drug[i]]
-        antigen = marrow.drugs.antigen[rows.drug[i]]
-        if occupancy <= 0.0:
-            continue
-        for k in range(marrow.n_at_risk[1]):
-            if risk.kind[k] == PLASMA and risk.phagocyte[k] > 0.0:
-                bound = density(risk, k, antigen) * occupancy
-                ease = eased(marrow.body.clone_stress[risk.clone[k]], rows.p.stressed_fold[i])
-                marrow.hazard[k, Cause.ADCP] += fitness * ease * rate(risk.phagocyte[k], bound, rows.p, i)
+ceiling, hazard = by_contact(rate, met, Effector.PHAGOCYTE, Cause.ADCP)
 
 
 ADCP = Mechanism(

@@ -15,19 +15,24 @@ from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.marrow.antigen import surface_cd38
 from tme_abm.marrow.cells import EMPTY
-from tme_abm.marrow.diffusion import solve_steady
-from tme_abm.marrow.state import FIELD_TOLERANCE, Gauge
+from tme_abm.marrow.secretion import balance, when_due
+from tme_abm.marrow.state import Gauge
 
-MOST_SUPPRESSED = 0.95  # share of effector function that adenosine takes in a patient, at most
-TYPICAL_CD38 = 130e3  # sites/cell, the median plasma cell (grade V)
+MOST_SUPPRESSED: Annotated[float, Param("1", "share of effector function that adenosine takes in a patient, at most", "tme_abm", "A")] = (
+    0.95
+)
+TYPICAL_CD38: Annotated[
+    float,
+    Param("sites/cell", "CD38 of the plasma cell that makes one unit of adenosine", "cytometry2018: the median plasma cell", "V"),
+] = 130e3
 
 
 class Params(NamedTuple):
     """Of the tissue."""
 
-    diffusivity: Annotated[
-        float, Param("site2/h", "diffusion in marrow, 270 um2/s", "tme_abm: 7e-6 cm2/s in water and a tortuosity of 1.6", "D")
-    ] = 6750.0
+    diffusivity: Annotated[float, Param("um2/s", "diffusion in marrow", "tme_abm: 7e-6 cm2/s in water and a tortuosity of 1.6", "D")] = (
+        270.0
+    )
     clearance_free: Annotated[
         float,
         Param("1/h", "clearance on a site without a cell (lifetime 20 s)", "tme_abm: lifetime of 5-60 s in tissue, from memory", "M-low"),
@@ -89,12 +94,12 @@ def lay_out(marrow, p):
 
 
 @part
-def prepare(marrow, p, tick):
-    """Solve the field where it is due."""
-    if marrow.body.gauge[Gauge.FIELD_AGE] == 0.0:
-        lay_out(marrow, p)
-        fields = marrow.fields
-        solve_steady(fields.adenosine, fields.source, fields.uptake, p.diffusivity, marrow.grid, FIELD_TOLERANCE)
+def solve(marrow, p):
+    """Bring the field into balance with its sources."""
+    balance(marrow.fields.adenosine, marrow, p.diffusivity)
+
+
+prepare = when_due(lay_out, solve)
 
 
 ADENOSINE = Mechanism(

@@ -1,10 +1,11 @@
-"""Antigen loss: escaped clones lower their CD38 while an anti-CD38 antibody is there, and put half of it back in four weeks after it, nearly all by six months.
+"""Antigen loss: escaped clones lower their CD38 while an anti-CD38 antibody is there, and put it back within months after it.
 
     dA/dt = -loss * occupancy * (A - floor) + recovery * (1 - A)
 
 A is the CD38 that an escaped clone expresses over that of the same clone undisturbed. On surviving myeloma cells CD38 stays low while
-daratumumab is given and is back at its first level about six months after the last dose; what rises at progression is CD55
-and CD59 (Nijhof 2016, Krejcik 2017; taken alike for isatuximab). So the loss is reversible; the escape is inherited (clones.py), and so are the inhibitors.
+daratumumab is given and is back at its first level about six months after the last dose; what rises at progression is CD55 and CD59
+(Nijhof 2016, Krejcik 2017; taken alike for isatuximab). So the loss is reversible; the escape is inherited (clones.py), and so are the
+inhibitors.
 """
 
 from typing import Annotated, NamedTuple
@@ -22,14 +23,20 @@ class Params(NamedTuple):
     """Of escaped clones."""
 
     loss: Annotated[
-        float, Param("1/h", "rate at which CD38 is lowered where all of it is bound: days", "nijhof2016: low at the first look", "A")
+        float,
+        Param(
+            "1/h",
+            "rate at which CD38 is lowered where all of it is bound: days",
+            "nijhof2016: CD38 is low at the first look (the rate is assumed)",
+            "A",
+        ),
     ] = 0.01
     floor: Annotated[
         float,
         Param(
             "1",
             "CD38 that is left however long the exposure",
-            "nijhof2016: 10-20 % over all cells, from memory, and an escaped clone ends at 7-12 % with trogocytosis",
+            "nijhof2016: 10-20 % over all cells, from memory (that an escaped clone ends at 7-12 %, with trogocytosis, is assumed)",
             "A",
             high=1.0,
         ),

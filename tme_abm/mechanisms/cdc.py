@@ -25,7 +25,15 @@ class Params(NamedTuple):
     max_rate: Annotated[float, Param("1/h", "lysis rate under a full carpet, without CD55 and CD59", "tme_abm", "A")] = 0.004
     half_density: Annotated[float, Param("sites/cell", "bound antigen that gives half the rate", "moreno2019", "M-low")] = 250e3
     steepness: Annotated[float, Param("1", "Hill exponent of hexamer formation", "tme_abm", "A")] = 4.0
-    protection: Annotated[float, Param("1", "protection by the CD55 and CD59 of a typical plasma cell", "nijhof2016", "A")] = 1.0
+    protection: Annotated[
+        float,
+        Param(
+            "1",
+            "protection by the CD55 and CD59 of a typical plasma cell",
+            "nijhof2016: they rise at progression (how much they protect is assumed)",
+            "A",
+        ),
+    ] = 1.0
 
 
 @part

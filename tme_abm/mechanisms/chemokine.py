@@ -2,7 +2,8 @@
 
     D lap(c) - u c + s(site) = 0,  s = source * relative output of the cell type
 
-Relative to the patient's mean when the disease becomes eligible. Its gradient biases the walk of T and NK cells and their arrival from the blood.
+Relative to the patient's mean when the disease becomes eligible. Its gradient biases the walk of T and NK cells and their arrival from
+the blood.
 """
 
 from typing import Annotated, NamedTuple
@@ -10,14 +11,13 @@ from typing import Annotated, NamedTuple
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
-from tme_abm.marrow.diffusion import solve_steady
-from tme_abm.marrow.state import FIELD_TOLERANCE, Gauge
+from tme_abm.marrow.secretion import balance, by_type, when_due
 
 
 class Params(NamedTuple):
     """Of the tissue."""
 
-    diffusivity: Annotated[float, Param("site2/h", "diffusion in marrow, 40 um2/s", "tme_abm", "A")] = 1000.0
+    diffusivity: Annotated[float, Param("um2/s", "diffusion in marrow", "tme_abm", "A")] = 40.0
     clearance: Annotated[float, Param("1/h", "clearance, which gives a reach of about 120 um", "tme_abm", "A")] = 10.0
 
 
@@ -34,22 +34,19 @@ def source(count, relative, n_sites, p):
 
 
 @part
-def lay_out(marrow, p):
-    """Sources and clearance of every site."""
-    fields = marrow.fields
-    strength = marrow.host.chemokine_source
-    for s in range(fields.source.size):
-        fields.source[s] = strength * marrow.traits.chemokine[marrow.cells.kind[s]]
-        fields.uptake[s] = p.clearance
+def output(marrow, kind):
+    """Chemokine made by a cell of a kind [1/h]."""
+    return marrow.host.chemokine_source * marrow.traits.chemokine[kind]
 
 
 @part
-def prepare(marrow, p, tick):
-    """Solve the field where it is due."""
-    if marrow.body.gauge[Gauge.FIELD_AGE] == 0.0:
-        lay_out(marrow, p)
-        fields = marrow.fields
-        solve_steady(fields.chemokine, fields.source, fields.uptake, p.diffusivity, marrow.grid, FIELD_TOLERANCE)
+def solve(marrow, p):
+    """Bring the field into balance with its sources."""
+    balance(marrow.fields.chemokine, marrow, p.diffusivity)
+
+
+lay_out = by_type(output)
+prepare = when_due(lay_out, solve)
 
 
 CHEMOKINE = Mechanism(

@@ -12,18 +12,31 @@ from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Words
 from tme_abm.foundation.response import hill
-from tme_abm.marrow.antigen import Antigen
+from tme_abm.marrow.attack import by_bound_cd38
 from tme_abm.marrow.cells import Cause, CellType
 
-PLASMA, NK, STROMA = int(CellType.PLASMA), int(CellType.NK), int(CellType.STROMA)
+PLASMA, NK = int(CellType.PLASMA), int(CellType.NK)
 
 
 class Params(NamedTuple):
     """Of each antibody."""
 
-    max_rate: Annotated[float, Param("1/h", "death rate of immune cells rich in CD38 at full occupancy", "krejcik2016", "A")] = 0.03
-    half_density: Annotated[float, Param("sites/cell", "bound CD38 that gives half that rate", "krejcik2016", "A")] = 7e3
-    steepness: Annotated[float, Param("1", "Hill exponent", "krejcik2016: T cells, poor in CD38, are spared", "A")] = 4.0
+    max_rate: Annotated[
+        float,
+        Param(
+            "1/h",
+            "death rate of immune cells rich in CD38 at full occupancy",
+            "krejcik2016: Breg, Treg and MDSC go (the rate is assumed)",
+            "A",
+        ),
+    ] = 0.03
+    half_density: Annotated[
+        float,
+        Param("sites/cell", "bound CD38 that gives half that rate", "krejcik2016: CD38-rich cells go first (the number is assumed)", "A"),
+    ] = 7e3
+    steepness: Annotated[
+        float, Param("1", "Hill exponent", "krejcik2016: T cells, poor in CD38, are spared (the exponent is assumed)", "A")
+    ] = 4.0
 
 
 @part
@@ -33,26 +46,12 @@ def rate(bound, p, i):
 
 
 @part
-def ceiling(marrow, rows, tick):
-    """The highest hazard is that of a cell with very much CD38."""
-    for i in range(rows.drug.size):
-        if marrow.drugs.occupancy[rows.drug[i]] > 0.0:
-            for kind in range(PLASMA + 1, STROMA):
-                if kind != NK:
-                    marrow.body.ceiling[kind] += rows.p.max_rate[i]
+def suffers(kind):
+    """Immune cells, NK cells excepted, whose loss has its own mechanism."""
+    return kind != PLASMA and kind != NK
 
 
-@part
-def hazard(marrow, rows, tick):
-    """Add the hazard to every immune cell at risk, NK cells excepted, whose loss has its own mechanism."""
-    risk = marrow.at_risk
-    for i in range(rows.drug.size):
-        d = rows.drug[i]
-        if marrow.drugs.antigen[d] != Antigen.CD38 or marrow.drugs.occupancy[d] <= 0.0:
-            continue
-        for k in range(marrow.n_at_risk[0]):
-            if risk.kind[k] != PLASMA and risk.kind[k] != NK:
-                marrow.hazard[k, Cause.DEPLETION] += rate(risk.cd38[k] * marrow.drugs.occupancy[d], rows.p, i)
+ceiling, hazard = by_bound_cd38(rate, suffers, Cause.DEPLETION)
 
 
 DEPLETION = Mechanism(

@@ -11,7 +11,7 @@ from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Words
 from tme_abm.foundation.response import hill
-from tme_abm.marrow.antigen import Antigen
+from tme_abm.marrow.attack import by_bound_cd38
 from tme_abm.marrow.cells import Cause, CellType
 
 PLASMA = int(CellType.PLASMA)
@@ -22,7 +22,9 @@ class Params(NamedTuple):
 
     max_rate: Annotated[float, Param("1/h", "death rate at very high CD38: 10-40 % in 48-72 h", "jiang2016", "M-low")] = 0.006
     half_density: Annotated[float, Param("sites/cell", "bound CD38 that gives half the rate", "moreno2019", "M-low")] = 400e3
-    steepness: Annotated[float, Param("1", "Hill exponent", "jiang2016", "A")] = 4.0
+    steepness: Annotated[
+        float, Param("1", "Hill exponent", "jiang2016: CD38-rich lines die, CD38-poor ones do not (the exponent is assumed)", "A")
+    ] = 4.0
 
 
 @part
@@ -32,23 +34,12 @@ def rate(bound, p, i):
 
 
 @part
-def ceiling(marrow, rows, tick):
-    """The highest rate is that at very high CD38."""
-    for i in range(rows.drug.size):
-        marrow.body.ceiling[PLASMA] += rows.p.max_rate[i]
+def suffers(kind):
+    """Plasma cells alone."""
+    return kind == PLASMA
 
 
-@part
-def hazard(marrow, rows, tick):
-    """Add the hazard to every plasma cell at risk."""
-    risk = marrow.at_risk
-    for i in range(rows.drug.size):
-        d = rows.drug[i]
-        if marrow.drugs.occupancy[d] <= 0.0 or marrow.drugs.antigen[d] != Antigen.CD38:
-            continue
-        for k in range(marrow.n_at_risk[1]):
-            if risk.kind[k] == PLASMA:
-                marrow.hazard[k, Cause.DIRECT] += rate(risk.cd38[k] * marrow.drugs.occupancy[d], rows.p, i)
+ceiling, hazard = by_bound_cd38(rate, suffers, Cause.DIRECT)
 
 
 DIRECT_KILLING = Mechanism(

@@ -16,7 +16,9 @@ from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.state import Gauge
 
 PLASMA, T, NK = int(CellType.PLASMA), int(CellType.T), int(CellType.NK)
-MOST_EXHAUSTED = 0.95  # share of the activity of T cells that a patient's disease takes, at most
+MOST_EXHAUSTED: Annotated[float, Param("1", "share of the activity of T cells that a patient's disease takes, at most", "tme_abm", "A")] = (
+    0.95
+)
 
 
 class Params(NamedTuple):

@@ -11,15 +11,15 @@ lysed 49 %, and in vitro dexamethasone took away all that lenalidomide had added
 
 from typing import Annotated, NamedTuple
 
-from tme_abm.foundation.arrays import largest
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.foundation.response import shielded
+from tme_abm.marrow.attack import by_small_molecule
 from tme_abm.marrow.cells import Cause, CellType
 from tme_abm.marrow.state import Gauge
 
-PLASMA, T, BREG = int(CellType.PLASMA), int(CellType.T), int(CellType.BREG)
+T, BREG = int(CellType.T), int(CellType.BREG)
 
 
 class Params(NamedTuple):
@@ -37,7 +37,9 @@ class Params(NamedTuple):
     adhesion_fold: Annotated[
         float, Param("1", "resistance of a cell fully held by the niche", "damiano1999: direction, 3-10 fold from memory", "M-low")
     ] = 4.0
-    lympholysis: Annotated[float, Param("1/h", "loss of lymphocytes at full effect", "czock2005", "A")] = 5e-4
+    lympholysis: Annotated[
+        float, Param("1/h", "loss of lymphocytes at full effect", "czock2005: lymphopenia (the rate in the marrow is assumed)", "A")
+    ] = 5e-4
     lytic_loss: Annotated[
         float,
         Param(
@@ -64,30 +66,34 @@ def prepare(marrow, rows, tick):
 
 
 @part
+def sensitivity(clones, clone):
+    """How sensitive the cells of a clone are."""
+    return clones.glucocorticoid_sensitivity[clone]
+
+
+kill_ceiling, kill = by_small_molecule(rate, sensitivity, Cause.GLUCOCORTICOID)
+
+
+@part
 def ceiling(marrow, rows, tick):
-    """The highest hazard is that of the most sensitive clone, free of the niche."""
-    most = largest(marrow.clones.glucocorticoid_sensitivity)
+    """That of the kill, and the loss of lymphocytes."""
+    kill_ceiling(marrow, rows, tick)
     for i in range(rows.drug.size):
-        effect = marrow.drugs.effect[rows.drug[i]]
-        marrow.body.ceiling[PLASMA] += rate(effect, most, 0.0, rows.p, i)
         for kind in range(T, BREG + 1):
-            marrow.body.ceiling[kind] += rows.p.lympholysis[i] * effect
+            marrow.body.ceiling[kind] += rows.p.lympholysis[i] * marrow.drugs.effect[rows.drug[i]]
 
 
 @part
 def hazard(marrow, rows, tick):
     """Add the kill to plasma cells and the loss to lymphocytes (T, NK, Treg, Breg) at risk."""
+    kill(marrow, rows, tick)
     risk = marrow.at_risk
     for i in range(rows.drug.size):
         effect = marrow.drugs.effect[rows.drug[i]]
         if effect <= 0.0:
             continue
-        for k in range(marrow.n_at_risk[1]):
-            kind = risk.kind[k]
-            if kind == PLASMA:
-                sensitivity = marrow.clones.glucocorticoid_sensitivity[risk.clone[k]]
-                marrow.hazard[k, Cause.GLUCOCORTICOID] += rate(effect, sensitivity, risk.held[k], rows.p, i)
-            elif kind <= BREG:
+        for k in range(marrow.n_at_risk[0]):
+            if T <= risk.kind[k] <= BREG:
                 marrow.hazard[k, Cause.GLUCOCORTICOID] += rows.p.lympholysis[i] * effect
 
 

@@ -3,8 +3,8 @@
     division = rate of the clone * (1 - dependence + dependence * 2 c / (1 + c))      c: interleukin-6 relative to the patient's own
     death    = apoptosis
 
-The rate of a clone is set so that untreated disease grows, net of apoptosis and of the toll of T cells, at the patient's own rate (0.006-0.0085
-a day in the median). Without a free neighbour there is no division: space is the limit.
+The rate of a clone is set so that untreated disease grows, net of apoptosis and of the toll of T cells, at the patient's own rate
+(0.006-0.0085 a day in the median). Without a free neighbour there is no division: space is the limit.
 """
 
 from typing import Annotated, NamedTuple

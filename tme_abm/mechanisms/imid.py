@@ -5,22 +5,21 @@
     IL-6 output   x (1 - il6_inhibition * E)
     CD38          on plasma cells with cereblon moves towards x (1 + (cd38_fold - 1) E) with a lag of one to three days
 
-E is the fraction of Ikaros and Aiolos degraded. A cereblon-low clone escapes the kill and does not raise its CD38 (Fedele 2018); the host's own
-lymphocytes keep what they gain (Lu 2014, Kronke 2014). Pomalidomide raises CD38 (Jiang 2016) and with it every effect of an anti-CD38 antibody.
+E is the fraction of Ikaros and Aiolos degraded. A cereblon-low clone escapes the kill and does not raise its CD38 (Fedele 2018); the
+host's own lymphocytes keep what they gain (Lu 2014, Kronke 2014). Pomalidomide raises CD38 (Jiang 2016) and with it every effect of an
+anti-CD38 antibody.
 """
 
 from typing import Annotated, NamedTuple
 
-from tme_abm.foundation.arrays import largest
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.foundation.response import relax, shielded
-from tme_abm.marrow.cells import Cause, CellType
+from tme_abm.marrow.attack import by_small_molecule
+from tme_abm.marrow.cells import Cause
 from tme_abm.marrow.clones import N_CLONES
 from tme_abm.marrow.state import Gauge
-
-PLASMA = int(CellType.PLASMA)
 
 
 class Params(NamedTuple):
@@ -45,7 +44,7 @@ class Params(NamedTuple):
         float, Param("1", "lytic capacity of T and NK cells at full effect", "montefusco2022: direction, the size from memory", "M-low")
     ] = 1.25
     revival: Annotated[
-        float, Param("1", "share of exhaustion taken back at full effect", "montefusco2022: direction, the size from memory", "A", high=1.0)
+        float, Param("1", "share of exhaustion taken back at full effect", "montefusco2022: direction, the size is assumed", "A", high=1.0)
     ] = 0.15
     il6_inhibition: Annotated[
         float, Param("1", "interleukin-6 output lost at full effect", "montefusco2022: direction, the size from memory", "M-low", high=1.0)
@@ -84,25 +83,12 @@ def prepare(marrow, rows, tick):
 
 
 @part
-def ceiling(marrow, rows, tick):
-    """The highest hazard is that of the most sensitive clone, free of the niche."""
-    for i in range(rows.drug.size):
-        effect = marrow.drugs.effect[rows.drug[i]]
-        marrow.body.ceiling[PLASMA] += rows.p.kill_rate[i] * effect * largest(marrow.clones.imid_sensitivity)
+def sensitivity(clones, clone):
+    """How sensitive the cells of a clone are."""
+    return clones.imid_sensitivity[clone]
 
 
-@part
-def hazard(marrow, rows, tick):
-    """Add the kill to every plasma cell at risk."""
-    risk = marrow.at_risk
-    for i in range(rows.drug.size):
-        effect = marrow.drugs.effect[rows.drug[i]]
-        if effect <= 0.0:
-            continue
-        for k in range(marrow.n_at_risk[1]):
-            if risk.kind[k] == PLASMA:
-                sensitivity = marrow.clones.imid_sensitivity[risk.clone[k]]
-                marrow.hazard[k, Cause.IMID] += rate(effect, sensitivity, risk.held[k], rows.p, i)
+ceiling, hazard = by_small_molecule(rate, sensitivity, Cause.IMID)
 
 
 IMID = Mechanism(

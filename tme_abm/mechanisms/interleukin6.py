@@ -11,14 +11,14 @@ from typing import Annotated, NamedTuple
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
-from tme_abm.marrow.diffusion import solve_steady
-from tme_abm.marrow.state import FIELD_TOLERANCE, Gauge
+from tme_abm.marrow.secretion import balance, by_type, when_due
+from tme_abm.marrow.state import Gauge
 
 
 class Params(NamedTuple):
     """Of the tissue."""
 
-    diffusivity: Annotated[float, Param("site2/h", "diffusion in marrow, 40 um2/s", "tme_abm", "A")] = 1000.0
+    diffusivity: Annotated[float, Param("um2/s", "diffusion in marrow", "tme_abm", "A")] = 40.0
     clearance: Annotated[float, Param("1/h", "clearance, which gives a reach of about 100 um", "tme_abm", "A")] = 16.0
 
 
@@ -35,22 +35,19 @@ def source(count, relative, n_sites, p):
 
 
 @part
-def lay_out(marrow, p):
-    """Sources and clearance of every site."""
-    fields = marrow.fields
-    strength = marrow.host.il6_source * marrow.body.gauge[Gauge.IL6_OUTPUT]
-    for s in range(fields.source.size):
-        fields.source[s] = strength * marrow.traits.il6[marrow.cells.kind[s]]
-        fields.uptake[s] = p.clearance
+def output(marrow, kind):
+    """Interleukin-6 made by a cell of a kind [1/h]."""
+    return marrow.host.il6_source * marrow.body.gauge[Gauge.IL6_OUTPUT] * marrow.traits.il6[kind]
 
 
 @part
-def prepare(marrow, p, tick):
-    """Solve the field where it is due."""
-    if marrow.body.gauge[Gauge.FIELD_AGE] == 0.0:
-        lay_out(marrow, p)
-        fields = marrow.fields
-        solve_steady(fields.il6, fields.source, fields.uptake, p.diffusivity, marrow.grid, FIELD_TOLERANCE)
+def solve(marrow, p):
+    """Bring the field into balance with its sources."""
+    balance(marrow.fields.il6, marrow, p.diffusivity)
+
+
+lay_out = by_type(output)
+prepare = when_due(lay_out, solve)
 
 
 INTERLEUKIN6 = Mechanism(

@@ -1,9 +1,10 @@
 """Motility: immune cells walk several sites an hour through the marrow; a plasma cell creeps while the niche does not hold it.
 
-An immune cell makes a displacement every `STOP_H` hours, as far in mean square as its diffusion coefficient gives in that time, squeezing
+An immune cell makes a displacement every `stop` hours, as far in mean square as its diffusion coefficient gives in that time, squeezing
 past others on the way. It touches those around the place that it comes to; it stays there where the site is free, and goes back where
 not. T and NK cells prefer, of two places, the one with more chemokine, the oftener the longer the way, so that their drift does not
-depend on the step. A plasma cell moves to a free neighbouring site; one that creeps by its CD38, the less the more of that antibodies cover.
+depend on the step. A plasma cell moves to a free neighbouring site; one that creeps by its CD38, the less the more of that antibodies
+cover.
 """
 
 import math
@@ -17,19 +18,22 @@ from tme_abm.foundation.rng import Stream, again, below, bits, lower, stream_key
 from tme_abm.marrow.antigen import surface_cd38
 from tme_abm.marrow.cells import CellType, move
 from tme_abm.marrow.contact import leave, potency, stand
-from tme_abm.marrow.lattice import find_free_neighbour
+from tme_abm.marrow.lattice import FAIR, find_free_neighbour
 from tme_abm.marrow.prefetch import read_for_walks
 from tme_abm.marrow.roster import end_of, first_of
 from tme_abm.marrow.state import Gauge
 from tme_abm.marrow.walking import carried, place, site_of
 
+STEP_VARIANCE = 0.75  # [site2] along each axis of a step to one of eight neighbours: six of them are a site away
 PLASMA, T, NK, STROMA = int(CellType.PLASMA), int(CellType.T), int(CellType.NK), int(CellType.STROMA)
-STOP_H = 2.0  # h between two displacements of an immune cell; the step, where that is shorter
 
 
 class Params(NamedTuple):
     """Of the walk."""
 
+    stop: Annotated[
+        float, Param("h", "time between two displacements of an immune cell; the step, where that is shorter", "tme_abm", "A", low=0.1)
+    ] = 2.0
     creep_density: Annotated[
         float,
         Param(
@@ -42,7 +46,7 @@ class Params(NamedTuple):
     creep_steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm: as for the release from the niche", "A")] = 2.0
     chemotaxis: Annotated[
         float,
-        Param("1", "how often a T or NK cell compares two places two hours apart and goes for more chemokine", "tme_abm", "A", high=0.5),
+        Param("1", "how often a T or NK cell compares two places a stop apart and goes for more chemokine", "tme_abm", "A", high=0.5),
     ] = 0.29
 
 
@@ -68,10 +72,10 @@ def walk(marrow, kind, begin, end, p, tick):
     site, kinds, chemokine = marrow.roster.site, marrow.cells.kind, marrow.fields.chemokine
     width = marrow.lattice.width
     key = stream_key(tick.key, Stream.WALK, tick.step)
-    stops = max(1, int(tick.dt / STOP_H + 0.5))
+    stops = max(1, int(tick.dt / p.stop + 0.5))
     small, often_wider = squares(marrow.traits.motility[kind], tick.dt / stops)
     # drift is chance times stride over time, and the stride goes with the root of the time
-    follows = p.chemotaxis * math.sqrt(tick.dt / stops / STOP_H) if kind == T or kind == NK else 0.0
+    follows = p.chemotaxis * math.sqrt(tick.dt / stops / p.stop) if kind == T or kind == NK else 0.0
     for i in range(begin, end):
         s = int(site[i])
         own = bits(key, marrow.cells.uid[s])
@@ -101,8 +105,7 @@ def creep(marrow, p, tick):
     """Move plasma cells that the niche does not hold, at most one site."""
     site, start, cells = marrow.roster.site, marrow.roster.start, marrow.cells
     key = stream_key(tick.key, Stream.PLASMA_MOTION, tick.step)
-    # a step to one of eight neighbours has a variance of 0.75 along each axis
-    chance = probability(2.0 * marrow.traits.motility[PLASMA] / 0.75, tick.dt)
+    chance = probability(2.0 * marrow.traits.motility[PLASMA] / STEP_VARIANCE, tick.dt)
     block = marrow.body.gauge[Gauge.CREEP_BLOCK]
     for i in range(start[PLASMA], start[PLASMA + 1]):
         s = int(site[i])
@@ -115,7 +118,7 @@ def creep(marrow, p, tick):
                 cd38 = surface_cd38(marrow, PLASMA, cells.clone[s], cells.cd38[s])
                 if mark >= chance * (1.0 - block * hill(cd38, p.creep_density, p.creep_steepness)):
                     continue
-            end = find_free_neighbour(cells.kind, s, below(again(word), 840), marrow.lattice)
+            end = find_free_neighbour(cells.kind, s, below(again(word), FAIR), marrow.lattice)
             if end >= 0:
                 move(cells, s, end)
                 site[i] = end

@@ -3,8 +3,8 @@
     held        = held * (1 - max_release * occupancy * hill(CD38, half_density, steepness))
     creep = creep * (1 - block * hill(CD38)), in motility; block = 1 - product over antibodies of (1 - max_slowing * occupancy)
 
-CD38 binds CD31 and hyaluronic acid; isatuximab interferes with adhesion and migration, and sensitises CD38-rich cells only to bortezomib and
-dexamethasone in the presence of stroma (Moreno 2019). Size 20-50 % (M-low).
+CD38 binds CD31 and hyaluronic acid; isatuximab interferes with adhesion and migration, and sensitises CD38-rich cells only to bortezomib
+and dexamethasone in the presence of stroma (Moreno 2019). Size 20-50 % (M-low).
 """
 
 from typing import Annotated, NamedTuple
@@ -26,8 +26,13 @@ class Params(NamedTuple):
     max_slowing: Annotated[
         float, Param("1", "creep lost by a cell rich in CD38 at full occupancy", "pharmaceutics2025", "M-low", high=1.0)
     ] = 0.35
-    half_density: Annotated[float, Param("sites/cell", "CD38 that gives half of the release", "moreno2019", "A")] = 100e3
-    steepness: Annotated[float, Param("1", "Hill exponent", "moreno2019", "A")] = 2.0
+    half_density: Annotated[
+        float,
+        Param("sites/cell", "CD38 that gives half of the release", "moreno2019: seen in CD38-rich cells only (the number is assumed)", "A"),
+    ] = 100e3
+    steepness: Annotated[float, Param("1", "Hill exponent", "moreno2019: seen in CD38-rich cells only (the exponent is assumed)", "A")] = (
+        2.0
+    )
 
 
 @part

@@ -16,20 +16,40 @@ from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.foundation.response import hill
-from tme_abm.marrow.antigen import Antigen
+from tme_abm.marrow.attack import by_bound_cd38
 from tme_abm.marrow.cells import Cause, CellType
 from tme_abm.marrow.state import Gauge
 
 NK = int(CellType.NK)
-RECOVERY = math.log(2.0) / 72.0  # 1/h, CD16 after shedding comes back within days (grade M-low)
+RECOVERY: Annotated[
+    float, Param("1/h", "return of CD16 after shedding: half of it in 72 h", "tme_abm: within days, from memory", "M-low")
+] = math.log(2.0) / 72.0
 
 
 class Params(NamedTuple):
     """Of each antibody."""
 
-    armed_fold: Annotated[float, Param("1", "potency of an NK cell with its Fc receptor fully engaged", "zhu2020", "A")] = 2.0
-    shedding: Annotated[float, Param("1/h", "loss of CD16 at full engagement", "zhu2020", "A")] = 0.01
-    fratricide: Annotated[float, Param("1/h", "death rate of NK cells rich in CD38 at full occupancy", "casneuf2017", "A")] = 0.024
+    armed_fold: Annotated[
+        float,
+        Param(
+            "1", "potency of an NK cell with its Fc receptor fully engaged", "zhu2020: NK cells are activated (the fold is assumed)", "A"
+        ),
+    ] = 2.0
+    shedding: Annotated[
+        float,
+        Param(
+            "1/h", "loss of CD16 at full engagement", "zhu2020: NK cells are activated (that CD16 is shed, and how fast, is assumed)", "A"
+        ),
+    ] = 0.01
+    fratricide: Annotated[
+        float,
+        Param(
+            "1/h",
+            "death rate of NK cells rich in CD38 at full occupancy",
+            "casneuf2017: most are gone in a week (the rate is assumed)",
+            "A",
+        ),
+    ] = 0.024
     half_density: Annotated[float, Param("sites/cell", "bound CD38 that gives half that rate", "tme_abm", "A")] = 4e3
     steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm", "A")] = 2.0
 
@@ -55,24 +75,12 @@ def prepare(marrow, rows, tick):
 
 
 @part
-def ceiling(marrow, rows, tick):
-    """The highest hazard is that of an NK cell with very much CD38."""
-    for i in range(rows.drug.size):
-        if marrow.drugs.occupancy[rows.drug[i]] > 0.0:
-            marrow.body.ceiling[NK] += rows.p.fratricide[i]
+def suffers(kind):
+    """NK cells alone."""
+    return kind == NK
 
 
-@part
-def hazard(marrow, rows, tick):
-    """Add fratricide to every NK cell at risk."""
-    risk = marrow.at_risk
-    for i in range(rows.drug.size):
-        d = rows.drug[i]
-        if marrow.drugs.antigen[d] != Antigen.CD38 or marrow.drugs.occupancy[d] <= 0.0:
-            continue
-        for k in range(marrow.n_at_risk[0]):
-            if risk.kind[k] == NK:
-                marrow.hazard[k, Cause.FRATRICIDE] += rate(risk.cd38[k] * marrow.drugs.occupancy[d], rows.p, i)
+ceiling, hazard = by_bound_cd38(rate, suffers, Cause.FRATRICIDE)
 
 
 NK_ACTIVATION = Mechanism(

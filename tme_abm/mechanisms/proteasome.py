@@ -4,20 +4,19 @@
     stress = hill(E, half_inhibition, steepness) * response of the clone, read by ADCC and ADCP
 
 E is the fraction of proteasomes inhibited; it recovers by resynthesis after carfilzomib, which binds irreversibly, and by dissociation
-after bortezomib. Adherent cells are 1.2-3 times less sensitive. Cells under stress lose HLA class I (Shi 2008, Yang 2015) and show calreticulin (Gulla 2021).
+after bortezomib. Adherent cells are 1.2-3 times less sensitive. Cells under stress lose HLA class I (Shi 2008, Yang 2015) and show
+calreticulin (Gulla 2021).
 """
 
 from typing import Annotated, NamedTuple
 
-from tme_abm.foundation.arrays import largest
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.foundation.response import hill, shielded
-from tme_abm.marrow.cells import Cause, CellType
+from tme_abm.marrow.attack import by_small_molecule
+from tme_abm.marrow.cells import Cause
 from tme_abm.marrow.clones import N_CLONES
-
-PLASMA = int(CellType.PLASMA)
 
 
 class Params(NamedTuple):
@@ -57,25 +56,12 @@ def prepare(marrow, rows, tick):
 
 
 @part
-def ceiling(marrow, rows, tick):
-    """The highest hazard is that of the most sensitive clone, free of the niche."""
-    most = largest(marrow.clones.proteasome_sensitivity)
-    for i in range(rows.drug.size):
-        marrow.body.ceiling[PLASMA] += rate(marrow.drugs.effect[rows.drug[i]], most, 0.0, rows.p, i)
+def sensitivity(clones, clone):
+    """How sensitive the cells of a clone are."""
+    return clones.proteasome_sensitivity[clone]
 
 
-@part
-def hazard(marrow, rows, tick):
-    """Add the kill to every plasma cell at risk."""
-    risk = marrow.at_risk
-    for i in range(rows.drug.size):
-        effect = marrow.drugs.effect[rows.drug[i]]
-        if effect <= 0.0:
-            continue
-        for k in range(marrow.n_at_risk[1]):
-            if risk.kind[k] == PLASMA:
-                sensitivity = marrow.clones.proteasome_sensitivity[risk.clone[k]]
-                marrow.hazard[k, Cause.PROTEASOME] += rate(effect, sensitivity, risk.held[k], rows.p, i)
+ceiling, hazard = by_small_molecule(rate, sensitivity, Cause.PROTEASOME)
 
 
 PROTEASOME = Mechanism(

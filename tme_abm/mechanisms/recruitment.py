@@ -1,9 +1,11 @@
-"""Recruitment: immune cells arrive from the blood, as many as turnover takes from a marrow at its own balance; of T cells fewer, for some divide in the marrow.
+"""Recruitment: immune cells arrive from the blood, as many as turnover takes from a marrow at its own balance.
+
+Of T cells fewer arrive, for some divide in the marrow.
 
     arrivals per hour = target * turnover * supply * (1 - drive + drive * tumour load relative to that at eligibility)
 
-Supply is what an IMiD does for T and NK cells; `drive` is the share of Treg, Breg and MDSC that the tumour calls, so that suppressors fade with
-debulking. Arrivals land on a free site; T and NK cells on that with more chemokine of two.
+Supply is what an IMiD does for T and NK cells; `drive` is the share of Treg, Breg and MDSC that the tumour calls, so that suppressors
+fade with debulking. Arrivals land on a free site; T and NK cells on that with more chemokine of two.
 """
 
 import math
@@ -19,13 +21,18 @@ from tme_abm.marrow.state import Gauge
 
 PLASMA, T, NK, TREG, MDSC = (int(k) for k in (CellType.PLASMA, CellType.T, CellType.NK, CellType.TREG, CellType.MDSC))
 STROMA = int(CellType.STROMA)
-TRIES = 12
+TRIES = 12  # places looked at for each arrival
+MOST_ARRIVALS = 400.0  # expected of a kind in a step: what inversion of a Poisson draw bears
 
 
 class Params(NamedTuple):
     """Of the supply from the blood."""
 
     tumour_drive: Annotated[float, Param("1", "share of Treg, Breg and MDSC that the tumour calls", "tme_abm", "A", high=1.0)] = 0.4
+    most_load: Annotated[
+        float, Param("1", "tumour load, relative to that at eligibility, beyond which it calls no more of them", "tme_abm", "A")
+    ] = 2.0
+    granzyme: Annotated[float, Param("1", "granzyme of a T or NK cell that arrives", "tme_abm", "A", high=1.5)] = 0.5
 
 
 @part
@@ -38,7 +45,7 @@ def supply(marrow, kind, p):
         return gauge[Gauge.NK_SUPPLY]
     if TREG <= kind <= MDSC:
         load = marrow.body.count[PLASMA] / max(1.0, marrow.body.target[PLASMA])
-        return 1.0 - p.tumour_drive + p.tumour_drive * min(load, 2.0)
+        return 1.0 - p.tumour_drive + p.tumour_drive * min(load, p.most_load)
     return 1.0
 
 
@@ -58,7 +65,7 @@ def find_place(marrow, key, prefers):
 
 
 @part
-def arrive(marrow, kind, site, key, hour):
+def arrive(marrow, kind, site, key, p, hour):
     """A new immune cell on a free site."""
     cells = marrow.cells
     cells.kind[site] = kind
@@ -69,7 +76,7 @@ def arrive(marrow, kind, site, key, hour):
     cells.cd38[site] = marrow.traits.cd38[kind] * math.exp(spread * normal(own, 1))
     cells.complement_inhibitors[site] = 1.0
     cells.activity[site] = 1.0 if kind == T or kind == NK else 0.0
-    cells.granzyme[site] = 0.5 if kind == T or kind == NK else 0.0
+    cells.granzyme[site] = p.granzyme if kind == T or kind == NK else 0.0
     cells.born[site] = hour
     marrow.body.births[kind] += 1
 
@@ -82,12 +89,12 @@ def prepare(marrow, p, tick):
         own = subkey(key, kind)
         renewal = marrow.host.nk_renewal if kind == NK else marrow.traits.renewal[kind]
         mean = marrow.body.target[kind] * renewal * supply(marrow, kind, p) * tick.dt
-        arrivals = poisson(min(mean, 400.0), unit(bits(own, 0)))
+        arrivals = poisson(min(mean, MOST_ARRIVALS), unit(bits(own, 0)))
         for j in range(arrivals):
             one = subkey(own, j + 1)
             s = find_place(marrow, one, kind == T or kind == NK)
             if s >= 0:
-                arrive(marrow, kind, s, one, tick.step * tick.dt)
+                arrive(marrow, kind, s, one, p, tick.step * tick.dt)
 
 
 RECRUITMENT = Mechanism(

@@ -39,7 +39,15 @@ class Params(NamedTuple):
         ),
     ] = 0.7
     neighbour_strength: Annotated[float, Param("1", "suppression by one MDSC nearby all the time", "tme_abm", "A")] = 0.8
-    refill: Annotated[float, Param("1/h", "rate at which granzyme follows", "bhat2007", "A")] = 0.06
+    refill: Annotated[
+        float,
+        Param(
+            "1/h",
+            "rate at which granzyme follows",
+            "bhat2007: NK cells empty as they kill in series (the rate of refilling is assumed)",
+            "A",
+        ),
+    ] = 0.06
 
 
 @kernel

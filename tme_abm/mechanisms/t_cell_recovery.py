@@ -45,7 +45,10 @@ class Params(NamedTuple):
 
 @kernel
 def rate(granzyme, load, share, p):
-    """Rate of division [1/h] of a reactive T cell amid `load` plasma cells per site, for its `share` of cytokines (1 at the number that the blood alone would keep)."""
+    """Rate of division [1/h] of a reactive T cell amid `load` plasma cells per site.
+
+    `share` is its share of cytokines, 1 at the number of T cells that the blood alone would keep.
+    """
     return p.expansion * granzyme**p.steepness * saturation(load, p.half_antigen) * share
 
 

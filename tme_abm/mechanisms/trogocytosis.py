@@ -14,13 +14,15 @@ from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.marrow.state import Gauge
 
-RECOVERY = 0.0082  # 1/h, turnover of CD38 (Li, PAGE 2021, grade V)
+RECOVERY: Annotated[float, Param("1/h", "turnover of CD38", "li2021", "V")] = 0.0082
 
 
 class Params(NamedTuple):
     """Of each antibody."""
 
-    loss: Annotated[float, Param("1/h", "loss of CD38 from the surface at full occupancy", "krejcik2017", "A")] = 0.1
+    loss: Annotated[
+        float, Param("1/h", "loss of CD38 from the surface at full occupancy", "krejcik2017: within hours (the rate is assumed)", "A")
+    ] = 0.1
     floor: Annotated[float, Param("1", "CD38 that stays on the surface however long the exposure", "nijhof2016", "M-low", high=1.0)] = 0.2
 
 

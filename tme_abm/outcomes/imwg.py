@@ -76,6 +76,9 @@ class Params(NamedTuple):
             "D",
         ),
     ] = 0.37
+    very_good_reduction: Annotated[float, Param("1", "fall of the M-protein that is a very good partial response", "kumar2016", "M")] = 0.9
+    partial_reduction: Annotated[float, Param("1", "fall of the M-protein that is a partial response", "kumar2016", "M")] = 0.5
+    minimal_reduction: Annotated[float, Param("1", "fall of the M-protein that is a minimal response", "kumar2016", "M")] = 0.25
     progression_increase: Annotated[float, Param("1", "relative increase over the lowest value that is progression", "kumar2016", "M")] = (
         0.25
     )
@@ -101,7 +104,7 @@ class Params(NamedTuple):
         Param(
             "1",
             "clonal marrow cells below which flow cytometry of two to four colours finds none: ten events in the 100,000 that it reads",
-            "kumar2016",
+            "kumar2016: no clonal cells by flow cytometry (its limit is assumed)",
             "A",
         ),
     ] = 1e-4
@@ -260,11 +263,11 @@ def response(reading: Reading, baseline: Reading, nadir: float, plasma_nadir: fl
     ):
         return "sCR" if reading.plasma_fraction < p.stringent_plasma_fraction else "CR"
     fall = reduction(reading, baseline, p)
-    if (is_measurable(baseline, p) and fall >= 0.9) or (is_band_gone and baseline.m_protein >= p.electrophoresis_limit):
+    if (is_measurable(baseline, p) and fall >= p.very_good_reduction) or (is_band_gone and baseline.m_protein >= p.electrophoresis_limit):
         return "VGPR"
-    if fall >= 0.5:
+    if fall >= p.partial_reduction:
         return "PR"
-    return "MR" if fall >= 0.25 and is_measurable(baseline, p) else "SD"
+    return "MR" if fall >= p.minimal_reduction and is_measurable(baseline, p) else "SD"
 
 
 def is_at_least(response: str, level: str) -> bool:

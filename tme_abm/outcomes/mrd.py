@@ -73,7 +73,7 @@ def n_found(fraction: float, n_cells: int, uniform: float) -> int:
     return high
 
 
-def is_negative(fraction: float, n_cells: int, uniform: float, negative_below: float = 1e-5) -> bool:
+def is_negative(fraction: float, n_cells: int, uniform: float, negative_below: float = Params().negative_below) -> bool:
     """Whether the assay finds a smaller fraction than `negative_below`; arguments and errors as `n_found`."""
     check(fraction, n_cells, uniform)
     most = math.ceil(negative_below * n_cells * (1.0 - 1e-12)) - 1

@@ -41,45 +41,48 @@ SMOOTHNESS = 0.4  # the same for the engagement of a target
 MOST_PARTS = 16  # a segment of a small molecule is never cut finer
 
 
+# what the form of the equations is from
+GIBALDI = "gibaldi1982: the form (the value is assumed where a drug gives none)"
+FAU = "fau2020: the form (the value is assumed where a drug gives none)"
+XU = "xu2020: the form (the value is assumed where a drug gives none)"
+IDE = "ide2021: the form (the value is assumed where a drug gives none)"
+
+
 class Antibody(NamedTuple):
     """Kinetics of an antibody, or of anything with saturable elimination."""
 
-    clearance: Annotated[float, Param("L/h", "linear clearance, after a long time on treatment", "gibaldi1982")]
-    central_volume: Annotated[float, Param("L", "volume of the central compartment", "gibaldi1982")]
-    intercompartmental_clearance: Annotated[float, Param("L/h", "exchange between blood and tissue", "gibaldi1982")]
-    peripheral_volume: Annotated[float, Param("L", "volume of the peripheral compartment", "gibaldi1982")]
+    clearance: Annotated[float, Param("L/h", "linear clearance, after a long time on treatment", GIBALDI)]
+    central_volume: Annotated[float, Param("L", "volume of the central compartment", GIBALDI)]
+    intercompartmental_clearance: Annotated[float, Param("L/h", "exchange between blood and tissue", GIBALDI)]
+    peripheral_volume: Annotated[float, Param("L", "volume of the peripheral compartment", GIBALDI)]
     clearance_change: Annotated[
-        float, Param("1", "log ratio of the linear clearance at the first dose to that after a long time", "fau2020", low=-10.0)
+        float, Param("1", "log ratio of the linear clearance at the first dose to that after a long time", FAU, low=-10.0)
     ] = 0.0
-    clearance_change_time: Annotated[float, Param("h", "time on treatment at half of that change", "fau2020")] = 1000.0
-    clearance_change_steepness: Annotated[float, Param("1", "steepness of that change", "fau2020")] = 1.0
-    saturable_rate: Annotated[float, Param("mg/h", "capacity of saturable elimination", "xu2020")] = 0.0
-    saturable_rate_per_volume: Annotated[
-        float, Param("mg/L/h", "capacity of saturable elimination per litre of central volume", "fau2020")
-    ] = 0.0
-    saturable_half: Annotated[float, Param("ug/mL", "concentration at half of that capacity", "fau2020")] = 1.0
-    saturable_decay: Annotated[float, Param("1/h", "rate at which that capacity fades on treatment", "xu2020")] = 0.0
-    target_pool: Annotated[float, Param("ug/mL", "tissue target at the start, in drug equivalents", "ide2021")] = 0.0
-    target_binding: Annotated[float, Param("mL/ug/h", "rate of loss of drug and tissue target to each other", "ide2021")] = 0.0
-    absorption_rate: Annotated[float, Param("1/h", "first-order absorption from under the skin; 0 into a vein", "gibaldi1982")] = 0.0
-    bioavailability: Annotated[float, Param("1", "fraction of the dose that reaches the blood", "gibaldi1982")] = 1.0
+    clearance_change_time: Annotated[float, Param("h", "time on treatment at half of that change", FAU)] = 1000.0
+    clearance_change_steepness: Annotated[float, Param("1", "steepness of that change", FAU)] = 1.0
+    saturable_rate: Annotated[float, Param("mg/h", "capacity of saturable elimination", XU)] = 0.0
+    saturable_rate_per_volume: Annotated[float, Param("mg/L/h", "capacity of saturable elimination per litre of central volume", FAU)] = 0.0
+    saturable_half: Annotated[float, Param("ug/mL", "concentration at half of that capacity", FAU)] = 1.0
+    saturable_decay: Annotated[float, Param("1/h", "rate at which that capacity fades on treatment", XU)] = 0.0
+    target_pool: Annotated[float, Param("ug/mL", "tissue target at the start, in drug equivalents", IDE)] = 0.0
+    target_binding: Annotated[float, Param("mL/ug/h", "rate of loss of drug and tissue target to each other", IDE)] = 0.0
+    absorption_rate: Annotated[float, Param("1/h", "first-order absorption from under the skin; 0 into a vein", GIBALDI)] = 0.0
+    bioavailability: Annotated[float, Param("1", "fraction of the dose that reaches the blood", GIBALDI)] = 1.0
 
 
 class SmallMolecule(NamedTuple):
     """Kinetics of a small molecule and of the target that it engages."""
 
-    clearance: Annotated[float, Param("L/h", "clearance (apparent, where the drug is swallowed)", "gibaldi1982")]
-    central_volume: Annotated[float, Param("L", "volume of the central compartment (apparent likewise)", "gibaldi1982")]
-    onset_rate: Annotated[float, Param("1/h", "rate of engagement of the target at a saturating concentration", "gibaldi1982")]
-    ec50: Annotated[float, Param("ug/mL", "total plasma concentration at half of that rate", "gibaldi1982")]
-    recovery_half_life: Annotated[float, Param("h", "half-life in which the target recovers without drug", "gibaldi1982")]
-    steepness: Annotated[float, Param("1", "Hill exponent of that rate over concentration", "gibaldi1982")] = 1.0
-    intercompartmental_clearance: Annotated[float, Param("L/h", "exchange between blood and tissue; 0: one compartment", "gibaldi1982")] = (
-        0.0
-    )
-    peripheral_volume: Annotated[float, Param("L", "volume of the peripheral compartment", "gibaldi1982")] = 1.0
-    absorption_rate: Annotated[float, Param("1/h", "first-order absorption; 0 into a vein", "gibaldi1982")] = 0.0
-    bioavailability: Annotated[float, Param("1", "fraction of the dose that reaches the blood", "gibaldi1982")] = 1.0
+    clearance: Annotated[float, Param("L/h", "clearance (apparent, where the drug is swallowed)", GIBALDI)]
+    central_volume: Annotated[float, Param("L", "volume of the central compartment (apparent likewise)", GIBALDI)]
+    onset_rate: Annotated[float, Param("1/h", "rate of engagement of the target at a saturating concentration", GIBALDI)]
+    ec50: Annotated[float, Param("ug/mL", "total plasma concentration at half of that rate", GIBALDI)]
+    recovery_half_life: Annotated[float, Param("h", "half-life in which the target recovers without drug", GIBALDI)]
+    steepness: Annotated[float, Param("1", "Hill exponent of that rate over concentration", GIBALDI)] = 1.0
+    intercompartmental_clearance: Annotated[float, Param("L/h", "exchange between blood and tissue; 0: one compartment", GIBALDI)] = 0.0
+    peripheral_volume: Annotated[float, Param("L", "volume of the peripheral compartment", GIBALDI)] = 1.0
+    absorption_rate: Annotated[float, Param("1/h", "first-order absorption; 0 into a vein", GIBALDI)] = 0.0
+    bioavailability: Annotated[float, Param("1", "fraction of the dose that reaches the blood", GIBALDI)] = 1.0
 
 
 class Plan(NamedTuple):

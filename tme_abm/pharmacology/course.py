@@ -3,14 +3,14 @@
 import copy
 from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Any
+from typing import Annotated, Any
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tme_abm.foundation.clock import HOURS_PER_DAY
-from tme_abm.foundation.declare import number, stack
+from tme_abm.foundation.declare import Param, number, stack
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.rng import Stream, stream_key, uniform
 from tme_abm.pharmacology.body import Body
@@ -30,7 +30,9 @@ from tme_abm.pharmacology.regimen import Regimen
 __all__ = ["Body", "Course", "Exposure"]
 
 FIRST_HORIZON_DAYS = 728.0  # the calendar is written two years ahead and doubled whenever time comes near its end
-TRUNCATION = 3.0  # no virtual patient lies further than this many standard deviations from the typical one
+TRUNCATION: Annotated[
+    float, Param("1", "standard deviations from the typical patient beyond which no virtual patient's kinetics lie", "tme_abm", "A")
+] = 3.0
 
 _NORMAL = NormalDist()
 _TAIL = _NORMAL.cdf(-TRUNCATION)

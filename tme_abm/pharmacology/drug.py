@@ -13,7 +13,7 @@ from typing import Annotated, Any, NamedTuple
 from tme_abm.foundation.declare import GRADES, Filled, Origin, Param, fill, notes, number
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.pharmacology.body import Body
-from tme_abm.pharmacology.compartments import Antibody, SmallMolecule
+from tme_abm.pharmacology.compartments import GIBALDI, Antibody, SmallMolecule
 
 FOLDER = Path(__file__).parent / "drugs"
 CLASSES = ("antibody", "imid", "proteasome_inhibitor", "glucocorticoid")
@@ -39,7 +39,7 @@ MAY_BE_ZERO = (
 class Infusion(NamedTuple):
     """How long it takes to give a dose."""
 
-    infusion_hours: Annotated[float, Param("h", "duration of an infusion; 0 where a dose is given at once", "gibaldi1982")] = 0.0
+    infusion_hours: Annotated[float, Param("h", "duration of an infusion; 0 where a dose is given at once", GIBALDI)] = 0.0
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,18 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tme_abm.foundation.clock import HOURS_PER_DAY
-from tme_abm.foundation.declare import number
+from tme_abm.foundation.declare import Param, number
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.pharmacology.body import Body
 
 UNITS = ("mg/kg", "mg/m2", "mg")
-ELDERLY_AGE = 75.0
+ELDERLY_AGE: Annotated[float, Param("a", "age from which the dose for the elderly is given", "attal2019: of dexamethasone", "M")] = 75.0
 
 
 def parse_dose(text: str, where: str = "dose") -> tuple[float, str]:
@@ -95,7 +95,7 @@ class Dose:
         days: Days of the cycle, from 1.
         first_cycle: First cycle in which the line holds.
         last_cycle: Last one; None for all that follow.
-        elderly_amount: Amount in `unit` from 75 years of age, where it differs.
+        elderly_amount: Amount in `unit` from `ELDERLY_AGE` on, where it differs.
     """
 
     drug: str

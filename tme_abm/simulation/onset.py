@@ -8,12 +8,12 @@ bottom of `make`. All that belongs to the patient is set at the composition of e
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
 from tme_abm.foundation.clock import HOURS_PER_DAY
-from tme_abm.foundation.declare import Filled, notes
+from tme_abm.foundation.declare import Filled, Param, notes
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.pinned import pin
 from tme_abm.foundation.rng import Stream, stream_key
@@ -26,11 +26,13 @@ from tme_abm.marrow.state import Gauge, Host, Marrow, make_marrow
 from tme_abm.marrow.traits import load_traits
 from tme_abm.mechanisms import adenosine, chemokine, exhaustion, growth, interleukin6, suppression, t_cell_killing, t_cell_recovery
 from tme_abm.patients.patient import VirtualPatient
-from tme_abm.simulation.settings import M_PROTEIN_HALF_LIFE_DAYS, START, Settings
+from tme_abm.simulation.settings import START, Settings
 
-MOST_FILLED = 0.97  # share of the sites of a patch that cells may take
-MOST_ADHERENT = 0.9  # share of the sites that touch stroma, at most
-LEAST_ROOM = 0.2  # share of the plasma cells that have a free neighbour, as far as division makes up for the others
+MOST_FILLED: Annotated[float, Param("1", "share of the sites of a patch that cells may take, at most", "tme_abm", "A")] = 0.97
+MOST_ADHERENT: Annotated[float, Param("1", "share of the sites that touch stroma, at most", "tme_abm", "A")] = 0.9
+LEAST_ROOM: Annotated[
+    float, Param("1", "share of the plasma cells with a free neighbour, as far as division makes up for the others", "tme_abm", "A")
+] = 0.2
 
 
 class Balance(NamedTuple):
@@ -108,7 +110,7 @@ def describe_host(patient: VirtualPatient, balance: Balance, filled: Mapping[str
     """What belongs to the patient and does not change: sources that keep the fields at their means, and secretion the M-protein."""
     traits: Any = load_traits().traits
     target, n_sites = balance.target, balance.n_sites
-    slow, fast = (HOURS_PER_DAY * days for days in M_PROTEIN_HALF_LIFE_DAYS[patient.ig_type])
+    slow, fast = (HOURS_PER_DAY * days for days in serum.HALF_LIFE_DAYS[patient.ig_type])
     cd38 = traits.cd38 * np.exp(0.5 * traits.cd38_spread**2)  # means of log-normal distributions
     cd38[CellType.PLASMA] = patient.cd38_sites * math.exp(0.5 * patient.cd38_spread**2)
     through_cd38, other = adenosine.sources(

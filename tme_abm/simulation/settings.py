@@ -2,48 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from tme_abm.foundation.clock import HOURS_PER_DAY
-from tme_abm.foundation.declare import Filled, Origin, fill
+from tme_abm.foundation.declare import Filled, Origin, Param, constants, fill, notes
 from tme_abm.foundation.errors import InputError, did_you_mean
-from tme_abm.marrow import burden, clones, fate, serum
-from tme_abm.marrow.antigen import SLAMF7_SITES
-from tme_abm.marrow.clones import N_CLONOTYPES, N_REACTIVE
-from tme_abm.marrow.contact import MOST_GRANZYME
-from tme_abm.marrow.probes import VISIBLE
-from tme_abm.marrow.seeding import CELLULARITY, INTERSTITIAL, NUCLEATED_CELLS
-from tme_abm.marrow.state import CROWD
+from tme_abm.marrow import burden, clones, fate
 from tme_abm.marrow.traits import load_traits
-from tme_abm.mechanisms import BY_NAME, MECHANISMS, nk_activation, trogocytosis
+from tme_abm.mechanisms import BY_NAME, MECHANISMS
 
-START = 1.4  # disease is made at 1 / START of the burden at which it becomes eligible
-RISE = 1.25  # M-protein at eligibility over that at the start: measurable and progressing
-M_PROTEIN_HALF_LIFE_DAYS = {"IgG": (21.0, 11.0), "IgA": (5.5, 5.5), "light chain": (0.25, 0.25)}  # [d] willrich2016, grade M
+START: Annotated[float, Param("1", "burden at eligibility over that at which disease is made", "tme_abm", "A")] = 1.4
+RISE: Annotated[float, Param("1", "M-protein at eligibility over that at the start: measurable and progressing", "kumar2016", "M")] = 1.25
 FLOORS = {"inheritance": fate.Params, "burden": burden.Params, "clones": clones.Params}  # parameters that no mechanism owns
-FIXED = {  # numbers that no study changes
-    f"fixed.{name}": Origin(value, unit, meaning, source, grade)
-    for name, value, unit, meaning, source, grade in (
-        ("cellularity", CELLULARITY, "1", "sites of the patch that marrow cells can fill", "tme_abm", "M"),
-        ("nucleated_cells", NUCLEATED_CELLS, "cells", "nucleated cells of the whole marrow", "poels2025", "V"),
-        ("interstitial", INTERSTITIAL, "1", "plasma cells that lie scattered at the start, the others in nests", "tme_abm", "M"),
-        ("start", START, "1", "burden at eligibility over that at which disease is made", "tme_abm", "A"),
-        ("rise", RISE, "1", "M-protein at eligibility over that at the start", "kumar2016", "M"),
-        ("igg_half_life_low", M_PROTEIN_HALF_LIFE_DAYS["IgG"][0], "d", "half-life of IgG where there is little", "willrich2016", "M"),
-        ("igg_half_life_high", M_PROTEIN_HALF_LIFE_DAYS["IgG"][1], "d", "half-life of IgG where there is much", "willrich2016", "M"),
-        ("iga_half_life", M_PROTEIN_HALF_LIFE_DAYS["IgA"][0], "d", "half-life of IgA", "willrich2016", "M"),
-        ("light_chain_half_life", M_PROTEIN_HALF_LIFE_DAYS["light chain"][0], "d", "half-life of free light chains", "willrich2016", "M"),
-        ("igg_half_saturation", serum.HALF_SATURATION, "g/L", "IgG at which its rescue by FcRn is half saturated", "willrich2016", "M"),
-        ("slamf7_sites", SLAMF7_SITES, "sites/cell", "SLAMF7 of a plasma cell", "hsi2008: alike in all, the number from memory", "M-low"),
-        ("cd38_recovery", trogocytosis.RECOVERY, "1/h", "turnover of CD38", "li2021", "V"),
-        ("cd16_recovery", nk_activation.RECOVERY, "1/h", "return of CD16 after shedding", "tme_abm", "M-low"),
-        ("crowd", CROWD, "1", "most effectors of a kind, by potency, that can engage one plasma cell at once", "tme_abm", "A"),
-        ("most_granzyme", MOST_GRANZYME, "1", "granzyme of a fresh cell stimulated by an IMiD", "tme_abm", "A"),
-        ("reactive_t_cells", N_REACTIVE / N_CLONOTYPES, "1", "clonotypes that see the tumour", "tme_abm", "A"),
-        ("burden_correction", burden.CORRECTION_H, "h", "time constant with which a visible clone corrects its burden", "tme_abm", "A"),
-        ("visible", VISIBLE, "cells", "cells of a clone in the patch from which on its rates are read off the patch", "tme_abm", "A"),
-    )
-}
+ROOMS = tuple(f"tme_abm.{room}" for room in ("marrow", "mechanisms", "pharmacology", "simulation"))  # whose constants shape a marrow
 
 
 @dataclass(frozen=True)
@@ -51,7 +22,7 @@ class Settings:
     """The patch, the step and the rules of a study.
 
     Attributes:
-        height: Rows of the patch [sites of 12 um].
+        height: Rows of the patch [sites].
         width: Columns of the patch [sites].
         step_h: Length of a step [h]; divides a day.
         without: Names of mechanisms that are switched off from the start of treatment.
@@ -80,12 +51,15 @@ class Settings:
         """The parameters that hold for all patients and drugs: mechanism -> Filled."""
         blocks = {m.name: m.Params for m in MECHANISMS if not m.by_drug} | FLOORS
         for name in self.parameters:
+            fixed = next((n for n in self.parameters[name] if f"{name}.{n}" in constants(*ROOMS)), None)
+            if fixed is not None and (name not in blocks or fixed not in notes(blocks[name])):
+                raise InputError(f"parameters.{name}.{fixed}: a constant, which no study changes")
             if name not in blocks:
                 hint = " (its coefficients belong to a drug)" if name in BY_NAME else did_you_mean(name, blocks)
                 raise InputError(f"parameters.{name}: no such block of parameters{hint}")
         return {name: fill(block, self.parameters.get(name), f"parameters.{name}") for name, block in blocks.items()}
 
     def origins(self) -> dict[str, Origin]:
-        """Every parameter that holds for all patients and drugs, by name, with its origin."""
+        """Every parameter and constant that holds for all patients and drugs, by name, with its origin."""
         rows = {f"{block}.{name}": o for block, filled in self.fill().items() for name, o in filled.origins.items()}
-        return rows | {f"cell_types.{name}": o for name, o in load_traits().origins.items()} | FIXED
+        return rows | {f"cell_types.{name}": o for name, o in load_traits().origins.items()} | constants(*ROOMS)

@@ -3,15 +3,15 @@
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from copy import copy
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from tme_abm.foundation.clock import HOURS_PER_DAY
-from tme_abm.foundation.declare import Filled
+from tme_abm.foundation.declare import Filled, Param
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.mechanism import by_drug
 from tme_abm.foundation.pinned import pin
 from tme_abm.foundation.rng import Stream, patient_key, stream_key
-from tme_abm.marrow import roster
+from tme_abm.marrow import fate, roster
 from tme_abm.marrow.antigen import Antigen
 from tme_abm.marrow.seeding import NUCLEATED_CELLS
 from tme_abm.marrow.state import Gauge, Tick, copy_marrow, make_drugs
@@ -28,8 +28,9 @@ from tme_abm.simulation.observation import observe
 from tme_abm.simulation.settings import RISE, Settings
 
 UNTREATED = Regimen("untreated", "untreated", 28, ())
-LONGEST_GROWTH_DAYS = 730.0
-MOST_SCREENED = 25  # candidates for one place in a study, before it is given up
+LONGEST_GROWTH_DAYS: Annotated[float, Param("d", "time within which the disease must become eligible", "tme_abm: two years", "A")] = 730.0
+SCREENING_DAYS: Annotated[int, Param("d", "time between two looks whether the disease is eligible", "tme_abm: a week", "A")] = 7
+MOST_SCREENED: Annotated[int, Param("1", "candidates for one place in a study, before it is given up", "tme_abm", "A")] = 25
 
 
 class Simulation:
@@ -124,8 +125,7 @@ class Simulation:
         self.step += n_steps
         if n_steps > 0:
             self.levels = {drug.name: float(exposure.concentration[-1, i]) for i, drug in enumerate(self.course.drugs)}
-        if self.marrow.body.gauge[Gauge.VIOLATIONS] > 0.0:
-            raise RuntimeError("a hazard exceeded the ceiling that its mechanism declares")
+        fate.refuse_violations(self.marrow)
         return exposure
 
     def grow(self) -> bool:
@@ -134,10 +134,10 @@ class Simulation:
         Returns:
             False where it is not eligible within two years, as in a patient whose T cells hold it (a screen failure).
         """
-        per_week = round(7 * HOURS_PER_DAY / self.settings.step_h)
+        per_look = round(SCREENING_DAYS * HOURS_PER_DAY / self.settings.step_h)
         start = self.m_protein
         while self.hour < LONGEST_GROWTH_DAYS * HOURS_PER_DAY:
-            self.advance(per_week)
+            self.advance(per_look)
             if self.m_protein >= max(self.patient.m_protein_g_per_l, RISE * start):
                 onset.set_division(self.marrow, self.patient, self._filled)  # there is less room now than at the start
                 return True

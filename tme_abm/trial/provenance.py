@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tme_abm.foundation.declare import fill
+from tme_abm.foundation.declare import constants, fill
 from tme_abm.outcomes import imwg, mrd
 from tme_abm.patients.population import provenance
 from tme_abm.trial.study import Study
@@ -28,6 +28,8 @@ def describe_run(study: Study) -> dict[str, Any]:
     rows += [{**row._asdict(), "name": f"population.{row.name}"} for row in provenance(study.population)]
     for name, block in (("response", imwg.Params), ("mrd", mrd.Params)):
         rows += [{"name": f"{name}.{n}", **origin._asdict()} for n, origin in fill(block).origins.items()]
+    outside = constants("tme_abm.outcomes", "tme_abm.trial.visit")
+    rows += [{"name": name, **origin._asdict()} for name, origin in outside.items()]
     return {
         "name": study.name,
         "seed": study.seed,

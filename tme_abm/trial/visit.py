@@ -4,14 +4,17 @@ The assay's error, the interference of an antibody and the sample for residual d
 visit meets the same noise in every arm, in a trial as on the live page: both are seen by this very clinic.
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+from tme_abm.foundation.declare import Param
 from tme_abm.foundation.rng import Stream, normal, stream_key, uniform
 from tme_abm.outcomes import mrd
 from tme_abm.outcomes.imwg import Assessment, Assessor, Reading, is_at_least, is_hidden, measure
 from tme_abm.simulation.simulation import Simulation
 
-MRD_EVERY = 6  # visits between tests for residual disease while the response is deep enough
+MRD_EVERY: Annotated[
+    int, Param("visits", "visits between tests for residual disease while the response is deep enough", "tme_abm", "A")
+] = 6
 
 
 class Visit(NamedTuple):

@@ -1,0 +1,57 @@
+"""Secretion: how what cells make becomes a field; the loops that the mechanisms of the fields share.
+
+Each field says what a cell makes and how it is cleared; here sources and clearance are laid out, and the field is solved when it is due.
+The kernels are made anew for each field, so the compiler takes in what is particular to it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from tme_abm.foundation.clock import SECONDS_PER_HOUR
+from tme_abm.foundation.jit import part
+from tme_abm.marrow.diffusion import solve_steady
+from tme_abm.marrow.lattice import in_sites
+from tme_abm.marrow.state import FIELD_TOLERANCE, Gauge
+
+
+@part
+def balance(field, marrow, diffusivity):
+    """Bring a field that spreads with a diffusivity [um2/s] into balance with the sources and the clearance laid out."""
+    fields = marrow.fields
+    solve_steady(field, fields.source, fields.uptake, in_sites(diffusivity, SECONDS_PER_HOUR), marrow.grid, FIELD_TOLERANCE)
+
+
+def by_type(output: Callable[..., Any]) -> Callable[..., Any]:
+    """Layout of a factor that cells make by their type alone and that is cleared alike everywhere, at the rate `p.clearance`.
+
+    Args:
+        output: (marrow, kind) -> what a cell of a kind, or an empty site, makes now [1/h].
+    """
+
+    @part
+    def lay_out(marrow, p):
+        """Sources and clearance of every site."""
+        fields = marrow.fields
+        for s in range(fields.source.size):
+            fields.source[s] = output(marrow, marrow.cells.kind[s])
+            fields.uptake[s] = p.clearance
+
+    return lay_out
+
+
+def when_due(lay_out: Callable[..., Any], solve: Callable[..., Any]) -> Callable[..., Any]:
+    """What a mechanism does in each step to keep its field in balance with its sources.
+
+    Args:
+        lay_out: (marrow, p) writes sources and clearance of every site.
+        solve: (marrow, p) brings the field into balance with them.
+    """
+
+    @part
+    def prepare(marrow, p, tick):
+        """Solve the field where it is due."""
+        if marrow.body.gauge[Gauge.FIELD_AGE] == 0.0:
+            lay_out(marrow, p)
+            solve(marrow, p)
+
+    return prepare
