@@ -1,26 +1,18 @@
 """Antigens: what an antibody binds, and how many sites of it a cell carries."""
 
-from enum import IntEnum
-
 from tme_abm.foundation.jit import part
-from tme_abm.marrow.cells import CellType
+from tme_abm.marrow.cell_types import Antigen as Antigen
+from tme_abm.marrow.cell_types import CellType
 from tme_abm.marrow.state import Gauge
 
 PLASMA = int(CellType.PLASMA)
-SLAMF7_SITES = 20e3  # sites on a plasma cell, a sixth of CD38 (from memory) and much the same in all (Hsi 2008); grade M-low
-
-
-class Antigen(IntEnum):
-    """What an antibody binds."""
-
-    CD38 = 0
-    SLAMF7 = 1
 
 
 @part
-def density(risk, row, antigen):
-    """Sites of an antigen on the plasma cell of a row of the risk set [sites/cell]."""
-    return risk.cd38[row] if antigen == Antigen.CD38 else SLAMF7_SITES
+def density(marrow, row, antigen):
+    """Sites of an antigen on the cell of a row of the risk set [sites/cell]: its own CD38, of others the median of its type."""
+    risk = marrow.at_risk
+    return risk.cd38[row] if antigen == Antigen.CD38 else marrow.traits.sites[risk.kind[row], antigen]
 
 
 @part

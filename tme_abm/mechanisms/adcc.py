@@ -73,7 +73,7 @@ def hazard(marrow, rows, tick):
             continue
         for k in range(marrow.n_at_risk[1]):
             if risk.kind[k] == PLASMA and risk.nk[k] > 0.0:
-                bound = density(risk, k, antigen) * occupancy
+                bound = density(marrow, k, antigen) * occupancy
                 ease = eased(marrow.body.clone_stress[risk.clone[k]], rows.p.stressed_fold[i])
                 marrow.hazard[k, Cause.ADCC] += fitness * ease * rate(risk.nk[k], bound, rows.p, i)
 
@@ -84,7 +84,7 @@ ADCC = Mechanism(
     label="ADCC",
     summary="NK cells lyse antibody-coated plasma cells through CD16.",
     group=Group.ANTIBODY,
-    reads=("drugs.occupancy", "drugs.antigen", "at_risk.cd38", "at_risk.nk", "body.clone_stress", "host.effector_fitness"),
+    reads=("drugs.occupancy", "drugs.antigen", "at_risk.cd38", "traits.sites", "at_risk.nk", "body.clone_stress", "host.effector_fitness"),
     writes=("hazard.ADCC",),
     by_drug=True,
     ceiling=ceiling,

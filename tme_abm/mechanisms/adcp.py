@@ -78,7 +78,7 @@ def hazard(marrow, rows, tick):
             continue
         for k in range(marrow.n_at_risk[1]):
             if risk.kind[k] == PLASMA and risk.phagocyte[k] > 0.0:
-                bound = density(risk, k, antigen) * occupancy
+                bound = density(marrow, k, antigen) * occupancy
                 ease = eased(marrow.body.clone_stress[risk.clone[k]], rows.p.stressed_fold[i])
                 marrow.hazard[k, Cause.ADCP] += fitness * ease * rate(risk.phagocyte[k], bound, rows.p, i)
 
@@ -89,7 +89,7 @@ ADCP = Mechanism(
     label="ADCP",
     summary="Macrophages engulf plasma cells that carry enough antibody.",
     group=Group.ANTIBODY,
-    reads=("drugs.occupancy", "drugs.antigen", "at_risk.cd38", "at_risk.phagocyte", "body.clone_stress", "host.effector_fitness"),
+    reads=("drugs.occupancy", "drugs.antigen", "at_risk.cd38", "traits.sites", "at_risk.phagocyte", "body.clone_stress", "host.effector_fitness"),
     writes=("hazard.ADCP",),
     by_drug=True,
     ceiling=ceiling,

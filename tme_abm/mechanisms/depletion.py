@@ -13,9 +13,7 @@ from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Words
 from tme_abm.foundation.response import hill
 from tme_abm.marrow.antigen import Antigen
-from tme_abm.marrow.cells import Cause, CellType
-
-PLASMA, NK, STROMA = int(CellType.PLASMA), int(CellType.NK), int(CellType.STROMA)
+from tme_abm.marrow.cells import N_TYPES, Cause
 
 
 class Params(NamedTuple):
@@ -37,21 +35,21 @@ def ceiling(marrow, rows, tick):
     """The highest hazard is that of a cell with very much CD38."""
     for i in range(rows.drug.size):
         if marrow.drugs.occupancy[rows.drug[i]] > 0.0:
-            for kind in range(PLASMA + 1, STROMA):
-                if kind != NK:
+            for kind in range(N_TYPES):
+                if marrow.traits.is_depleted[kind]:
                     marrow.body.ceiling[kind] += rows.p.max_rate[i]
 
 
 @part
 def hazard(marrow, rows, tick):
-    """Add the hazard to every immune cell at risk, NK cells excepted, whose loss has its own mechanism."""
+    """Add the hazard to every cell at risk that can be depleted; NK cells cannot, their loss having its own mechanism."""
     risk = marrow.at_risk
     for i in range(rows.drug.size):
         d = rows.drug[i]
         if marrow.drugs.antigen[d] != Antigen.CD38 or marrow.drugs.occupancy[d] <= 0.0:
             continue
         for k in range(marrow.n_at_risk[0]):
-            if risk.kind[k] != PLASMA and risk.kind[k] != NK:
+            if marrow.traits.is_depleted[risk.kind[k]]:
                 marrow.hazard[k, Cause.DEPLETION] += rate(risk.cd38[k] * marrow.drugs.occupancy[d], rows.p, i)
 
 

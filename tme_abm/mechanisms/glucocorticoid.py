@@ -16,10 +16,10 @@ from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.foundation.response import shielded
-from tme_abm.marrow.cells import Cause, CellType
+from tme_abm.marrow.cells import N_TYPES, Cause, CellType
 from tme_abm.marrow.state import Gauge
 
-PLASMA, T, BREG = int(CellType.PLASMA), int(CellType.T), int(CellType.BREG)
+PLASMA = int(CellType.PLASMA)
 
 
 class Params(NamedTuple):
@@ -70,13 +70,14 @@ def ceiling(marrow, rows, tick):
     for i in range(rows.drug.size):
         effect = marrow.drugs.effect[rows.drug[i]]
         marrow.body.ceiling[PLASMA] += rate(effect, most, 0.0, rows.p, i)
-        for kind in range(T, BREG + 1):
-            marrow.body.ceiling[kind] += rows.p.lympholysis[i] * effect
+        for kind in range(N_TYPES):
+            if marrow.traits.is_lymphocyte[kind]:
+                marrow.body.ceiling[kind] += rows.p.lympholysis[i] * effect
 
 
 @part
 def hazard(marrow, rows, tick):
-    """Add the kill to plasma cells and the loss to lymphocytes (T, NK, Treg, Breg) at risk."""
+    """Add the kill to plasma cells and the loss to lymphocytes at risk."""
     risk = marrow.at_risk
     for i in range(rows.drug.size):
         effect = marrow.drugs.effect[rows.drug[i]]
@@ -87,7 +88,7 @@ def hazard(marrow, rows, tick):
             if kind == PLASMA:
                 sensitivity = marrow.clones.glucocorticoid_sensitivity[risk.clone[k]]
                 marrow.hazard[k, Cause.GLUCOCORTICOID] += rate(effect, sensitivity, risk.held[k], rows.p, i)
-            elif kind <= BREG:
+            elif marrow.traits.is_lymphocyte[kind]:
                 marrow.hazard[k, Cause.GLUCOCORTICOID] += rows.p.lympholysis[i] * effect
 
 

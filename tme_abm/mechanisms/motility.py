@@ -15,7 +15,7 @@ from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.foundation.response import hill, probability
 from tme_abm.foundation.rng import Stream, again, below, bits, lower, stream_key, unit
 from tme_abm.marrow.antigen import surface_cd38
-from tme_abm.marrow.cells import CellType, move
+from tme_abm.marrow.cells import N_TYPES, CellType, move
 from tme_abm.marrow.contact import leave, potency, stand
 from tme_abm.marrow.lattice import find_free_neighbour
 from tme_abm.marrow.prefetch import read_for_walks
@@ -23,7 +23,7 @@ from tme_abm.marrow.roster import end_of, first_of
 from tme_abm.marrow.state import Gauge
 from tme_abm.marrow.walking import carried, place, site_of
 
-PLASMA, T, NK, STROMA = int(CellType.PLASMA), int(CellType.T), int(CellType.NK), int(CellType.STROMA)
+PLASMA = int(CellType.PLASMA)
 STOP_H = 2.0  # h between two displacements of an immune cell; the step, where that is shorter
 
 
@@ -71,7 +71,8 @@ def walk(marrow, kind, begin, end, p, tick):
     stops = max(1, int(tick.dt / STOP_H + 0.5))
     small, often_wider = squares(marrow.traits.motility[kind], tick.dt / stops)
     # drift is chance times stride over time, and the stride goes with the root of the time
-    follows = p.chemotaxis * math.sqrt(tick.dt / stops / STOP_H) if kind == T or kind == NK else 0.0
+    follows = p.chemotaxis * math.sqrt(tick.dt / stops / STOP_H) if marrow.traits.is_chemotactic[kind] else 0.0
+    contact = marrow.traits.contact[kind]
     for i in range(begin, end):
         s = int(site[i])
         own = bits(key, marrow.cells.uid[s])
@@ -88,7 +89,7 @@ def walk(marrow, kind, begin, end, p, tick):
                 other = carried(at, bits(own, stops + stop), side, marrow.lattice)
                 there = other if chemokine[site_of(other, width)] > chemokine[site_of(there, width)] else there
             here = site_of(there, width)
-            leave(marrow, kind, here, share)
+            leave(marrow, contact, here, share)
             at = there if kinds[here] == 0 else at
         here = site_of(at, width)
         if here != s:
@@ -126,8 +127,9 @@ def prepare(marrow, p, tick):
     """Everybody moves, effectors first, block by block."""
     for block in range(marrow.roster.block.shape[0]):
         read_for_walks(marrow, block)
-        for kind in range(T, STROMA):
-            walk(marrow, kind, first_of(marrow.roster, block, kind), end_of(marrow.roster, block, kind), p, tick)
+        for kind in range(N_TYPES):
+            if marrow.traits.is_mobile[kind]:
+                walk(marrow, kind, first_of(marrow.roster, block, kind), end_of(marrow.roster, block, kind), p, tick)
     creep(marrow, p, tick)
 
 

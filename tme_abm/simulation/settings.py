@@ -8,7 +8,6 @@ from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.declare import Filled, Origin, fill
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.marrow import burden, clones, fate, serum
-from tme_abm.marrow.antigen import SLAMF7_SITES
 from tme_abm.marrow.clones import N_CLONOTYPES, N_REACTIVE
 from tme_abm.marrow.contact import MOST_GRANZYME
 from tme_abm.marrow.probes import VISIBLE
@@ -34,7 +33,6 @@ FIXED = {  # numbers that no study changes
         ("iga_half_life", M_PROTEIN_HALF_LIFE_DAYS["IgA"][0], "d", "half-life of IgA", "willrich2016", "M"),
         ("light_chain_half_life", M_PROTEIN_HALF_LIFE_DAYS["light chain"][0], "d", "half-life of free light chains", "willrich2016", "M"),
         ("igg_half_saturation", serum.HALF_SATURATION, "g/L", "IgG at which its rescue by FcRn is half saturated", "willrich2016", "M"),
-        ("slamf7_sites", SLAMF7_SITES, "sites/cell", "SLAMF7 of a plasma cell", "hsi2008: alike in all, the number from memory", "M-low"),
         ("cd38_recovery", trogocytosis.RECOVERY, "1/h", "turnover of CD38", "li2021", "V"),
         ("cd16_recovery", nk_activation.RECOVERY, "1/h", "return of CD16 after shedding", "tme_abm", "M-low"),
         ("crowd", CROWD, "1", "most effectors of a kind, by potency, that can engage one plasma cell at once", "tme_abm", "A"),
