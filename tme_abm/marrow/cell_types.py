@@ -145,6 +145,11 @@ def records() -> dict[CellType, Record]:
     return read_records().records
 
 
+def types_that_are(word: str) -> list[int]:
+    """Numbers of the types of which the record says `word`, in the order of `CellType`; of such as ask no kernel."""
+    return [int(kind) for kind, record in records().items() if word in record.properties]
+
+
 def _read(name: str, table: Mapping[str, Any], place: Mapping[tuple[str | int, ...], str]) -> Record:
     def fail(key: str, text: str) -> InputError:
         return InputError(f"{place.get((name, key), place[(name,)])}: {name}: {text}")
@@ -171,6 +176,8 @@ def _read(name: str, table: Mapping[str, Any], place: Mapping[tuple[str | int, .
     amount = table.get("amount")
     if not isinstance(amount, str | dict):
         raise fail("amount", 'write amount = "a quantity of the patient", or { value = ..., unit = "1", source = "..." }')
+    if isinstance(amount, dict):
+        amount = fill(Amount, {"amount": amount}, f"{place[(name, 'amount')]}: {name}").origins["amount"]
     words = table.get("is", [])
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise fail("is", f"write is = [words], not {words!r}")
@@ -179,12 +186,10 @@ def _read(name: str, table: Mapping[str, Any], place: Mapping[tuple[str | int, .
         if not isinstance(value, dict):
             raise fail(key, f"unknown key '{key}'{did_you_mean(key, KEYS)}")
     return Record(
-        *(table[key] for key in WORDS),
+        **{key: table[key] for key in WORDS},
         radius=float(radius),
         panel=panel,
-        amount=amount
-        if isinstance(amount, str)
-        else fill(Amount, {"amount": amount}, f"{place[(name, 'amount')]}: {name}").origins["amount"],
+        amount=amount,
         of=choose("of", BASES, BASES[0]),
         effector=choose("effector", EFFECTORS, ""),
         properties=tuple(words),

@@ -38,9 +38,7 @@ class Traits(NamedTuple):
     is_lytic: Annotated[bool, Column("u1", "-", "has granzyme, by which its potency counts")] = False
     is_clonotypic: Annotated[bool, Column("u1", "-", "has a clonotype, and sees the tumour with some clonotypes only")] = False
     is_exhaustible: Annotated[bool, Column("u1", "-", "has an activity, which chronic antigen wears out")] = False
-    is_suppressor: Annotated[bool, Column("u1", "-", "holds down those nearby that are `suppressed`; the tumour calls a share of them")] = (
-        False
-    )
+    is_suppressor: Annotated[bool, Column("u1", "-", "holds down the `suppressed` nearby; the tumour calls a share of them")] = False
     is_suppressed: Annotated[bool, Column("u1", "-", "adenosine and suppressors nearby hold down its granzyme")] = False
     is_depleted: Annotated[bool, Column("u1", "-", "an antibody on its CD38 depletes it (NK cells have fratricide instead)")] = False
     is_stromal: Annotated[bool, Column("u1", "-", "stays for good, and its neighbours are the niche")] = False
@@ -73,7 +71,8 @@ def load_traits(path: Path = FILE) -> TypeTable:
         InputError: Where the file and `CellType` differ, or a record is wrong.
     """
     table = read_records(path)
-    rows, origins = [Traits()], {}  # an empty site is nothing
+    rows = [Traits()]  # an empty site is nothing
+    origins: dict[str, Origin] = {}
     for kind, record in table.records.items():
         _check(kind, record, table)
         filled = fill(Traits, record.numbers, f"{table.place[(kind.name,)]}: {kind.name}")
@@ -84,14 +83,9 @@ def load_traits(path: Path = FILE) -> TypeTable:
         origins |= {f"{kind.name.lower()}.{name}": origin for name, origin in found.items()}
     dtypes = {name: note.dtype if isinstance(note, Column) else "f8" for name, note in notes(Traits).items()}
     columns = Traits(*(np.array(column, dtypes[name]) for name, column in zip(Traits._fields, zip(*rows, strict=True), strict=True)))  # type: ignore[arg-type]
-    return TypeTable(
-        columns._replace(
-            renewal=columns.renewal / HOURS_PER_DAY,
-            motility=columns.motility * 60.0 / SITE_UM**2,
-            sites=np.stack([getattr(columns, antigen.name.lower()) for antigen in Antigen], axis=1),
-        ),
-        origins,
-    )
+    sites: Any = np.stack([getattr(columns, antigen.name.lower()) for antigen in Antigen], axis=1)
+    renewal, motility = columns.renewal / HOURS_PER_DAY, columns.motility * 60.0 / SITE_UM**2
+    return TypeTable(columns._replace(renewal=renewal, motility=motility, sites=sites), origins)
 
 
 def having(flags: Any) -> list[int]:
