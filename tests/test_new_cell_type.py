@@ -95,8 +95,9 @@ told["t_births"] = t_births
 # the laboratory
 donor, settings = preset("typical"), replace(model.simulation.settings, step_h=1.0)
 well = Well({"plasma": 100, "dendritic": 50}, 2.0)
-told["well"] = ["dendritic" in CELLS, OBSERVED["dendritic_cells"].label, incubate(donor, donor_host(donor, settings, settings.fill()), settings,
-    well, make_patient_key(1, 0), {}).plasma_cells_start]
+host = donor_host(donor, settings, settings.fill())
+plated = incubate(donor, host, settings, well, make_patient_key(1, 0), {})
+told["well"] = ["dendritic" in CELLS, OBSERVED["dendritic_cells"].label, plated.plasma_cells_start]
 
 # a trial, its tables and its report
 study = tme_abm.load_scenario("icaria", ["marrow.shape=[32,32]", 'trial.follow_up=["3 month","4 month"]', "published=[]"], 2)

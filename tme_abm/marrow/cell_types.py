@@ -38,7 +38,7 @@ EMPTY = int(CellType.EMPTY)
 
 
 class Antigen(IntEnum):
-    """What an antibody binds. A new one is a name here and a number of that name in `traits.Traits`; a cell carries what its record says."""
+    """What an antibody binds; a new one is a name here and a number of that name in `traits.Traits`, for cells whose record gives it."""
 
     CD38 = 0
     SLAMF7 = 1
