@@ -32,10 +32,18 @@ __all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    home = _HOMES.get(name)
+    if home is None and name[:1].isupper() and name in _agents():
+        home = "tme_abm.mesa_model.agents"
+    if home is None:
         raise AttributeError(f"module 'tme_abm' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(home), name)
+
+
+def _agents() -> list[str]:
+    """Classes of the types of cells, also of those that have nothing but a record (marrow/cell_types.toml)."""
+    return [record.agent for record in import_module("tme_abm.marrow.cell_types").records().values()]
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *_HOMES, *_agents()})

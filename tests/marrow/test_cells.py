@@ -1,6 +1,7 @@
 """Rows of cells, clones, the traits of types, contact, and the founding of a marrow."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -8,14 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tme_abm.foundation.declare import Column, notes
+from tme_abm.foundation.declare import Column, Param, notes
 from tme_abm.foundation.errors import InputError
 from tme_abm.marrow import antigen, contact, fate, roster, seeding
+from tme_abm.marrow.cell_types import EFFECTORS, FILE, types_that_are
 from tme_abm.marrow.cells import N_CAUSES, N_TYPES, Cells, CellType, clear, move
 from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES, N_CLONOTYPES, N_REACTIVE, clone_fractions
 from tme_abm.marrow.seeding import Composition, deal_clones, populate
 from tme_abm.marrow.state import CROWD, AtRisk, Contacts, Drugs, Effector, Fields, Gauge, Host, Tick, make_body
-from tme_abm.marrow.traits import load_traits
+from tme_abm.marrow.traits import NOBODY, SUPPRESSOR, Traits, having, load_traits
+from tme_abm.pharmacology.drug import ANTIGENS
 
 PLASMA, T, NK, STROMA = CellType.PLASMA, CellType.T, CellType.NK, CellType.STROMA
 chances = st.floats(0.0, 1.0)
@@ -89,23 +92,121 @@ def test_traits_come_in_the_units_of_kernels():
     assert table.traits.renewal[CellType.MDSC] == pytest.approx(origin["mdsc.renewal"].value / 24.0)
     assert table.traits.motility[T] == pytest.approx(origin["t.motility"].value * 60.0 / 144.0)
     assert table.traits.cd38[NK] == origin["nk.cd38"].value
-    assert all(column.shape == (N_TYPES,) and column.dtype == np.float64 for column in table.traits)
+    for name, note in notes(Traits).items():
+        column = getattr(table.traits, name)
+        assert column.shape == ((N_TYPES, len(antigen.Antigen)) if name == "sites" else (N_TYPES,)), name
+        assert column.dtype == (note.dtype if isinstance(note, Column) else np.float64), name
     assert table.traits.motility[STROMA] == 0.0
 
 
-def test_a_table_of_types_must_be_complete(tmp_path):
+def test_what_each_type_is():
+    """Who is a lymphocyte, who kills by what, who suppresses whom, who comes from the blood: as haematologists count them."""
+    traits = load_traits().traits
+    immune = [T, NK, CellType.TREG, CellType.BREG, CellType.MDSC, CellType.MACROPHAGE]
+    expected = {
+        "is_lymphocyte": [T, NK, CellType.TREG, CellType.BREG],
+        "is_mobile": immune,
+        "is_renewed": immune,
+        "is_chemotactic": [T, NK],
+        "is_lytic": [T, NK],
+        "is_clonotypic": [T],
+        "is_exhaustible": [T, NK],
+        "is_suppressor": [CellType.TREG, CellType.BREG, CellType.MDSC],
+        "is_suppressed": [T, NK],
+        "is_depleted": [kind for kind in immune if kind != NK],
+        "is_stromal": [STROMA],
+    }
+    assert {name: having(getattr(traits, name)) for name in Traits._fields if name.startswith("is_")} == expected
+    assert all(types_that_are(name[3:]) == kinds for name, kinds in expected.items())
+    contact = {T: Effector.T_CELL, NK: Effector.NK, CellType.MACROPHAGE: Effector.PHAGOCYTE}
+    contact |= dict.fromkeys(expected["is_suppressor"], SUPPRESSOR)
+    assert traits.contact.tolist() == [contact.get(kind, NOBODY) for kind in CellType]
+    assert Contacts._fields == (*EFFECTORS, "suppressor") and len(EFFECTORS) == SUPPRESSOR
+
+
+TEXT = FILE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[MDSC]", "[MSDC]", r"types.toml:\d+: there is no type of cell 'MSDC'; did you mean 'MDSC'\?"),
+        (TEXT[TEXT.index("[STROMA]") :], "", r"types.toml: the record \[STROMA\] is missing"),
+        ("[PLASMA]", "[PLASMA", r"types.toml: .*line \d+"),
+        (
+            'colour            = "#F0E442"',
+            'colour            = "yellow"',
+            r"types.toml:\d+: NK: colour 'yellow' is not of the form #RRGGBB",
+        ),
+        ('colour            = "#F0E442"', 'color             = "#F0E442"', r"types.toml:\d+: NK: write colour = "),
+        (
+            'panel             = "lymphocytes"',
+            'panels            = "lymphocytes"',
+            r"types.toml:\d+: T: unknown key 'panels'; did you mean 'panel'\?",
+        ),
+        ('"exhaustible"', '"exhausted"', r"types.toml:\d+: T: unknown property 'exhausted'; did you mean 'exhaustible'\?"),
+        ('effector          = "nk"', 'effector          = "NK"', r"types.toml:\d+: NK: effector: unknown word 'NK'; did you mean 'nk'\?"),
+        (
+            'of                = "plasma cells"',
+            'of                = "plasma"',
+            r"NK: of: unknown word 'plasma'; did you mean 'plasma cells'\?",
+        ),
+        ('agent             = "Treg"', 'agent             = "T reg"', r"types.toml:\d+: TREG: agent 'T reg' cannot be the name of a class"),
+        ('agent             = "Treg"', 'agent             = "TCell"', r"types.toml:\d+: T is called 'TCell' already"),
+        ("radius            = 0.47", "radius            = 4.7", r"types.toml:\d+: MACROPHAGE: radius is a number above 0"),
+        ('amount            = "breg_fraction"\n', "", r"types.toml:\d+: BREG: write amount"),
+        (
+            'amount            = "breg_fraction"',
+            "amount = { value = 0.1, unit = '%' }",
+            r"types.toml:\d+: BREG.amount: the unit must be '1'",
+        ),
+        (
+            "suppression       = { value = 3.0",
+            "supression = { value = 3.0",
+            r"TREG: unknown number 'supression'; did you mean 'suppression'\?",
+        ),
+        (
+            '["mobile", "renewed", "depleted"]',
+            '["mobile", "suppressor"]',
+            r"types.toml:\d+: MACROPHAGE: a cell kills or suppresses by contact",
+        ),
+        ('["stromal"]', '["suppressed"]', r"types.toml:\d+: STROMA: what is suppressed is granzyme"),
+    ],
+)
+def test_a_wrong_record_is_told_with_its_line(tmp_path, old, new, message):
     path = tmp_path / "types.toml"
-    path.write_text("[PLASMA]\n")
-    with pytest.raises(InputError, match=r"types.toml: the tables must be"):
+    assert old in TEXT
+    path.write_text(TEXT.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(InputError, match=message) as caught:
         load_traits(path)
+    line = re.search(r":(\d+): ", str(caught.value))
+    if line and new:  # the line that is told is the one that was changed, or the head of its record
+        told = path.read_text(encoding="utf-8").splitlines()[int(line[1]) - 1]
+        assert new.splitlines()[0] in told or told.startswith("[")
+
+
+def test_the_numbers_of_a_type_that_all_patients_share_are_told(tmp_path):
+    path = tmp_path / "types.toml"
+    path.write_text(TEXT.replace('"breg_fraction"', '{ value = 0.012, unit = "1", source = "feng2017", grade = "M" }'), encoding="utf-8")
+    origin = load_traits(path).origins["breg.amount"]
+    assert (origin.value, origin.unit, origin.source, origin.grade) == (0.012, "1", "feng2017", "M") and origin.meaning
+    assert load_traits().origins["plasma.slamf7"][:2] == (20e3, "sites/cell")
 
 
 @pytest.mark.usefixtures("interpreted")
 def test_density_of_antigens(bare):
-    risk = bare().at_risk
-    risk.cd38[3] = 7e4
-    assert antigen.density(risk, 3, antigen.Antigen.CD38) == 7e4
-    assert antigen.density(risk, 3, antigen.Antigen.SLAMF7) == antigen.SLAMF7_SITES
+    """Its own CD38 of every cell; SLAMF7 as its type has it, and none where the record says nothing."""
+    marrow = bare()
+    marrow.at_risk.cd38[2:4] = 7e4, 3e3
+    marrow.at_risk.kind[2:4] = PLASMA, T
+    for row, cd38, slamf7 in ((2, 7e4, 20e3), (3, 3e3, 0.0)):
+        assert antigen.density(marrow, row, antigen.Antigen.CD38) == cd38
+        assert antigen.density(marrow, row, antigen.Antigen.SLAMF7) == slamf7
+
+
+def test_there_is_one_list_of_antigens():
+    assert tuple(a.name for a in antigen.Antigen) == ANTIGENS
+    assert {a.name.lower() for a in antigen.Antigen} <= {name for name, note in notes(Traits).items() if isinstance(note, Param)}
 
 
 # ---- contact ---------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from scipy.integrate import solve_ivp
 
 from tme_abm.foundation.mechanism import by_drug
 from tme_abm.marrow import contact, roster
-from tme_abm.marrow.antigen import SLAMF7_SITES, Antigen
+from tme_abm.marrow.antigen import Antigen
 from tme_abm.marrow.cells import N_TYPES, Cause, CellType
 from tme_abm.marrow.clones import N_CLONOTYPES, N_REACTIVE
 from tme_abm.marrow.lattice import mark_niche
@@ -202,7 +202,7 @@ def test_effector_modes_add_their_hazard_to_plasma_cells_in_contact(bare, rules,
     p = rules(module.__name__.rsplit(".", 1)[1], {}, {"half_density": 3e4})
     module.hazard(marrow, p, NOW)
     for row, contact_, cd38 in ((0, 1.0, 20e3), (1, 0.0, 1e5), (2, 2.0, 4e5)):
-        alone = [module.rate(contact_, 0.6 * cd38, p.p, 0), module.rate(contact_, 0.2 * SLAMF7_SITES, p.p, 1)]
+        alone = [module.rate(contact_, 0.6 * cd38, p.p, 0), module.rate(contact_, 0.2 * 20e3, p.p, 1)]
         assert marrow.hazard[row, cause] == pytest.approx(0.5 * sum(alone), rel=1e-12)
     assert not marrow.hazard[3].any()
     assert marrow.hazard.sum() == marrow.hazard[:, cause].sum()

@@ -476,7 +476,7 @@ def test_what_cannot_be_made_changes_nothing():
         (lambda: PlasmaCell(model, clone=8), "from 0 to 7"),
         (lambda: PlasmaCell(model, cd38=float("nan")), "above 0"),
         (lambda: PlasmaCell(model, cd38="many"), "above 0"),
-        (lambda: MarrowCell(model), "one of the eight types"),
+        (lambda: MarrowCell(model), "one of the types of cells"),
     ):
         with pytest.raises(InputError, match=message):
             refused()

@@ -112,7 +112,7 @@ def fill(block: type, given: Mapping[str, Any] | None = None, where: str = "") -
     """Build `block` from a table `{name: {value, unit, source, grade}}`; what is not given keeps its default.
 
     Args:
-        block: A NamedTuple whose members are annotated with `Param`.
+        block: A NamedTuple whose members are annotated with `Param`; other members keep their defaults.
         given: Table as read from TOML. `source` and `grade` may be left out where a study overrides a value (then the source
             is "this study" and the grade "A").
         where: Name of the table, for messages.
@@ -123,7 +123,7 @@ def fill(block: type, given: Mapping[str, Any] | None = None, where: str = "") -
     Raises:
         InputError: For an unknown name, a wrong unit, an unknown grade, a missing value, or a value that is not a finite number.
     """
-    declared = notes(block)
+    declared = {name: note for name, note in notes(block).items() if isinstance(note, Param)}
     defaults: dict[str, Any] = getattr(block, "_field_defaults", {})
     values: dict[str, Any] = {}
     origins: dict[str, Origin] = {}

@@ -7,6 +7,7 @@ from typing import Any
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.laboratory import estimates
 from tme_abm.laboratory.vocabulary import OBSERVED
+from tme_abm.marrow.cell_types import records
 
 STEADY = 0.05  # a quantity that stays within this share of its baseline is said not to change
 
@@ -97,5 +98,5 @@ def when(hour: float) -> str:
 def _verb(subject: str, verb: str) -> str:
     """The verb in the number of its subject: cells fall, adenosine falls."""
     words = subject.split()
-    is_plural = words[-1] in ("cells", "MDSC", "macrophages") and words[0] not in ("the", "CD38")
+    is_plural = words[-1] in {record.plural.split()[-1] for record in records().values()} and words[0] not in ("the", "CD38")
     return verb if is_plural else f"{verb}s"

@@ -32,8 +32,8 @@ from tme_abm.foundation.rng import Stream, normal, stream_key, subkey
 from tme_abm.marrow import roster
 from tme_abm.marrow.cells import N_TYPES, CellType
 from tme_abm.marrow.clones import N_CLONES, Clones
-from tme_abm.marrow.lattice import SITE_UM, density_for, make_lattice, mark_niche
-from tme_abm.marrow.seeding import scatter
+from tme_abm.marrow.lattice import SITE_UM, density_for, make_lattice
+from tme_abm.marrow.seeding import lay_niche, scatter
 from tme_abm.marrow.state import Body, Marrow, make_marrow
 from tme_abm.marrow.state import Host as Bearer
 from tme_abm.marrow.traits import load_traits
@@ -259,7 +259,7 @@ def found_nodule(mouse: Mouse, settings: Settings, filled: Mapping[str, Filled],
     body.clone_niche[:] = host.niche if mouse.has_stroma else 0.0
     place = int(stream_key(key, int(Stream.PLACEMENT), 0))
     scatter(marrow, int(STROMA), round(target[STROMA]), int(subkey(place, int(STROMA))))
-    mark_niche(marrow.lattice, marrow.cells.kind == STROMA)
+    lay_niche(marrow)
     put_disc(marrow, FOUNDERS, int(subkey(place, int(PLASMA))))
     for kind in (NK, MACROPHAGE):
         scatter(marrow, int(kind), round(target[kind]), int(subkey(place, int(kind))))

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from tme_abm.marrow.cell_types import records
+
 
 class Quantity(NamedTuple):
     """A quantity: its column in tables (the unit in its name), and how a figure and a sentence call it."""
@@ -13,7 +15,7 @@ class Quantity(NamedTuple):
     is_log: bool = False
 
 
-CELLS = ("plasma", "t", "nk", "treg", "breg", "mdsc", "macrophage", "stroma")
+CELLS = tuple(kind.name.lower() for kind in records())
 CAUSES = ("adcc", "adcp", "cdc", "direct", "t_cell", "imid", "proteasome", "glucocorticoid", "turnover")
 
 LINE = {  # what an experiment can say of its plasma cells
@@ -45,12 +47,11 @@ READOUTS = {
 }
 
 OBSERVED = {  # what a time course can follow
-    "t_cells": Quantity("t_cells", "cells", "T cells", "T cells"),
-    "nk_cells": Quantity("nk_cells", "cells", "NK cells", "NK cells"),
-    "treg_cells": Quantity("treg_cells", "cells", "regulatory T cells", "regulatory T cells"),
-    "breg_cells": Quantity("breg_cells", "cells", "regulatory B cells", "regulatory B cells"),
-    "mdsc_cells": Quantity("mdsc_cells", "cells", "MDSC", "MDSC"),
-    "macrophage_cells": Quantity("macrophage_cells", "cells", "macrophages", "macrophages"),
+    **{
+        f"{kind.name.lower()}_cells": Quantity(f"{kind.name.lower()}_cells", "cells", record.plural, record.plural)
+        for kind, record in records().items()
+        if "mobile" in record.properties
+    },
     "plasma_cells": Quantity("plasma_cells", "cells", "plasma cells in the patch", "plasma cells"),
     "reactive_t_cells": Quantity("reactive_t_cells", "cells", "tumour-reactive T cells", "tumour-reactive T cells"),
     "t_cell_granzyme": Quantity("t_cell_granzyme", "1", "granzyme of T cells", "the granzyme of T cells"),

@@ -18,11 +18,12 @@ from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.jit import kernel
 from tme_abm.foundation.rng import Stream, stream_key, subkey
 from tme_abm.marrow import fate, roster
+from tme_abm.marrow.cell_types import records
 from tme_abm.marrow.cells import N_CAUSES, Cause, CellType
-from tme_abm.marrow.lattice import make_lattice, mark_niche
-from tme_abm.marrow.seeding import scatter
+from tme_abm.marrow.lattice import make_lattice
+from tme_abm.marrow.seeding import lay_niche, scatter
 from tme_abm.marrow.state import Gauge, Host, Marrow, Tick, make_marrow
-from tme_abm.marrow.traits import load_traits
+from tme_abm.marrow.traits import having, load_traits
 from tme_abm.mechanisms import adenosine, growth
 from tme_abm.mechanisms.step import advance
 from tme_abm.patients.patient import VirtualPatient
@@ -35,7 +36,7 @@ from tme_abm.simulation.simulation import antigens, make_rules, make_switches
 
 # mechanisms that a well does not have, growth unless asked for
 CLOSED = frozenset({"recruitment", "turnover", "growth", "t_cell_recovery"})
-PLASMA, STROMA = int(CellType.PLASMA), int(CellType.STROMA)
+PLASMA = int(CellType.PLASMA)
 MOST_FILLED: Annotated[float, Param("1", "share of the sites of a well that cells may take", "tme_abm", "A")] = 0.9
 
 
@@ -119,15 +120,16 @@ def plate(donor: VirtualPatient, host: Host, settings: Settings, well: Well, key
     clones = inherit(plated, filled["clones"].params)
     clones.division[:] = growth.gross(plated.growth_rate / HOURS_PER_DAY, 0.0, filled["growth"].params)
     chosen = [drugs[name] for name in well.drugs]
-    marrow = make_marrow(make_lattice(settings.height, settings.width), clones, load_traits().traits, host, antigens(chosen))
+    traits = load_traits().traits
+    marrow = make_marrow(make_lattice(settings.height, settings.width), clones, traits, host, antigens(chosen))
     place = int(stream_key(key, int(Stream.PLACEMENT), 0))
-    for kind in (STROMA, *range(PLASMA, STROMA)):
+    stroma = having(traits.is_stromal)
+    for kind in (*stroma, *(int(k) for k in records() if k not in stroma)):
         scatter(marrow, kind, int(well.cells.get(CellType(kind).name.lower(), 0)), int(subkey(place, kind)))
-        if kind == STROMA:
-            mark_niche(marrow.lattice, marrow.cells.kind == STROMA)
-    effectors = (marrow.cells.kind == CellType.T) | (marrow.cells.kind == CellType.NK)
-    marrow.cells.activity[effectors] = 1.0  # fresh: what the well does to them, its adenosine and suppressors do
-    marrow.cells.granzyme[effectors] = 1.0
+    lay_niche(marrow)
+    # fresh: what the well does to them, its adenosine and suppressors do
+    marrow.cells.activity[np.isin(marrow.cells.kind, having(traits.is_exhaustible))] = 1.0
+    marrow.cells.granzyme[np.isin(marrow.cells.kind, having(traits.is_lytic))] = 1.0
     roster.index_cells(marrow)
     return marrow
 

@@ -13,11 +13,11 @@ from tme_abm.foundation.arrays import largest
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.response import eased
 from tme_abm.marrow.antigen import Antigen, density
-from tme_abm.marrow.cells import Cause, CellType
+from tme_abm.marrow.cells import N_TYPES, Cause, CellType
 from tme_abm.marrow.clones import N_CLONES
 from tme_abm.marrow.state import Effector
 
-PLASMA, STROMA = int(CellType.PLASMA), int(CellType.STROMA)
+PLASMA = int(CellType.PLASMA)
 COATED = math.inf  # antibodies on a cell that no cell can exceed
 Acts = tuple[Callable[..., Any], Callable[..., Any]]
 
@@ -54,7 +54,7 @@ def by_contact(rate: Callable[..., Any], met: Callable[..., Any], effector: Effe
                 continue
             for k in range(marrow.n_at_risk[1]):
                 if risk.kind[k] == PLASMA and met(risk, k) > 0.0:
-                    bound = density(risk, k, antigen) * occupancy
+                    bound = density(marrow, k, antigen) * occupancy
                     ease = eased(marrow.body.clone_stress[risk.clone[k]], rows.p.stressed_fold[i])
                     marrow.hazard[k, why] += fitness * ease * rate(met(risk, k), bound, rows.p, i)
 
@@ -66,7 +66,7 @@ def by_bound_cd38(rate: Callable[..., Any], suffers: Callable[..., Any], cause: 
 
     Args:
         rate: (bound antibodies, p, drug) -> hazard [1/h].
-        suffers: (kind) -> whether cells of a kind die of it.
+        suffers: (traits, kind) -> whether cells of a kind die of it.
         cause: Under which the deaths are counted.
     """
     why = int(cause)
@@ -76,8 +76,8 @@ def by_bound_cd38(rate: Callable[..., Any], suffers: Callable[..., Any], cause: 
         """The highest hazard is that of a cell with very much CD38."""
         for i in range(rows.drug.size):
             if marrow.drugs.occupancy[rows.drug[i]] > 0.0:
-                for kind in range(PLASMA, STROMA):
-                    if suffers(kind):
+                for kind in range(N_TYPES):
+                    if suffers(marrow.traits, kind):
                         marrow.body.ceiling[kind] += rate(COATED, rows.p, i)
 
     @part
@@ -89,7 +89,7 @@ def by_bound_cd38(rate: Callable[..., Any], suffers: Callable[..., Any], cause: 
             if marrow.drugs.antigen[rows.drug[i]] != Antigen.CD38 or occupancy <= 0.0:
                 continue
             for k in range(marrow.n_at_risk[1]):
-                if suffers(risk.kind[k]):
+                if suffers(marrow.traits, risk.kind[k]):
                     marrow.hazard[k, why] += rate(risk.cd38[k] * occupancy, rows.p, i)
 
     return ceiling, hazard

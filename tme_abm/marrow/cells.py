@@ -11,26 +11,11 @@ import numpy as np
 
 from tme_abm.foundation.declare import Column
 from tme_abm.foundation.jit import kernel
+from tme_abm.marrow.cell_types import EMPTY as EMPTY
+from tme_abm.marrow.cell_types import N_TYPES as N_TYPES
+from tme_abm.marrow.cell_types import CellType as CellType
 
 Array = np.ndarray
-
-
-class CellType(IntEnum):
-    """What stands on a site."""
-
-    EMPTY = 0
-    PLASMA = 1
-    T = 2
-    NK = 3
-    TREG = 4
-    BREG = 5
-    MDSC = 6
-    MACROPHAGE = 7
-    STROMA = 8
-
-
-N_TYPES = len(CellType)
-EMPTY = int(CellType.EMPTY)
 
 
 class Cause(IntEnum):

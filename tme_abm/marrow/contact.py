@@ -9,13 +9,13 @@ from typing import Annotated
 
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.marrow.cells import CellType
+from tme_abm.marrow.cells import N_TYPES
 from tme_abm.marrow.clones import N_REACTIVE
 from tme_abm.marrow.lattice import neighbourhood_sum
 from tme_abm.marrow.state import CROWD, Effector, Gauge
+from tme_abm.marrow.traits import NOBODY, SUPPRESSOR
 
-T, NK, STROMA = int(CellType.T), int(CellType.NK), int(CellType.STROMA)
-MACROPHAGE = int(CellType.MACROPHAGE)
+NK, T_CELL, PHAGOCYTE = int(Effector.NK), int(Effector.T_CELL), int(Effector.PHAGOCYTE)
 
 LINGER_H: Annotated[
     float,
@@ -51,27 +51,28 @@ def clear(marrow, tick):
 
 @part
 def potency(marrow, kind, site):
-    """What the immune cell of a site can do to those it touches; T cells that do not see the tumour can do nothing."""
-    if kind == NK:
-        return float(marrow.cells.granzyme[site])
-    if kind == T:
-        return float(marrow.cells.granzyme[site]) if marrow.cells.clone[site] < N_REACTIVE else 0.0
-    if kind == MACROPHAGE:
+    """What the cell of a site can do to those it touches; one whose clonotype does not see the tumour can do nothing."""
+    traits, cells = marrow.traits, marrow.cells
+    if traits.is_suppressor[kind]:
+        return traits.suppression[kind]
+    if not traits.is_lytic[kind]:
         return 1.0
-    return marrow.traits.suppression[kind]
+    if traits.is_clonotypic[kind] and cells.clone[site] >= N_REACTIVE:
+        return 0.0
+    return float(cells.granzyme[site])
 
 
 @part
-def leave(marrow, kind, stop, share):
-    """Write down that a cell of a kind spent time at a stop, weighted by its potency."""
+def leave(marrow, contact, stop, share):
+    """Write down that a cell spent time at a stop, weighted by its potency; `contact` is that of its type (`Traits`)."""
     contacts = marrow.contacts
-    if kind == NK:
+    if contact == NK:
         contacts.nk[stop] += share
-    elif kind == T:
+    elif contact == T_CELL:
         contacts.t_cell[stop] += share
-    elif kind == MACROPHAGE:
+    elif contact == PHAGOCYTE:
         contacts.phagocyte[stop] += share
-    else:
+    elif contact == SUPPRESSOR:
         contacts.suppressor[stop] += share
 
 
@@ -79,9 +80,11 @@ def leave(marrow, kind, stop, share):
 def stand(marrow):
     """Contacts of cells that stay where they are for the whole step."""
     site, start = marrow.roster.site, marrow.roster.start
-    for kind in range(T, STROMA):
-        for i in range(start[kind], start[kind + 1]):
-            leave(marrow, kind, site[i], potency(marrow, kind, site[i]))
+    for kind in range(N_TYPES):
+        contact = marrow.traits.contact[kind]
+        if contact != NOBODY:
+            for i in range(start[kind], start[kind + 1]):
+                leave(marrow, contact, site[i], potency(marrow, kind, site[i]))
 
 
 @part

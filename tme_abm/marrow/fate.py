@@ -15,7 +15,7 @@ from tme_abm.foundation.response import happens, probability
 from tme_abm.foundation.rng import Stream, again, below, bits, normal, stream_key, subkey, unit
 from tme_abm.marrow import contact
 from tme_abm.marrow.antigen import surface_cd38
-from tme_abm.marrow.cells import N_EVENTS, Cause, CellType, clear
+from tme_abm.marrow.cells import EMPTY, N_EVENTS, N_TYPES, Cause, CellType, clear
 from tme_abm.marrow.clones import N_RESISTANCES
 from tme_abm.marrow.lattice import FAIR, find_free_neighbour
 from tme_abm.marrow.prefetch import read_for_fate
@@ -23,7 +23,6 @@ from tme_abm.marrow.roster import end_of, first_of
 from tme_abm.marrow.state import CROWD, TILE, Gauge
 
 PLASMA = int(CellType.PLASMA)
-STROMA = int(CellType.STROMA)
 DIVISION = int(Cause.DIVISION)
 ROUNDING = 1e-9  # by which the sum of hazards may exceed their ceiling
 
@@ -102,7 +101,9 @@ def draw_at_risk(marrow, p, tick):
     for b in range(events.n[1], marrow.roster.block.shape[0]):
         if events.n[2] == 0:
             read_for_fate(marrow, b)
-        for kind in range(PLASMA, STROMA):
+        for kind in range(EMPTY + 1, N_TYPES):
+            if marrow.traits.is_stromal[kind]:  # stays for good
+                continue
             crowded = CROWD * total(body.contact_ceiling) if kind == PLASMA else 0.0
             threshold = probability(body.ceiling[kind] + crowded, tick.dt)
             for i in range(max(first_of(marrow.roster, b, kind), events.n[2]), end_of(marrow.roster, b, kind)):
@@ -123,7 +124,7 @@ def draw_at_risk(marrow, p, tick):
                     enrol(marrow, n, s, draw)
                     n += 1
         events.n[2] = 0
-    body.updates[0] += start[STROMA + 1] - start[PLASMA]
+    body.updates[0] += start[N_TYPES] - start[EMPTY + 1]
     events.n[1] = marrow.roster.block.shape[0]
     marrow.n_at_risk[:] = n
     return True

@@ -14,7 +14,7 @@ from tme_abm.marrow.fate import reset
 from tme_abm.marrow.lattice import find_free_neighbour
 from tme_abm.marrow.state import N_PROBES
 
-PLASMA, STROMA = int(CellType.PLASMA), int(CellType.STROMA)
+PLASMA = int(CellType.PLASMA)
 DIVISION = int(Cause.DIVISION)
 VISIBLE: Annotated[
     int, Param("cells", "plasma cells of a clone in the patch from which on its rates are read off the patch", "tme_abm", "A")
@@ -37,7 +37,7 @@ def place(marrow, tick):
             in_niche = (j + 0.5) / N_PROBES < body.clone_niche[c]
             s = below(bits(key, j), lattice.niche.size)
             for _ in range(lattice.niche.size):  # to the next such place
-                if marrow.cells.kind[s] != STROMA and (lattice.niche[s] == 1) == in_niche:
+                if not marrow.traits.is_stromal[marrow.cells.kind[s]] and (lattice.niche[s] == 1) == in_niche:
                     break
                 s = s + 1 if s + 1 < lattice.niche.size else 0
             risk.site[row] = s

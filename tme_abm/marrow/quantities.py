@@ -40,6 +40,7 @@ UNNAMED = {
     "at_risk.kind": "which cell it is",
     "at_risk.clone": "which cell it is",
     "at_risk.draw": "chance, for fate alone",
+    **{f"traits.{name}": "what a cell is" for name in Traits._fields if name.startswith("is_") or name == "contact"},
     "body.gauge": "gauges go by their own names",
     "body.ceiling": "what the act `ceiling` is for",
     "body.contact_ceiling": "what the act `ceiling` is for",

@@ -10,12 +10,13 @@ from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import kernel, part
 from tme_abm.foundation.pinned import pin
 from tme_abm.foundation.rng import Stream, again, below, bits, normal, stream_key, subkey, uniform, unit
-from tme_abm.marrow.cells import EMPTY, CellType
+from tme_abm.marrow.cells import EMPTY, N_TYPES, CellType
 from tme_abm.marrow.clones import N_CLONES, N_CLONOTYPES, N_REACTIVE
 from tme_abm.marrow.lattice import FAIR, find_free_neighbour, mark_niche
 from tme_abm.marrow.state import Marrow
+from tme_abm.marrow.traits import having
 
-PLASMA, T, NK, STROMA = int(CellType.PLASMA), int(CellType.T), int(CellType.NK), int(CellType.STROMA)
+PLASMA = int(CellType.PLASMA)
 CELLULARITY: Annotated[float, Param("1", "sites of the patch that marrow cells can fill, the rest being fat and sinus", "tme_abm", "M")] = (
     0.8
 )
@@ -56,7 +57,7 @@ def scatter(marrow, kind, n, key):
         s = below(bits(key, j), n_sites)
         j += 1
         if marrow.cells.kind[s] == EMPTY:
-            clonotype = below(bits(key + 1, s), N_CLONOTYPES) if kind == T else 0
+            clonotype = below(bits(key + 1, s), N_CLONOTYPES) if marrow.traits.is_clonotypic[kind] else 0
             put(marrow, s, kind, clonotype, key)
             placed += 1
 
@@ -98,10 +99,10 @@ def nest(marrow, left, where, key):
 
 @kernel
 def deal_clonotypes(marrow, reactive, key):
-    """Give every T cell a clonotype, so that the share `reactive` of them sees the tumour."""
+    """Give every cell that has a clonotype a new one, so that the share `reactive` of them sees the tumour."""
     cells = marrow.cells
     for s in range(cells.kind.size):
-        if cells.kind[s] == T:
+        if marrow.traits.is_clonotypic[cells.kind[s]]:
             own = subkey(key, s)
             sees = unit(bits(own, 0)) < reactive
             cells.clone[s] = below(bits(own, 1), N_REACTIVE) if sees else N_REACTIVE + below(bits(own, 1), N_CLONOTYPES - N_REACTIVE)
@@ -122,13 +123,21 @@ def deal_clones(fractions: np.ndarray, n_plasma: int, key: int) -> np.ndarray:
 
 
 def populate(marrow: Marrow, composition: Composition, key: int) -> None:
-    """Fill an empty marrow: stroma first, then plasma cells in nests, then the immune cells."""
+    """Fill an empty marrow: stroma first, then plasma cells in nests, then the others."""
     place, pinned = int(stream_key(key, int(Stream.PLACEMENT), 0)), pin(marrow)
-    scatter(pinned, STROMA, int(composition.count[STROMA]), int(subkey(place, STROMA)))
-    mark_niche(marrow.lattice, marrow.cells.kind == STROMA)
-    nest(pinned, composition.clones.copy(), np.zeros(int(composition.clones.sum()), np.int64), int(subkey(place, PLASMA)))
-    for kind in range(T, STROMA):
+    stroma = having(marrow.traits.is_stromal)
+    for kind in stroma:
         scatter(pinned, kind, int(composition.count[kind]), int(subkey(place, kind)))
+    lay_niche(marrow)
+    nest(pinned, composition.clones.copy(), np.zeros(int(composition.clones.sum()), np.int64), int(subkey(place, PLASMA)))
+    for kind in range(EMPTY + 1, N_TYPES):
+        if kind != PLASMA and kind not in stroma:
+            scatter(pinned, kind, int(composition.count[kind]), int(subkey(place, kind)))
+
+
+def lay_niche(marrow: Marrow) -> None:
+    """Mark the sites that are the niche: those beside stroma."""
+    mark_niche(marrow.lattice, np.asarray(marrow.traits.is_stromal)[marrow.cells.kind] == 1)
 
 
 @kernel

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from tme_abm.foundation.declare import Column, Param, allocate, at_rest
+from tme_abm.marrow.cell_types import Effector as Effector
 from tme_abm.marrow.cells import N_CAUSES, N_EVENTS, N_TYPES, Array, Cells
 from tme_abm.marrow.clones import N_CLONES, Clones
 from tme_abm.marrow.diffusion import Grid, allocate_grid
@@ -93,14 +94,6 @@ class Drugs(NamedTuple):
     concentration: Annotated[Array, Column("f8", "ug/mL", "mean over the step")]
     effect: Annotated[Array, Column("f8", "1", "target engagement of a small molecule, mean over the step")]
     occupancy: Annotated[Array, Column("f8", "1", "fraction of the antigen bound by this antibody", 0.0, False)]
-
-
-class Effector(IntEnum):
-    """Who kills by contact; indices of `Body.contact_ceiling`."""
-
-    NK = 0
-    T_CELL = 1
-    PHAGOCYTE = 2
 
 
 class Gauge(IntEnum):

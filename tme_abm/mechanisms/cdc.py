@@ -61,7 +61,7 @@ def hazard(marrow, rows, tick):
             continue
         for k in range(marrow.n_at_risk[1]):
             if risk.kind[k] == PLASMA:
-                bound = density(risk, k, antigen) * occupancy
+                bound = density(marrow, k, antigen) * occupancy
                 marrow.hazard[k, Cause.CDC] += rate(bound, risk.complement_inhibitors[k], rows.p, i)
 
 
@@ -71,7 +71,7 @@ CDC = Mechanism(
     label="CDC",
     summary="A dense carpet of antibody fires complement, unless CD55 and CD59 stop it.",
     group=Group.ANTIBODY,
-    reads=("drugs.occupancy", "drugs.antigen", "at_risk.cd38", "at_risk.complement_inhibitors"),
+    reads=("drugs.occupancy", "drugs.antigen", "at_risk.cd38", "traits.sites", "at_risk.complement_inhibitors"),
     writes=("hazard.CDC",),
     by_drug=True,
     ceiling=ceiling,

@@ -13,9 +13,7 @@ from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Words
 from tme_abm.foundation.response import hill
 from tme_abm.marrow.attack import by_bound_cd38
-from tme_abm.marrow.cells import Cause, CellType
-
-PLASMA, NK = int(CellType.PLASMA), int(CellType.NK)
+from tme_abm.marrow.cells import Cause
 
 
 class Params(NamedTuple):
@@ -46,9 +44,9 @@ def rate(bound, p, i):
 
 
 @part
-def suffers(kind):
-    """Immune cells, NK cells excepted, whose loss has its own mechanism."""
-    return kind != PLASMA and kind != NK
+def suffers(traits, kind):
+    """Immune cells that can be depleted; NK cells cannot, their loss having its own mechanism."""
+    return traits.is_depleted[kind]
 
 
 ceiling, hazard = by_bound_cd38(rate, suffers, Cause.DEPLETION)

@@ -34,7 +34,7 @@ def rate(bound, p, i):
 
 
 @part
-def suffers(kind):
+def suffers(traits, kind):
     """Plasma cells alone."""
     return kind == PLASMA
 

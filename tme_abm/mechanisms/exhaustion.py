@@ -12,17 +12,17 @@ from typing import Annotated, NamedTuple
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import kernel, part
 from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
-from tme_abm.marrow.cells import CellType
+from tme_abm.marrow.cells import N_TYPES, CellType
 from tme_abm.marrow.state import Gauge
 
-PLASMA, T, NK = int(CellType.PLASMA), int(CellType.T), int(CellType.NK)
+PLASMA, NK = int(CellType.PLASMA), int(CellType.NK)
 MOST_EXHAUSTED: Annotated[float, Param("1", "share of the activity of T cells that a patient's disease takes, at most", "tme_abm", "A")] = (
     0.95
 )
 
 
 class Params(NamedTuple):
-    """Of T and NK cells."""
+    """Of T and NK cells; NK cells have a share of their own, all others that are `exhaustible` wear out as T cells do."""
 
     pace: Annotated[float, Param("1/h", "rate at which activity follows the tumour load (about ten days)", "tme_abm", "A")] = 0.004
     nk_share: Annotated[float, Param("1", "exhaustion of NK cells relative to T cells", "tme_abm", "A", high=1.0)] = 0.3
@@ -53,8 +53,10 @@ def follow(marrow, p, tick, is_on):
     load = marrow.body.count[PLASMA] / cells.kind.size
     kept = math.exp(-p.pace * tick.dt)
     revival = marrow.body.gauge[Gauge.REVIVAL]
-    for kind in (T, NK):
-        share = 1.0 if kind == T else p.nk_share
+    for kind in range(N_TYPES):
+        if not marrow.traits.is_exhaustible[kind]:
+            continue
+        share = p.nk_share if kind == NK else 1.0
         target = sustained(load, marrow.host.exhaustion * share, revival) if is_on else 1.0
         for i in range(start[kind], start[kind + 1]):
             cells.activity[site[i]] = target + (float(cells.activity[site[i]]) - target) * kept

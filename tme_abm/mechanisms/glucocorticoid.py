@@ -16,10 +16,8 @@ from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.foundation.response import shielded
 from tme_abm.marrow.attack import by_small_molecule
-from tme_abm.marrow.cells import Cause, CellType
+from tme_abm.marrow.cells import N_TYPES, Cause
 from tme_abm.marrow.state import Gauge
-
-T, BREG = int(CellType.T), int(CellType.BREG)
 
 
 class Params(NamedTuple):
@@ -79,13 +77,14 @@ def ceiling(marrow, rows, tick):
     """That of the kill, and the loss of lymphocytes."""
     kill_ceiling(marrow, rows, tick)
     for i in range(rows.drug.size):
-        for kind in range(T, BREG + 1):
-            marrow.body.ceiling[kind] += rows.p.lympholysis[i] * marrow.drugs.effect[rows.drug[i]]
+        for kind in range(N_TYPES):
+            if marrow.traits.is_lymphocyte[kind]:
+                marrow.body.ceiling[kind] += rows.p.lympholysis[i] * marrow.drugs.effect[rows.drug[i]]
 
 
 @part
 def hazard(marrow, rows, tick):
-    """Add the kill to plasma cells and the loss to lymphocytes (T, NK, Treg, Breg) at risk."""
+    """Add the kill to plasma cells and the loss to lymphocytes at risk."""
     kill(marrow, rows, tick)
     risk = marrow.at_risk
     for i in range(rows.drug.size):
@@ -93,7 +92,7 @@ def hazard(marrow, rows, tick):
         if effect <= 0.0:
             continue
         for k in range(marrow.n_at_risk[0]):
-            if T <= risk.kind[k] <= BREG:
+            if marrow.traits.is_lymphocyte[risk.kind[k]]:
                 marrow.hazard[k, Cause.GLUCOCORTICOID] += rows.p.lympholysis[i] * effect
 
 

@@ -16,7 +16,7 @@ from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.foundation.response import hill, probability
 from tme_abm.foundation.rng import Stream, again, below, bits, lower, stream_key, unit
 from tme_abm.marrow.antigen import surface_cd38
-from tme_abm.marrow.cells import CellType, move
+from tme_abm.marrow.cells import N_TYPES, CellType, move
 from tme_abm.marrow.contact import leave, potency, stand
 from tme_abm.marrow.lattice import FAIR, find_free_neighbour
 from tme_abm.marrow.prefetch import read_for_walks
@@ -25,7 +25,7 @@ from tme_abm.marrow.state import Gauge
 from tme_abm.marrow.walking import carried, place, site_of
 
 STEP_VARIANCE = 0.75  # [site2] along each axis of a step to one of eight neighbours: six of them are a site away
-PLASMA, T, NK, STROMA = int(CellType.PLASMA), int(CellType.T), int(CellType.NK), int(CellType.STROMA)
+PLASMA = int(CellType.PLASMA)
 
 
 class Params(NamedTuple):
@@ -75,7 +75,8 @@ def walk(marrow, kind, begin, end, p, tick):
     stops = max(1, int(tick.dt / p.stop + 0.5))
     small, often_wider = squares(marrow.traits.motility[kind], tick.dt / stops)
     # drift is chance times stride over time, and the stride goes with the root of the time
-    follows = p.chemotaxis * math.sqrt(tick.dt / stops / p.stop) if kind == T or kind == NK else 0.0
+    follows = p.chemotaxis * math.sqrt(tick.dt / stops / p.stop) if marrow.traits.is_chemotactic[kind] else 0.0
+    contact = marrow.traits.contact[kind]
     for i in range(begin, end):
         s = int(site[i])
         own = bits(key, marrow.cells.uid[s])
@@ -92,7 +93,7 @@ def walk(marrow, kind, begin, end, p, tick):
                 other = carried(at, bits(own, stops + stop), side, marrow.lattice)
                 there = other if chemokine[site_of(other, width)] > chemokine[site_of(there, width)] else there
             here = site_of(there, width)
-            leave(marrow, kind, here, share)
+            leave(marrow, contact, here, share)
             at = there if kinds[here] == 0 else at
         here = site_of(at, width)
         if here != s:
@@ -129,8 +130,9 @@ def prepare(marrow, p, tick):
     """Everybody moves, effectors first, block by block."""
     for block in range(marrow.roster.block.shape[0]):
         read_for_walks(marrow, block)
-        for kind in range(T, STROMA):
-            walk(marrow, kind, first_of(marrow.roster, block, kind), end_of(marrow.roster, block, kind), p, tick)
+        for kind in range(N_TYPES):
+            if marrow.traits.is_mobile[kind]:
+                walk(marrow, kind, first_of(marrow.roster, block, kind), end_of(marrow.roster, block, kind), p, tick)
     creep(marrow, p, tick)
 
 

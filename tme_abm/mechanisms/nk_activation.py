@@ -75,7 +75,7 @@ def prepare(marrow, rows, tick):
 
 
 @part
-def suffers(kind):
+def suffers(traits, kind):
     """NK cells alone."""
     return kind == NK
 

@@ -15,12 +15,11 @@ from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.foundation.rng import Stream, below, bits, normal, poisson, stream_key, subkey, unit
-from tme_abm.marrow.cells import CellType
+from tme_abm.marrow.cells import N_TYPES, CellType
 from tme_abm.marrow.clones import N_CLONOTYPES
 from tme_abm.marrow.state import Gauge
 
-PLASMA, T, NK, TREG, MDSC = (int(k) for k in (CellType.PLASMA, CellType.T, CellType.NK, CellType.TREG, CellType.MDSC))
-STROMA = int(CellType.STROMA)
+PLASMA, T, NK = int(CellType.PLASMA), int(CellType.T), int(CellType.NK)
 TRIES = 12  # places looked at for each arrival
 MOST_ARRIVALS = 400.0  # expected of a kind in a step: what inversion of a Poisson draw bears
 
@@ -43,7 +42,7 @@ def supply(marrow, kind, p):
         return gauge[Gauge.T_SUPPLY]
     if kind == NK:
         return gauge[Gauge.NK_SUPPLY]
-    if TREG <= kind <= MDSC:
+    if marrow.traits.is_suppressor[kind]:
         load = marrow.body.count[PLASMA] / max(1.0, marrow.body.target[PLASMA])
         return 1.0 - p.tumour_drive + p.tumour_drive * min(load, p.most_load)
     return 1.0
@@ -67,16 +66,15 @@ def find_place(marrow, key, prefers):
 @part
 def arrive(marrow, kind, site, key, p, hour):
     """A new immune cell on a free site."""
-    cells = marrow.cells
+    cells, traits = marrow.cells, marrow.traits
     cells.kind[site] = kind
     cells.uid[site] = key
     own = subkey(key, TRIES)  # apart from the draws that found the site
-    cells.clone[site] = below(bits(own, 0), N_CLONOTYPES) if kind == T else 0
-    spread = marrow.traits.cd38_spread[kind]
-    cells.cd38[site] = marrow.traits.cd38[kind] * math.exp(spread * normal(own, 1))
+    cells.clone[site] = below(bits(own, 0), N_CLONOTYPES) if traits.is_clonotypic[kind] else 0
+    cells.cd38[site] = traits.cd38[kind] * math.exp(traits.cd38_spread[kind] * normal(own, 1))
     cells.complement_inhibitors[site] = 1.0
-    cells.activity[site] = 1.0 if kind == T or kind == NK else 0.0
-    cells.granzyme[site] = p.granzyme if kind == T or kind == NK else 0.0
+    cells.activity[site] = 1.0 if traits.is_exhaustible[kind] else 0.0
+    cells.granzyme[site] = p.granzyme if traits.is_lytic[kind] else 0.0
     cells.born[site] = hour
     marrow.body.births[kind] += 1
 
@@ -85,14 +83,16 @@ def arrive(marrow, kind, site, key, p, hour):
 def prepare(marrow, p, tick):
     """The arrivals of one step."""
     key = stream_key(tick.key, Stream.RECRUITMENT, tick.step)
-    for kind in range(T, STROMA):
+    for kind in range(N_TYPES):
+        if not marrow.traits.is_renewed[kind]:
+            continue
         own = subkey(key, kind)
         renewal = marrow.host.nk_renewal if kind == NK else marrow.traits.renewal[kind]
         mean = marrow.body.target[kind] * renewal * supply(marrow, kind, p) * tick.dt
         arrivals = poisson(min(mean, MOST_ARRIVALS), unit(bits(own, 0)))
         for j in range(arrivals):
             one = subkey(own, j + 1)
-            s = find_place(marrow, one, kind == T or kind == NK)
+            s = find_place(marrow, one, marrow.traits.is_chemotactic[kind])
             if s >= 0:
                 arrive(marrow, kind, s, one, p, tick.step * tick.dt)
 

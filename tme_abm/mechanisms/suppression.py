@@ -15,14 +15,12 @@ from typing import Annotated, NamedTuple
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import kernel, part
 from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
-from tme_abm.marrow.cells import CellType
+from tme_abm.marrow.cells import N_TYPES
 from tme_abm.marrow.contact import MOST_GRANZYME, fading
 from tme_abm.marrow.lattice import NEIGHBOURHOOD, neighbourhood_sum
 from tme_abm.marrow.prefetch import read_for_granzyme
 from tme_abm.marrow.roster import end_of, first_of
 from tme_abm.marrow.state import Gauge
-
-T, NK = int(CellType.T), int(CellType.NK)
 
 
 class Params(NamedTuple):
@@ -78,11 +76,14 @@ def follow(marrow, p, tick, is_on):
     recent = fading(tick)  # turns what has piled up over the last half day into its mean
     for block in range(marrow.roster.block.shape[0]):
         read_for_granzyme(marrow, block)
-        for kind in range(T, NK + 1):
+        for kind in range(N_TYPES):
+            if not marrow.traits.is_lytic[kind]:
+                continue
+            is_restrained = is_on and marrow.traits.is_suppressed[kind] == 1
             for i in range(first_of(marrow.roster, block, kind), end_of(marrow.roster, block, kind)):
                 s = site[i]
                 full = float(cells.activity[s]) * stimulation
-                if is_on:
+                if is_restrained:
                     near = recent * neighbourhood_sum(marrow.contacts.suppressor, s, marrow.lattice)
                     full *= restraint(float(marrow.fields.adenosine[s]), near, p)
                 target = min(full, MOST_GRANZYME)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Words
-from tme_abm.marrow.cells import Cause, CellType
+from tme_abm.marrow.cells import N_TYPES, Cause, CellType
 
-T, NK, STROMA = int(CellType.T), int(CellType.NK), int(CellType.STROMA)
+NK = int(CellType.NK)
 
 
 class Params(NamedTuple):
@@ -25,8 +25,9 @@ def renewal(marrow, kind):
 @part
 def ceiling(marrow, p, tick):
     """The hazard is the same for all cells of a type."""
-    for kind in range(T, STROMA):
-        marrow.body.ceiling[kind] += renewal(marrow, kind)
+    for kind in range(N_TYPES):
+        if marrow.traits.is_renewed[kind]:
+            marrow.body.ceiling[kind] += renewal(marrow, kind)
 
 
 @part
@@ -34,7 +35,7 @@ def hazard(marrow, p, tick):
     """Add the hazard to every immune cell at risk."""
     risk = marrow.at_risk
     for k in range(marrow.n_at_risk[0]):
-        if risk.kind[k] >= T:
+        if marrow.traits.is_renewed[risk.kind[k]]:
             marrow.hazard[k, Cause.TURNOVER] += renewal(marrow, int(risk.kind[k]))
 
 

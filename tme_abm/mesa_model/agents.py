@@ -7,10 +7,11 @@ import numpy as np
 from mesa.discrete_space import CellAgent
 
 from tme_abm.foundation.errors import InputError
-from tme_abm.marrow.cells import CellType
+from tme_abm.marrow.cell_types import CellType, records
 from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES, N_CLONOTYPES, N_REACTIVE
 from tme_abm.marrow.contact import MOST_GRANZYME
 from tme_abm.marrow.state import Marrow
+from tme_abm.marrow.traits import load_traits
 from tme_abm.mesa_model.contract import Array, Coordinate, MarrowModel
 from tme_abm.simulation.observation import surface_cd38
 
@@ -98,7 +99,7 @@ def are_reactive(marrow: Marrow, sites: Array) -> Array:
 
 
 class MarrowCell(CellAgent):
-    """A cell of the marrow; the base class of the eight types.
+    """A cell of the marrow; the base class of all types.
 
     Making one by hand puts a new cell into the marrow: typical of its clone or type, fresh and fully armed, but for what is given.
 
@@ -131,7 +132,7 @@ class MarrowCell(CellAgent):
             InputError: For a site that is taken, an unknown attribute or a wrong value.
         """
         if self.kind is CellType.EMPTY:
-            raise InputError(f"make one of the eight types, not a {type(self).__name__}")
+            raise InputError(f"make one of the types of cells, not a {type(self).__name__}")
         self._model, self._uid, self._site = model, 0, -1
         model.add_cell(self, cell, values)
 
@@ -297,7 +298,28 @@ class StromalCell(MarrowCell):
     kind = CellType.STROMA
 
 
-AGENT_TYPES: tuple[type[MarrowCell], ...] = (PlasmaCell, TCell, NKCell, Treg, Breg, MDSC, Macrophage, StromalCell)
+def agent_type(kind: CellType) -> type[MarrowCell]:
+    """The class of a type of cell: the one above that is about it, else one made of its record."""
+    record, traits = records()[kind], load_traits().traits
+    declared: type[MarrowCell] | None = globals().get(record.agent)
+    if declared is not None:
+        if getattr(declared, "kind", None) is not kind:
+            raise InputError(f"cell_types.toml: {kind.name}: the name '{record.agent}' is taken; give another agent")
+        return declared
+    meaning = f"A cell of the type '{record.english}'; see `MarrowCell` for its attributes."
+    body: dict[str, Any] = {"kind": kind, "__module__": __name__, "__doc__": meaning}
+    if traits.is_exhaustible[kind]:  # type: ignore[index]
+        body["activity"] = CellColumn("activity", high=1.0)
+    if traits.is_lytic[kind]:  # type: ignore[index]
+        body["granzyme"] = CellColumn("granzyme", high=MOST_GRANZYME)
+    if traits.is_clonotypic[kind]:  # type: ignore[index]
+        body |= {"clonotype": CellColumn("clone", high=N_CLONOTYPES - 1), "is_reactive": Derived(are_reactive)}
+    made: type[MarrowCell] = type(record.agent, (MarrowCell,), body)
+    globals()[record.agent] = made  # where pickle and `from tme_abm import ...` look for it
+    return made
+
+
+AGENT_TYPES: tuple[type[MarrowCell], ...] = tuple(agent_type(kind) for kind in records())
 BY_KIND: dict[int, type[MarrowCell]] = {int(t.kind): t for t in AGENT_TYPES}
 ATTRIBUTES: dict[type[MarrowCell], dict[str, CellColumn | Derived]] = {}  # filled as types are asked for
 

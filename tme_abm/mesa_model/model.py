@@ -13,7 +13,8 @@ from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.rng import subkey
 from tme_abm.marrow import roster
 from tme_abm.marrow.cells import EMPTY, N_TYPES, CellType, clear, move
-from tme_abm.marrow.lattice import mark_niche
+from tme_abm.marrow.seeding import lay_niche
+from tme_abm.marrow.traits import having
 from tme_abm.mesa_model.agent_set import LiveAgents
 from tme_abm.mesa_model.agents import AGENT_TYPES, BY_KIND, CellColumn, MarrowCell, attributes
 from tme_abm.mesa_model.arguments import LARGEST_SEED, find_arm, find_regimen, load_study, read_seed
@@ -260,12 +261,12 @@ class TumourModel(mesa.Model):
 
     @property
     def agents_by_type(self) -> dict[type[MarrowCell], LiveAgents]:
-        """The cells of each type; all eight types are there, whether or not a cell is."""
+        """The cells of each type; all types are there, whether or not a cell is."""
         return self._live_by_type
 
     @property
     def agent_types(self) -> list[type[MarrowCell]]:
-        """The eight types."""
+        """The classes of all types of cells."""
         return list(AGENT_TYPES)
 
     @property
@@ -395,15 +396,15 @@ class TumourModel(mesa.Model):
             self._require_free(site)
             marrow, kind = self.simulation.marrow, agent.kind
             cells = marrow.cells
-            is_armed = kind in (CellType.T, CellType.NK)
+            traits = marrow.traits
             columns: dict[str, Any] = {
                 "kind": kind,
                 "clone": 0,
                 "uid": self._new_identity(),
-                "cd38": np.asarray(marrow.traits.cd38)[kind],
+                "cd38": np.asarray(traits.cd38)[kind],
                 "complement_inhibitors": 1.0,
-                "activity": float(is_armed),
-                "granzyme": float(is_armed),
+                "activity": float(np.asarray(traits.is_exhaustible)[kind]),
+                "granzyme": float(np.asarray(traits.is_lytic)[kind]),
                 "born": self.simulation.hour,
             }
             if kind is CellType.PLASMA:
@@ -477,15 +478,15 @@ class TumourModel(mesa.Model):
         """Bring what the engine keeps about the cells up to date with them."""
         marrow = self.simulation.marrow
         roster.index_cells(self.simulation.pinned)
-        if kind is CellType.STROMA:
-            mark_niche(marrow.lattice, marrow.cells.kind == CellType.STROMA)
+        if kind in having(marrow.traits.is_stromal):
+            lay_niche(marrow)
         self._changes += 1
 
     # ---- Mesa's own registry, which has nothing to register
 
     def register_agent(self, agent: Any) -> NoReturn:
         """Refuse: cells are made by their classes and stand in the marrow."""
-        raise TypeError("a marrow holds cells of its eight types only; make one of them")
+        raise TypeError("a marrow holds cells of its own types only; make one of them")
 
     def deregister_agent(self, agent: MarrowCell) -> None:
         """Take a cell out of the marrow."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from tme_abm.foundation.declare import notes, number
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.patients.composition import nucleated_share
 
 
 class Trait(NamedTuple):
@@ -112,11 +113,7 @@ class VirtualPatient:
             if trait.kind is float and type(value) is float and trait.low <= value <= trait.high:
                 continue
             object.__setattr__(self, name, check(name, value, f"patient {self.index}"))
-        cells = (
-            self.plasma_fraction * (1.0 + self.nk_to_plasma_ratio)
-            + (self.t_cell_fraction + self.treg_fraction + self.breg_fraction)
-            + (self.mdsc_fraction + self.macrophage_fraction)
-        )
+        cells = nucleated_share(self)
         if cells > 1.0:
             raise InputError(
                 f"patient {self.index}: plasma_fraction, the immune fractions and nk_to_plasma_ratio make {cells:.2f} "

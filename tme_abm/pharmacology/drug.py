@@ -12,12 +12,13 @@ from typing import Annotated, Any, NamedTuple
 
 from tme_abm.foundation.declare import GRADES, Filled, Origin, Param, fill, notes, number
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.marrow.antigen import Antigen
 from tme_abm.pharmacology.body import Body
 from tme_abm.pharmacology.compartments import GIBALDI, Antibody, SmallMolecule
 
 FOLDER = Path(__file__).parent / "drugs"
 CLASSES = ("antibody", "imid", "proteasome_inhibitor", "glucocorticoid")
-ANTIGENS = ("CD38", "SLAMF7")
+ANTIGENS = tuple(a.name for a in Antigen)
 ROUTES = ("infusion", "bolus", "oral", "subcutaneous")
 MODELS: dict[str, type] = {"antibody": Antibody, "small_molecule": SmallMolecule}
 OF_THE_TARGET = ("onset_rate", "ec50", "steepness", "recovery_half_life", "saturable_half")  # the same in every host

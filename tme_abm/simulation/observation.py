@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tme_abm.marrow import antigen
+from tme_abm.marrow.cell_types import records
 from tme_abm.marrow.cells import N_CAUSES, N_TYPES, Cause, CellType
 from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES, N_CLONOTYPES, N_REACTIVE
 from tme_abm.marrow.seeding import NUCLEATED_CELLS
@@ -39,8 +40,9 @@ def observe(marrow: Marrow) -> dict[str, float]:
     for cause in Cause:
         if cause < N_CAUSES:
             row[f"deaths_{cause.name.lower()}"] = int(body.ledger[CellType.PLASMA, cause])
-    for t in (CellType.NK, CellType.TREG, CellType.BREG, CellType.MDSC, CellType.T):
-        row[f"{t.name.lower()}_lost_to_antibody"] = int(body.ledger[t, Cause.DEPLETION] + body.ledger[t, Cause.FRATRICIDE])
+    for t, record in records().items():
+        if record.panel:
+            row[f"{t.name.lower()}_lost_to_antibody"] = int(body.ledger[t, Cause.DEPLETION] + body.ledger[t, Cause.FRATRICIDE])
     return row
 
 

@@ -18,13 +18,14 @@ from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.pinned import pin
 from tme_abm.foundation.rng import Stream, stream_key
 from tme_abm.marrow import clones, serum
-from tme_abm.marrow.cells import N_TYPES, CellType
+from tme_abm.marrow.cell_types import N_TYPES, CellType, records
 from tme_abm.marrow.clones import N_CLONES, Clones, clone_fractions
 from tme_abm.marrow.lattice import density_for, make_lattice
 from tme_abm.marrow.seeding import CELLULARITY, NUCLEATED_CELLS, Composition, deal_clones, deal_clonotypes, populate, room
 from tme_abm.marrow.state import Gauge, Host, Marrow, make_marrow
-from tme_abm.marrow.traits import load_traits
+from tme_abm.marrow.traits import having, load_traits
 from tme_abm.mechanisms import adenosine, chemokine, exhaustion, growth, interleukin6, suppression, t_cell_killing, t_cell_recovery
+from tme_abm.patients.composition import amount
 from tme_abm.patients.patient import VirtualPatient
 from tme_abm.simulation.settings import START, Settings
 
@@ -78,17 +79,13 @@ def make(patient: VirtualPatient, settings: Settings, filled: Mapping[str, Fille
 
 
 def compose(patient: VirtualPatient, n_sites: int) -> np.ndarray:
-    """Say how many cells of each kind a patch holds at eligibility, (N_TYPES,)."""
+    """Say how many cells of each kind a patch holds at eligibility, (N_TYPES,), as their records count them."""
     nucleated = CELLULARITY * n_sites
+    of = {"nucleated cells": nucleated, "plasma cells": amount(CellType.PLASMA, patient) * nucleated}
     target = np.zeros(N_TYPES)
-    target[CellType.PLASMA] = patient.plasma_fraction * nucleated
-    target[CellType.T] = patient.t_cell_fraction * nucleated
-    target[CellType.NK] = patient.nk_to_plasma_ratio * target[CellType.PLASMA]
-    target[CellType.TREG] = patient.treg_fraction * nucleated
-    target[CellType.BREG] = patient.breg_fraction * nucleated
-    target[CellType.MDSC] = patient.mdsc_fraction * nucleated
-    target[CellType.MACROPHAGE] = patient.macrophage_fraction * nucleated
-    target[CellType.STROMA] = density_for(min(patient.adherent_fraction, MOST_ADHERENT)) * n_sites
+    for kind, record in records().items():
+        many = amount(kind, patient)
+        target[kind] = density_for(min(many, MOST_ADHERENT)) * n_sites if record.of == "neighbourhoods" else many * of[record.of]
     return target
 
 
@@ -192,10 +189,10 @@ def set_body(marrow: Marrow, patient: VirtualPatient, fractions: np.ndarray, bal
 def prime_effectors(marrow: Marrow, balance: Balance) -> None:
     """Give T and NK cells the activity and the granzyme that such a marrow lets them keep."""
     cells = marrow.cells
-    for kind, activity in ((CellType.T, balance.activity_t), (CellType.NK, balance.activity_nk)):
-        chosen = cells.kind == kind
-        cells.activity[chosen] = activity
-        cells.granzyme[chosen] = cells.activity[chosen] * balance.restraint
+    for kind in having(marrow.traits.is_exhaustible):
+        cells.activity[cells.kind == kind] = balance.activity_nk if kind == CellType.NK else balance.activity_t
+    lytic = np.isin(cells.kind, having(marrow.traits.is_lytic))
+    cells.granzyme[lytic] = cells.activity[lytic] * balance.restraint
 
 
 def set_division(marrow: Marrow, patient: VirtualPatient, filled: Mapping[str, Filled]) -> None:

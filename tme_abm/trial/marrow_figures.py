@@ -22,6 +22,7 @@ from tme_abm.drawing import (
 )
 from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_abm.foundation.errors import InputError
+from tme_abm.marrow.cell_types import records
 from tme_abm.trial.figures import Labels, arm_name, need
 from tme_abm.trial.patient_figures import LIKE_A_CURVE
 
@@ -111,16 +112,27 @@ class Panel:
         return trajectory[present].sum(axis=1, min_count=1) * self.scale if present else None
 
 
+def of_cells() -> list[Panel]:
+    """The panels of the types of cells, as their records group them: lymphocytes one by one, the others of a panel added up."""
+    groups: dict[str, dict[str, str]] = {}  # title of a panel -> column -> short name
+    for kind, record in records().items():
+        if record.panel:
+            title = record.plural if record.panel == "lymphocytes" else record.panel
+            groups.setdefault(title, {})[kind.name.lower()] = record.agent
+    return [
+        Panel(
+            f"{title[0].upper()}{title[1:]} ({', '.join(group.values())})" if len(group) > 1 else f"{title[0].upper()}{title[1:]}",
+            "cells",
+            [[f"{name}_cells", f"{name}s"] for name in group],
+        )
+        for title, group in groups.items()
+    ]
+
+
 PANELS = (
     Panel("Plasma cells", "% of marrow cells", [["plasma_fraction"]], 100.0, True),
     Panel("M-protein", "g/L", [["m_protein_g_per_l"]]),
-    Panel("T cells", "cells", [["t_cells"]]),
-    Panel("NK cells", "cells", [["nk_cells"]]),
-    Panel(
-        "Suppressors (Treg, Breg, MDSC)",
-        "cells",
-        [["tregs", "treg_cells"], ["bregs", "breg_cells"], ["mdscs", "mdsc_cells"]],
-    ),
+    *of_cells(),
     Panel("Adenosine", "relative concentration", [["adenosine"]]),
 )
 

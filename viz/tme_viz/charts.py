@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tme_abm.marrow.cell_types import records
 from tme_viz.pair import CAUSES, Pair
 from tme_viz.picture import COLOURS
 from tme_viz.words import drug, words
@@ -30,6 +31,14 @@ def charts(pair: Pair, language: str) -> list[dict[str, Any]]:
     )
     for i, (line, name) in enumerate(zip(drugs["series"], pair.drugs, strict=True)):
         line |= {"doses": at[f"dose_{name}_mg"], "rank": i}
+    panels: dict[str, list[str]] = {}  # of types of cells, as their records say
+    for kind, record in records().items():
+        if record.panel:
+            panels.setdefault(record.panel, []).append(kind.name)
+    cells = [
+        chart(panel, w.get(panel, ", ".join(w[k] for k in kinds)), w["in_patch"], [(w[k], f"{k.lower()}_cells", COLOURS[k]) for k in kinds])
+        for panel, kinds in panels.items()
+    ]
     return [
         chart("m_protein", w["m_protein"], "g/L", [(w["m_protein"], "m_protein_g_per_l", "")]),  # one colour an arm
         chart(
@@ -46,12 +55,7 @@ def charts(pair: Pair, language: str) -> list[dict[str, Any]]:
             log=True,
             floor=1e4,
         ),
-        chart(
-            "lymphocytes",
-            w["lymphocytes"],
-            w["in_patch"],
-            [(w["T"], "t_cells", COLOURS["T"]), (w["NK"], "nk_cells", COLOURS["NK"])],
-        ),
+        *cells[:1],
         chart(
             "activity",
             w["activity_title"],
@@ -59,12 +63,7 @@ def charts(pair: Pair, language: str) -> list[dict[str, Any]]:
             [(w["T"], "t_cell_activity", COLOURS["T"]), (w["NK"], "nk_activity", COLOURS["NK"])],
             top=1.0,
         ),
-        chart(
-            "suppressors",
-            w["suppressors"],
-            w["in_patch"],
-            [(w[kind], f"{kind.lower()}_cells", COLOURS[kind]) for kind in ("TREG", "BREG", "MDSC")],
-        ),
+        *cells[1:],
         chart(
             "fields",
             w["fields"],

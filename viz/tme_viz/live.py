@@ -7,13 +7,14 @@ from typing import Any
 import solara
 import solara.lab
 
+from tme_abm.marrow.cell_types import records, types_that_are
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.clones import N_CLONES
 from tme_abm.mechanisms import BY_NAME, MECHANISMS
 from tme_viz import charts, takeaway
 from tme_viz.controls import Controls, off_now
 from tme_viz.lesson_page import LessonCard
-from tme_viz.picture import CLONE_COLOURS, COLOURS, LAYERS, SHADES
+from tme_viz.picture import ACTIVE, CLONE_COLOURS, COLOURS, LAYERS, SHADES
 from tme_viz.room import Room
 from tme_viz.screen import THIN_SPACE
 from tme_viz.session import SPEEDS
@@ -225,7 +226,11 @@ def look(room: Room, dark: bool) -> dict[str, Any]:
     return {
         "dark": dark,
         "kinds": KINDS,
-        "colours": ["", *(COLOURS[name] for name in KINDS[1:])],
+        "colours": ["", *(record.colour for record in records().values())],
+        "radii": [0.0, *(record.radius for record in records().values())],
+        "stromal": types_that_are("stromal"),
+        "active": ACTIVE,
+        "plasma": int(CellType.PLASMA),
         "clones": list(CLONE_COLOURS),
         "clone_words": clone_words(room),
         "field": list(SHADES[dark].field),

@@ -15,6 +15,7 @@ import numpy as np
 
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.marrow.cell_types import records
 from tme_abm.marrow.cells import N_CAUSES, Cause
 from tme_abm.marrow.clones import ANTIBODY_ESCAPED, CLONE_NAMES, IMID_RESISTANT, PROTEASOME_RESISTANT
 from tme_abm.patients.patient import VirtualPatient
@@ -39,11 +40,7 @@ RESISTANCES = {"imid": IMID_RESISTANT, "proteasome": PROTEASOME_RESISTANT, "anti
 OBSERVED = (
     "m_protein_g_per_l",
     "plasma_cells",
-    "t_cells",
-    "nk_cells",
-    "treg_cells",
-    "breg_cells",
-    "mdsc_cells",
+    *(f"{kind.name.lower()}_cells" for kind, record in records().items() if record.panel),
     "t_cell_activity",
     "nk_activity",
     "t_cell_granzyme",

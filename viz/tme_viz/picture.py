@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tme_abm.marrow.cell_types import records, types_that_are
 from tme_abm.marrow.cells import CellType
 from tme_abm.simulation.observation import surface_cd38
 from tme_abm.simulation.simulation import Simulation
@@ -43,17 +44,9 @@ LAYERS = {
     )
 }
 
-# Okabe and Ito's palette: told apart in every common form of colour blindness; types also differ in size and shape.
-COLOURS = {
-    "PLASMA": "#D55E00",
-    "T": "#56B4E9",
-    "NK": "#F0E442",
-    "TREG": "#CC79A7",
-    "BREG": "#009E73",
-    "MDSC": "#0072B2",
-    "MACROPHAGE": "#E69F00",
-    "STROMA": "#8C8C8C",
-}
+# Of the types of cells, Okabe and Ito's palette: told apart in every common form of colour blindness; they also differ in size and shape.
+COLOURS = {kind.name: record.colour for kind, record in records().items()}
+ACTIVE, LYTIC = types_that_are("exhaustible"), types_that_are("lytic")  # numbers of the types that have an activity, and granzyme
 CLONE_COLOURS = ("#D55E00", "#E69F00", "#009E73", "#56B4E9", "#CC79A7", "#F0E442", "#0072B2", "#9A6324")
 
 
@@ -114,7 +107,7 @@ def take(simulation: Simulation) -> Picture:
     """The marrow now, copied."""
     cells, fields = simulation.marrow.cells, simulation.marrow.fields
     is_there = cells.kind != CellType.EMPTY
-    is_active = (cells.kind == CellType.T) | (cells.kind == CellType.NK)
+    is_active = np.isin(cells.kind, ACTIVE)
     day = (cells.born - simulation.treated_from * simulation.settings.step_h) / 24.0
     unit = LAYERS["activity"]
     return Picture(
@@ -122,7 +115,7 @@ def take(simulation: Simulation) -> Picture:
         clone=np.where(is_there, cells.clone, 0).astype(np.uint8),
         cd38=np.where(is_there, to_bytes(surface_cd38(simulation.marrow, slice(None)), LAYERS["cd38"]), 0).astype(np.uint8),
         activity=np.where(is_active, to_bytes(cells.activity, unit), 0).astype(np.uint8),
-        granzyme=np.where(is_active, to_bytes(cells.granzyme, unit), 0).astype(np.uint8),
+        granzyme=np.where(np.isin(cells.kind, LYTIC), to_bytes(cells.granzyme, unit), 0).astype(np.uint8),
         adenosine=to_bytes(fields.adenosine, LAYERS["adenosine"]),
         il6=to_bytes(fields.il6, LAYERS["il6"]),
         chemokine=to_bytes(fields.chemokine, LAYERS["chemokine"]),
@@ -139,7 +132,7 @@ def level(simulation: Simulation, layer: str) -> np.ndarray:
         return to_bytes(getattr(simulation.marrow.fields, layer), shown)
     if layer == "clone":
         return np.where(cells.kind != CellType.EMPTY, cells.clone, 0).astype(np.uint8)
-    is_meant = cells.kind != CellType.EMPTY if layer == "cd38" else (cells.kind == CellType.T) | (cells.kind == CellType.NK)
+    is_meant = cells.kind != CellType.EMPTY if layer == "cd38" else np.isin(cells.kind, ACTIVE)
     return np.where(is_meant, to_bytes(getattr(cells, layer), shown), 0).astype(np.uint8)
 
 
@@ -165,7 +158,7 @@ def image(picture: Picture, layer: str, width: int, zoom: int = 1) -> np.ndarray
         is_plasma = picture.kind == CellType.PLASMA
         colours = np.where(is_plasma[:, None], clones[picture.clone % len(clones)], np.where(picture.kind > 0, 190.0, 245.0)[:, None])
     else:
-        is_meant = picture.kind > 0 if layer == "cd38" else (picture.kind == CellType.T) | (picture.kind == CellType.NK)
+        is_meant = picture.kind > 0 if layer == "cd38" else np.isin(picture.kind, ACTIVE)
         plain = np.where(picture.kind > 0, 190.0, 250.0)[:, None]
         colours = np.where(is_meant[:, None], blend(SHADES[False].ramp)[getattr(picture, layer)], plain)
     square = colours.astype(np.uint8).reshape(-1, width, 3)

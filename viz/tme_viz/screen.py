@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from tme_abm.marrow.cells import CellType
+from tme_abm.marrow.cell_types import CellType, types_that_are
 from tme_abm.marrow.clones import N_CLONES, N_REACTIVE
 from tme_viz.history import History
 from tme_viz.pair import Pair
-from tme_viz.picture import LAYERS, Picture, from_byte, take
+from tme_viz.picture import ACTIVE, LAYERS, LYTIC, Picture, from_byte, take
 from tme_viz.picture import level as level_now
 
 THIN_SPACE = "\u202f"  # between thousands: a comma there is a decimal sign to an Italian
@@ -208,10 +208,11 @@ def describe(picture: Picture, site: int, day: float) -> list[tuple[str, str]]:
     rows.append(("cd38", f"{from_byte(int(picture.cd38[site]), LAYERS['cd38']):,.0f}".replace(",", THIN_SPACE)))
     if kind is CellType.PLASMA:
         rows.append(("clone", str(int(picture.clone[site]) % N_CLONES)))
-    if kind is CellType.T:
+    if kind in types_that_are("clonotypic"):
         rows.append(("clonotype", f"{picture.clone[site]}{' *' if picture.clone[site] < N_REACTIVE else ''}"))
-    if kind in (CellType.T, CellType.NK):
+    if kind in ACTIVE:
         rows.append(("activity", f"{from_byte(int(picture.activity[site]), LAYERS['activity']):.2f}"))
+    if kind in LYTIC:
         rows.append(("granzyme", f"{from_byte(int(picture.granzyme[site]), LAYERS['activity']):.2f}"))
     rows.append(("adenosine", f"{from_byte(int(picture.adenosine[site]), LAYERS['adenosine']):.2f}"))
     return rows

@@ -6,15 +6,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tme_abm.marrow.cell_types import records
+
 LANGUAGES = {"en": "English", "it": "Italiano"}
 
 
 @cache
 def words(language: str) -> dict[str, Any]:
-    """Words by key; tables of words under `scale`, `ends`, `preset` and `cause`."""
+    """Words by key, the types of cells among them; tables of words under `scale`, `ends`, `preset` and `cause`."""
     with Path(__file__).with_name("words.toml").open("rb") as file:
         table: dict[str, Any] = tomllib.load(file)[language]
-    return table
+    named = {kind.name: record.italian if language == "it" else record.english for kind, record in records().items()}
+    return table | named
 
 
 def drug(name: str, language: str) -> str:
