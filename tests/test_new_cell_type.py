@@ -116,7 +116,7 @@ told["numbers"] = [named["cell_types.dendritic.amount"], named["cell_types.dendr
 from tme_viz.charts import charts
 from tme_viz.pair import OBSERVED as DRAWN
 from tme_viz.picture import image, take
-from tme_viz.session import describe
+from tme_viz.screen import describe
 from tme_viz.words import words
 picture = take(model.simulation)
 site = int(np.flatnonzero(picture.kind == DC)[0])
