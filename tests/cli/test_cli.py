@@ -158,6 +158,19 @@ def test_a_regimen_in_words():
     assert regimen_in_words(Regimen("none", "None", 28)) == ["nothing is given"]
 
 
+def test_describe_says_and_draws_who_depends_on_whom(tme):
+    text = tme("describe", "growth").output
+    assert "growth needs fields.il6 from interleukin6" in text and "adcc needs" not in text
+    assert tme("describe", "--graph", "step.svg").output.strip() == "The graph of the mechanisms stands in step.svg."
+    assert "t_cell_recovery" in Path("step.svg").read_text(encoding="utf-8")
+    for file, message in (
+        ("step.png", "--graph step.png: the graph is drawn as SVG"),
+        ("no/step.svg", "--graph no/step.svg: No such file"),
+    ):
+        result = tme("describe", "--graph", file)
+        assert result.exit_code == 2 and message in result.stderr and "Traceback" not in result.stderr
+
+
 def test_describe_gives_the_step_in_its_order(tme):
     from tme_abm.mechanisms import MECHANISMS
 

@@ -1,6 +1,7 @@
 """What there is to run, and what it says: list, validate, show, describe."""
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -15,9 +16,6 @@ from tme_abm.cli.options import (
 )
 from tme_abm.cli.words import print_numbers, regimen_in_words
 from tme_abm.foundation.errors import InputError
-
-if TYPE_CHECKING:
-    pass
 
 
 def list_() -> None:
@@ -110,12 +108,14 @@ def show(
 
 def describe(
     mechanism: Annotated[str | None, typer.Argument(metavar="[MECHANISM]", help="One mechanism only.")] = None,
+    graph: Annotated[Path | None, typer.Option("--graph", metavar="FILE.svg", help="Draw who depends on whom into a file.")] = None,
 ) -> None:
-    """Describe the model: the step in its order, then the parameters."""
+    """Describe the model: the step in its order, who depends on whom, then the parameters."""
     with in_plain_words():
         from rich.table import Table
         from rich.text import Text
 
+        from tme_abm.cli.graph import acts, as_lines, write_svg
         from tme_abm.foundation.declare import notes
         from tme_abm.foundation.errors import did_you_mean
         from tme_abm.mechanisms import BY_NAME, MECHANISMS
@@ -125,17 +125,26 @@ def describe(
             raise InputError(f"unknown mechanism '{mechanism}'{did_you_mean(mechanism, BY_NAME)}")
         chosen = [m for m in MECHANISMS if mechanism in (None, m.name)]
         console = make_console()
+        if graph is not None:
+            write_svg(MECHANISMS, graph)
+            console.print(Text(f"The graph of the mechanisms stands in {graph}."))
+            return
         console.print("[bold]The step[/bold]: the marrow changes, hazards add up on cells at risk, one draw settles the fate of each.")
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in ("", "mechanism", "what happens", "reads", "writes", "acts"):
+        for name in ("", "mechanism", "what happens", "when", "reads", "writes", "switched off"):
             table.add_column(name, justify="right" if not name else "left")
         for number, m in enumerate(MECHANISMS, 1):
             if m not in chosen:
                 continue
-            parts = [words for kernel, words in ((m.prepare, "on the marrow"), (m.hazard, "on cells at risk")) if kernel is not None]
-            when = " and ".join(parts) + (", under a drug" if m.by_drug else "")
-            table.add_row(*(Text(text) for text in (str(number), m.name, m.summary, ", ".join(m.reads), ", ".join(m.writes), when)))
+            when = " and ".join(act.when for act in acts(m)) + (", under a drug" if m.by_drug else "")
+            left = [f"{name} at rest" for name in m.rest] if isinstance(m.rest, tuple) else [f"{act} as its file says" for act in m.rest]
+            texts = (str(number), m.name, m.summary, when, ", ".join(m.reads), ", ".join(m.writes), ", ".join(left))
+            table.add_row(*map(Text, texts))
         console.print(table)
+        console.print()
+        console.print("[bold]Who depends on whom[/bold] within a step (`--graph FILE.svg` draws it):")
+        for line in as_lines(MECHANISMS, {m.name for m in chosen}):
+            console.print(Text(line))
         console.print()
         rows = [{"name": name, **origin._asdict()} for name, origin in Settings().origins().items()]
         for m in chosen:

@@ -32,6 +32,7 @@ BUNDLES: dict[str, Any] = {
 }
 WHOLE = "cells"  # rows of cells that come, go or move
 UNNAMED = {
+    "grid": "memory of the solver, lent to others between two solves",
     "lattice.inner": "geometry",
     "lattice.offsets": "geometry",
     "fields.source": "scratch of a solve",

@@ -170,6 +170,8 @@ class Watch:
         """A member, watched."""
         value = getattr(self._bundle, name)
         path = f"{self._path}.{name}".lstrip(".")
+        if path == "grid":
+            self._tell("reads", (path,))
         if path.split(".")[0] not in (*BUNDLES, "hazard"):
             return value
         if isinstance(value, np.ndarray):

@@ -150,6 +150,7 @@ MOTILITY = Mechanism(
     group=Group.IMMUNE,
     reads=(
         "cells",
+        "cells.granzyme",
         "fields.chemokine",
         "lattice.niche",
         "gauge.CREEP_BLOCK",
