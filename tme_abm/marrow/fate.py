@@ -71,6 +71,8 @@ def reset(marrow, row):
     risk.held[row] = 0.0
     for e in range(N_EVENTS):
         marrow.hazard[row, e] = 0.0
+    for e in range(N_EVENTS, marrow.hazard.shape[1]):
+        marrow.hazard[row, e] = 0.0
 
 
 @part
@@ -136,6 +138,8 @@ def decide(marrow, tick):
         all_hazards = 0.0
         for e in range(N_EVENTS):
             all_hazards += marrow.hazard[row, e]
+        for e in range(N_EVENTS, marrow.hazard.shape[1]):
+            all_hazards += marrow.hazard[row, e]
         kind = int(risk.kind[row])
         ceiling = body.ceiling[kind] + contact.reach(marrow, row)
         if not all_hazards <= ceiling * (1.0 + 1e-9):  # also where it is no number
@@ -145,7 +149,7 @@ def decide(marrow, tick):
         site = risk.site[row]
         mark = unit(bits(key, marrow.cells.uid[site])) * all_hazards
         event = -1
-        for e in range(N_EVENTS):
+        for e in range(marrow.hazard.shape[1]):
             if marrow.hazard[row, e] > 0.0:
                 event = e
                 mark -= marrow.hazard[row, e]

@@ -15,7 +15,8 @@ from tme_abm.marrow.probes import VISIBLE
 from tme_abm.marrow.seeding import CELLULARITY, INTERSTITIAL, NUCLEATED_CELLS
 from tme_abm.marrow.state import CROWD
 from tme_abm.marrow.traits import load_traits
-from tme_abm.mechanisms import BY_NAME, MECHANISMS, nk_activation, trogocytosis
+from tme_abm.mechanisms import nk_activation, trogocytosis
+from tme_abm.mechanisms.outside.catalogue import FROM_OUTSIDE, PLAIN, Catalogue
 
 START = 1.4  # disease is made at 1 / START of the burden at which it becomes eligible
 RISE = 1.25  # M-protein at eligibility over that at the start: measurable and progressing
@@ -56,6 +57,7 @@ class Settings:
         step_h: Length of a step [h]; divides a day.
         without: Names of mechanisms that are switched off from the start of treatment.
         parameters: Values of this study, mechanism -> parameter -> {value, unit, source, grade}.
+        catalogue: The mechanisms that there are.
 
     Raises:
         InputError: For a step that does not divide a day, an unknown mechanism, or a wrong parameter.
@@ -66,22 +68,23 @@ class Settings:
     step_h: float = 6.0
     without: frozenset[str] = frozenset()
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    catalogue: Catalogue = PLAIN
 
     def __post_init__(self) -> None:
         """Refuse what cannot run."""
         if not 0.0 < self.step_h <= HOURS_PER_DAY or abs(HOURS_PER_DAY / self.step_h % 1.0) > 1e-9:
             raise InputError(f"a step of {self.step_h:g} h does not divide a day")
         for name in self.without:
-            if name not in BY_NAME:
-                raise InputError(f"unknown mechanism '{name}'{did_you_mean(name, BY_NAME)}")
+            self.catalogue.find(name)
         self.fill()
 
     def fill(self) -> dict[str, Filled]:
         """The parameters that hold for all patients and drugs: mechanism -> Filled."""
-        blocks = {m.name: m.Params for m in MECHANISMS if not m.by_drug} | FLOORS
+        blocks = {m.name: m.Params for m in self.catalogue.mechanisms if not m.by_drug} | FLOORS
         for name in self.parameters:
             if name not in blocks:
-                hint = " (its coefficients belong to a drug)" if name in BY_NAME else did_you_mean(name, blocks)
+                of_a_drug = name in self.catalogue.by_name
+                hint = " (its coefficients belong to a drug)" if of_a_drug else did_you_mean(name, blocks) + FROM_OUTSIDE
                 raise InputError(f"parameters.{name}: no such block of parameters{hint}")
         return {name: fill(block, self.parameters.get(name), f"parameters.{name}") for name, block in blocks.items()}
 
