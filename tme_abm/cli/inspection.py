@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tme_abm.cli.options import (
+    MechanismOption,
     PatientsOption,
     ScenarioArgument,
     SeedOption,
@@ -14,8 +15,6 @@ from tme_abm.cli.options import (
     make_console,
 )
 from tme_abm.cli.words import print_numbers, regimen_in_words
-from tme_abm.foundation.errors import InputError
-
 if TYPE_CHECKING:
     pass
 
@@ -40,13 +39,14 @@ def list_() -> None:
 def validate(
     scenario: ScenarioArgument,
     set_: SetOption = None,
+    mechanism: MechanismOption = None,
 ) -> None:
     """Check a scenario; run nothing."""
     with in_plain_words():
         from tme_abm.scenario.kinds import check, resolve
         from tme_abm.scenario.reading import read
 
-        source = read(scenario, set_ or ())
+        source = read(scenario, set_ or (), mechanisms=mechanism or ())
         study, given = resolve(source), check(source)
         labels = ", ".join(given.labels())
         if given.kind == "trial":
@@ -61,6 +61,7 @@ def show(
     seed: SeedOption = None,
     without: WithoutOption = None,
     set_: SetOption = None,
+    mechanism: MechanismOption = None,
     parameters: Annotated[bool, typer.Option("--parameters/--no-parameters", help="Print every number with its source.")] = True,
 ) -> None:
     """Show a scenario as it would run: arms in words, population, every number with unit, source and grade."""
@@ -72,7 +73,7 @@ def show(
         from tme_abm.trial.provenance import describe_run
         from tme_abm.trial.study import Study
 
-        study = load_scenario(scenario, set_ or (), patients, seed, without or ())
+        study = load_scenario(scenario, set_ or (), patients, seed, without or (), mechanism or ())
         console = make_console()
         console.print(Text(study.title, "bold"))
         console.print(Text(study.summary))
@@ -110,6 +111,7 @@ def show(
 
 def describe(
     mechanism: Annotated[str | None, typer.Argument(metavar="[MECHANISM]", help="One mechanism only.")] = None,
+    along: MechanismOption = None,
 ) -> None:
     """Describe the model: the step in its order, then the parameters."""
     with in_plain_words():
@@ -117,19 +119,17 @@ def describe(
         from rich.text import Text
 
         from tme_abm.foundation.declare import notes
-        from tme_abm.foundation.errors import did_you_mean
-        from tme_abm.mechanisms import BY_NAME, MECHANISMS
+        from tme_abm.mechanisms.outside.loading import load
         from tme_abm.simulation.settings import Settings
 
-        if mechanism is not None and mechanism not in BY_NAME:
-            raise InputError(f"unknown mechanism '{mechanism}'{did_you_mean(mechanism, BY_NAME)}")
-        chosen = [m for m in MECHANISMS if mechanism in (None, m.name)]
+        catalogue = load(along or ())
+        chosen = list(catalogue.mechanisms) if mechanism is None else [catalogue.find(mechanism)]
         console = make_console()
         console.print("[bold]The step[/bold]: the marrow changes, hazards add up on cells at risk, one draw settles the fate of each.")
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in ("", "mechanism", "what happens", "reads", "writes", "acts"):
             table.add_column(name, justify="right" if not name else "left")
-        for number, m in enumerate(MECHANISMS, 1):
+        for number, m in enumerate(catalogue.mechanisms, 1):
             if m not in chosen:
                 continue
             parts = [words for kernel, words in ((m.prepare, "on the marrow"), (m.hazard, "on cells at risk")) if kernel is not None]
@@ -137,7 +137,7 @@ def describe(
             table.add_row(*(Text(text) for text in (str(number), m.name, m.summary, ", ".join(m.reads), ", ".join(m.writes), when)))
         console.print(table)
         console.print()
-        rows = [{"name": name, **origin._asdict()} for name, origin in Settings().origins().items()]
+        rows = [{"name": name, **origin._asdict()} for name, origin in Settings(catalogue=catalogue).origins().items()]
         for m in chosen:
             if m.by_drug:
                 defaults = getattr(m.Params, "_field_defaults", {})

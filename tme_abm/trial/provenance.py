@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tme_abm.foundation.declare import fill
+from tme_abm.mechanisms.outside.catalogue import Catalogue
 from tme_abm.outcomes import imwg, mrd
 from tme_abm.patients.population import provenance
 from tme_abm.trial.study import Study
@@ -35,8 +36,15 @@ def describe_run(study: Study) -> dict[str, Any]:
         "scenario": study.resolved,
         "parameters": rows,
         "model": model_digest(),
+        **describe_outside(study.settings.catalogue),
         **describe_machine(),
     }
+
+
+def describe_outside(catalogue: Catalogue) -> dict[str, Any]:
+    """The mechanisms and rules that came along from outside, with digests; nothing where none did."""
+    rules = [{"name": rule.name, "digest": rule.digest} for rule in catalogue.rules]
+    return {name: rows for name, rows in (("mechanisms", catalogue.describe()), ("rules", rules)) if rows}
 
 
 def describe_machine() -> dict[str, Any]:

@@ -4,7 +4,7 @@ A study carries its catalogue (`Settings.catalogue`), so two studies of one proc
 name, or for the causes of death, asks a catalogue.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -84,6 +84,8 @@ class Rule(NamedTuple):
 
     name: str
     function: Callable[[Any], Any]
+    text: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Catalogue:
     def __reduce__(self) -> tuple[Any, ...]:
         from tme_abm.mechanisms.outside.loading import load
 
-        return load, (self.given, self.rules)
+        return load, (self.given, tuple(rule.function for rule in self.rules))
 
     @cached_property
     def mechanisms(self) -> tuple[Mechanism, ...]:
@@ -191,6 +193,17 @@ class Catalogue:
             if hooks.above[number]:
                 what = f"hazard of '{o.mechanism.name}' is higher than what its ceiling adds, or no number"
                 raise BrokenMechanism(f"{o.place('hazard')}: {what}; raise the ceiling of the cells that it acts on")
+
+    def with_rules(self, given: Iterable[Any]) -> "Catalogue":
+        """The same with other rules in plain Python."""
+        from tme_abm.mechanisms.outside.loading import add_rules
+
+        return add_rules(self, given)
+
+    def copies(self) -> dict[str, bytes]:
+        """What a folder of results keeps of what came from outside: name in that folder -> content."""
+        files = {copied_as(file): file.text.encode() for file in self.files if file.path is not None}
+        return files | {f"mechanisms/rule_{rule.name}.py": rule.text.encode() for rule in self.rules if rule.text}
 
     def describe(self) -> list[dict[str, Any]]:
         """What run.json says of the mechanisms from outside."""

@@ -8,8 +8,10 @@ but for one that reads what another writes, which comes after it.
 import ast
 import hashlib
 import importlib.util
+import inspect
 import re
 import sys
+import textwrap
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -71,10 +73,11 @@ def load(given: Iterable[Any] = (), rules: Iterable[Any] = ()) -> Catalogue:
         InputError: For the first thing that is wrong with one of them, with file and line.
     """
     asked = tuple(given)
+    if len(asked) == 1 and isinstance(asked[0], Catalogue):
+        return asked[0]
     wishes = [wish_for(one) for one in asked]
-    chosen = tuple(as_rule(one) for one in rules)
     if not wishes:
-        return replace(PLAIN, rules=check_rules(chosen, PLAIN))
+        return add_rules(PLAIN, rules)
     first = (len(handed_out().causes), len(handed_out().gauges)) if any(wish.path is None for wish in wishes) else (0, 0)
     unplaced = [read(wish, (0, 0)) for wish in dict.fromkeys(wishes)]
     check_names(unplaced)
@@ -88,11 +91,10 @@ def load(given: Iterable[Any] = (), rules: Iterable[Any] = ()) -> Catalogue:
         placed += group if first == (0, 0) else read(wish, first)
         first = (first[0] + len(file.causes), first[1] + len(file.gauges))
     ordered = in_order(sorted(placed, key=lambda o: o.mechanism.name))
-    catalogue = Catalogue(tuple(ordered), chosen, asked)
+    catalogue = Catalogue(tuple(ordered), (), asked)
     check_own(catalogue)
-    check_rules(chosen, catalogue)
     marrow = sample_marrow(catalogue.own)
-    return replace(catalogue, outside=tuple(compile_acts(o, marrow) for o in ordered))
+    return add_rules(replace(catalogue, outside=tuple(compile_acts(o, marrow) for o in ordered)), rules)
 
 
 # ---- where from
@@ -332,22 +334,30 @@ def as_rule(given: Any) -> Rule:
     Raises:
         InputError: For what is no function with a name.
     """
-    if isinstance(given, Rule):
-        return given
     name = getattr(given, "__name__", "")
     if not callable(given) or not NAME.fullmatch(name):
         raise InputError(f"a rule is a function with a name of small letters, which takes the model; got {given!r}")
-    return Rule(name, given)
+    try:
+        text = textwrap.dedent(inspect.getsource(given))
+    except (OSError, TypeError):  # as of what was typed into a prompt
+        text = ""
+    return Rule(name, given, text, digest_of(text or repr(given.__code__.co_code)))
 
 
-def check_rules(rules: tuple[Rule, ...], catalogue: Catalogue) -> tuple[Rule, ...]:
-    """Refuse a rule whose name a cause of death has already."""
-    taken = {*PLAIN.causes, *(name for file in catalogue.files for name in file.causes)}
+def add_rules(catalogue: Catalogue, given: Iterable[Any]) -> Catalogue:
+    """A catalogue with rules in plain Python, instead of those that it had.
+
+    Raises:
+        InputError: For what is no rule, or one whose name a cause of death has already.
+    """
+    bare = replace(catalogue, rules=())
+    rules = tuple(as_rule(one) for one in given)
+    taken = set(bare.causes)
     for rule in rules:
         if rule.name in taken:
             raise InputError(f"rule '{rule.name}': the name is taken by a cause of death; call the function otherwise")
         taken.add(rule.name)
-    return rules
+    return replace(bare, rules=rules)
 
 
 def in_order(found: Sequence[Outside]) -> list[Outside]:
