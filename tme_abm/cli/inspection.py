@@ -15,6 +15,7 @@ from tme_abm.cli.options import (
     make_console,
 )
 from tme_abm.cli.words import print_numbers, regimen_in_words
+
 if TYPE_CHECKING:
     pass
 

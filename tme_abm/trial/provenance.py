@@ -1,5 +1,6 @@
 """What a run rests on: every number with its source, the code, the packages, the machine."""
 
+import ast
 import hashlib
 import os
 import platform
@@ -14,10 +15,9 @@ from tme_abm.outcomes import imwg, mrd
 from tme_abm.patients.population import provenance
 from tme_abm.trial.study import Study
 
-CODE = (  # from which a simulated patient follows
-    *("foundation", "marrow", "mechanisms", "pharmacology", "patients", "simulation", "outcomes"),
-    *("trial/arm.py", "trial/execution.py"),
-)
+FOLLOWED = "trial.arm"  # the module by which a patient is followed; all that it imports shapes what comes out
+RUN = "trial.execution"  # that by which a study is run, with what it imports at its top; what it imports later writes reports
+PACKAGE = "tme_abm"
 PACKAGES = ("tme-abm", "numpy", "numba", "pandas", "scipy", "lifelines", "mesa")
 
 
@@ -57,14 +57,67 @@ def describe_machine() -> dict[str, Any]:
 
 
 def model_digest(root: Path | None = None) -> str:
-    """Short digest of all files of the package from which a simulated patient follows."""
+    """Short digest of all files of the package from which a simulated patient follows, wherever they stand."""
     top = root or Path(__file__).parents[1]
     digest = hashlib.sha256()
-    found = [top / name for name in CODE]
-    for path in sorted(p for f in found for p in (f.rglob("*") if f.is_dir() else [f]) if p.suffix in (".py", ".toml")):
+    for path in model_files(top):
         digest.update(path.relative_to(top).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def model_files(top: Path) -> list[Path]:
+    """The modules that a patient's run imports, one from the other, and the tables (TOML) that stand below their folders.
+
+    Imports for type checkers alone count for nothing, and rules in plain Python, which only Mesa's room can call, are the user's.
+    """
+    found: set[Path] = set()
+    waiting = [(module_file(top, FOLLOWED), True), (module_file(top, RUN), False)]
+    while waiting:
+        path, is_whole = waiting.pop()
+        if path is None or path in found:
+            continue
+        found.add(path)
+        for name in imports_of(path, is_whole):
+            if name.split(".")[0] != "mesa_model":
+                waiting.append((module_file(top, name), True))
+    folders = {path.parent for path in found} - {top}
+    return sorted(found | {path for folder in folders for path in folder.rglob("*.toml")})
+
+
+def module_file(top: Path, name: str) -> Path | None:
+    """The file of a module of the package by its dotted name below `top`, or of a name within one; None for none."""
+    parts = name.split(".")
+    for n in (len(parts), len(parts) - 1):
+        stem = top.joinpath(*parts[:n])
+        for path in (stem.with_suffix(".py"), stem / "__init__.py"):
+            if n and path.is_file():
+                return path
+    return None
+
+
+def imports_of(path: Path, is_whole: bool) -> set[str]:
+    """Dotted names below the package of what a module imports.
+
+    Args:
+        path: The module's file.
+        is_whole: Whether imports within functions count too.
+    """
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            return
+        if isinstance(node, ast.FunctionDef) and not is_whole:
+            return
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE:
+            base = node.module.split(".")[1:]
+            found.update(".".join([*base, alias.name]) for alias in node.names)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(path.read_bytes()))
+    return found
 
 
 def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:

@@ -8,7 +8,6 @@ import solara
 from tme_abm.forms import parse_cycles
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.mechanism import Group
-from tme_abm.mechanisms import MECHANISMS
 from tme_abm.patients.presets import presets
 from tme_abm.pharmacology.regimen import parse_days, parse_dose
 from tme_viz.choice import DIGITS, MOST_PATIENTS, SIZES, Choice

@@ -7,14 +7,22 @@ import threading
 import time
 import warnings
 import webbrowser
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 PAGE = "tme_viz.page"
 SHELL_HOST = ("cdn.jsdelivr.net", 443)  # where Solara's page shell comes from where it is not installed
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def main(scenario: str | None = None, host: str = "127.0.0.1", port: int = 8765, open_browser: bool = True) -> None:
+def main(
+    scenario: str | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    open_browser: bool = True,
+    mechanisms: Iterable[Any] = (),
+) -> None:
     """Serve the page until interrupted.
 
     Args:
@@ -22,6 +30,7 @@ def main(scenario: str | None = None, host: str = "127.0.0.1", port: int = 8765,
         host: Address to listen on; others than this computer can reach it only where this is not a loopback address.
         port: Port to listen on.
         open_browser: Whether to open the page in a browser.
+        mechanisms: Mechanisms from outside, as `load_scenario` takes them; a link to the page never brings one.
 
     Raises:
         InputError: Where there is no such scenario, or the port is taken.
@@ -34,19 +43,23 @@ def main(scenario: str | None = None, host: str = "127.0.0.1", port: int = 8765,
 
     share_pools()
     from tme_abm.foundation.errors import InputError
+    from tme_abm.mechanisms.outside.loading import load
     from tme_abm.scenario.kinds import load_trial
     from tme_abm.scenario.reading import scenarios
     from tme_viz import page
     from tme_viz.choice import Choice
     from tme_viz.places import KIND, Places, kind
 
+    catalogue = load(mechanisms)
+    places, choice = Places(catalogue=catalogue), Choice()
     if scenario is not None:
         file = scenarios().get(scenario, Path(scenario))
         if file.is_file() and kind(file) not in (KIND, ""):
             raise InputError(f"{scenario}: this is no trial ({kind(file)}), and the live page shows the marrow of patients; use tme run")
-        study = load_trial(scenario)
+        study = load_trial(scenario, mechanisms=[catalogue])
         given = None if scenario in scenarios() else Path(scenario)
-        page.open_with(Places(given=given), Choice(scenario=study.name))
+        places, choice = Places(given=given, catalogue=catalogue), Choice(scenario=study.name)
+    page.open_with(places, choice)
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

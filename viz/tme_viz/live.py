@@ -9,7 +9,6 @@ import solara.lab
 
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.clones import N_CLONES
-from tme_abm.mechanisms import BY_NAME, MECHANISMS
 from tme_viz import charts, takeaway
 from tme_viz.controls import Controls, off_now
 from tme_viz.lesson_page import LessonCard
@@ -148,7 +147,7 @@ def Transport(room: Room) -> None:
         message=status.message,
         speeds=[[s, f"{pace(s)} {w['a_frame']}"] for s in SPEEDS],
         words={k: w[k] for k in TRANSPORT_WORDS},
-        names={m.name: m.words(room.language.value).label for m in MECHANISMS},
+        names={m.name: m.words(room.language.value).label for m in room.places.catalogue.mechanisms},
         event_play=session.play,
         event_command=command,
         event_seek=session.seek,

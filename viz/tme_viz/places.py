@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.mechanisms.outside.catalogue import PLAIN as OF_THE_PACKAGE
+from tme_abm.mechanisms.outside.catalogue import Catalogue
 from tme_abm.scenario.reading import MARK, scenarios
 
 RESULTS = "results:"  # before the name of a folder of results, where a scenario is named
@@ -21,10 +23,12 @@ class Places:
     Attributes:
         results: Folder that holds folders of results.
         given: A scenario file named on the command line, if any.
+        catalogue: The mechanisms that there are, those from outside that were named on the command line among them.
     """
 
     results: Path = Path("results")
     given: Path | None = None
+    catalogue: Catalogue = OF_THE_PACKAGE
 
     def scenarios(self) -> dict[str, Path]:
         """Name -> file of every scenario that the page offers: the trials."""

@@ -223,10 +223,11 @@ def death_table(question: Question, book: RunBook) -> "pd.DataFrame":
     import pandas as pd
 
     who = completed(question, book)
+    columns = question.study.settings.catalogue.deaths
     rows = []
     for arm in question.study.arms:
         point = question.point(arm.key, ())
-        counts = {name.removeprefix("deaths_"): sum(book.rows[i, point][name] for i in who) for name in question.study.settings.catalogue.deaths}
+        counts = {name.removeprefix("deaths_"): sum(book.rows[i, point][name] for i in who) for name in columns}
         total, followed = sum(counts.values()), float(months(book, who, point).sum())
         for cause, n in counts.items():
             if n:

@@ -15,7 +15,7 @@ from tme_abm.foundation.mechanism import Mechanism
 from tme_abm.foundation.pinned import pin
 from tme_abm.marrow.cells import N_CAUSES, N_EVENTS, Cause
 from tme_abm.marrow.state import Gauge, Own
-from tme_abm.mechanisms import BY_NAME, MECHANISMS
+from tme_abm.mechanisms import MECHANISMS
 from tme_abm.mechanisms.outside.hooks import Act, Hook, Hooks, make_hooks
 from tme_abm.mechanisms.outside.own import OwnGauge
 

@@ -28,11 +28,14 @@ from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.jit import caching_in
 from tme_abm.foundation.mechanism import Mechanism, by_drug
 from tme_abm.foundation.pinned import pin
+from tme_abm.marrow.cells import N_EVENTS
 from tme_abm.marrow.clones import N_CLONES, Clones
 from tme_abm.marrow.lattice import make_lattice
-from tme_abm.marrow.state import Host, Own, Tick, make_marrow
+from tme_abm.marrow.quantities import resting
+from tme_abm.marrow.state import Gauge, Host, Own, Tick, make_marrow
 from tme_abm.marrow.traits import load_traits
 from tme_abm.mechanisms import MECHANISMS
+from tme_abm.mechanisms.declared import check_names, measure, undeclared
 from tme_abm.mechanisms.outside.catalogue import PLAIN, Catalogue, Compiled, File, Outside, Rule
 from tme_abm.mechanisms.outside.hooks import Hook
 from tme_abm.mechanisms.outside.own import handed_out, handing_out
@@ -80,7 +83,7 @@ def load(given: Iterable[Any] = (), rules: Iterable[Any] = ()) -> Catalogue:
         return add_rules(PLAIN, rules)
     first = (len(handed_out().causes), len(handed_out().gauges)) if any(wish.path is None for wish in wishes) else (0, 0)
     unplaced = [read(wish, (0, 0)) for wish in dict.fromkeys(wishes)]
-    check_names(unplaced)
+    check_taken(unplaced)
     placed: list[Outside] = []
     for group in sorted(unplaced, key=lambda found: min(o.mechanism.name for o in found)):
         file = group[0].file
@@ -93,6 +96,8 @@ def load(given: Iterable[Any] = (), rules: Iterable[Any] = ()) -> Catalogue:
     ordered = in_order(sorted(placed, key=lambda o: o.mechanism.name))
     catalogue = Catalogue(tuple(ordered), (), asked)
     check_own(catalogue)
+    for o in ordered:
+        check_declared(o)
     marrow = sample_marrow(catalogue.own)
     return add_rules(replace(catalogue, outside=tuple(compile_acts(o, marrow) for o in ordered)), rules)
 
@@ -271,15 +276,13 @@ def check(m: Mechanism, place: str) -> None:
     if m.name in Rules._fields:
         raise InputError(f"{place}: the name '{m.name}' is taken; choose another")
     for act in ACTS:
-        for kernel in (getattr(m, act), instead(m, act)):
+        for kernel in (getattr(m, act), None if isinstance(m.rest, tuple) else m.rest.get(act)):
             if kernel is not None and not is_kernel(kernel):
                 raise InputError(f"{place}: {act} of '{m.name}' is no kernel; put @part above its function")
     if all(getattr(m, act) is None for act in ACTS):
         raise InputError(f"{place}: '{m.name}' does nothing; give it prepare, or ceiling and hazard")
     if (m.hazard is None) != (m.ceiling is None):
         raise InputError(f"{place}: '{m.name}' needs both hazard and ceiling, the highest hazard that it can give")
-    if m.prepare is not None and phase_of(m) is None:
-        raise InputError(f"{place}: '{m.name}' prepares but says not in which phase; known: {', '.join(h.name for h in list(Hook)[:5])}")
     try:
         known = notes(m.Params)
         bare = [name for name in m.Params._fields if not isinstance(known.get(name), Param)]  # type: ignore[attr-defined]
@@ -294,18 +297,46 @@ def check(m: Mechanism, place: str) -> None:
             raise InputError(f"{place}: '{m.name}': {error}") from None
 
 
-def phase_of(m: Mechanism) -> Hook | None:
-    """The hook at which a mechanism prepares."""
-    name = str(getattr(m.phase, "name", m.phase) or "").upper()
-    return Hook[name] if name in Hook.__members__ and Hook[name] < Hook.CEILING else None
+def check_declared(o: Outside) -> None:
+    """Refuse a mechanism that names what there is not, or that reads or writes what it does not name.
+
+    Its acts are run as plain Python on marrows that write down who touches what.
+
+    Raises:
+        InputError: For the first thing that is wrong, with the line of the read or write.
+    """
+    m, own = o.mechanism, own_numbers(o.file)
+    try:
+        check_names(m, own.values())
+    except InputError as error:
+        raise InputError(f"{o.place()}: {error}") from None
+    try:
+        found = measure(m, own=own)
+    except Exception as error:  # of whatever kind: it is the file's own code that runs here
+        here = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == o.file.path]
+        place = f"{o.file.shown}, line {here[-1]}" if here else o.place()
+        raise InputError(f"{place}: '{m.name}' fails on a marrow: {type(error).__name__}: {error}") from None
+    for finding in undeclared(m, found):
+        is_here = o.file.path is not None and Path(finding.place.file) == o.file.path
+        place = f"{o.file.shown}, line {finding.place.line}" if is_here else o.place()
+        raise InputError(f"{place}: '{m.name}' {finding.verb} {finding.name}, which it does not declare")
 
 
-def instead(m: Mechanism, act: str) -> Any:
+def own_numbers(file: File) -> dict[tuple[str, int], str]:
+    """Gauges and causes of a file, as the check of declarations takes them: path and number -> name."""
+    gauges = {("body.gauge", len(Gauge) + file.first[1] + i): f"gauge.{gauge.name}" for i, gauge in enumerate(file.gauges)}
+    return gauges | {("hazard", N_EVENTS + file.first[0] + i): f"hazard.{name}" for i, name in enumerate(file.causes)}
+
+
+def instead(m: Mechanism, act: str, file: File) -> Any:
     """The kernel that runs instead of an act while a mechanism is switched off; None for none."""
-    return m.idle.get(act)
+    if not isinstance(m.rest, tuple):
+        return m.rest.get(act)
+    own = {f"gauge.{gauge.name}": (len(Gauge) + file.first[1] + i, gauge.rest) for i, gauge in enumerate(file.gauges)}
+    return resting(m.rest, own=own) if m.rest and act == "prepare" else None
 
 
-def check_names(groups: Sequence[Sequence[Outside]]) -> None:
+def check_taken(groups: Sequence[Sequence[Outside]]) -> None:
     """Refuse the second mechanism of a name."""
     seen: dict[str, Outside] = {}
     for o in (o for group in groups for o in group):
@@ -400,7 +431,7 @@ def compile_acts(o: Outside, marrow: Any) -> Outside:
     acts = []
     with caching_in(f"{o.file.digest}-{o.file.first[0]}-{o.file.first[1]}"):
         for act, hook in ACTS.items():
-            for is_on, kernel in ((True, getattr(m, act)), (False, instead(m, act))):
+            for is_on, kernel in ((True, getattr(m, act)), (False, instead(m, act, o.file))):
                 if kernel is None:
                     continue
                 try:
@@ -409,7 +440,7 @@ def compile_acts(o: Outside, marrow: Any) -> Outside:
                     line, what = boiled_down(error, o.file.path)
                     place = f"{o.file.shown}, line {line}" if line else o.place(act)
                     raise InputError(f"{place}: {act} of '{m.name}' does not compile: {what}") from None
-                at = phase_of(m) if hook is None else hook
+                at = hook if hook is not None or m.phase is None else Hook[m.phase.name]
                 assert at is not None
                 acts.append(Compiled(at, is_on, found))
     return replace(o, acts=tuple(acts))
@@ -420,7 +451,21 @@ def boiled_down(error: Exception, path: Path | None) -> tuple[int, str]:
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     lines = [int(n) for file, n in re.findall(r'File "([^"]+)", line (\d+)', text) if path is not None and Path(file).name == path.name]
     said = [line.strip() for line in text.splitlines()]
-    noise = ("Failed in", "During:", "File ", "def ", "<source", "^", "-", "There are", "- Of which", "With argument", "* ", ">>>", "raised")
+    noise = (
+        "Failed in",
+        "During:",
+        "File ",
+        "def ",
+        "<source",
+        "^",
+        "-",
+        "There are",
+        "- Of which",
+        "With argument",
+        "* ",
+        ">>>",
+        "raised",
+    )
     plain = [line for line in said if line and not line.startswith(noise)]
     what = plain[0] if plain else type(error).__name__
     return (lines[-1] if lines else 0), re.sub(r"Pinned\(.*", "the marrow", what)[:200].rstrip(" .:")
