@@ -5,6 +5,7 @@ import hashlib
 import os
 import platform
 import time
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from tme_abm.outcomes import imwg, mrd
 from tme_abm.patients.population import provenance
 from tme_abm.trial.study import Study
 
-FOLLOWED = "trial.arm"  # the module by which a patient is followed; all that it imports shapes what comes out
+# The module by which a patient is followed, and that which reads who is drawn: all that they import shapes what comes out.
+FOLLOWED = ("trial.arm", "patients.reading")
 RUN = "trial.execution"  # that by which a study is run, with what it imports at its top; what it imports later writes reports
 PACKAGE = "tme_abm"
 PACKAGES = ("tme-abm", "numpy", "numba", "pandas", "scipy", "lifelines", "mesa")
@@ -56,6 +58,7 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
+@cache
 def model_digest(root: Path | None = None) -> str:
     """Short digest of all files of the package from which a simulated patient follows, wherever they stand."""
     top = root or Path(__file__).parents[1]
@@ -72,7 +75,7 @@ def model_files(top: Path) -> list[Path]:
     Imports for type checkers alone count for nothing, and rules in plain Python, which only Mesa's room can call, are the user's.
     """
     found: set[Path] = set()
-    waiting = [(module_file(top, FOLLOWED), True), (module_file(top, RUN), False)]
+    waiting = [*((module_file(top, name), True) for name in FOLLOWED), (module_file(top, RUN), False)]
     while waiting:
         path, is_whole = waiting.pop()
         if path is None or path in found:
@@ -106,15 +109,16 @@ def imports_of(path: Path, is_whole: bool) -> set[str]:
     found: set[str] = set()
 
     def visit(node: ast.AST) -> None:
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             return
         if isinstance(node, ast.FunctionDef) and not is_whole:
             return
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE:
             base = node.module.split(".")[1:]
             found.update(".".join([*base, alias.name]) for alias in node.names)
-        for child in ast.iter_child_nodes(node):
-            visit(child)
+        for block in ("body", "orelse", "handlers", "finalbody"):
+            for statement in getattr(node, block, ()):
+                visit(statement)
 
     visit(ast.parse(path.read_bytes()))
     return found

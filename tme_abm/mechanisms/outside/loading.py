@@ -38,7 +38,7 @@ from tme_abm.mechanisms import MECHANISMS
 from tme_abm.mechanisms.declared import check_names, measure, undeclared
 from tme_abm.mechanisms.outside.catalogue import PLAIN, Catalogue, Compiled, File, Outside, Rule
 from tme_abm.mechanisms.outside.hooks import Hook
-from tme_abm.mechanisms.outside.own import handed_out, handing_out
+from tme_abm.mechanisms.outside.own import Numbers, handed_out, handing_out
 from tme_abm.mechanisms.step import Rules
 
 GROUP = "tme_abm.mechanisms"  # of entry points
@@ -80,7 +80,8 @@ def load(given: Iterable[Any] = (), rules: Iterable[Any] = ()) -> Catalogue:
         return asked[0]
     wishes = [wish_for(one) for one in asked]
     if not wishes:
-        return add_rules(PLAIN, rules)
+        chosen = tuple(rules)
+        return add_rules(PLAIN, chosen) if chosen else PLAIN
     first = (len(handed_out().causes), len(handed_out().gauges)) if any(wish.path is None for wish in wishes) else (0, 0)
     unplaced = [read(wish, (0, 0)) for wish in dict.fromkeys(wishes)]
     check_taken(unplaced)
@@ -169,8 +170,7 @@ def read(wish: Wish, first: tuple[int, int]) -> list[Outside]:
         return [Outside(wish.made, file)]
     text = read_text(wish)
     digest = digest_of(text, *package_texts(wish))
-    with caching_in(f"{digest}-{first[0]}-{first[1]}"), handing_out(*first) as numbers:
-        module = execute(wish, text, f"{digest}_{first[0]}_{first[1]}")
+    module, numbers = execute(wish, text, digest, first)
     file = File(wish.shown, wish.path, text, digest, tuple(numbers.causes), tuple(numbers.gauges), first)
     places = lines_of(text)
     named = {id(value): (name, value) for name, value in vars(module).items() if isinstance(value, Mechanism) and value not in MECHANISMS}
@@ -213,17 +213,32 @@ def digest_of(*texts: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def execute(wish: Wish, text: str, version: str) -> ModuleType:
-    """Run a file as a module of its own, under a name that no other version of it has.
+_executed: dict[str, tuple[ModuleType, Numbers]] = {}
+
+
+def execute(wish: Wish, text: str, digest: str, first: tuple[int, int]) -> tuple[ModuleType, Numbers]:
+    """Run a file as a module of its own, under a name that no other version of it has; or take it where it has been run before.
 
     Raises:
         InputError: Where it does not run, with the line.
     """
     assert wish.path is not None
     head = f"{wish.package}." if wish.package else ""
+    version = digest_of(digest, str(wish.path), repr(first))
     name = f"{head}_{re.sub(r'[^A-Za-z0-9_]', '_', wish.path.stem)}_{version}"
-    if name in sys.modules:
-        return sys.modules[name]
+    if name not in _executed:
+        with caching_in(f"{digest}-{first[0]}-{first[1]}"), handing_out(*first) as numbers:
+            _executed[name] = run_module(wish, text, name), numbers
+    return _executed[name]
+
+
+def run_module(wish: Wish, text: str, name: str) -> ModuleType:
+    """Run a file as a module of a name.
+
+    Raises:
+        InputError: Where it does not run, with the line.
+    """
+    assert wish.path is not None
     spec = importlib.util.spec_from_file_location(name, wish.path)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
@@ -468,4 +483,6 @@ def boiled_down(error: Exception, path: Path | None) -> tuple[int, str]:
     )
     plain = [line for line in said if line and not line.startswith(noise)]
     what = plain[0] if plain else type(error).__name__
+    if "NRT required" in what:
+        what = "it makes an array, a list or a text, and kernels make nothing new; write into the columns of the marrow"
     return (lines[-1] if lines else 0), re.sub(r"Pinned\(.*", "the marrow", what)[:200].rstrip(" .:")
