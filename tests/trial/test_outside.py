@@ -43,11 +43,12 @@ def ceiling(marrow, p, tick):
 @part
 def hazard(marrow, p, tick):
     for k in range(marrow.n_at_risk[1]):
-        if marrow.at_risk.kind[k] == PLASMA and marrow.drugs.concentration.size > 0:
+        if marrow.at_risk.kind[k] == PLASMA and marrow.drugs.antigen.size > 0:
             marrow.hazard[k, CAUSE] += p.rate
 
 
-TOXIN = Mechanism("toxin", Params, "Toxin", "A toxin kills plasma cells.", Group.NICHE, (), ("hazard.toxin",), ceiling=ceiling, hazard=hazard)
+SUMMARY = "A toxin kills plasma cells."
+TOXIN = Mechanism("toxin", Params, "Toxin", SUMMARY, Group.NICHE, (), ("hazard.toxin",), ceiling=ceiling, hazard=hazard)
 """
 
 

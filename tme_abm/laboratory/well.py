@@ -160,7 +160,7 @@ def incubate(donor: VirtualPatient, host: Host, settings: Settings, well: Well, 
         advance(*bundles, first, Tick(float(settings.step_h), 0, key))
     marrow.body.gauge[Gauge.FIELD_AGE] = np.inf  # so that the fields are solved in the step in which they are read
     advance(*bundles, last, Tick(float(settings.step_h), n_steps - 1, key))
-    check_ceilings(settings.catalogue, marrow, rules.outside)
+    check_ceilings(settings.catalogue, marrow, rules)
     del held  # until here
     return read(marrow, start)
 

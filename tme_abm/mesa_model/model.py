@@ -278,7 +278,7 @@ class TumourModel(mesa.Model):
         if not self.rules or self._steps_treated % self._per_day:
             return
         causes = self.simulation.settings.catalogue.causes
-        before = self.random.getstate(), self.rng
+        before: Any = self.random.getstate(), getattr(self, "rng")  # noqa: B009 - Mesa makes it without a type
         for rule in self.rules:
             seed = int(stream_key(self.simulation.key, crc32(rule.name.encode()), self.simulation.step))
             self.random.seed(seed)

@@ -18,6 +18,8 @@ from tme_abm.marrow.traits import load_traits
 from tme_abm.mechanisms import nk_activation, trogocytosis
 from tme_abm.mechanisms.outside.catalogue import FROM_OUTSIDE, PLAIN, Catalogue
 
+__all__ = ["PLAIN", "Catalogue", "Settings"]
+
 START = 1.4  # disease is made at 1 / START of the burden at which it becomes eligible
 RISE = 1.25  # M-protein at eligibility over that at the start: measurable and progressing
 M_PROTEIN_HALF_LIFE_DAYS = {"IgG": (21.0, 11.0), "IgA": (5.5, 5.5), "light chain": (0.25, 0.25)}  # [d] willrich2016, grade M

@@ -17,7 +17,6 @@ from tme_abm.marrow.seeding import NUCLEATED_CELLS
 from tme_abm.marrow.state import Gauge, Marrow, Tick, copy_marrow, make_drugs, rows_at_risk
 from tme_abm.mechanisms import MECHANISMS
 from tme_abm.mechanisms.outside.catalogue import Catalogue
-from tme_abm.mechanisms.outside.hooks import Hooks
 from tme_abm.mechanisms.step import Rules, Switches, advance
 from tme_abm.patients.patient import VirtualPatient
 from tme_abm.patients.population import Population, draw_patient
@@ -139,7 +138,7 @@ class Simulation:
         self.step += n_steps
         if n_steps > 0:
             self.levels = {drug.name: float(exposure.concentration[-1, i]) for i, drug in enumerate(self.course.drugs)}
-        check_ceilings(self.settings.catalogue, self.marrow, self.rules.outside)
+        check_ceilings(self.settings.catalogue, self.marrow, self.rules)
         return exposure
 
     def grow(self) -> bool:
@@ -238,14 +237,14 @@ def make_rules(
     return Rules._make(blocks[name] for name in fields), held
 
 
-def check_ceilings(catalogue: Catalogue, marrow: Marrow, hooks: Hooks) -> None:
+def check_ceilings(catalogue: Catalogue, marrow: Marrow, rules: Any) -> None:
     """Refuse a marrow in which a hazard exceeded its declared ceiling, which would make the draws wrong.
 
     Raises:
         BrokenMechanism: For one of a mechanism from outside.
         RuntimeError: For one of the package's own.
     """
-    catalogue.blame(hooks)
+    catalogue.blame(rules.outside)
     if marrow.body.gauge[Gauge.VIOLATIONS] > 0.0:
         raise RuntimeError("a hazard exceeded the ceiling that its mechanism declares; it is one of the package's own")
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, urlencode
 
 from tme_abm.foundation.errors import InputError, did_you_mean
-from tme_abm.mechanisms.outside.catalogue import PLAIN, Catalogue
 from tme_abm.patients.presets import presets
+from tme_abm.simulation.settings import PLAIN, Catalogue
 
 SIDES = ("a", "b")
 SIZES = (32, 64, 128, 256)

@@ -137,12 +137,13 @@ def WhatIf(room: Room) -> None:
         }
         for name in pair.drugs
     ]
+    known = pair.study.settings.catalogue.mechanisms
     WhatIfTable(
         drugs=drugs,
         groups=[
             {
                 "name": group.label(language),
-                "mechanisms": [{"name": m.name, **m.words(language)._asdict()} for m in MECHANISMS if m.group is group],
+                "mechanisms": [{"name": m.name, **m.words(language)._asdict()} for m in known if m.group is group],
             }
             for group in Group
         ],

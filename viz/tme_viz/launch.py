@@ -8,6 +8,7 @@ import time
 import warnings
 import webbrowser
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,23 +44,20 @@ def main(
 
     share_pools()
     from tme_abm.foundation.errors import InputError
-    from tme_abm.mechanisms.outside.loading import load
     from tme_abm.scenario.kinds import load_trial
     from tme_abm.scenario.reading import scenarios
     from tme_viz import page
     from tme_viz.choice import Choice
     from tme_viz.places import KIND, Places, kind
 
-    catalogue = load(mechanisms)
-    places, choice = Places(catalogue=catalogue), Choice()
+    given, choice = None, Choice()
     if scenario is not None:
         file = scenarios().get(scenario, Path(scenario))
         if file.is_file() and kind(file) not in (KIND, ""):
             raise InputError(f"{scenario}: this is no trial ({kind(file)}), and the live page shows the marrow of patients; use tme run")
-        study = load_trial(scenario, mechanisms=[catalogue])
         given = None if scenario in scenarios() else Path(scenario)
-        places, choice = Places(given=given, catalogue=catalogue), Choice(scenario=study.name)
-    page.open_with(places, choice)
+    study = load_trial(scenario or choice.scenario, mechanisms=mechanisms)
+    page.open_with(Places(given=given, catalogue=study.settings.catalogue), replace(choice, scenario=study.name))
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

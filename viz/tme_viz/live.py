@@ -239,7 +239,7 @@ def heading(room: Room, side: int) -> str:
     pair = room.session.pair
     assert pair is not None
     off = off_now(pair, room.status.value.choice, side) - pair.study.settings.without
-    names = ", ".join(sorted(BY_NAME[name].words(room.language.value).label for name in off))
+    names = ", ".join(sorted(pair.study.settings.catalogue.by_name[name].words(room.language.value).label for name in off))
     extra = f" - {names} {room.w['off']}" if names else ""
     return f"{pair.regimens[side].label}{extra}"
 

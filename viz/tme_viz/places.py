@@ -7,9 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from tme_abm.foundation.errors import InputError, did_you_mean
-from tme_abm.mechanisms.outside.catalogue import PLAIN as OF_THE_PACKAGE
-from tme_abm.mechanisms.outside.catalogue import Catalogue
 from tme_abm.scenario.reading import MARK, scenarios
+from tme_abm.simulation.settings import PLAIN as OF_THE_PACKAGE
+from tme_abm.simulation.settings import Catalogue
 
 RESULTS = "results:"  # before the name of a folder of results, where a scenario is named
 KIND = "trial"  # of the scenarios that the page shows: patients under arms; laboratory experiments have no marrow of a patient

@@ -95,7 +95,7 @@ class Catalogue:
     Attributes:
         outside: In the order in which they act.
         rules: In the order in which they are called.
-        given: What `loading.load` was given, from which another process makes the same catalogue.
+        given: Where `loading.load` took them from, so that another process makes the same catalogue.
     """
 
     outside: tuple[Outside, ...] = ()

@@ -95,7 +95,7 @@ def load(given: Iterable[Any] = (), rules: Iterable[Any] = ()) -> Catalogue:
         placed += group if first == (0, 0) else read(wish, first)
         first = (first[0] + len(file.causes), first[1] + len(file.gauges))
     ordered = in_order(sorted(placed, key=lambda o: o.mechanism.name))
-    catalogue = Catalogue(tuple(ordered), (), asked)
+    catalogue = Catalogue(tuple(ordered), (), tuple(wishes))
     check_own(catalogue)
     for o in ordered:
         check_declared(o)
@@ -112,6 +112,8 @@ def wish_for(given: Any) -> Wish:
     Raises:
         InputError: Where there is no such file or package.
     """
+    if isinstance(given, Wish):
+        return given
     if isinstance(given, Mechanism):
         return _wish_for_made(given)
     text = str(given)
