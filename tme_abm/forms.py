@@ -249,11 +249,11 @@ def load_drugs(places: Mapping[str, Keys], given: Drugs, source: Source, species
     """
     from tme_abm.pharmacology.drug import load_drug
 
-    folders = drug_folders(given, source)
+    folders, of_drugs = drug_folders(given, source), source.catalogue.of_drugs
     drugs: dict[str, Drug] = {}
     for name, path in places.items():
         try:
-            drugs[name] = load_drug(name, folders, source.catalogue.of_drugs, species)
+            drugs[name] = load_drug(name, folders, of_drugs, species)
         except InputError as error:
             raise source.error(path, str(error)) from None
     for name, changes in (given.model_extra or {}).items():

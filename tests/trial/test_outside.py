@@ -155,20 +155,23 @@ def test_a_run_from_the_command_line(toxin, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "at", "said"),
     [
-        ("marrow.hazard[k, CAUSE] += p.rate", "marrow.hazard[k, CAUSE] += 2.0 * p.rate", "line 24: hazard of 'toxin' is higher than"),
-        ("marrow.body.ceiling[PLASMA] +=", "marrow.body.ceilings[PLASMA] +=", "line 19: "),
-        ('"toxin", Params', '"adcc", Params', "the name 'adcc' is taken"),
+        ("+= p.rate\n\n\nSUMMARY", "+= 2.0 * p.rate\n\n\nSUMMARY", "def hazard", "hazard of 'toxin' is higher than"),
+        ("marrow.body.ceiling[PLASMA] +=", "marrow.body.ceilings[PLASMA] +=", "marrow.body.ceilings", "'ceilings'"),
+        ('"toxin", Params', '"adcc", Params', "TOXIN = Mech", "the name 'adcc' is taken"),
     ],
 )
-def test_a_bad_file_ends_with_one_line_and_code_2(old, new, said, tmp_path):
+def test_a_bad_file_ends_with_one_line_and_code_2(old, new, at, said, tmp_path):
     path = tmp_path / "bad.py"
-    path.write_text(TOXIN.replace(old, new), encoding="utf-8")
+    assert old in TOXIN
+    text = TOXIN.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+    line = 1 + text[: text.index(at)].count("\n")
     done = tme("run", "icaria", "--mechanism", path, "--patients", 2, "--out", tmp_path / "out", *(x for s in SMALL for x in ("--set", s)))
     assert done.exit_code == 2
     told = [line for line in done.output.splitlines() if line.startswith("tme: ")]
-    assert len(told) == 1 and f"{path}, line" in told[0] and said in told[0]
+    assert len(told) == 1 and told[0].startswith(f"tme: {path}, line {line}: ") and said in told[0]
 
 
 # ---- rules in plain Python -------------------------------------------------------------------------------------------
@@ -182,10 +185,11 @@ def cull(model):
 
 
 def test_a_rule_is_called_once_a_day_in_every_arm_and_answers_for_its_deaths(tmp_path):
-    calls = []
+    calls, killed = [], {"isa-pd": 0, "pd": 0}
 
     def counted(model):
         calls.append((model.regimen.key, round(model.day), model.random.random(), float(model.rng.random())))
+        killed[model.regimen.key] += len(model.agents_by_type[tme_abm.PlasmaCell]) > 0
         cull(model)
 
     study = load_scenario("icaria", SMALL, patients=1, seed=11)
@@ -195,7 +199,7 @@ def test_a_rule_is_called_once_a_day_in_every_arm_and_answers_for_its_deaths(tmp
     for arm, seen in by_arm.items():
         days = trajectory.loc[trajectory["arm"] == arm, "day"].max()
         assert [day for day, *_ in seen] == list(range(1, round(days) + 1))
-        assert trajectory.loc[trajectory["arm"] == arm, "deaths_counted"].sum() == days  # a plasma cell a day
+        assert trajectory.loc[trajectory["arm"] == arm, "deaths_counted"].sum() == killed[arm] > 10  # of plasma cells
     n = min(map(len, by_arm.values()))
     assert by_arm["isa-pd"][:n] == by_arm["pd"][:n]  # the same dice
     assert len({dice for _, dice, _ in by_arm["pd"]}) == len(by_arm["pd"])
@@ -235,7 +239,7 @@ def test_a_rule_needs_a_name_of_its_own_and_a_trial(tmp_path):
     with pytest.raises(InputError, match="a rule is a function with a name"):
         run(study, tmp_path / "b", rules=[lambda model: None])
     with pytest.raises(InputError, match="rules in plain Python are called in trials"):
-        run("adenosine_dose", tmp_path / "c", rules=[cull])
+        run("adenosine_restored", tmp_path / "c", rules=[cull])
 
 
 def test_a_trial_without_rules_needs_no_mesa(tmp_path):

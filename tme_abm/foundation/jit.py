@@ -31,8 +31,8 @@ from numba.core.typed_passes import NativeLowering
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Rooms that ask, draw and talk: compiled code comes from their files only where they say so.
-TALKS = ("analysis", "cli", "drawing.py", "forms.py", "mesa_model", "outcomes", "scenario", "trial")
+# Rooms that run, ask, draw and talk: compiled code comes from their files only where they say so.
+TALKS = ("analysis", "cli", "drawing.py", "forms.py", "laboratory", "mesa_model", "outcomes", "scenario", "simulation", "trial")
 SAYS_SO = b"foundation.jit"
 COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 
@@ -40,7 +40,7 @@ COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 def source_digest(root: Path) -> str:
     """Short digest of the Python sources below the package folder `root` that compiled code may come from.
 
-    That is every file, wherever it has moved to, but those of rooms that are known to hold no kernel and really hold none.
+    That is every file, wherever it has moved to, but those without a kernel in rooms that kernels never ask.
     """
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
