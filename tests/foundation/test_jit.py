@@ -120,7 +120,8 @@ def sources(tmp_path):
     (root / "marrow" / "a.py").write_text("x = 1\n")
     (root / "marrow" / "below" / "b.py").write_text("y = 2\n")
     (root / "marrow" / "note.txt").write_text("no source")
-    (root / "cli.py").write_text("z = 3\n")
+    (root / "cli").mkdir()
+    (root / "cli" / "app.py").write_text("z = 3\n")
     return root
 
 
@@ -138,7 +139,7 @@ def test_the_digest_changes_with_every_source(sources):
 def test_the_digest_changes_with_nothing_else(sources):
     before = source_digest(sources)
     (sources / "marrow" / "note.txt").write_text("other words")
-    (sources / "cli.py").write_text("z = 4\n")
+    (sources / "cli" / "app.py").write_text("z = 4\n")
     os.utime(sources / "marrow" / "a.py", (0, 0))
     assert source_digest(sources) == before
 
@@ -146,7 +147,7 @@ def test_the_digest_changes_with_nothing_else(sources):
 def test_a_kernel_counts_wherever_it_has_moved_to(sources):
     seen = {source_digest(sources)}
     text = "from tme_abm.foundation.jit import kernel\nx = 1\n"
-    for place in ("marrow/a.py", "a_room_of_its_own/deep/a.py", "analysis/a.py", "cli.py"):
+    for place in ("marrow/a.py", "a_room_of_its_own/deep/a.py", "analysis/a.py", "cli/a.py"):
         path = sources / place
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
