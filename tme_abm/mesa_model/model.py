@@ -26,7 +26,6 @@ from tme_abm.mesa_model.contract import Array, Coordinate
 from tme_abm.mesa_model.grid import LatticeGrid
 from tme_abm.patients.patient import VirtualPatient
 from tme_abm.patients.presets import preset
-from tme_abm.pharmacology.course import Exposure, join
 from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.simulation.settings import Settings
 from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key
@@ -149,7 +148,6 @@ class TumourModel(mesa.Model):
         self._is_counting = False  # whether the engine has made its steps already and Mesa only counts them
         self._is_collecting_later = False
         self._cause: int | None = None  # of the deaths by hand, while a rule is called
-        self._last: Any = None  # what the drugs reached in the last step
         self._changes = 0  # births, deaths and moves by hand
         self._births = 0  # by hand
         self._handles: dict[int, MarrowCell] = {}
@@ -181,7 +179,7 @@ class TumourModel(mesa.Model):
         if self._is_counting:
             return
         with self.lock:
-            self._last = self.simulation.advance(1)
+            self.simulation.advance(1)
             self._call_rules()
             if not self._is_collecting_later:
                 self._collect()
@@ -206,43 +204,24 @@ class TumourModel(mesa.Model):
         n_steps = round(hours / step_h)
         if n_steps < 1 or abs(n_steps * step_h - hours) > 1e-9 * step_h:
             raise InputError(f"advance takes a multiple of the step of {step_h:g} h, got {hours:g} h")
-        self.advance_steps(n_steps)
-
-    def advance_steps(self, n_steps: int) -> Exposure:
-        """`advance` by a number of steps.
-
-        Returns:
-            What the drugs reached in these steps.
-        """
         with self.lock:
             if type(self).step is not TumourModel.step:
-                exposure = self._make_each(n_steps)
-            elif self.rules:
-                exposure = join(self._until_rules(n) for n in self._days(n_steps))
+                self._make_each(n_steps)
             else:
-                exposure = self.simulation.advance(n_steps)
-                self._count(n_steps)
+                for n in self._days(n_steps) if self.rules else (n_steps,):
+                    self.simulation.advance(n)
+                    self._count(n)
+                    self._call_rules()
             self._collect()
-        return exposure
 
-    def _make_each(self, n_steps: int) -> Exposure:
+    def _make_each(self, n_steps: int) -> None:
         """Make steps one by one, as whoever has written a `step` of their own expects, and collect nothing meanwhile."""
-        seen = []
         self._is_collecting_later = True
         try:
             for _ in range(n_steps):
                 self.step()
-                seen.append(self._last)
         finally:
             self._is_collecting_later = False
-        return join(seen)
-
-    def _until_rules(self, n_steps: int) -> Exposure:
-        """Some steps in one compiled call, and then the rules if a day has ended."""
-        exposure = self.simulation.advance(n_steps)
-        self._count(n_steps)
-        self._call_rules()
-        return exposure
 
     def _days(self, n_steps: int) -> Iterator[int]:
         """Steps to the end of each day, the rest last."""

@@ -1,7 +1,7 @@
 """A course of treatment: one regimen running in one patient."""
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Any
 from zlib import crc32
@@ -44,12 +44,6 @@ def deviate(key: int, drug: str, parameter: str) -> float:
     """
     u = float(uniform(stream_key(key, int(Stream.PHARMACOKINETICS), crc32(drug.encode())), crc32(parameter.encode())))
     return _NORMAL.inv_cdf(_TAIL + u * (1.0 - 2.0 * _TAIL))
-
-
-def join(parts: Iterable[Exposure]) -> Exposure:
-    """What drugs reached in some spans of time, one after the other, as one."""
-    given = list(parts)
-    return Exposure(*(np.concatenate(columns) for columns in zip(*given, strict=True)))
 
 
 class Course:

@@ -13,8 +13,6 @@ from tme_abm.simulation.simulation import Simulation
 from tme_abm.trial.study import Study
 from tme_abm.trial.visit import Clinic
 
-DEATHS = tuple(f"deaths_{c.name.lower()}" for c in Cause if c < N_CAUSES)
-
 
 class Exits(NamedTuple):
     """The ways out of a study other than progression, the same in every arm of a patient."""
