@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.toml import Keys, dotted, parse_path
 
 if TYPE_CHECKING:  # these compile kernels when they are imported, and `tme list` needs none
+    from tme_abm.mechanisms.outside.catalogue import Catalogue
     from tme_abm.patients.population import Population
     from tme_abm.pharmacology.drug import Drug
     from tme_abm.pharmacology.regimen import Regimen
@@ -100,6 +102,7 @@ class Source:
         table: What the file says, with what the command line changes.
         lines: Line of each key and element of the file.
         options: Place -> the option of the command line that set it.
+        mechanisms: Where mechanisms from outside come from; never what the scenario itself says.
     """
 
     name: str
@@ -108,6 +111,14 @@ class Source:
     table: Mapping[str, Any]
     lines: Mapping[Keys, int] = field(default_factory=dict)
     options: Mapping[Keys, str] = field(default_factory=dict)
+    mechanisms: tuple[Any, ...] = ()
+
+    @cached_property
+    def catalogue(self) -> "Catalogue":
+        """The mechanisms that the scenario may name."""
+        from tme_abm.mechanisms.outside.loading import load
+
+        return load(self.mechanisms)
 
     def place(self, path: Keys) -> str:
         """Where something stands, for the head of a message."""
@@ -238,11 +249,11 @@ def load_drugs(places: Mapping[str, Keys], given: Drugs, source: Source, species
     """
     from tme_abm.pharmacology.drug import load_drug
 
-    folders = drug_folders(given, source)
+    folders, of_drugs = drug_folders(given, source), source.catalogue.of_drugs
     drugs: dict[str, Drug] = {}
     for name, path in places.items():
         try:
-            drugs[name] = load_drug(name, folders, species=species)
+            drugs[name] = load_drug(name, folders, of_drugs, species)
         except InputError as error:
             raise source.error(path, str(error)) from None
     for name, changes in (given.model_extra or {}).items():
@@ -256,12 +267,12 @@ def load_drugs(places: Mapping[str, Keys], given: Drugs, source: Source, species
 def change_drug(drug: "Drug", mechanism: str, values: Mapping[str, Value], source: Source) -> "Drug":
     """A drug with some coefficients of a mechanism as this study wants them."""
     from tme_abm.foundation.declare import fill
-    from tme_abm.mechanisms import MECHANISMS
+    from tme_abm.mechanisms.outside.catalogue import FROM_OUTSIDE
 
     path: Keys = ("drugs", drug.name, mechanism)
-    blocks = {m.name: m.Params for m in MECHANISMS if m.by_drug}
+    blocks = source.catalogue.of_drugs
     if mechanism not in blocks:
-        raise source.error(path, f"'{mechanism}' is no mechanism of a drug{did_you_mean(mechanism, blocks)}")
+        raise source.error(path, f"'{mechanism}' is no mechanism of a drug{did_you_mean(mechanism, blocks)}{FROM_OUTSIDE}")
     before = drug.effects[mechanism].origins if mechanism in drug.effects else {}
     given = {name: {"value": o.value, "unit": o.unit, "source": o.source, "grade": o.grade} for name, o in before.items()}
     given |= {name: value.model_dump(exclude_none=True) for name, value in values.items()}
@@ -321,18 +332,16 @@ def make_settings(marrow: Marrow, without: Sequence[str], parameters: Mapping[st
         raise source.error(("marrow", "step"), f"marrow.step: {error}") from None
     chosen = {block: {n: v.model_dump(exclude_none=True) for n, v in values.items()} for block, values in parameters.items()}
     try:
-        return Settings(height, width, step_h, frozenset(without), chosen)
+        return Settings(height, width, step_h, frozenset(without), chosen, source.catalogue)
     except InputError as error:
         raise source.wrap(("parameters",), error) from None
 
 
 def check_mechanisms(names: Sequence[str], path: Keys, source: Source) -> None:
     """Refuse the first name in a list that is no mechanism."""
-    from tme_abm.mechanisms import BY_NAME
-
     for i, name in enumerate(names):
-        if name not in BY_NAME:
-            raise source.error((*path, i), f"unknown mechanism '{name}'{did_you_mean(name, BY_NAME)}")
+        if name not in source.catalogue.by_name:
+            raise source.error((*path, i), source.catalogue.unknown(name))
 
 
 def as_resolved(form: Any, source: Source) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -119,7 +120,8 @@ def sources(tmp_path):
     (root / "marrow" / "a.py").write_text("x = 1\n")
     (root / "marrow" / "below" / "b.py").write_text("y = 2\n")
     (root / "marrow" / "note.txt").write_text("no source")
-    (root / "cli.py").write_text("z = 3\n")
+    (root / "cli").mkdir()
+    (root / "cli" / "app.py").write_text("z = 3\n")
     return root
 
 
@@ -137,15 +139,31 @@ def test_the_digest_changes_with_every_source(sources):
 def test_the_digest_changes_with_nothing_else(sources):
     before = source_digest(sources)
     (sources / "marrow" / "note.txt").write_text("other words")
-    (sources / "cli.py").write_text("z = 4\n")
+    (sources / "cli" / "app.py").write_text("z = 4\n")
     os.utime(sources / "marrow" / "a.py", (0, 0))
     assert source_digest(sources) == before
 
 
-def test_kernels_stand_only_where_the_digest_looks():
-    with_kernels = [p.relative_to(PACKAGE).as_posix() for p in PACKAGE.rglob("*.py") if "foundation.jit import" in p.read_text()]
-    assert "mechanisms/step.py" in with_kernels
-    assert all(path in jit.SOURCES or path.split("/")[0] in jit.SOURCES for path in with_kernels)
+def test_a_kernel_counts_wherever_it_has_moved_to(sources):
+    seen = {source_digest(sources)}
+    text = "from tme_abm.foundation.jit import kernel\nx = 1\n"
+    for place in ("marrow/a.py", "a_room_of_its_own/deep/a.py", "analysis/a.py", "cli/a.py"):
+        path = sources / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        seen.add(source_digest(sources))
+        path.write_text(text + "y = 2\n")
+        seen.add(source_digest(sources))
+        path.unlink()
+    assert len(seen) == 9
+
+
+def test_kernels_ask_no_room_that_is_left_out():
+    for path in PACKAGE.rglob("*.py"):
+        text = path.read_text()
+        if "foundation.jit import" in text and path.relative_to(PACKAGE).parts[0] not in jit.TALKS:
+            asked = set(re.findall(r"^\s*from tme_abm\.(\w+)", text, re.MULTILINE))
+            assert not asked & set(jit.TALKS), path
 
 
 def test_the_cache_is_named_by_the_digest_of_the_package(tmp_path, monkeypatch):

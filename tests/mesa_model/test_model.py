@@ -818,3 +818,48 @@ def test_one_thread_steps_while_another_looks():
     alone = make(collect=False)
     alone.advance(60 * 6.0)
     assert alone.simulation.state_hash() == model.simulation.state_hash()
+
+
+# ---- rules in plain Python, and steps of one's own -------------------------------------------------------------------
+
+
+class Hungry(TumourModel):
+    """A model with a rule in its step: a plasma cell less every six hours."""
+
+    def step(self):
+        super().step()
+        for cell in list(self.agents_by_type[PlasmaCell])[:1]:
+            cell.remove()
+
+
+def test_advance_makes_the_steps_of_a_model_that_has_its_own(small_icaria):
+    one, other = (Hungry.from_scenario(small_icaria, patient=1) for _ in range(2))
+    plain = TumourModel.from_scenario(small_icaria, patient=1, collect=False)
+    for _ in range(40):
+        one.step()
+    other.advance(40 * 6.0)
+    plain.advance(40 * 6.0)
+    assert one.simulation.state_hash() == other.simulation.state_hash() != plain.simulation.state_hash()
+    assert one.steps == other.steps == 40
+    assert len(other.datacollector.get_model_vars_dataframe()) == 2 < len(one.datacollector.get_model_vars_dataframe())
+
+
+def test_a_live_marrow_calls_rules_once_a_day(small_icaria):
+    days = []
+
+    def starve(model):
+        days.append(model.day)
+        next(iter(model.agents_by_type[PlasmaCell])).remove()
+
+    one, other = (TumourModel.from_scenario(small_icaria, patient=1, rules=[starve]) for _ in range(2))
+    for _ in range(18):
+        one.step()
+    assert days == [1.0, 2.0, 3.0, 4.0]
+    other.advance(6.0)
+    other.advance(17 * 6.0)
+    assert days == [1.0, 2.0, 3.0, 4.0] * 2 and other.steps == 18
+    assert one.simulation.state_hash() == other.simulation.state_hash()
+    assert one.observe()["deaths_starve"] == 4
+    by_hand = next(iter(one.agents_by_type[PlasmaCell]))
+    by_hand.remove()
+    assert one.observe()["deaths_starve"] == 4  # outside of a rule a cell that is taken out has no cause

@@ -470,7 +470,7 @@ def test_an_observation_counts_the_cells(start):
     assert seen["plasma_fraction"] == pytest.approx(seen["tumour_cells_total"] / NUCLEATED_CELLS)
     deaths = [value for name, value in seen.items() if name.startswith("deaths_")]
     assert sum(deaths) == start.marrow.body.ledger[PLASMA].sum()
-    assert observe(start.marrow) == seen
+    assert observe(start.marrow, start.settings.catalogue.causes) == seen
 
 
 def test_an_empty_marrow_can_be_observed(start, drugs):

@@ -6,11 +6,12 @@ from types import SimpleNamespace
 import pytest
 from tme_viz.lessons import lessons
 from tme_viz.live import scale
-from tme_viz.pair import CAUSES, Pair
+from tme_viz.pair import Pair
 from tme_viz.picture import LAYERS
 from tme_viz.places import Places
 from tme_viz.words import drug, phrase, words
 
+from tme_abm.mechanisms.outside.catalogue import PLAIN
 from tme_abm.patients.presets import presets
 
 
@@ -26,7 +27,7 @@ def test_every_preset_and_cause_has_a_name():
     for language in ("en", "it"):
         w = words(language)
         assert set(w["preset"]) == set(presets())
-        assert set(w["cause"]) == set(CAUSES)
+        assert set(w["cause"]) == set(PLAIN.causes)
 
 
 def test_a_scale_says_where_a_layer_begins_and_ends():

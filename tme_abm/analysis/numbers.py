@@ -15,7 +15,6 @@ from typing import Any
 
 from tme_abm.foundation.declare import Origin, notes
 from tme_abm.foundation.errors import InputError, did_you_mean
-from tme_abm.mechanisms import BY_NAME
 from tme_abm.patients.distributions import DISTRIBUTIONS
 from tme_abm.patients.reading import FOLDER
 from tme_abm.trial.study import Study
@@ -70,13 +69,13 @@ def current(study: Study, path: str) -> float | None:
     """
     match parse(path):
         case ("parameters", mechanism, name):
-            block = BY_NAME.get(mechanism)
+            block = study.settings.catalogue.by_name.get(mechanism)
             if block is None or not block.by_drug:
                 origin = study.settings.origins().get(f"{mechanism}.{name}")
                 if origin is None:
                     raise InputError(f"'{path}': no such parameter{did_you_mean(f'{mechanism}.{name}', study.settings.origins())}")
                 return float(origin.value)
-            default = _default(path, mechanism, name)
+            default = _default(study, path)
             return float(default.value) if _without_own(study, mechanism, name, default) else None
         case ("drugs", drug, mechanism, name):
             if drug not in study.drugs:
@@ -94,9 +93,10 @@ def current(study: Study, path: str) -> float | None:
     raise AssertionError(path)
 
 
-def _default(path: str, mechanism: str, name: str) -> Origin:
+def _default(study: Study, path: str) -> Origin:
     """The default of a coefficient beside its rule."""
-    block = BY_NAME[mechanism].Params
+    _, mechanism, name = parse(path)
+    block = study.settings.catalogue.by_name[mechanism].Params
     defaults = getattr(block, "_field_defaults", {})
     if name not in defaults:
         raise InputError(f"'{path}': no such default{did_you_mean(name, defaults)}")
@@ -124,11 +124,11 @@ def apply(study: Study, values: Mapping[str, float]) -> dict[str, Any]:
         entry = {"value": float(value), "source": "this study: calibration", "grade": "C"}
         match parse(path):
             case ("parameters", mechanism, name):
-                block = BY_NAME.get(mechanism)
+                block = study.settings.catalogue.by_name.get(mechanism)
                 if block is None or not block.by_drug:
                     table.setdefault("parameters", {}).setdefault(mechanism, {})[name] = entry
                     continue
-                for drug in _without_own(study, mechanism, name, _default(path, mechanism, name)):
+                for drug in _without_own(study, mechanism, name, _default(study, path)):
                     table.setdefault("drugs", {}).setdefault(drug, {}).setdefault(mechanism, {})[name] = entry
             case ("drugs", drug, mechanism, name):
                 table.setdefault("drugs", {}).setdefault(drug, {}).setdefault(mechanism, {})[name] = entry

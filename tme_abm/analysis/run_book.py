@@ -20,14 +20,14 @@ from typing import Any, NamedTuple
 from tme_abm.foundation.clock import DAYS_PER_MONTH, HOURS_PER_DAY
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.toml import to_toml
-from tme_abm.mechanisms import BY_NAME
+from tme_abm.mechanisms.outside.catalogue import BrokenMechanism, Catalogue
 from tme_abm.pharmacology.drug import Drug
 from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.simulation.simulation import Simulation, enrol
-from tme_abm.trial.arm import DEATHS, Exits, draw_exits, treat
+from tme_abm.trial.arm import Exits, draw_exits, treat
 from tme_abm.trial.execution import compile_kernels, in_order
 from tme_abm.trial.progress import Progress
-from tme_abm.trial.provenance import describe_run, model_digest
+from tme_abm.trial.provenance import describe_outside, describe_run, model_digest
 from tme_abm.trial.study import Study
 
 EARLY_VISITS = 3  # visits of which each run keeps the burden, and whose deaths it counts apart
@@ -137,6 +137,9 @@ def open_folder(folder: Path, study: Study, force: bool = False) -> Path:
     if not book.exists():
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "scenario.toml").write_text(to_toml(dict(study.resolved)), encoding="utf-8")
+        for name, content in study.settings.catalogue.copies().items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(content)
     return folder
 
 
@@ -157,6 +160,7 @@ def make_stamp(study: Study, horizon_days: float, leave_out: Sequence[str] = ())
         "set_of_parameters": digest(numbers),
         "horizon_days": horizon_days,
         "version_of_the_model": model_digest(),
+        **({"mechanisms_from_outside": outside} if (outside := describe_outside(study.settings.catalogue)) else {}),
     }
 
 
@@ -167,14 +171,14 @@ def digest(content: Any) -> str:
 
 def acts_in(study: Study, arm: Regimen) -> frozenset[str]:
     """Mechanisms that act in an arm: those of the disease, and those that come with a drug of the arm."""
-    given = {name for drug in arm.drugs for name in come_with(study.drugs[drug])}
-    of_disease = {name for name, m in BY_NAME.items() if not m.by_drug and not m.answers}
+    given = {name for drug in arm.drugs for name in come_with(study.drugs[drug], study.settings.catalogue)}
+    of_disease = {m.name for m in study.settings.catalogue.mechanisms if not m.by_drug and not m.answers}
     return frozenset((given | of_disease) - study.settings.without)
 
 
-def come_with(drug: Drug) -> frozenset[str]:
+def come_with(drug: Drug, catalogue: Catalogue) -> frozenset[str]:
     """Mechanisms by which a drug acts, and those by which the tumour answers it."""
-    return frozenset(drug.effects) | {name for name, m in BY_NAME.items() if m.answers and m.answers == drug.antigen}
+    return frozenset(drug.effects) | {m.name for m in catalogue.mechanisms if m.answers and m.answers == drug.antigen}
 
 
 def whole_visits(study: Study, days: float) -> float:
@@ -247,11 +251,15 @@ def run_points(study: Study, index: int, points: Sequence[Point], horizon_days: 
             if grown is None or exits is None:
                 try:
                     grown, screened_out = enrol(at.population, at.settings, at.seed, index)
+                except BrokenMechanism:
+                    raise
                 except Exception as error:
                     failure = f"{type(error).__name__}: {error}"
                     raise
                 exits = draw_exits(grown.patient, at, grown.key)._replace(dropout_day=math.inf, cutoff_day=horizon_days)
             row |= watch(grown, arms[point.arm], exits, at, point.without) | {"screened_out": screened_out}
+        except BrokenMechanism:  # every run would fail of it, or be wrong
+            raise
         except Exception as error:  # one failed run neither ends nor silently thins a batch
             where = traceback.extract_tb(error.__traceback__)[-1].name
             row |= {"status": "failed", "failure": failure or f"{type(error).__name__}: {error} ({where})"}
@@ -279,7 +287,7 @@ def watch(grown: Simulation, regimen: Regimen, exits: Exits, study: Study, witho
         seen = arm.rows[visit]["tumour_cells_total"] if visit < len(arm.rows) else math.nan
         row[f"log10_burden_visit_{visit}"] = math.log10(max(seen, 1.0) / start) if seen == seen else None
     followed_early = len(arm.rows) > EARLY_VISITS
-    for name in DEATHS:
+    for name in study.settings.catalogue.deaths:
         deaths = [visit[name] for visit in arm.rows]
         row[name] = int(sum(deaths))
         row[f"early_{name}"] = int(sum(deaths[: EARLY_VISITS + 1])) / max(plasma_cells, 1) if followed_early else None

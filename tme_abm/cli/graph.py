@@ -161,7 +161,7 @@ def settle(nodes: list[Node]) -> float:
         is_back = bool(sweep % 2)
         for layer in reversed(order) if is_back else order:
             column = columns[layer]
-            wanted = {}
+            wanted: dict[int, float] = {}
             for node in sorted(column, key=lambda n: not n.before and not n.after):  # who is tied to nobody stands below
                 near = (node.after if is_back else node.before) or node.before or node.after
                 wanted[id(node)] = sum(n.y for n in near) / len(near) if near else max(wanted.values(), default=0.0) + 1.0

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tme_abm.cli.options import (
+    MechanismOption,
     PatientsOption,
     ScenarioArgument,
     SeedOption,
@@ -15,7 +16,6 @@ from tme_abm.cli.options import (
     make_console,
 )
 from tme_abm.cli.words import print_numbers, regimen_in_words
-from tme_abm.foundation.errors import InputError
 
 
 def list_() -> None:
@@ -38,13 +38,14 @@ def list_() -> None:
 def validate(
     scenario: ScenarioArgument,
     set_: SetOption = None,
+    mechanism: MechanismOption = None,
 ) -> None:
     """Check a scenario; run nothing."""
     with in_plain_words():
         from tme_abm.scenario.kinds import check, resolve
         from tme_abm.scenario.reading import read
 
-        source = read(scenario, set_ or ())
+        source = read(scenario, set_ or (), mechanisms=mechanism or ())
         study, given = resolve(source), check(source)
         labels = ", ".join(given.labels())
         if given.kind == "trial":
@@ -59,6 +60,7 @@ def show(
     seed: SeedOption = None,
     without: WithoutOption = None,
     set_: SetOption = None,
+    mechanism: MechanismOption = None,
     parameters: Annotated[bool, typer.Option("--parameters/--no-parameters", help="Print every number with its source.")] = True,
 ) -> None:
     """Show a scenario as it would run: arms in words, population, every number with unit, source and grade."""
@@ -70,7 +72,7 @@ def show(
         from tme_abm.trial.provenance import describe_run
         from tme_abm.trial.study import Study
 
-        study = load_scenario(scenario, set_ or (), patients, seed, without or ())
+        study = load_scenario(scenario, set_ or (), patients, seed, without or (), mechanism or ())
         console = make_console()
         console.print(Text(study.title, "bold"))
         console.print(Text(study.summary))
@@ -109,6 +111,7 @@ def show(
 def describe(
     mechanism: Annotated[str | None, typer.Argument(metavar="[MECHANISM]", help="One mechanism only.")] = None,
     graph: Annotated[Path | None, typer.Option("--graph", metavar="FILE.svg", help="Draw who depends on whom into a file.")] = None,
+    along: MechanismOption = None,
 ) -> None:
     """Describe the model: the step in its order, who depends on whom, then the parameters."""
     with in_plain_words():
@@ -117,23 +120,21 @@ def describe(
 
         from tme_abm.cli.graph import acts, as_lines, write_svg
         from tme_abm.foundation.declare import notes
-        from tme_abm.foundation.errors import did_you_mean
-        from tme_abm.mechanisms import BY_NAME, MECHANISMS
+        from tme_abm.mechanisms.outside.loading import load
         from tme_abm.simulation.settings import Settings
 
-        if mechanism is not None and mechanism not in BY_NAME:
-            raise InputError(f"unknown mechanism '{mechanism}'{did_you_mean(mechanism, BY_NAME)}")
-        chosen = [m for m in MECHANISMS if mechanism in (None, m.name)]
+        catalogue = load(along or ())
+        chosen = list(catalogue.mechanisms) if mechanism is None else [catalogue.find(mechanism)]
         console = make_console()
         if graph is not None:
-            write_svg(MECHANISMS, graph)
+            write_svg(catalogue.mechanisms, graph)
             console.print(Text(f"The graph of the mechanisms stands in {graph}."))
             return
         console.print("[bold]The step[/bold]: the marrow changes, hazards add up on cells at risk, one draw settles the fate of each.")
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in ("", "mechanism", "what happens", "when", "reads", "writes", "switched off"):
             table.add_column(name, justify="right" if not name else "left")
-        for number, m in enumerate(MECHANISMS, 1):
+        for number, m in enumerate(catalogue.mechanisms, 1):
             if m not in chosen:
                 continue
             when = " and ".join(act.when for act in acts(m)) + (", under a drug" if m.by_drug else "")
@@ -143,10 +144,10 @@ def describe(
         console.print(table)
         console.print()
         console.print("[bold]Who depends on whom[/bold] within a step (`--graph FILE.svg` draws it):")
-        for line in as_lines(MECHANISMS, {m.name for m in chosen}):
+        for line in as_lines(catalogue.mechanisms, {m.name for m in chosen}):
             console.print(Text(line))
         console.print()
-        rows = [{"name": name, **origin._asdict()} for name, origin in Settings().origins().items()]
+        rows = [{"name": name, **origin._asdict()} for name, origin in Settings(catalogue=catalogue).origins().items()]
         for m in chosen:
             if m.by_drug:
                 defaults = getattr(m.Params, "_field_defaults", {})

@@ -20,6 +20,10 @@ SetOption = Annotated[
     ),
 ]
 WithoutOption = Annotated[list[str] | None, typer.Option(metavar="MECHANISM", help="Switch a mechanism off; repeat for more.")]
+MechanismOption = Annotated[
+    list[str] | None,
+    typer.Option("--mechanism", metavar="FILE", help="Bring a mechanism along: a Python file, or an installed one by name."),
+]
 PatientsOption = Annotated[int | None, typer.Option(help="Another number of patients.")]
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="Patients at a time; the number of cores by default.")]
 SeedOption = Annotated[int | None, typer.Option(help="Another seed.")]

@@ -10,6 +10,7 @@ import typer
 from tme_abm.cli.options import (
     INTERRUPTED,
     HorizonOption,
+    MechanismOption,
     PatientsOption,
     ScenarioArgument,
     SeedOption,
@@ -38,6 +39,7 @@ def attribute(
     workers: Annotated[int | None, typer.Option(min=1, help="Patients at a time; the number of cores by default.")] = None,
     without: WithoutOption = None,
     set_: SetOption = None,
+    mechanism: MechanismOption = None,
     force: Annotated[bool, typer.Option("--force", help="Run anew what the folder already holds.")] = False,
 ) -> None:
     """Find the mechanisms that an arm owes its benefit to; the same command goes on where it was stopped."""
@@ -47,7 +49,7 @@ def attribute(
         from tme_abm.analysis.attribution.question import pose
         from tme_abm.scenario import kinds, running
 
-        study = kinds.load_trial(scenario, set_ or (), patients, seed, without or ())
+        study = kinds.load_trial(scenario, set_ or (), patients, seed, without or (), mechanism or ())
         names = [name.strip() for name in (mechanisms or "").split(",") if name.strip()]
         question = pose(study, names, samples, parse_days(horizon))
         folder = run_book.open_folder(out or Path("results") / f"{study.name}_attribution", study, force)

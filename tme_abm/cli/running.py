@@ -10,6 +10,7 @@ from tme_abm.cli.headline import print_headline
 from tme_abm.cli.options import (
     FAILURE,
     INTERRUPTED,
+    MechanismOption,
     PatientsOption,
     ScenarioArgument,
     SeedOption,
@@ -37,6 +38,7 @@ def run(
     workers: WorkersOption = None,
     without: WithoutOption = None,
     set_: SetOption = None,
+    mechanism: MechanismOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace earlier results in the folder.")] = False,
 ) -> None:
     """Run a study and write its tables and its report."""
@@ -44,7 +46,7 @@ def run(
         from tme_abm.scenario import kinds, running
         from tme_abm.trial.study import Study
 
-        study = kinds.load_scenario(scenario, set_ or (), patients, seed, without or ())
+        study = kinds.load_scenario(scenario, set_ or (), patients, seed, without or (), mechanism or ())
         folder = out if out is not None else Path("results") / study.name
         running.refuse_to_overwrite(folder, force)
         console = make_console()
@@ -94,10 +96,11 @@ def view(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8765,
     host: Annotated[str, typer.Option(help="Address to listen on; by default this computer only.")] = "127.0.0.1",
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")] = False,
+    mechanism: MechanismOption = None,
 ) -> None:
     """Watch two marrows side by side in the browser, change doses, switch mechanisms."""
     with in_plain_words():
         from tme_viz.launch import main as serve
 
         gc.set_threshold(*USUAL_COLLECTION)  # visitors come and go for days, and leave whole marrows behind
-        serve(scenario, host, port, not no_browser)
+        serve(scenario, host, port, not no_browser, mechanism or ())

@@ -16,9 +16,11 @@ import functools
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 import numba
 import numpy as np
@@ -29,18 +31,23 @@ from numba.core.typed_passes import NativeLowering
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# nothing else of the package holds kernels
-SOURCES = ("foundation", "marrow", "mechanisms", "pharmacology", "patients", "laboratory/well.py")
+# Rooms that run, ask, draw and talk: compiled code comes from their files only where they say so.
+TALKS = ("analysis", "cli", "drawing.py", "forms.py", "laboratory", "mesa_model", "outcomes", "scenario", "simulation", "trial")
+SAYS_SO = b"foundation.jit"
 COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 
 
 def source_digest(root: Path) -> str:
-    """Short digest of the Python sources below the package folder `root` that compiled code may come from."""
+    """Short digest of the Python sources below the package folder `root` that compiled code may come from.
+
+    That is every file, wherever it has moved to, but those without a kernel in rooms that kernels never ask.
+    """
     digest = hashlib.sha256()
-    found = [root / name for name in SOURCES]
-    for path in sorted(p for f in found for p in (f.rglob("*.py") if f.is_dir() else [f]) if p.exists()):
-        digest.update(path.relative_to(root).as_posix().encode())
-        digest.update(path.read_bytes())
+    for path in sorted(root.rglob("*.py")):
+        name, text = path.relative_to(root).as_posix(), path.read_bytes()
+        if name.split("/")[0] not in TALKS or SAYS_SO in text:
+            digest.update(name.encode())
+            digest.update(text)
     return digest.hexdigest()[:12]
 
 
@@ -63,6 +70,19 @@ def _cache_folder() -> str | None:
 CACHE_FOLDER = _cache_folder()
 
 
+@contextmanager
+def caching_in(name: str) -> Iterator[None]:
+    """Compiled code of what is decorated meanwhile goes into a folder of its own, named by all that it comes from."""
+    global CACHE_FOLDER
+    before = CACHE_FOLDER
+    if before is not None:
+        CACHE_FOLDER = str(Path(before) / f"outside-{name}")
+    try:
+        yield
+    finally:
+        CACHE_FOLDER = before
+
+
 def kernel(function: F) -> F:
     """Compile `function` with numba in nopython mode, once per machine and version of the sources."""
     return _compile(function, {})
@@ -74,6 +94,21 @@ def part(function: F) -> F:
     A test calls `f.py_func`.
     """
     return _compile(function, {"no_cpython_wrapper": True, "pipeline_class": PartCompiler})
+
+
+def entry(function: Any) -> Any:
+    """A kernel or a part, compiled so that compiled code can call it by its address (`foundation.calling`); Python cannot call it."""
+    known = _ENTRIES.get(function)
+    if known is None:
+        try:
+            known = _compile(function.py_func, {"no_cpython_wrapper": True})
+        except RuntimeError:  # numba finds no place to keep what stands in no file
+            known = _compile(function.py_func, {"no_cpython_wrapper": True, "cache": False})
+        _ENTRIES[function] = known
+    return known
+
+
+_ENTRIES: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
 class PartLibrary(JITCodeLibrary):
@@ -136,7 +171,7 @@ def _compile(function: F, options: dict[str, Any]) -> F:
         # no memory manager (_nrt): kernels allocate nothing, and counting references to every array of a bundle at every call
         # doubles the code to compile
         flags: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cfunc_wrapper": True, **options}
-        is_kept = CACHE_FOLDER is not None and "pipeline_class" not in options
+        is_kept = flags.pop("cache", True) and CACHE_FOLDER is not None and "pipeline_class" not in options
         compiled = numba.njit(cache=is_kept, error_model="numpy", **flags)(function)
     finally:
         config.CACHE_DIR = before

@@ -113,15 +113,16 @@ def by_drug(mechanism: Mechanism, given: list[tuple[int, Any]]) -> ByDrug:
     return ByDrug(np.array([i for i, _ in given], np.int64), stack(mechanism.Params, [p for _, p in given]))
 
 
-def in_order(act: str, mechanisms: Sequence[Mechanism], at_rest: Callable[[Mechanism, str], Kernel | None]) -> Any:
+def in_order(act: str, mechanisms: Sequence[Mechanism], at_rest: Callable[[Mechanism, str], Kernel | None], outside: Kernel) -> Any:
     """One kernel (marrow, rules, on, tick) that runs an act of several mechanisms in their order.
 
     Args:
         act: One of `ACTS`.
         mechanisms: Those that may have the act.
         at_rest: Mechanism and act -> the kernel (marrow, parameters, tick) that runs while it is switched off, None for none.
+        outside: The kernel (marrow, hooks, tick) that runs last: what mechanisms from outside do.
     """
-    names: dict[str, Any] = {}
+    names: dict[str, Any] = {"outside": outside}
     lines = ["def run(marrow, rules, on, tick):", "    pass"]
     for m in mechanisms:
         for test, kernel in (("if", getattr(m, act)), ("if not", at_rest(m, act))):
@@ -129,5 +130,6 @@ def in_order(act: str, mechanisms: Sequence[Mechanism], at_rest: Callable[[Mecha
                 name = f"{m.name}_{len(names)}"
                 names[name] = kernel
                 lines += [f"    {test} on.{m.name}:", f"        {name}(marrow, rules.{m.name}, tick)"]
+    lines += ["    outside(marrow, rules.outside, tick)"]
     exec("\n".join(lines), names)
     return part(names["run"])

@@ -253,7 +253,8 @@ def found_nodule(mouse: Mouse, settings: Settings, filled: Mapping[str, Filled],
     human = np.arange(N_TYPES) == PLASMA
     traits = table._replace(cd38=np.where(human, table.cd38, 0.0))
 
-    marrow = make_marrow(make_lattice(settings.height, settings.width), line_clones(mouse), traits, bearer(mouse, filled), [])
+    lattice, own = make_lattice(settings.height, settings.width), settings.catalogue.own
+    marrow = make_marrow(lattice, line_clones(mouse), traits, bearer(mouse, filled), [], own)
     body: Body = marrow.body
     body.target[:] = target
     body.clone_niche[:] = host.niche if mouse.has_stroma else 0.0

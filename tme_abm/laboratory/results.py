@@ -12,7 +12,7 @@ from tme_abm.foundation.errors import InputError
 from tme_abm.laboratory.experiment import Experiment
 from tme_abm.trial.execution import Silence, write_json
 from tme_abm.trial.progress import Progress
-from tme_abm.trial.provenance import describe_machine
+from tme_abm.trial.provenance import describe_machine, describe_outside
 from tme_abm.trial.report import command, page
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def describe_experiment(experiment: Experiment) -> dict[str, Any]:
         "seed": experiment.seed,
         "scenario": experiment.resolved,
         "parameters": experiment.origins(),
+        **describe_outside(experiment.settings.catalogue),
         **describe_machine(),
     }
 

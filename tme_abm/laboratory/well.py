@@ -16,10 +16,11 @@ from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.declare import Filled, Param
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.jit import kernel
+from tme_abm.foundation.pinned import pin
 from tme_abm.foundation.rng import Stream, stream_key, subkey
-from tme_abm.marrow import fate, roster
+from tme_abm.marrow import roster
 from tme_abm.marrow.cell_types import records
-from tme_abm.marrow.cells import N_CAUSES, Cause, CellType
+from tme_abm.marrow.cells import Cause, CellType
 from tme_abm.marrow.lattice import make_lattice
 from tme_abm.marrow.seeding import lay_niche, scatter
 from tme_abm.marrow.state import Gauge, Host, Marrow, Tick, make_marrow
@@ -32,7 +33,7 @@ from tme_abm.pharmacology.drug import Drug
 from tme_abm.simulation.observation import surface_cd38
 from tme_abm.simulation.onset import describe_host, inherit, settle
 from tme_abm.simulation.settings import Settings
-from tme_abm.simulation.simulation import antigens, make_rules, make_switches
+from tme_abm.simulation.simulation import antigens, check_ceilings, make_rules, make_switches
 
 # mechanisms that a well does not have, growth unless asked for
 CLOSED = frozenset({"recruitment", "turnover", "growth", "t_cell_recovery"})
@@ -66,7 +67,7 @@ class Outcome(NamedTuple):
 
     plasma_cells_start: int
     plasma_cells_end: int
-    deaths: np.ndarray  # (N_CAUSES,) plasma cells that died, by cause
+    deaths: np.ndarray  # (n_causes,) plasma cells that died, by cause
     adenosine_made: float  # by all cells of the well in an hour, relative units
     adenosine: float  # mean level of the well, relative to that which halves effector function
     cd38_sites: float  # median CD38 on the surface of a living plasma cell, and 0 where none lives [sites/cell]
@@ -120,8 +121,8 @@ def plate(donor: VirtualPatient, host: Host, settings: Settings, well: Well, key
     clones = inherit(plated, filled["clones"].params)
     clones.division[:] = growth.gross(plated.growth_rate / HOURS_PER_DAY, 0.0, filled["growth"].params)
     chosen = [drugs[name] for name in well.drugs]
-    traits = load_traits().traits
-    marrow = make_marrow(make_lattice(settings.height, settings.width), clones, traits, host, antigens(chosen))
+    traits, own = load_traits().traits, settings.catalogue.own
+    marrow = make_marrow(make_lattice(settings.height, settings.width), clones, traits, host, antigens(chosen), own)
     place = int(stream_key(key, int(Stream.PLACEMENT), 0))
     stroma = having(traits.is_stromal)
     for kind in (*stroma, *(int(k) for k in records() if k not in stroma)):
@@ -146,19 +147,22 @@ def incubate(donor: VirtualPatient, host: Host, settings: Settings, well: Well, 
     marrow = plate(donor, host, settings, well, key, drugs)
     start = int(marrow.body.count[PLASMA])
     chosen = [drugs[name] for name in well.drugs]
-    rules = make_rules(settings.fill(), chosen)
-    on = make_switches(well.without | settings.without | (CLOSED - {"growth"} if well.is_growing else CLOSED))
+    without = well.without | settings.without | (CLOSED - {"growth"} if well.is_growing else CLOSED)
+    rules, held = make_rules(settings, settings.fill(), chosen, without)
+    on = make_switches(without)
     level = np.array([float(amount) for amount in well.drugs.values()])
     is_antibody = np.array([drug.drug_class == "antibody" for drug in chosen], bool)
     steps = np.ones((n_steps, 1))
     exposure = Exposure(steps * np.where(is_antibody, level, 0.0), steps * np.where(is_antibody, 0.0, level))
     last = Exposure(exposure.concentration[-1:], exposure.effect[-1:])
+    bundles = pin(marrow), pin(rules), pin(on)
     if n_steps > 1:
         first = Exposure(exposure.concentration[:-1], exposure.effect[:-1])
-        advance(marrow, rules, on, first, Tick(float(settings.step_h), 0, key))
+        advance(*bundles, first, Tick(float(settings.step_h), 0, key))
     marrow.body.gauge[Gauge.FIELD_AGE] = np.inf  # so that the fields are solved in the step in which they are read
-    advance(marrow, rules, on, last, Tick(float(settings.step_h), n_steps - 1, key))
-    fate.refuse_violations(marrow)
+    advance(*bundles, last, Tick(float(settings.step_h), n_steps - 1, key))
+    check_ceilings(settings.catalogue, marrow, rules)
+    del held  # until here
     return read(marrow, start)
 
 
@@ -179,7 +183,7 @@ def read(marrow: Marrow, start: int) -> Outcome:
     return Outcome(
         plasma_cells_start=start,
         plasma_cells_end=int(is_plasma.sum()),
-        deaths=marrow.body.ledger[PLASMA, :N_CAUSES].copy(),
+        deaths=marrow.body.ledger[PLASMA].copy(),
         adenosine_made=float(output(marrow)),
         adenosine=float(marrow.fields.adenosine.mean()),
         cd38_sites=float(np.median(surface_cd38(marrow, is_plasma))) if is_plasma.any() else 0.0,

@@ -72,6 +72,8 @@ def reset(marrow, row):
     risk.held[row] = 0.0
     for e in range(N_EVENTS):
         marrow.hazard[row, e] = 0.0
+    for e in range(N_EVENTS, marrow.hazard.shape[1]):
+        marrow.hazard[row, e] = 0.0
 
 
 @part
@@ -139,6 +141,8 @@ def decide(marrow, tick):
         all_hazards = 0.0
         for e in range(N_EVENTS):
             all_hazards += marrow.hazard[row, e]
+        for e in range(N_EVENTS, marrow.hazard.shape[1]):
+            all_hazards += marrow.hazard[row, e]
         kind = int(risk.kind[row])
         ceiling = body.ceiling[kind] + contact.reach(marrow, row)
         if not all_hazards <= ceiling * (1.0 + ROUNDING):  # also where it is no number
@@ -148,7 +152,7 @@ def decide(marrow, tick):
         site = risk.site[row]
         mark = unit(bits(key, marrow.cells.uid[site])) * all_hazards
         event = -1
-        for e in range(N_EVENTS):
+        for e in range(marrow.hazard.shape[1]):
             if marrow.hazard[row, e] > 0.0:
                 event = e
                 mark -= marrow.hazard[row, e]
@@ -166,7 +170,7 @@ def refuse_violations(marrow) -> None:
         RuntimeError: Where `decide` counted one.
     """
     if marrow.body.gauge[Gauge.VIOLATIONS] > 0.0:
-        raise RuntimeError("a hazard exceeded the ceiling that its mechanism declares")
+        raise RuntimeError("a hazard exceeded the ceiling that its mechanism declares; it is one of the package's own")
 
 
 @part

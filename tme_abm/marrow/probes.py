@@ -8,7 +8,7 @@ from tme_abm.foundation.jit import part
 from tme_abm.foundation.rng import Stream, below, bits, normal, stream_key, subkey
 from tme_abm.marrow import contact
 from tme_abm.marrow.antigen import surface_cd38
-from tme_abm.marrow.cells import N_CAUSES, Cause, CellType
+from tme_abm.marrow.cells import N_CAUSES, N_EVENTS, Cause, CellType
 from tme_abm.marrow.clones import N_CLONES
 from tme_abm.marrow.fate import reset
 from tme_abm.marrow.lattice import find_free_neighbour
@@ -65,6 +65,8 @@ def read(marrow):
             if find_free_neighbour(marrow.cells.kind, risk.site[row], 0, marrow.lattice) >= 0:
                 division += marrow.hazard[row, DIVISION]
             for e in range(N_CAUSES):
+                death += marrow.hazard[row, e]
+            for e in range(N_EVENTS, marrow.hazard.shape[1]):
                 death += marrow.hazard[row, e]
             row += 1
         body.clone_rates[clone, 0] = division / N_PROBES

@@ -6,8 +6,9 @@ A name is what a kernel says after `marrow.`: "cells.granzyme", "body.clone_stre
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from tme_abm.foundation.declare import Column, Param, notes
@@ -91,17 +92,27 @@ def passing() -> tuple[str, ...]:
     return (*names, *(name for name in UNNAMED if name.startswith("body.") and not _body(name).lasts))
 
 
-def resting(names: Iterable[str]) -> Any:
-    """A kernel (marrow, parameters, tick) that puts gauges, fields and columns back to their rest values."""
+def resting(names: Iterable[str], further: Any = None, own: Mapping[str, tuple[int, float]] = MappingProxyType({})) -> Any:
+    """A kernel (marrow, parameters, tick) that puts gauges, fields and columns back to their rest values.
+
+    Args:
+        names: Of what goes back.
+        further: A kernel (marrow, parameters, tick) that puts back more.
+        own: Gauges from outside by name, their places and rest values.
+    """
     lines = ["def rest(marrow, p, tick):", "    pass"]
     for name in names:
         bundle, member = name.split(".")
-        if bundle == "gauge":
+        if name in own:
+            value, place = own[name][1], f"marrow.body.gauge[{own[name][0]}]"
+        elif bundle == "gauge":
             value, place = Gauge[member].rest, f"marrow.body.gauge[{int(Gauge[member])}]"
         else:
             value, place = (_body(name) if bundle == "body" else quantities()[name]).rest, f"marrow.{name}[:]"
         lines.append(f"    {place} = {'math.inf' if math.isinf(value) else float(value)}")
-    scope: dict[str, Any] = {"math": math}
+    if further is not None:
+        lines.append("    further(marrow, p, tick)")
+    scope: dict[str, Any] = {"math": math, "further": further}
     exec("\n".join(lines), scope)
     return part(scope["rest"])
 

@@ -183,7 +183,7 @@ class Marrow(NamedTuple):
     traits: Traits
     roster: Roster
     at_risk: AtRisk
-    hazard: Array  # (tile + probes, N_EVENTS) float64 [1/h], a row per cell at risk
+    hazard: Array  # (tile + probes, N_EVENTS) float64 [1/h], a row per cell at risk; wider where there are causes from outside (`Own`)
     events: Events
     drugs: Drugs
     body: Body
@@ -199,12 +199,36 @@ class Tick(NamedTuple):
     key: int  # of the patient's chance
 
 
-def make_body() -> Body:
+class Own(NamedTuple):
+    """What mechanisms from outside have of their own, behind what the package has: columns of hazards and ledger, and gauges."""
+
+    causes: int = 0
+    gauges: tuple[float, ...] = ()  # their values at rest
+
+    @property
+    def n_events(self) -> int:
+        """Columns of the hazards."""
+        return N_EVENTS + self.causes
+
+    @property
+    def n_causes(self) -> int:
+        """Columns of the ledger; a cause has the same in the ledger and in the hazards, so that of `DIVISION` stays empty."""
+        return self.n_events if self.causes else N_CAUSES
+
+
+NOTHING = Own()
+
+
+def make_body(own: Own = NOTHING) -> Body:
     """A body with nothing in it and nothing that disturbs it."""
     body = at_rest(Body)
     for gauge in Gauge:
         body.gauge[gauge] = gauge.rest
-    return body
+    return body._replace(
+        gauge=np.concatenate([body.gauge, own.gauges]),
+        ledger=np.zeros((N_TYPES, own.n_causes), body.ledger.dtype),
+        clone_ledger=np.zeros((N_CLONES, own.n_causes), body.clone_ledger.dtype),
+    )
 
 
 def make_drugs(antigens: list[int]) -> Drugs:
@@ -212,6 +236,11 @@ def make_drugs(antigens: list[int]) -> Drugs:
     drugs = allocate(Drugs, len(antigens))
     drugs.antigen[:] = antigens
     return drugs
+
+
+def rows_at_risk(n_sites: int) -> int:
+    """Rows of cells at risk: those of a tile, and the probes of all clones."""
+    return min(n_sites, TILE) + N_CLONES * N_PROBES
 
 
 def make_roster(height: int, width: int) -> Roster:
@@ -264,10 +293,10 @@ def copy_marrow(marrow: Marrow) -> Marrow:
     return Marrow(**kept, **{name: copied(part) for name, part in marrow._asdict().items() if name not in kept})
 
 
-def make_marrow(lattice: Lattice, clones: Clones, traits: Traits, host: Host, antigens: list[int]) -> Marrow:
+def make_marrow(lattice: Lattice, clones: Clones, traits: Traits, host: Host, antigens: list[int], own: Own = NOTHING) -> Marrow:
     """An empty marrow."""
     n = lattice.height * lattice.width
-    rows = min(n, TILE) + N_CLONES * N_PROBES
+    rows = rows_at_risk(n)
     grid = allocate_grid(lattice.height, lattice.width)
     contacts, events = lend(grid, allocate(Contacts, n), Events(np.zeros(n, np.int32), np.zeros(n, np.int8), np.zeros(3, np.int64)))
     return Marrow(
@@ -280,10 +309,10 @@ def make_marrow(lattice: Lattice, clones: Clones, traits: Traits, host: Host, an
         traits=traits,
         roster=make_roster(lattice.height, lattice.width),
         at_risk=allocate(AtRisk, rows),
-        hazard=np.zeros((rows, N_EVENTS)),
+        hazard=np.zeros((rows, own.n_events)),
         events=events,
         drugs=make_drugs(antigens),
-        body=make_body(),
+        body=make_body(own),
         host=host,
         n_at_risk=np.zeros(2, np.int64),
     )

@@ -17,11 +17,11 @@ from tme_abm.foundation.mechanism import ACTS, Mechanism, Phase, by_drug
 from tme_abm.foundation.twin import Twins
 from tme_abm.marrow import roster
 from tme_abm.marrow.antigen import Antigen
-from tme_abm.marrow.cells import Cause, Cells, CellType
+from tme_abm.marrow.cells import N_EVENTS, Cause, Cells, CellType
 from tme_abm.marrow.clones import N_CLONES, N_CLONOTYPES, Clones
 from tme_abm.marrow.lattice import make_lattice
 from tme_abm.marrow.quantities import BUNDLES, MADE_OF, UNNAMED, WHOLE, quantities
-from tme_abm.marrow.state import AtRisk, Gauge, Host, Marrow, Tick, make_marrow
+from tme_abm.marrow.state import AtRisk, Gauge, Host, Marrow, Own, Tick, make_marrow
 from tme_abm.marrow.traits import load_traits
 
 SIDE = 12  # sites a side of the marrow on which acts are watched
@@ -161,9 +161,9 @@ class WatchedArray(np.ndarray):
 class Watch:
     """A marrow, or a bundle of it, whose quantities tell who touches them."""
 
-    def __init__(self, bundle: Any, touched: Touched, file: str, path: str = "") -> None:
+    def __init__(self, bundle: Any, touched: Touched, file: str, own: Mapping[tuple[str, int], str], path: str = "") -> None:
         """Watch `bundle`, that stands under `path` in the marrow; places are lines of `file` where that is among the callers."""
-        self._bundle, self._touched, self._file, self._path = bundle, touched, file, path
+        self._bundle, self._touched, self._file, self._own, self._path = bundle, touched, file, own, path
         self._seen: dict[str, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -177,11 +177,11 @@ class Watch:
         if isinstance(value, np.ndarray):
             if path not in self._seen:
                 array = value.view(WatchedArray)
-                array.tell = lambda verb, index: self._tell(verb, names_in(path, index))
+                array.tell = lambda verb, index: self._tell(verb, names_in(path, index, self._own))
                 self._seen[path] = array
             return self._seen[path]
         if isinstance(value, tuple):
-            return Watch(value, self._touched, self._file, path)
+            return Watch(value, self._touched, self._file, self._own, path)
         if not path.startswith("lattice."):
             self._tell("reads", (path,))
         return value
@@ -204,23 +204,35 @@ class Watch:
         return Place(chosen.f_code.co_filename, chosen.f_lineno)
 
 
-def names_in(path: str, index: Any) -> tuple[str, ...]:
-    """Names of the quantities that an index of an array means: of the gauges and hazards one or all, of the others the array's own."""
+def names_in(path: str, index: Any, own: Mapping[tuple[str, int], str]) -> tuple[str, ...]:
+    """Names of the quantities that an index of an array means: of the gauges and hazards one or all, of the others the array's own.
+
+    Args:
+        path: Of the array in the marrow.
+        index: Into the array.
+        own: Gauges and hazards of mechanisms from outside: path and number -> name.
+    """
     members: Any = {"body.gauge": Gauge, "hazard": Cause}.get(path)
     if members is None:
         return (path,)
     which = index[-1] if isinstance(index, tuple) else index
     prefix = "gauge" if members is Gauge else "hazard"
     is_one = isinstance(which, int | np.integer) and (members is Gauge or isinstance(index, tuple))
-    return (f"{prefix}.{members(int(which)).name}",) if is_one else tuple(f"{prefix}.{m.name}" for m in members)
+    if is_one:
+        return (own.get((path, int(which))) or f"{prefix}.{members(int(which)).name}",)
+    return (*(f"{prefix}.{m.name}" for m in members), *(name for (where, _), name in own.items() if where == path))
 
 
-def measure(m: Mechanism, marrows: Sequence[Marrow] | None = None) -> dict[str, Touched]:
+NONE: Mapping[tuple[str, int], str] = {}
+
+
+def measure(m: Mechanism, marrows: Sequence[Marrow] | None = None, own: Mapping[tuple[str, int], str] = NONE) -> dict[str, Touched]:
     """Run every act of a mechanism, and what runs while it is off, as plain Python on marrows, and see what is touched.
 
     Args:
         m: The mechanism.
         marrows: On which to run it, each on a copy; specimens of all kinds where left out.
+        own: Gauges and hazards of mechanisms from outside, as `names_in` takes them.
 
     Returns:
         By act what it reads and writes; those of rest under "rest prepare" and so on.
@@ -235,9 +247,9 @@ def measure(m: Mechanism, marrows: Sequence[Marrow] | None = None) -> dict[str, 
         touched = found[act] = Touched()
         run, file = twins.of(kernel), kernel.py_func.__code__.co_filename
         for seed in range(4):
-            for marrow in marrows or (specimen(seed, twins),):
+            for marrow in marrows or (specimen(seed, twins, own),):
                 one = Touched()
-                run(Watch(marrow, one, file), rules_of(m, marrow.drugs.antigen.size), NOW)
+                run(Watch(marrow, one, file, own), rules_of(m, marrow.drugs.antigen.size), NOW)
                 touched.add(one)
     return found
 
@@ -291,7 +303,7 @@ def rules_of(m: Mechanism, n_drugs: int) -> Any:
     return by_drug(m, [(i, p) for i in range(n_drugs)]) if m.by_drug else p
 
 
-def specimen(seed: int, twins: Twins) -> Marrow:
+def specimen(seed: int, twins: Twins, own: Mapping[tuple[str, int], str] = NONE) -> Marrow:
     """A marrow at random in which everything can happen: cells of all kinds, some at risk, under antibodies on every antigen."""
     random = np.random.default_rng(seed)
 
@@ -300,7 +312,7 @@ def specimen(seed: int, twins: Twins) -> Marrow:
 
     clones = Clones(**{name: column(note, N_CLONES) for name, note in notes(Clones).items()})
     host = Host(**{name: float(random.uniform(0.02, 0.2)) for name in Host._fields})
-    marrow = make_marrow(make_lattice(SIDE, SIDE), clones, load_traits().traits, host, [int(a) for a in Antigen])
+    marrow = make_marrow(make_lattice(SIDE, SIDE), clones, load_traits().traits, host, [int(a) for a in Antigen], room_for(own))
     n, cells, body, risk = SIDE * SIDE, marrow.cells, marrow.body, marrow.at_risk
     cells.kind[:] = random.integers(0, len(CellType), n)
     cells.clone[:] = random.integers(0, N_CLONES, n)
@@ -311,7 +323,7 @@ def specimen(seed: int, twins: Twins) -> Marrow:
     cells.cd38[:] = random.uniform(5e4, 2e5, n)
     cells.complement_inhibitors[:] = random.uniform(0.5, 2.0, n)
     marrow.lattice.niche[:] = random.integers(0, 2, n)
-    body.gauge[:] = random.uniform(0.1, 0.9, len(Gauge))
+    body.gauge[:] = random.uniform(0.1, 0.9, body.gauge.size)
     body.gauge[Gauge.FIELD_AGE] = 0.0
     body.target[:] = 50.0
     body.clone_cd38[:] = random.uniform(0.5, 2.0, N_CLONES)
@@ -325,6 +337,13 @@ def specimen(seed: int, twins: Twins) -> Marrow:
     risk.cd38[:n] *= 1e5
     marrow.n_at_risk[:] = n
     return marrow
+
+
+def room_for(own: Mapping[tuple[str, int], str]) -> Own:
+    """Room in a marrow for gauges and hazards of mechanisms from outside."""
+    gauges = [1 + number - len(Gauge) for path, number in own if path == "body.gauge"]
+    causes = [1 + number - N_EVENTS for path, number in own if path == "hazard"]
+    return Own(max(causes, default=0), (1.0,) * max(gauges, default=0))
 
 
 # ---- who depends on whom ---------------------------------------------------------------------------------------------

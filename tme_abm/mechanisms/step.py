@@ -14,9 +14,10 @@ from tme_abm.marrow import burden, contact, fate, field_age, probes, roster, ser
 from tme_abm.marrow.quantities import passing, resting
 from tme_abm.marrow.state import Tick
 from tme_abm.mechanisms import MECHANISMS
+from tme_abm.mechanisms.outside import hooks
 
 Switches = NamedTuple("Switches", [(m.name, bool) for m in MECHANISMS])  # type: ignore[misc]
-Rules = NamedTuple("Rules", [*((m.name, Any) for m in MECHANISMS), ("inheritance", Any), ("burden", Any)])  # type: ignore[misc]
+Rules = NamedTuple("Rules", [*((m.name, Any) for m in MECHANISMS), ("inheritance", Any), ("burden", Any), ("outside", Any)])  # type: ignore[misc]
 
 
 def at_rest(m: Mechanism, act: str) -> Kernel | None:
@@ -28,12 +29,13 @@ def at_rest(m: Mechanism, act: str) -> Kernel | None:
 
 def in_phase(phase: Phase) -> Kernel:
     """What mechanisms prepare in a phase, in their order."""
-    return in_order("prepare", [m for m in MECHANISMS if m.phase is phase], at_rest)
+    return in_order("prepare", [m for m in MECHANISMS if m.phase is phase], at_rest, hooks.prepare(hooks.Hook[phase.name]))
 
 
 drugs_act, fields_spread, effectors_respond, cells_move, cells_arrive = map(in_phase, Phase)
-raise_ceilings, add_hazards = (in_order(act, MECHANISMS, at_rest) for act in ("ceiling", "hazard"))
-forget_last_step = resting(passing())
+raise_ceilings = in_order("ceiling", MECHANISMS, at_rest, hooks.raise_ceilings)
+add_hazards = in_order("hazard", MECHANISMS, at_rest, hooks.add_hazards)
+forget_last_step = resting(passing(), hooks.forget)
 
 
 @part
@@ -53,7 +55,7 @@ def draw_fates(marrow, rules, on, tick):
 def step(marrow, rules, on, tick):
     """One step of `tick.dt` hours; the drugs' exposure stands in `marrow.drugs`."""
     roster.index_cells(marrow)
-    forget_last_step(marrow, rules, tick)
+    forget_last_step(marrow, rules.outside, tick)
     drugs_act(marrow, rules, on, tick)
     field_age.follow(marrow, tick)
     fields_spread(marrow, rules, on, tick)

@@ -2,19 +2,23 @@
 
 import operator
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
+from zlib import crc32
 
 import mesa
 import numpy as np
 from mesa.datacollection import DataCollector
 
+from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.errors import InputError, did_you_mean
-from tme_abm.foundation.rng import subkey
+from tme_abm.foundation.rng import stream_key, subkey
 from tme_abm.marrow import roster
 from tme_abm.marrow.cells import EMPTY, N_TYPES, CellType, clear, move
 from tme_abm.marrow.seeding import lay_niche
 from tme_abm.marrow.traits import having
+from tme_abm.mechanisms.outside.catalogue import Rule
 from tme_abm.mesa_model.agent_set import LiveAgents
 from tme_abm.mesa_model.agents import AGENT_TYPES, BY_KIND, CellColumn, MarrowCell, attributes
 from tme_abm.mesa_model.arguments import LARGEST_SEED, find_arm, find_regimen, load_study, read_seed
@@ -107,6 +111,7 @@ class TumourModel(mesa.Model):
         collect: bool = True,
         seed: int | str | None = None,
         rng: int | str | None = None,
+        rules: Iterable[Callable[["TumourModel"], Any]] = (),
     ) -> "TumourModel":
         """One patient of a study, grown until eligible and about to be treated: the very run of the study.
 
@@ -117,12 +122,15 @@ class TumourModel(mesa.Model):
             collect: Whether the data collector collects.
             seed: Another seed than the study's.
             rng: The same, by the name that newer versions of Mesa use.
+            rules: Functions of the model, each called once a day of treatment; what one removes dies of its name.
 
         Raises:
             InputError: For an unknown scenario, arm or patient.
             RuntimeError: Where no candidate for the place has eligible disease.
         """
         study = load_study(scenario)
+        if given := tuple(rules):
+            study = replace(study, settings=replace(study.settings, catalogue=study.settings.catalogue.with_rules(given)))
         regimen = find_arm(study, study.arms[0].key if arm is None else arm)
         if not 0 <= operator.index(patient) < LARGEST_SEED:
             raise InputError(f"patient must be a whole number from 0, got {patient!r}")
@@ -139,6 +147,8 @@ class TumourModel(mesa.Model):
         self.simulation = simulation
         self.is_collecting = collect
         self._is_counting = False  # whether the engine has made its steps already and Mesa only counts them
+        self._is_collecting_later = False
+        self._cause: int | None = None  # of the deaths by hand, while a rule is called
         self._changes = 0  # births, deaths and moves by hand
         self._births = 0  # by hand
         self._handles: dict[int, MarrowCell] = {}
@@ -166,22 +176,24 @@ class TumourModel(mesa.Model):
     # ---- time
 
     def step(self) -> None:
-        """Let one step pass (`simulation.settings.step_h` hours)."""
+        """Let one step pass (`simulation.settings.step_h` hours), and at the end of a day the rules in plain Python."""
         if self._is_counting:
             return
         with self.lock:
             self.simulation.advance(1)
-            self._collect()
+            self._call_rules()
+            if not self._is_collecting_later:
+                self._collect()
 
     def _step_locked(self) -> None:
         with self.lock:
             self._count_and_step()
 
     def advance(self, hours: float) -> None:
-        """Let many steps pass in one compiled call.
+        """Let many steps pass in one compiled call, or in one a day where there are rules in plain Python.
 
         Data are collected once, at the end. What has been scheduled on Mesa's own clock in the meantime runs at its time, but meets the
-        marrow of the end.
+        marrow of the end. A model whose class has a `step` of its own makes each of these steps.
 
         Args:
             hours: A multiple of the step [h].
@@ -194,14 +206,70 @@ class TumourModel(mesa.Model):
         if n_steps < 1 or abs(n_steps * step_h - hours) > 1e-9 * step_h:
             raise InputError(f"advance takes a multiple of the step of {step_h:g} h, got {hours:g} h")
         with self.lock:
-            self.simulation.advance(n_steps)
-            self._is_counting = True
-            try:
-                for _ in range(n_steps):
-                    self.step()
-            finally:
-                self._is_counting = False
+            if type(self).step is not TumourModel.step:
+                self._make_each(n_steps)
+            else:
+                for n in self._days(n_steps) if self.rules else (n_steps,):
+                    self.simulation.advance(n)
+                    self._count(n)
+                    self._call_rules()
             self._collect()
+
+    def _make_each(self, n_steps: int) -> None:
+        """Make steps one by one, as whoever has written a `step` of their own expects, and collect nothing meanwhile."""
+        self._is_collecting_later = True
+        try:
+            for _ in range(n_steps):
+                self.step()
+        finally:
+            self._is_collecting_later = False
+
+    def _days(self, n_steps: int) -> Iterator[int]:
+        """Steps to the end of each day, the rest last."""
+        while n_steps > 0:
+            n = min(n_steps, self._per_day - self._steps_treated % self._per_day)
+            yield n
+            n_steps -= n
+
+    def _count(self, n_steps: int) -> None:
+        """Let Mesa count steps that the engine has made."""
+        self._is_counting = True
+        try:
+            for _ in range(n_steps):
+                self.step()
+        finally:
+            self._is_counting = False
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Rules in plain Python, each called with the model at the end of every day of treatment."""
+        return self.simulation.settings.catalogue.rules
+
+    @property
+    def _per_day(self) -> int:
+        return round(HOURS_PER_DAY / self.simulation.settings.step_h)
+
+    @property
+    def _steps_treated(self) -> int:
+        return self.simulation.step - self.simulation.treated_from
+
+    def _call_rules(self) -> None:
+        """Call the rules where a day has just ended, each with dice of its own for that day, whatever was thrown before."""
+        if not self.rules or self._steps_treated % self._per_day:
+            return
+        causes = self.simulation.settings.catalogue.causes
+        before: Any = self.random.getstate(), getattr(self, "rng")  # noqa: B009 - Mesa makes it without a type
+        for rule in self.rules:
+            seed = int(stream_key(self.simulation.key, crc32(rule.name.encode()), self.simulation.step))
+            self.random.seed(seed)
+            self.rng = np.random.default_rng(seed)
+            self._cause = causes[rule.name]
+            try:
+                rule.function(self)
+            finally:
+                self._cause = None
+        self.random.setstate(before[0])
+        self.rng = before[1]
 
     @property
     def day(self) -> float:
@@ -420,11 +488,16 @@ class TumourModel(mesa.Model):
             self._account(kind)
 
     def remove_cell(self, agent: MarrowCell) -> None:
-        """Take a cell out of the marrow, as `agent.remove()` does; it counts as no death, having no cause."""
+        """Take a cell out of the marrow, as `agent.remove()` does: a death of the rule that does it, else none, having no cause."""
         with self.lock:
             marrow, site = self.simulation.marrow, agent.site
+            clone = int(marrow.cells.clone[site])
             if agent.kind is CellType.PLASMA:
-                self._lighten(int(marrow.cells.clone[site]))
+                self._lighten(clone)
+            if self._cause is not None:
+                marrow.body.ledger[agent.kind, self._cause] += 1
+                if agent.kind is CellType.PLASMA:
+                    marrow.body.clone_ledger[clone, self._cause] += 1
             clear(marrow.cells, site)
             self._handles.pop(agent._uid, None)
             self._account(agent.kind)

@@ -226,10 +226,10 @@ def _transferred(table: Mapping[str, Any], other: Mapping[str, Any], file: Path)
 
 
 def _registered() -> dict[str, type]:
-    """The mechanisms that a drug can have. Imported late, because the registry compiles what it holds."""
-    from tme_abm.mechanisms import MECHANISMS
+    """The mechanisms of the package that a drug can have. Imported late, because the registry compiles what it holds."""
+    from tme_abm.mechanisms.outside.catalogue import PLAIN
 
-    return {mechanism.name: mechanism.Params for mechanism in MECHANISMS if mechanism.by_drug}
+    return PLAIN.of_drugs
 
 
 def _drug(table: Mapping[str, Any], file: Path, mechanisms: Mapping[str, type]) -> Drug:

@@ -78,6 +78,7 @@ def load_scenario(
     patients: int | None = None,
     seed: int | None = None,
     without: Sequence[str] = (),
+    mechanisms: Iterable[Any] = (),
 ) -> "Study | Experiment":
     """Read a scenario and resolve it into a study, or an experiment of the laboratory, that can run.
 
@@ -87,11 +88,12 @@ def load_scenario(
         patients: Another number of patients.
         seed: Another seed.
         without: Further mechanisms to switch off.
+        mechanisms: Mechanisms from outside: paths of files, names of installed ones, or mechanisms. A scenario never brings them itself.
 
     Raises:
         InputError: One sentence with file, line, what is wrong and the nearest right word.
     """
-    return resolve(read(given, overrides, patients, seed, without))
+    return resolve(read(given, overrides, patients, seed, without, mechanisms))
 
 
 def load_trial(
@@ -100,6 +102,7 @@ def load_trial(
     patients: int | None = None,
     seed: int | None = None,
     without: Sequence[str] = (),
+    mechanisms: Iterable[Any] = (),
 ) -> "Study":
     """`load_scenario` for what only a trial has: arms, visits, endpoints.
 
@@ -108,7 +111,7 @@ def load_trial(
     """
     from tme_abm.trial.study import Study
 
-    found = load_scenario(given, overrides, patients, seed, without)
+    found = load_scenario(given, overrides, patients, seed, without, mechanisms)
     if not isinstance(found, Study):
         raise InputError(f"'{found.name}' is an experiment of the laboratory, not a trial; run it with `tme run {found.name}`")
     return found

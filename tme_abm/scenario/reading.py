@@ -36,6 +36,7 @@ def read(
     patients: int | None = None,
     seed: int | None = None,
     without: Sequence[str] = (),
+    mechanisms: Iterable[Any] = (),
 ) -> Source:
     """Read a scenario without judging what it says.
 
@@ -45,6 +46,7 @@ def read(
         patients: Another number of patients.
         seed: Another seed.
         without: Further mechanisms to switch off.
+        mechanisms: Where mechanisms from outside come from (`mechanisms.outside.loading.load`).
 
     Raises:
         InputError: Where there is no such file, or it is not TOML, or an override is not PATH=VALUE.
@@ -72,7 +74,7 @@ def read(
         first = len(table["without"]) - len(without)
         options |= {("without", first + i): f"--without {name}" for i, name in enumerate(without)}
     lines = {at: line for at, line in found.items() if not any(at[: len(keys)] == keys for keys in options)}
-    return Source(name, shown, folder, table, lines, options)
+    return Source(name, shown, folder, table, lines, options, tuple(mechanisms))
 
 
 def _find(given: str | Path) -> tuple[Path, str]:

@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ def run(
     workers: int | None = None,
     force: bool = False,
     progress: Any = None,
+    rules: Iterable[Callable[[Any], Any]] = (),
 ) -> dict[str, Any]:
     """Run a study and write its tables, its report and the scenario itself into a folder.
 
@@ -31,6 +33,7 @@ def run(
         workers: Patients at a time; the number of cores by default.
         force: Whether to replace earlier results in the folder.
         progress: Who is told how far it has come (`trial.progress.Progress`).
+        rules: Functions of the `TumourModel`, each called once a day of treatment; what one removes dies of its name.
 
     Returns:
         The summary: of a trial, a row for each arm and each comparison.
@@ -39,10 +42,17 @@ def run(
         InputError: For a scenario that cannot run, or a folder that holds something else.
     """
     study = load_scenario(scenario) if isinstance(scenario, str | Path | Mapping) else scenario
+    if given := tuple(rules):
+        if study.resolved["kind"] != "trial":
+            raise InputError(f"{study.name} is an experiment of the laboratory; rules in plain Python are called in trials")
+        study = replace(study, settings=replace(study.settings, catalogue=study.settings.catalogue.with_rules(given)))
     target = Path("results") / study.name if folder is None else Path(folder)
     refuse_to_overwrite(target, force)
     _empty(target)
     (target / MARK).write_text(to_toml(study.resolved), encoding="utf-8")
+    for name, content in study.settings.catalogue.copies().items():
+        (target / name).parent.mkdir(exist_ok=True)
+        (target / name).write_bytes(content)
     if study.resolved["kind"] == "trial":
         from tme_abm.trial.execution import run_study as run_it
     else:

@@ -1,20 +1,26 @@
 """What can be read off a marrow, as a row of a table."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from tme_abm.marrow import antigen
 from tme_abm.marrow.cell_types import records
-from tme_abm.marrow.cells import N_CAUSES, N_TYPES, Cause, CellType
+from tme_abm.marrow.cells import N_TYPES, Cause, CellType
 from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES, N_CLONOTYPES, N_REACTIVE
 from tme_abm.marrow.seeding import NUCLEATED_CELLS
 from tme_abm.marrow.state import Gauge, Marrow
 
 
-def observe(marrow: Marrow) -> dict[str, float]:
-    """What can be read off a marrow, as a row of a table."""
+def observe(marrow: Marrow, causes: Mapping[str, int]) -> dict[str, float]:
+    """What can be read off a marrow, as a row of a table.
+
+    Args:
+        marrow: The marrow.
+        causes: Cause of death -> its column of the ledger (`Catalogue.causes`).
+    """
     body, cells, gauge = marrow.body, marrow.cells, marrow.body.gauge
     by_type = np.bincount(cells.kind, minlength=N_TYPES)
     row: dict[str, float] = {f"{t.name.lower()}_cells": int(by_type[t]) for t in CellType if t is not CellType.EMPTY}
@@ -37,9 +43,8 @@ def observe(marrow: Marrow) -> dict[str, float]:
     row["nk_armed"] = float(gauge[Gauge.NK_ARMED])
     is_plasma = cells.kind == CellType.PLASMA
     row["cd38_sites_per_cell"] = float(np.median(surface_cd38(marrow, is_plasma))) if is_plasma.any() else math.nan
-    for cause in Cause:
-        if cause < N_CAUSES:
-            row[f"deaths_{cause.name.lower()}"] = int(body.ledger[CellType.PLASMA, cause])
+    for cause, column in causes.items():
+        row[f"deaths_{cause}"] = int(body.ledger[CellType.PLASMA, column])
     for t, record in records().items():
         if record.panel:
             row[f"{t.name.lower()}_lost_to_antibody"] = int(body.ledger[t, Cause.DEPLETION] + body.ledger[t, Cause.FRATRICIDE])

@@ -69,7 +69,8 @@ def make(patient: VirtualPatient, settings: Settings, filled: Mapping[str, Fille
     fractions = divide_tumour(patient, filled["clones"].params)
     composition = count_cells(patient, balance, fractions, key)
     lattice = make_lattice(settings.height, settings.width)
-    marrow = make_marrow(lattice, inherit(patient, filled["clones"].params), load_traits().traits, host, [])
+    own = settings.catalogue.own
+    marrow = make_marrow(lattice, inherit(patient, filled["clones"].params), load_traits().traits, host, [], own)
     set_body(marrow, patient, fractions, balance)
     populate(marrow, composition, key)
     deal_clonotypes(pin(marrow), balance.reactive, int(stream_key(key, int(Stream.PLACEMENT), 1)))

@@ -9,7 +9,9 @@ from tme_abm.foundation.declare import Filled, Origin, Param, constants, fill, n
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.marrow import burden, clones, fate
 from tme_abm.marrow.traits import load_traits
-from tme_abm.mechanisms import BY_NAME, MECHANISMS
+from tme_abm.mechanisms.outside.catalogue import FROM_OUTSIDE, PLAIN, Catalogue
+
+__all__ = ["PLAIN", "Catalogue", "Settings"]
 
 START: Annotated[float, Param("1", "burden at eligibility over that at which disease is made", "tme_abm", "A")] = 1.4
 RISE: Annotated[float, Param("1", "M-protein at eligibility over that at the start: measurable and progressing", "kumar2016", "M")] = 1.25
@@ -27,6 +29,7 @@ class Settings:
         step_h: Length of a step [h]; divides a day.
         without: Names of mechanisms that are switched off from the start of treatment.
         parameters: Values of this study, mechanism -> parameter -> {value, unit, source, grade}.
+        catalogue: The mechanisms that there are.
 
     Raises:
         InputError: For a step that does not divide a day, an unknown mechanism, or a wrong parameter.
@@ -37,25 +40,26 @@ class Settings:
     step_h: float = 6.0
     without: frozenset[str] = frozenset()
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    catalogue: Catalogue = PLAIN
 
     def __post_init__(self) -> None:
         """Refuse what cannot run."""
         if not 0.0 < self.step_h <= HOURS_PER_DAY or abs(HOURS_PER_DAY / self.step_h % 1.0) > 1e-9:
             raise InputError(f"a step of {self.step_h:g} h does not divide a day")
         for name in self.without:
-            if name not in BY_NAME:
-                raise InputError(f"unknown mechanism '{name}'{did_you_mean(name, BY_NAME)}")
+            self.catalogue.find(name)
         self.fill()
 
     def fill(self) -> dict[str, Filled]:
         """The parameters that hold for all patients and drugs: mechanism -> Filled."""
-        blocks = {m.name: m.Params for m in MECHANISMS if not m.by_drug} | FLOORS
+        blocks = {m.name: m.Params for m in self.catalogue.mechanisms if not m.by_drug} | FLOORS
         for name in self.parameters:
             fixed = next((n for n in self.parameters[name] if f"{name}.{n}" in constants(*ROOMS)), None)
             if fixed is not None and (name not in blocks or fixed not in notes(blocks[name])):
                 raise InputError(f"parameters.{name}.{fixed}: a constant, which no study changes")
             if name not in blocks:
-                hint = " (its coefficients belong to a drug)" if name in BY_NAME else did_you_mean(name, blocks)
+                of_a_drug = name in self.catalogue.by_name
+                hint = " (its coefficients belong to a drug)" if of_a_drug else did_you_mean(name, blocks) + FROM_OUTSIDE
                 raise InputError(f"parameters.{name}: no such block of parameters{hint}")
         return {name: fill(block, self.parameters.get(name), f"parameters.{name}") for name, block in blocks.items()}
 

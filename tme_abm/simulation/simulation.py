@@ -7,15 +7,16 @@ from typing import Annotated, Any, Self
 
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.declare import Filled, Param
-from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.mechanism import by_drug
 from tme_abm.foundation.pinned import pin
 from tme_abm.foundation.rng import Stream, patient_key, stream_key
 from tme_abm.marrow import fate, roster
 from tme_abm.marrow.antigen import Antigen
+from tme_abm.marrow.cells import N_CAUSES, N_EVENTS
 from tme_abm.marrow.seeding import NUCLEATED_CELLS
-from tme_abm.marrow.state import Gauge, Tick, copy_marrow, make_drugs
-from tme_abm.mechanisms import BY_NAME, MECHANISMS
+from tme_abm.marrow.state import Gauge, Marrow, Tick, copy_marrow, make_drugs, rows_at_risk
+from tme_abm.mechanisms import MECHANISMS
+from tme_abm.mechanisms.outside.catalogue import Catalogue
 from tme_abm.mechanisms.step import Rules, Switches, advance
 from tme_abm.patients.patient import VirtualPatient
 from tme_abm.patients.population import Population, draw_patient
@@ -66,13 +67,25 @@ class Simulation:
         self.marrow = onset.make(patient, settings, self._filled, self.key)
         roster.index_cells(self.pinned)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what holds addresses of this process."""
+        return {name: value for name, value in vars(self).items() if name not in ("rules", "_held")} | {"_pins": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._take_rules()
+
     def _take(self, regimen: Regimen, drugs: Mapping[str, Drug], without: frozenset[str]) -> None:
         self.regimen = regimen
         self.without = without
         self.course = Course(regimen, tuple(drugs.values()), self._body(), self.key)
         self.levels = {drug.name: 0.0 for drug in self.course.drugs}
-        self.rules = make_rules(self._filled, self.course.drugs)
         self.on = make_switches(without)
+        self._take_rules()
+
+    def _take_rules(self) -> None:
+        """Write down the parameters of all mechanisms, and what the step calls of those from outside, for this marrow alone."""
+        self.rules, self._held = make_rules(self.settings, self._filled, self.course.drugs, self.without)
 
     @property
     def pinned(self) -> Any:
@@ -118,14 +131,15 @@ class Simulation:
             What the drugs reached in these steps.
 
         Raises:
-            RuntimeError: Where a hazard exceeded its declared ceiling, which would make the draws wrong.
+            BrokenMechanism: Where a hazard of a mechanism from outside exceeded its ceiling, which would make the draws wrong.
+            RuntimeError: Where one of the package did.
         """
         exposure = self.course.advance(n_steps, self.settings.step_h)
         advance(self.pinned, self._pin("rules"), self._pin("on"), exposure, Tick(float(self.settings.step_h), self.step, self.key))
         self.step += n_steps
         if n_steps > 0:
             self.levels = {drug.name: float(exposure.concentration[-1, i]) for i, drug in enumerate(self.course.drugs)}
-        fate.refuse_violations(self.marrow)
+        check_ceilings(self.settings.catalogue, self.marrow, self.rules)
         return exposure
 
     def grow(self) -> bool:
@@ -168,6 +182,7 @@ class Simulation:
         twin._pins = {}
         twin.marrow = copy_marrow(self.marrow)
         twin.course = self.course.fork()
+        twin._take_rules()
         return twin
 
     def switch(self, mechanism: str, is_on: bool) -> None:
@@ -176,10 +191,10 @@ class Simulation:
         Raises:
             InputError: For an unknown mechanism.
         """
-        if mechanism not in BY_NAME:
-            raise InputError(f"unknown mechanism '{mechanism}'{did_you_mean(mechanism, BY_NAME)}")
+        self.settings.catalogue.find(mechanism)
         self.without = self.without - {mechanism} if is_on else self.without | {mechanism}
-        self.on = self.on._replace(**{mechanism: is_on})
+        self.on = make_switches(self.without)
+        self._take_rules()
 
     def state_hash(self) -> str:
         """Digest of all cells and of the systemic state."""
@@ -187,23 +202,51 @@ class Simulation:
         for column in self.marrow.cells:
             digest.update(column.tobytes())
         body = self.marrow.body
-        for array in (body.burden, body.gauge, body.ledger):
+        inside, outside = slice(len(Gauge)), slice(len(Gauge), None)
+        for array in (body.burden, body.gauge[inside], body.ledger[:, :N_CAUSES]):
+            digest.update(array.tobytes())
+        for array in (body.gauge[outside], body.ledger[:, N_EVENTS:]):  # of mechanisms from outside; nothing where there are none
             digest.update(array.tobytes())
         return digest.hexdigest()
 
     def observe(self) -> dict[str, float]:
         """The marrow now, as a row of a table; names carry their units, deaths count from the start of the regimen."""
-        return observe(self.marrow)
+        return observe(self.marrow, self.settings.catalogue.causes)
 
 
-def make_rules(filled: Mapping[str, Filled], drugs: Sequence[Drug]) -> Rules:
-    """The parameters of all mechanisms as the kernels take them; those that drugs bring, in the order of `drugs`."""
+def make_rules(
+    settings: Settings, filled: Mapping[str, Filled], drugs: Sequence[Drug], without: Collection[str]
+) -> tuple[Rules, list[Any]]:
+    """The parameters of all mechanisms as the kernels take them, and what the step calls of those from outside.
+
+    Args:
+        settings: Of the marrow, with its catalogue of mechanisms.
+        filled: Parameters that hold for all drugs (`Settings.fill`).
+        drugs: Those of the regimen, in their order; they bring the others.
+        without: Mechanisms that are switched off.
+
+    Returns:
+        The rules, for one marrow alone, and what must live as long as they do.
+    """
     blocks: dict[str, Any] = {name: block.params for name, block in filled.items()}
-    for m in MECHANISMS:
+    for m in settings.catalogue.mechanisms:
         if m.by_drug:
             blocks[m.name] = by_drug(m, [(i, d.effects[m.name].params) for i, d in enumerate(drugs) if m.name in d.effects])
+    n_rows = rows_at_risk(settings.height * settings.width)
+    blocks["outside"], held = settings.catalogue.hooks(blocks, frozenset(without), n_rows)
     fields: tuple[str, ...] = Rules._fields
-    return Rules._make(blocks[name] for name in fields)
+    return Rules._make(blocks[name] for name in fields), held
+
+
+def check_ceilings(catalogue: Catalogue, marrow: Marrow, rules: Any) -> None:
+    """Refuse a marrow in which a hazard exceeded its declared ceiling, which would make the draws wrong.
+
+    Raises:
+        BrokenMechanism: For one of a mechanism from outside.
+        RuntimeError: For one of the package's own.
+    """
+    catalogue.blame(rules.outside)
+    fate.refuse_violations(marrow)
 
 
 def make_switches(without: Collection[str]) -> Switches:

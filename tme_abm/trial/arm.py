@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 from tme_abm.foundation.clock import DAYS_PER_MONTH, HOURS_PER_DAY, months
 from tme_abm.foundation.rng import Stream, stream_key, uniform
-from tme_abm.marrow.cells import N_CAUSES, Cause
 from tme_abm.outcomes import pfs
 from tme_abm.outcomes.imwg import Reading, is_at_least
 from tme_abm.patients.patient import VirtualPatient, covariates
@@ -13,8 +12,6 @@ from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.simulation.simulation import Simulation
 from tme_abm.trial.study import Study
 from tme_abm.trial.visit import Clinic
-
-DEATHS = tuple(f"deaths_{c.name.lower()}" for c in Cause if c < N_CAUSES)
 
 
 class Exits(NamedTuple):
@@ -57,7 +54,8 @@ class Arm:
         self.patient = simulation.patient
         self.rows: list[dict[str, Any]] = []
         self.days: list[float] = []
-        self._deaths = {name: 0 for name in DEATHS}
+        self._deaths = {name: 0 for name in study.settings.catalogue.deaths}
+        self._model: Any = None
         self.clinic = Clinic(simulation, study.visit_days)
         self._note(0, self.clinic.baseline)
 
@@ -72,7 +70,7 @@ class Arm:
                 break
             if self.simulation.day >= self.exits.discontinuation_day:  # decided at a visit
                 self.simulation.course.stop_all()
-            self.simulation.advance(per_visit)
+            self._advance(per_visit)
             visit = self.clinic.see(self.simulation, number)
             self._note(number, visit.reading)
             if visit.assessment.is_progression_confirmed:
@@ -84,6 +82,17 @@ class Arm:
             self.exits.death_day if math.isfinite(self.exits.death_day) else None,
             self.exits.dropout_day if math.isfinite(self.exits.dropout_day) else None,
         )
+
+    def _advance(self, n_steps: int) -> None:
+        """Let steps pass, a day at a time where there are rules in plain Python to be called."""
+        if not self.study.settings.catalogue.rules:
+            self.simulation.advance(n_steps)
+            return
+        from tme_abm.mesa_model.model import TumourModel  # a trial needs Mesa for such rules alone
+
+        if self._model is None:
+            self._model = TumourModel.from_simulation(self.simulation, collect=False)
+        self._model.advance(n_steps * self.simulation.settings.step_h)
 
     def _note(self, number: int, reading: Reading) -> None:
         seen = self.simulation.observe()

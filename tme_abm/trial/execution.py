@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.rng import Stream, stream_key, uniform
-from tme_abm.marrow.cells import N_CAUSES, Cause
+from tme_abm.mechanisms.outside.catalogue import BrokenMechanism
 from tme_abm.patients.population import draw_patient
 from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key
@@ -79,6 +79,8 @@ def run_patient(study: Study, index: int, progress: Progress) -> Case:
             case.cell_updates += int(arm.simulation.marrow.body.updates[0] - grown.marrow.body.updates[0])
             case.killing[regimen.key] = [int(x) for x in arm.simulation.marrow.body.clone_ledger.sum(axis=0)]
         case.cell_updates += int(grown.marrow.body.updates[0])
+    except BrokenMechanism:  # every patient would fail of it, or be wrong
+        raise
     except Exception as failure:  # one failed run neither ends nor silently thins a batch
         done = {row["arm"] for row in case.patients}
         reason = f"{type(failure).__name__}: {failure} ({traceback.extract_tb(failure.__traceback__)[-1].name})"
@@ -175,7 +177,8 @@ def run_study(study: Study, folder: Path, workers: int | None = None, progress: 
     parts.mkdir()
     digest = hashlib.blake2b(digest_size=16)
     updates = 0
-    killing = {arm.key: [0] * N_CAUSES for arm in study.arms}
+    causes = study.settings.catalogue.causes
+    killing = {arm.key: [0] * (1 + max(causes.values())) for arm in study.arms}
     waiting: list[Case] = []
     for case in cases(study, workers or os.cpu_count() or 1, progress):
         updates += case.cell_updates
@@ -204,7 +207,7 @@ def run_study(study: Study, folder: Path, workers: int | None = None, progress: 
         "patients": study.patients,
         "failed": int(failed["patient"].nunique()),
         **statistics,
-        "killing": {arm: _shares(deaths) for arm, deaths in killing.items()},
+        "killing": {arm: _shares(deaths, causes) for arm, deaths in killing.items()},
         "cell_updates": updates,
         "wall_seconds": round(time.perf_counter() - start, 2),
         "state_hash": digest.hexdigest(),
@@ -215,9 +218,9 @@ def run_study(study: Study, folder: Path, workers: int | None = None, progress: 
     return summary
 
 
-def _shares(deaths: list[int]) -> dict[str, float]:
+def _shares(deaths: list[int], causes: Mapping[str, int]) -> dict[str, float]:
     total = sum(deaths)
-    return {c.name.lower(): deaths[c] / total for c in Cause if c < N_CAUSES and total and deaths[c]}
+    return {name: deaths[column] / total for name, column in causes.items() if total and deaths[column]}
 
 
 def _write_part(parts: Path, waiting: list[Case]) -> None:

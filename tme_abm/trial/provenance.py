@@ -1,22 +1,25 @@
 """What a run rests on: every number with its source, the code, the packages, the machine."""
 
+import ast
 import hashlib
 import os
 import platform
 import time
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from tme_abm.foundation.declare import constants, fill
+from tme_abm.mechanisms.outside.catalogue import Catalogue
 from tme_abm.outcomes import imwg, mrd
 from tme_abm.patients.population import provenance
 from tme_abm.trial.study import Study
 
-CODE = (  # from which a simulated patient follows
-    *("foundation", "marrow", "mechanisms", "pharmacology", "patients", "simulation", "outcomes"),
-    *("trial/arm.py", "trial/execution.py"),
-)
+# The module by which a patient is followed, and that which reads who is drawn: all that they import shapes what comes out.
+FOLLOWED = ("trial.arm", "patients.reading")
+RUN = "trial.execution"  # that by which a study is run, with what it imports at its top; what it imports later writes reports
+PACKAGE = "tme_abm"
 PACKAGES = ("tme-abm", "numpy", "numba", "pandas", "scipy", "lifelines", "mesa")
 
 
@@ -37,8 +40,15 @@ def describe_run(study: Study) -> dict[str, Any]:
         "scenario": study.resolved,
         "parameters": rows,
         "model": model_digest(),
+        **describe_outside(study.settings.catalogue),
         **describe_machine(),
     }
+
+
+def describe_outside(catalogue: Catalogue) -> dict[str, Any]:
+    """The mechanisms and rules that came along from outside, with digests; nothing where none did."""
+    rules = [{"name": rule.name, "digest": rule.digest} for rule in catalogue.rules]
+    return {name: rows for name, rows in (("mechanisms", catalogue.describe()), ("rules", rules)) if rows}
 
 
 def describe_machine() -> dict[str, Any]:
@@ -50,15 +60,70 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
+@cache
 def model_digest(root: Path | None = None) -> str:
-    """Short digest of all files of the package from which a simulated patient follows."""
+    """Short digest of all files of the package from which a simulated patient follows, wherever they stand."""
     top = root or Path(__file__).parents[1]
     digest = hashlib.sha256()
-    found = [top / name for name in CODE]
-    for path in sorted(p for f in found for p in (f.rglob("*") if f.is_dir() else [f]) if p.suffix in (".py", ".toml")):
+    for path in model_files(top):
         digest.update(path.relative_to(top).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def model_files(top: Path) -> list[Path]:
+    """The modules that a patient's run imports, one from the other, and the tables (TOML) that stand below their folders.
+
+    Imports for type checkers alone count for nothing, and rules in plain Python, which only Mesa's room can call, are the user's.
+    """
+    found: set[Path] = set()
+    waiting = [*((module_file(top, name), True) for name in FOLLOWED), (module_file(top, RUN), False)]
+    while waiting:
+        path, is_whole = waiting.pop()
+        if path is None or path in found:
+            continue
+        found.add(path)
+        for name in imports_of(path, is_whole):
+            if name.split(".")[0] != "mesa_model":
+                waiting.append((module_file(top, name), True))
+    folders = {path.parent for path in found} - {top}
+    return sorted(found | {path for folder in folders for path in folder.rglob("*.toml")})
+
+
+def module_file(top: Path, name: str) -> Path | None:
+    """The file of a module of the package by its dotted name below `top`, or of a name within one; None for none."""
+    parts = name.split(".")
+    for n in (len(parts), len(parts) - 1):
+        stem = top.joinpath(*parts[:n])
+        for path in (stem.with_suffix(".py"), stem / "__init__.py"):
+            if n and path.is_file():
+                return path
+    return None
+
+
+def imports_of(path: Path, is_whole: bool) -> set[str]:
+    """Dotted names below the package of what a module imports.
+
+    Args:
+        path: The module's file.
+        is_whole: Whether imports within functions count too.
+    """
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return
+        if isinstance(node, ast.FunctionDef) and not is_whole:
+            return
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE:
+            base = node.module.split(".")[1:]
+            found.update(".".join([*base, alias.name]) for alias in node.names)
+        for block in ("body", "orelse", "handlers", "finalbody"):
+            for statement in getattr(node, block, ()):
+                visit(statement)
+
+    visit(ast.parse(path.read_bytes()))
+    return found
 
 
 def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:

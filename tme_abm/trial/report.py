@@ -257,9 +257,13 @@ def headline(comparison: Mapping[str, Any]) -> str:
 
 
 def command(folder: Path | None) -> str:
-    """The command that repeats the run from the scenario that stands beside its results."""
+    """The command that repeats the run from what stands beside its results: the scenario, and mechanisms from outside."""
     name = folder.name if folder is not None else "results"
-    return f"tme run {name}/scenario.toml --out {name}_again"
+    copies = sorted(path.name for path in (folder / "mechanisms").glob("*.py")) if folder is not None else []
+    along = "".join(f" --mechanism {name}/mechanisms/{copy}" for copy in copies if not copy.startswith("rule_"))
+    rules = ", ".join(copy.removeprefix("rule_").removesuffix(".py") for copy in copies if copy.startswith("rule_"))
+    by_hand = f"  # without its rules in plain Python; with them: tme_abm.run(study, folder, rules=[{rules}])" if rules else ""
+    return f"tme run {name}/scenario.toml{along} --out {name}_again{by_hand}"
 
 
 def number(value: float | None, digits: int = 1, missing: str = DASH) -> str:

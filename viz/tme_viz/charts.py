@@ -3,7 +3,7 @@
 from typing import Any
 
 from tme_abm.marrow.cell_types import records
-from tme_viz.pair import CAUSES, Pair
+from tme_viz.pair import Pair
 from tme_viz.picture import COLOURS
 from tme_viz.words import drug, words
 
@@ -78,4 +78,5 @@ def causes(pair: Pair, language: str) -> list[dict[str, Any]]:
     """The rows of the ledger of deaths."""
     at = {name: i for i, name in enumerate(pair.columns)}
     names = words(language)["cause"]
-    return [{"name": cause, "label": names.get(cause, cause), "column": at[f"deaths_{cause}"]} for cause in CAUSES]
+    known = pair.study.settings.catalogue.causes
+    return [{"name": cause, "label": names.get(cause, cause.replace("_", " ")), "column": at[f"deaths_{cause}"]} for cause in known]

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, urlencode
 
 from tme_abm.foundation.errors import InputError, did_you_mean
-from tme_abm.mechanisms import BY_NAME
 from tme_abm.patients.presets import presets
+from tme_abm.simulation.settings import PLAIN, Catalogue
 
 SIDES = ("a", "b")
 SIZES = (32, 64, 128, 256)
@@ -41,8 +41,8 @@ class Event(NamedTuple):
         return f"{self.day:g}~{SIDES[self.side]}~{self.kind}~{self.name}~{self.value:g}"
 
     @staticmethod
-    def read(text: str) -> "Event":
-        """From a link.
+    def read(text: str, catalogue: Catalogue = PLAIN) -> "Event":
+        """From a link, which may name mechanisms of a catalogue.
 
         Raises:
             InputError: Where it is no event.
@@ -52,17 +52,17 @@ class Event(NamedTuple):
             event = Event(float(day), SIDES.index(side), kind, name, float(value))
         except ValueError:
             raise InputError(f"link: '{text}' is no event") from None
-        event.check()
+        event.check(catalogue)
         return event
 
-    def check(self) -> None:
+    def check(self, catalogue: Catalogue = PLAIN) -> None:
         """Raise an `InputError` where it cannot happen; a drug is checked by the regimen that holds it."""
         if not 0.0 <= self.day <= LONGEST_DAYS:
             raise InputError(f"link: day {self.day:g} is not between 0 and {LONGEST_DAYS:g}")
         if self.kind not in ("switch", "dose"):
             raise InputError(f"link: unknown event '{self.kind}'{did_you_mean(self.kind, ('switch', 'dose'))}")
-        if self.kind == "switch" and self.name not in BY_NAME:
-            raise InputError(f"unknown mechanism '{self.name}'{did_you_mean(self.name, BY_NAME)}")
+        if self.kind == "switch":
+            catalogue.find(self.name)
         if not 0.0 <= self.value <= 10.0:
             raise InputError(f"{self.name}: a factor is between 0 and 10, got {self.value:g}")
 
@@ -92,7 +92,7 @@ class Choice:
     events: tuple[Event, ...] = ()
     day: float = 0.0
 
-    def check(self) -> None:
+    def check(self, catalogue: Catalogue = PLAIN) -> None:
         """Raise an `InputError` where something cannot be; the scenario's reader judges the rest."""
         if self.patient not in presets():
             if not self.patient.isascii() or not self.patient.isdigit():
@@ -102,8 +102,7 @@ class Choice:
         if self.size not in SIZES:
             raise InputError(f"size: choose one of {', '.join(map(str, SIZES))}, not {self.size}")
         for name in self.without[0] | self.without[1]:
-            if name not in BY_NAME:
-                raise InputError(f"unknown mechanism '{name}'{did_you_mean(name, BY_NAME)}")
+            catalogue.find(name)
         for change in self.changes:
             if not CHANGE.fullmatch(change):
                 raise InputError(f"link: '{change}' changes neither dose nor days nor cycles of an arm")
@@ -134,12 +133,13 @@ class Choice:
         return urlencode({**fields, **more}, doseq=True)
 
     @staticmethod
-    def read(query: str, plain: "Choice | None" = None) -> "Choice":
+    def read(query: str, plain: "Choice | None" = None, catalogue: Catalogue = PLAIN) -> "Choice":
         """The choice that a query string holds.
 
         Args:
             query: Without the question mark.
             plain: What holds where the query is silent.
+            catalogue: The mechanisms that it may name.
 
         Raises:
             InputError: Where a value cannot be.
@@ -167,9 +167,9 @@ class Choice:
                 choice = replace(choice, day=float(first["day"]))
             except ValueError:
                 raise InputError(f"link: day is a number, not '{first['day']}'") from None
-        events = tuple(sorted((Event.read(text) for text in given.get("event", ())), key=lambda e: e.day))
+        events = tuple(sorted((Event.read(text, catalogue) for text in given.get("event", ())), key=lambda e: e.day))
         choice = replace(choice, changes=tuple(given.get("set", choice.changes)), events=events)
-        choice.check()
+        choice.check(catalogue)
         return choice
 
 

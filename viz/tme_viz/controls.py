@@ -8,7 +8,6 @@ import solara
 from tme_abm.forms import parse_cycles
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.mechanism import Group
-from tme_abm.mechanisms import MECHANISMS
 from tme_abm.patients.presets import presets
 from tme_abm.pharmacology.regimen import parse_days, parse_dose
 from tme_viz.choice import DIGITS, MOST_PATIENTS, SIZES, Choice
@@ -138,12 +137,13 @@ def WhatIf(room: Room) -> None:
         }
         for name in pair.drugs
     ]
+    known = pair.study.settings.catalogue.mechanisms
     WhatIfTable(
         drugs=drugs,
         groups=[
             {
                 "name": group.label(language),
-                "mechanisms": [{"name": m.name, **m.words(language)._asdict()} for m in MECHANISMS if m.group is group],
+                "mechanisms": [{"name": m.name, **m.words(language)._asdict()} for m in known if m.group is group],
             }
             for group in Group
         ],

@@ -7,14 +7,23 @@ import threading
 import time
 import warnings
 import webbrowser
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 PAGE = "tme_viz.page"
 SHELL_HOST = ("cdn.jsdelivr.net", 443)  # where Solara's page shell comes from where it is not installed
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def main(scenario: str | None = None, host: str = "127.0.0.1", port: int = 8765, open_browser: bool = True) -> None:
+def main(
+    scenario: str | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    open_browser: bool = True,
+    mechanisms: Iterable[Any] = (),
+) -> None:
     """Serve the page until interrupted.
 
     Args:
@@ -22,6 +31,7 @@ def main(scenario: str | None = None, host: str = "127.0.0.1", port: int = 8765,
         host: Address to listen on; others than this computer can reach it only where this is not a loopback address.
         port: Port to listen on.
         open_browser: Whether to open the page in a browser.
+        mechanisms: Mechanisms from outside, as `load_scenario` takes them; a link to the page never brings one.
 
     Raises:
         InputError: Where there is no such scenario, or the port is taken.
@@ -40,13 +50,14 @@ def main(scenario: str | None = None, host: str = "127.0.0.1", port: int = 8765,
     from tme_viz.choice import Choice
     from tme_viz.places import KIND, Places, kind
 
+    given, choice = None, Choice()
     if scenario is not None:
         file = scenarios().get(scenario, Path(scenario))
         if file.is_file() and kind(file) not in (KIND, ""):
             raise InputError(f"{scenario}: this is no trial ({kind(file)}), and the live page shows the marrow of patients; use tme run")
-        study = load_trial(scenario)
         given = None if scenario in scenarios() else Path(scenario)
-        page.open_with(Places(given=given), Choice(scenario=study.name))
+    study = load_trial(scenario or choice.scenario, mechanisms=mechanisms)
+    page.open_with(Places(given=given, catalogue=study.settings.catalogue), replace(choice, scenario=study.name))
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -10,7 +10,6 @@ import solara.lab
 from tme_abm.marrow.cell_types import records, types_that_are
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.clones import N_CLONES
-from tme_abm.mechanisms import BY_NAME, MECHANISMS
 from tme_viz import charts, takeaway
 from tme_viz.controls import Controls, off_now
 from tme_viz.lesson_page import LessonCard
@@ -149,7 +148,7 @@ def Transport(room: Room) -> None:
         message=status.message,
         speeds=[[s, f"{pace(s)} {w['a_frame']}"] for s in SPEEDS],
         words={k: w[k] for k in TRANSPORT_WORDS},
-        names={m.name: m.words(room.language.value).label for m in MECHANISMS},
+        names={m.name: m.words(room.language.value).label for m in room.places.catalogue.mechanisms},
         event_play=session.play,
         event_command=command,
         event_seek=session.seek,
@@ -245,7 +244,7 @@ def heading(room: Room, side: int) -> str:
     pair = room.session.pair
     assert pair is not None
     off = off_now(pair, room.status.value.choice, side) - pair.study.settings.without
-    names = ", ".join(sorted(BY_NAME[name].words(room.language.value).label for name in off))
+    names = ", ".join(sorted(pair.study.settings.catalogue.by_name[name].words(room.language.value).label for name in off))
     extra = f" - {names} {room.w['off']}" if names else ""
     return f"{pair.regimens[side].label}{extra}"
 

@@ -16,7 +16,6 @@ import numpy as np
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.marrow.cell_types import records
-from tme_abm.marrow.cells import N_CAUSES, Cause
 from tme_abm.marrow.clones import ANTIBODY_ESCAPED, CLONE_NAMES, IMID_RESISTANT, PROTEASOME_RESISTANT
 from tme_abm.patients.patient import VirtualPatient
 from tme_abm.patients.presets import preset, presets
@@ -35,7 +34,6 @@ Tell = Callable[[str], None]
 GROWN_KEPT = 6  # patients kept ready for the next visitor who chooses them
 MARK_DAYS = 28  # days between moments from which the past is made again
 LARGE = 128  # rows from which the two marrows are worth a thread each
-CAUSES = tuple(c.name.lower() for c in Cause if c < N_CAUSES)
 RESISTANCES = {"imid": IMID_RESISTANT, "proteasome": PROTEASOME_RESISTANT, "antibody": ANTIBODY_ESCAPED}
 OBSERVED = (
     "m_protein_g_per_l",
@@ -51,7 +49,6 @@ OBSERVED = (
     "cd38_sites_per_cell",
     "tumour_cells_total",
     "clone_sensitive",
-    *(f"deaths_{cause}" for cause in CAUSES),
 )
 
 
@@ -96,7 +93,7 @@ class Running:
         """Write down the day that begins now; a visit where one is due."""
         seen = self.simulation.observe()
         day = self.simulation.day
-        row = [day, *(float(seen[name]) for name in OBSERVED)]
+        row = [day, *(float(seen[name]) for name in (*OBSERVED, *self.simulation.settings.catalogue.deaths))]
         burden = self.simulation.marrow.body.burden
         row += [sum(float(burden[c]) for c in range(len(CLONE_NAMES)) if c & bit) for bit in RESISTANCES.values()]
         levels = {drug.name: float(x) for drug, x in zip(self.simulation.course.drugs, self.simulation.course.concentration, strict=True)}
@@ -159,8 +156,8 @@ class Pair:
         Raises:
             InputError: Where the choice cannot be.
         """
-        choice.check()
-        study = load_trial(places.scenario(choice.scenario), choice.changes)
+        choice.check(places.catalogue)
+        study = load_trial(places.scenario(choice.scenario), choice.changes, mechanisms=[places.catalogue])
         self.study = replace(study, settings=replace(study.settings, height=choice.size, width=choice.size))
         self.choice = replace(choice, arms=pick_arms(choice, study))
         self.grown = grown(self.study, choice, tell)
@@ -170,6 +167,7 @@ class Pair:
         self.columns = (
             "day",
             *OBSERVED,
+            *study.settings.catalogue.deaths,
             *(f"clone_with_{name}" for name in RESISTANCES),
             *(f"concentration_{name}_ug_per_ml" for name in self.drugs),
             *(f"dose_{name}_mg" for name in self.drugs),
@@ -284,7 +282,7 @@ class Pair:
 
     def check(self, event: Event) -> None:
         """Raise an `InputError` for an event that cannot be."""
-        event.check()
+        event.check(self.study.settings.catalogue)
         regimen = self.regimens[event.side]
         if event.kind == "dose" and event.name not in regimen.drugs:
             raise InputError(f"{regimen.label} holds no '{event.name}'{did_you_mean(event.name, regimen.drugs)}")

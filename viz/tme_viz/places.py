@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.scenario.reading import MARK, scenarios
+from tme_abm.simulation.settings import PLAIN as OF_THE_PACKAGE
+from tme_abm.simulation.settings import Catalogue
 
 RESULTS = "results:"  # before the name of a folder of results, where a scenario is named
 KIND = "trial"  # of the scenarios that the page shows: patients under arms; laboratory experiments have no marrow of a patient
@@ -21,10 +23,12 @@ class Places:
     Attributes:
         results: Folder that holds folders of results.
         given: A scenario file named on the command line, if any.
+        catalogue: The mechanisms that there are, those from outside that were named on the command line among them.
     """
 
     results: Path = Path("results")
     given: Path | None = None
+    catalogue: Catalogue = OF_THE_PACKAGE
 
     def scenarios(self) -> dict[str, Path]:
         """Name -> file of every scenario that the page offers: the trials."""

@@ -68,7 +68,7 @@ class Room:
         names = set(given.get("hidden", "").split(","))
         self.hidden.value = frozenset(int(kind) for kind in CellType if kind.name.lower() in names and kind is not CellType.EMPTY)
         try:
-            choice = Choice.read(query, plain)
+            choice = Choice.read(query, plain, self.places.catalogue)
         except InputError as error:
             self.session.prepare(plain, plain)
             message = str(error)

@@ -231,7 +231,7 @@ class SmallTrial:
 
         if not 2 <= patients <= MOST_PATIENTS:
             raise InputError(f"patients: from 2 to {MOST_PATIENTS}, got {patients}")
-        self.study = load_trial(places.scenario(scenario), (), patients)
+        self.study = load_trial(places.scenario(scenario), (), patients, mechanisms=[places.catalogue])
         n = 1
         while (places.results / f"{self.study.name}-{n}").exists():
             n += 1

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 from tme_abm.analysis.attribution.shapley import Coalition, draw_orders, is_exact
 from tme_abm.analysis.run_book import Point, acts_in, come_with, whole_visits
 from tme_abm.foundation.clock import DAYS_PER_MONTH
-from tme_abm.foundation.errors import InputError, did_you_mean
-from tme_abm.mechanisms import BY_NAME
+from tme_abm.foundation.errors import InputError
 from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.trial.study import Study
 
@@ -119,13 +118,13 @@ def pose(study: Study, mechanisms: Sequence[str] = (), samples: int = SAMPLES, h
         raise InputError(f"{study.name} compares no arms, so there is no gain to attribute: `trial.compare` is empty")
     if samples < 0:
         raise InputError(f"the number of samples must be zero or more, got {samples}")
+    known = study.settings.catalogue
     arms = {arm.key: arm for arm in study.arms}
     compared = list(dict.fromkeys(key for pair in study.comparisons for key in pair))
     acting = {key: acts_in(study, arms[key]) for key in compared}
     chosen = [frozenset(part.strip() for part in name.split("+")) for name in mechanisms]
     for name in (n for group in chosen for n in sorted(group)):
-        if name not in BY_NAME:
-            raise InputError(f"unknown mechanism '{name}'{did_you_mean(name, BY_NAME)}")
+        known.find(name)
         if not any(name in names for names in acting.values()):
             why = "is switched off in this study" if name in study.settings.without else f"acts in none of the arms {', '.join(compared)}"
             raise InputError(f"'{name}' {why}")
@@ -134,13 +133,13 @@ def pose(study: Study, mechanisms: Sequence[str] = (), samples: int = SAMPLES, h
     for arm, reference in study.comparisons:
         players = own_mechanisms(study, arms[arm], arms[reference])
         if singles:
-            players = tuple(name for name in BY_NAME if name in singles and name in acting[arm] | acting[reference])
+            players = tuple(name for name in known.by_name if name in singles and name in acting[arm] | acting[reference])
         comparisons.append(Comparison(arm, reference, players))
     if samples and not any(comparison.players for comparison in comparisons):
         raise InputError(f"{study.name}: no mechanism tells the arms apart that could have a share in the gain")
     knock_outs = {}
     for key in compared:
-        everything = [frozenset({name}) for name in BY_NAME if name in acting[key] and name not in HOUSEKEEPING]
+        everything = [frozenset({name}) for name in known.by_name if name in acting[key] and name not in HOUSEKEEPING]
         groups = [group & acting[key] for group in chosen] if chosen else everything
         knock_outs[key] = tuple(dict.fromkeys(group for group in groups if group))
     days = study.follow_up.longest_days if horizon_days is None else horizon_days
@@ -155,5 +154,6 @@ def own_mechanisms(study: Study, arm: Regimen, reference: Regimen) -> tuple[str,
         return (given, regimen.cycle_days, regimen.stop_day) if given else ()
 
     differing = [drug for drug in {*arm.drugs, *reference.drugs} if lines(arm, drug) != lines(reference, drug)]
-    owned = {name for drug in differing for name in come_with(study.drugs[drug])}
-    return tuple(name for name in BY_NAME if name in owned and name != DOOR and name not in study.settings.without)
+    known = study.settings.catalogue
+    owned = {name for drug in differing for name in come_with(study.drugs[drug], known)}
+    return tuple(name for name in known.by_name if name in owned and name != DOOR and name not in study.settings.without)

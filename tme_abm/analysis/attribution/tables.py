@@ -11,8 +11,6 @@ from tme_abm.analysis.attribution.shapley import Coalition, Floats, is_exact, sh
 from tme_abm.analysis.run_book import Point, RunBook
 from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_abm.foundation.errors import InputError
-from tme_abm.mechanisms import BY_NAME
-from tme_abm.trial.arm import DEATHS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -160,6 +158,7 @@ def knock_out_table(question: Question, book: RunBook) -> "pd.DataFrame":
     import pandas as pd
 
     level = question.study.ci_level
+    known = question.study.settings.catalogue.by_name
     who = completed(question, book)
     rows = []
     for comparison in question.comparisons:
@@ -172,7 +171,7 @@ def knock_out_table(question: Question, book: RunBook) -> "pd.DataFrame":
                 row: dict[str, Any] = {
                     "arm": arm,
                     "reference": comparison.reference,
-                    "without": "+".join(name for name in BY_NAME if name in off) or "nothing",
+                    "without": "+".join(name for name in known if name in off) or "nothing",
                     "n": len(who),
                     "median_pfs_months": middle(book, who, here),
                     "mean_pfs_months": float(ours.mean()) if who else math.nan,
@@ -224,10 +223,11 @@ def death_table(question: Question, book: RunBook) -> "pd.DataFrame":
     import pandas as pd
 
     who = completed(question, book)
+    columns = question.study.settings.catalogue.deaths
     rows = []
     for arm in question.study.arms:
         point = question.point(arm.key, ())
-        counts = {name.removeprefix("deaths_"): sum(book.rows[i, point][name] for i in who) for name in DEATHS}
+        counts = {name.removeprefix("deaths_"): sum(book.rows[i, point][name] for i in who) for name in columns}
         total, followed = sum(counts.values()), float(months(book, who, point).sum())
         for cause, n in counts.items():
             if n:

@@ -1,0 +1,281 @@
+"""Trials with mechanisms from outside and with rules in plain Python."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import tme_abm
+from tme_abm.analysis import run_book
+from tme_abm.analysis.attribution.question import pose
+from tme_abm.cli.app import app
+from tme_abm.foundation.errors import InputError
+from tme_abm.scenario.kinds import load_scenario
+from tme_abm.scenario.running import run
+from tme_abm.trial.execution import run_study
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+PD1 = EXAMPLES / "pd1_blockade.py"
+SMALL = ["marrow.shape=[32, 32]", 'trial.follow_up=["3 month", "4 month"]']
+
+TOXIN = """
+from typing import Annotated, NamedTuple
+
+from tme_abm.mechanism_kit import CellType, Group, Mechanism, Param, own_cause, part
+
+CAUSE, PLASMA = own_cause("toxin"), int(CellType.PLASMA)
+
+
+class Params(NamedTuple):
+    rate: Annotated[float, Param("1/h", "death under the toxin", "this test", "A")] = 0.002
+
+
+@part
+def ceiling(marrow, p, tick):
+    marrow.body.ceiling[PLASMA] += p.rate
+
+
+@part
+def hazard(marrow, p, tick):
+    for k in range(marrow.n_at_risk[1]):
+        if marrow.at_risk.kind[k] == PLASMA and marrow.drugs.antigen.size > 0:
+            marrow.hazard[k, CAUSE] += p.rate
+
+
+SUMMARY = "A toxin kills plasma cells."
+TOXIN = Mechanism("toxin", Params, "Toxin", SUMMARY, Group.NICHE, (), ("hazard.toxin",), ceiling=ceiling, hazard=hazard)
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_figures():
+    """The report has its own tests; drawing it would take most of the time of these."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tme_abm.trial.report.write_report", lambda folder: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def toxin(tmp_path_factory):
+    path = tmp_path_factory.mktemp("files") / "toxin.py"
+    path.write_text(TOXIN, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def ran(toxin, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results") / "toxic"
+    study = load_scenario("icaria", SMALL, patients=3, seed=11, mechanisms=[toxin])
+    return folder, run(study, folder, 2)
+
+
+def test_any_number_of_workers_gives_the_same(ran, toxin, tmp_path):
+    study = load_scenario("icaria", SMALL, patients=3, seed=11, mechanisms=[toxin])
+    assert run_study(study, tmp_path, 1)["state_hash"] == ran[1]["state_hash"]
+
+
+def test_without_it_a_trial_is_what_it_was(ran, toxin, tmp_path):
+    plain = run_study(load_scenario("icaria", SMALL, patients=3, seed=11), tmp_path / "plain", 2)
+    assert plain["state_hash"] != ran[1]["state_hash"]
+    off = load_scenario("icaria", SMALL, patients=3, seed=11, without=["toxin"], mechanisms=[toxin])
+    run_study(off, tmp_path / "off", 2)
+    one, other = (pd.read_parquet(tmp_path / name / "trajectory.parquet") for name in ("plain", "off"))
+    assert (other.pop("deaths_toxin") == 0).all()
+    pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+def test_its_deaths_reach_the_tables_and_the_summary(ran):
+    trajectory = pd.read_parquet(ran[0] / "trajectory.parquet")
+    assert (trajectory.groupby("arm")["deaths_toxin"].sum() > 0).all()
+    for arm in ("isa-pd", "pd"):
+        shares = ran[1]["killing"][arm]
+        assert shares["toxin"] > 0 and sum(shares.values()) == pytest.approx(1.0)
+
+
+def test_the_results_say_what_came_along_and_hold_a_copy(ran, toxin, tmp_path):
+    run_json = json.loads((ran[0] / "run.json").read_text())
+    (told,) = run_json["mechanisms"]
+    assert told["name"] == "toxin" and told["file"] == "mechanisms/toxin.py" and len(told["digest"]) == 12
+    assert (ran[0] / told["file"]).read_text() == TOXIN
+    assert [row["value"] for row in run_json["parameters"] if row["name"] == "toxin.rate"] == [0.002]
+    again = load_scenario(ran[0] / "scenario.toml", mechanisms=[ran[0] / told["file"]])
+    assert run_study(again, tmp_path, 2)["state_hash"] == ran[1]["state_hash"]
+
+
+def test_the_report_prints_the_command_that_runs_it_again(ran):
+    from tme_abm.trial.report import command
+
+    assert command(ran[0]) == "tme run toxic/scenario.toml --mechanism toxic/mechanisms/toxin.py --out toxic_again"
+
+
+def test_an_edited_file_is_another_run_to_go_on_with(toxin, tmp_path):
+    path = tmp_path / "toxin.py"
+    shutil.copy(toxin, path)
+    stamps = []
+    for text in (TOXIN, TOXIN + "\n# another\n"):
+        path.write_text(text, encoding="utf-8")
+        stamps.append(run_book.make_stamp(load_scenario("icaria", SMALL, mechanisms=[path]), 84.0))
+    assert stamps[0] != stamps[1]
+    run_book.RunBook(tmp_path / "runs.jsonl", stamps[0])
+    with pytest.raises(InputError, match="holds runs of another mechanisms from outside"):
+        run_book.RunBook(tmp_path / "runs.jsonl", stamps[1])
+
+
+def test_attribution_can_ask_what_it_does(toxin):
+    study = load_scenario("icaria", SMALL, patients=2, mechanisms=[toxin])
+    question = pose(study, ["toxin"], 0, 84.0)
+    assert question.knock_outs == {"isa-pd": (frozenset({"toxin"}),), "pd": (frozenset({"toxin"}),)}
+    assert frozenset({"toxin"}) in pose(study, [], 0, 84.0).knock_outs["pd"]
+
+
+# ---- the command line ------------------------------------------------------------------------------------------------
+
+
+def tme(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def test_the_commands_know_it(toxin):
+    assert "toxin.rate" in tme("describe", "toxin", "--mechanism", toxin).output
+    assert "toxin.rate" in tme("show", "icaria", "--mechanism", toxin).output
+    assert tme("validate", "icaria", "--mechanism", toxin, "--set", "parameters.toxin.rate=0.1").exit_code == 0
+    gone = tme("describe", "toxin")
+    assert gone.exit_code == 2 and "--mechanism FILE" in gone.output
+
+
+def test_a_run_from_the_command_line(toxin, tmp_path):
+    done = tme("run", "icaria", "--mechanism", toxin, "--patients", 1, "--out", tmp_path / "out", *(x for s in SMALL for x in ("--set", s)))
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "out" / "mechanisms" / "toxin.py").is_file()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "at", "said"),
+    [
+        ("+= p.rate\n\n\nSUMMARY", "+= 2.0 * p.rate\n\n\nSUMMARY", "def hazard", "hazard of 'toxin' is higher than"),
+        ("marrow.body.ceiling[PLASMA] +=", "marrow.body.ceilings[PLASMA] +=", "marrow.body.ceilings", "'ceilings'"),
+        ('"toxin", Params', '"adcc", Params', "TOXIN = Mech", "the name 'adcc' is taken"),
+    ],
+)
+def test_a_bad_file_ends_with_one_line_and_code_2(old, new, at, said, tmp_path):
+    path = tmp_path / "bad.py"
+    assert old in TOXIN
+    text = TOXIN.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+    line = 1 + text[: text.index(at)].count("\n")
+    done = tme("run", "icaria", "--mechanism", path, "--patients", 2, "--out", tmp_path / "out", *(x for s in SMALL for x in ("--set", s)))
+    assert done.exit_code == 2
+    told = [line for line in done.output.splitlines() if line.startswith("tme: ")]
+    assert len(told) == 1 and told[0].startswith(f"tme: {path}, line {line}: ") and said in told[0]
+
+
+# ---- rules in plain Python -------------------------------------------------------------------------------------------
+
+
+def cull(model):
+    """Each day the oldest T cell dies, and a plasma cell at random."""
+    cells = sorted(model.agents_by_type[tme_abm.TCell], key=lambda cell: cell.born)
+    for cell in [*cells[:1], *list(model.agents_by_type[tme_abm.PlasmaCell])[:1]]:
+        cell.remove()
+
+
+def test_a_rule_is_called_once_a_day_in_every_arm_and_answers_for_its_deaths(tmp_path):
+    calls, killed = [], {"isa-pd": 0, "pd": 0}
+
+    def counted(model):
+        calls.append((model.regimen.key, round(model.day), model.random.random(), float(model.rng.random())))
+        killed[model.regimen.key] += len(model.agents_by_type[tme_abm.PlasmaCell]) > 0
+        cull(model)
+
+    study = load_scenario("icaria", SMALL, patients=1, seed=11)
+    summary = run(study, tmp_path / "with", 1, rules=[counted])
+    by_arm = {arm: [call[1:] for call in calls if call[0] == arm] for arm in ("isa-pd", "pd")}
+    trajectory = pd.read_parquet(tmp_path / "with" / "trajectory.parquet")
+    for arm, seen in by_arm.items():
+        days = trajectory.loc[trajectory["arm"] == arm, "day"].max()
+        assert [day for day, *_ in seen] == list(range(1, round(days) + 1))
+        assert trajectory.loc[trajectory["arm"] == arm, "deaths_counted"].sum() == killed[arm] > 10  # of plasma cells
+    n = min(map(len, by_arm.values()))
+    assert by_arm["isa-pd"][:n] == by_arm["pd"][:n]  # the same dice
+    assert len({dice for _, dice, _ in by_arm["pd"]}) == len(by_arm["pd"])
+    assert summary["killing"]["pd"]["counted"] > 0
+    assert [rule["name"] for rule in json.loads((tmp_path / "with" / "run.json").read_text())["rules"]] == ["counted"]
+    assert "def counted(model)" in (tmp_path / "with" / "mechanisms" / "rule_counted.py").read_text()
+
+
+def test_rules_give_the_same_for_any_number_of_workers(tmp_path):
+    study = load_scenario("icaria", SMALL, patients=3, seed=11)
+    hashes = {run(study, tmp_path / str(n), n, rules=[cull])["state_hash"] for n in (1, 2)}
+    assert len(hashes) == 1
+    assert run(study, tmp_path / "none", 2)["state_hash"] not in hashes
+
+
+def test_a_rule_that_does_nothing_changes_nothing(tmp_path):
+    def idle(model):
+        list(model.agents)
+        model.random.random()
+
+    study = load_scenario("icaria", SMALL, patients=2, seed=11)
+    run(study, tmp_path / "idle", 2, rules=[idle])
+    run(study, tmp_path / "none", 2)
+    one, other = (pd.read_parquet(tmp_path / name / "trajectory.parquet") for name in ("none", "idle"))
+    assert (other.pop("deaths_idle") == 0).all()
+    pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+def test_a_rule_needs_a_name_of_its_own_and_a_trial(tmp_path):
+    study = load_scenario("icaria", SMALL, patients=1)
+
+    def adcc(model):
+        """Its name is that of a cause of death."""
+
+    with pytest.raises(InputError, match="the name is taken by a cause of death"):
+        run(study, tmp_path / "a", rules=[adcc])
+    with pytest.raises(InputError, match="a rule is a function with a name"):
+        run(study, tmp_path / "b", rules=[lambda model: None])
+    with pytest.raises(InputError, match="rules in plain Python are called in trials"):
+        run("adenosine_restored", tmp_path / "c", rules=[cull])
+
+
+def test_a_trial_without_rules_needs_no_mesa(tmp_path):
+    code = f"""
+import sys
+sys.modules["tme_abm.trial.report"] = type(sys)("report"); sys.modules["tme_abm.trial.report"].write_report = lambda folder: None
+from tme_abm.scenario.kinds import load_scenario
+from tme_abm.trial.execution import run_study
+from pathlib import Path
+run_study(load_scenario("icaria", {SMALL!r}, patients=1, seed=11), Path({str(tmp_path)!r}), 1)
+assert "mesa" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# ---- the examples of the documentation -------------------------------------------------------------------------------
+
+
+def test_pd1_blockade_wakes_t_cells_and_helps_both_arms(tmp_path):
+    given = ["marrow.shape=[32, 32]", 'trial.follow_up=["6 month", "6 month"]']
+    studies = [load_scenario("icaria", given, patients=4, seed=3, without=off, mechanisms=[PD1]) for off in ([], ["pd1_blockade"])]
+    activity = []
+    for study, name in zip(studies, ("with", "without"), strict=True):
+        run(study, tmp_path / name, 2)
+        table = pd.read_parquet(tmp_path / name / "trajectory.parquet")
+        activity.append(table[table["visit"] == 1].set_index(["patient", "arm"])["t_cell_activity"])
+    assert (activity[0] > activity[1] + 0.002).all()
+
+
+def test_the_rule_of_the_example_is_called(tmp_path):
+    code = (EXAMPLES / "boost_nk.py").read_text(encoding="utf-8")
+    scope = {"__name__": "boost_nk_example"}
+    exec(compile(code, str(EXAMPLES / "boost_nk.py"), "exec"), scope)
+    study = load_scenario("icaria", SMALL, patients=1, seed=11)
+    run(study, tmp_path / "boosted", 1, rules=[scope["boost_nk"]])
+    run(study, tmp_path / "plain", 1)
+    boosted, plain = (pd.read_parquet(tmp_path / name / "trajectory.parquet") for name in ("boosted", "plain"))
+    late = boosted["visit"] == 2
+    assert boosted.loc[late, "nk_cells"].mean() > 1.2 * plain.loc[plain["visit"] == 2, "nk_cells"].mean()

@@ -1,0 +1,64 @@
+"""The digest of the model: it follows the code to wherever it stands."""
+
+import re
+import shutil
+
+import pytest
+
+from tme_abm.trial.provenance import FOLLOWED, PACKAGE, RUN, model_digest, model_files, module_file
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A copy of the package that may be edited."""
+    import tme_abm
+
+    root = tmp_path / PACKAGE
+    shutil.copytree(tme_abm.__path__[0], root, ignore=shutil.ignore_patterns("__pycache__"))
+    return root
+
+
+def names(root):
+    return {path.relative_to(root).as_posix() for path in model_files(root)}
+
+
+def digest(root):
+    return model_digest.__wrapped__(root)
+
+
+def test_all_that_a_patient_is_made_of_is_in_it(package):
+    found = names(package)
+    for module in (*FOLLOWED, RUN):
+        assert module_file(package, module) is not None
+    wanted = {"mechanisms/adcc.py", "mechanisms/step.py", "marrow/fate.py", "marrow/cell_types.toml", "outcomes/imwg.py", "outcomes/mrd.py"}
+    wanted |= {"patients/populations/_myeloma.toml", "pharmacology/drugs/isatuximab.toml", "pharmacology/compartments.py"}
+    wanted |= {"simulation/onset.py", "foundation/rng.py", "trial/arm.py", "patients/reading.py", "mechanisms/outside/hooks.py"}
+    assert wanted <= found
+    assert not [name for name in found if name.startswith(("cli/", "analysis/", "laboratory/", "mesa_model/", "scenario/"))]
+    assert "trial/report.py" not in found and "trial/figures.py" not in found
+
+
+def test_an_edit_of_a_moved_file_is_seen(package):
+    seen = {digest(package)}
+    (package / "blood").mkdir()
+    (package / "marrow" / "serum.py").rename(package / "blood" / "serum.py")
+    for path in package.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        new = text.replace("tme_abm.marrow.serum", "tme_abm.blood.serum")
+        new = re.sub(r"from tme_abm\.marrow import (.*), serum\b", r"from tme_abm.marrow import \1\nfrom tme_abm.blood import serum", new)
+        if new != text:
+            path.write_text(new, encoding="utf-8")
+    assert "blood/serum.py" in names(package)
+    seen.add(digest(package))
+    with (package / "blood" / "serum.py").open("a", encoding="utf-8") as file:
+        file.write("\nLATER = 1\n")
+    seen.add(digest(package))
+    assert len(seen) == 3
+
+
+def test_an_edit_of_a_report_is_none_of_the_model(package):
+    before = digest(package)
+    for name in ("trial/report.py", "cli/app.py", "analysis/run_book.py", "drawing.py"):
+        with (package / name).open("a", encoding="utf-8") as file:
+            file.write("\nLATER = 1\n")
+    assert digest(package) == before

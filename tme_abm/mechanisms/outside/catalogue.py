@@ -1,0 +1,221 @@
+"""What a study knows of mechanisms: those of the package, and those that came along from outside.
+
+A study carries its catalogue (`Settings.catalogue`), so two studies of one process may differ in it. Whoever asks for a mechanism by its
+name, or for the causes of death, asks a catalogue.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.mechanism import Mechanism
+from tme_abm.foundation.pinned import pin
+from tme_abm.marrow.cells import N_CAUSES, N_EVENTS, Cause
+from tme_abm.marrow.state import Gauge, Own
+from tme_abm.mechanisms import MECHANISMS
+from tme_abm.mechanisms.outside.hooks import Act, Hook, Hooks, make_hooks
+from tme_abm.mechanisms.outside.own import OwnGauge
+
+FROM_OUTSIDE = " (one from a file of your own comes with --mechanism FILE)"
+
+
+class BrokenMechanism(InputError):
+    """A mechanism from outside that did what it must not: no patient's fault, so no run goes on."""
+
+
+class Compiled(NamedTuple):
+    """An act of a mechanism from outside, ready to be called."""
+
+    hook: Hook
+    is_on: bool  # whether it runs while the mechanism is switched on, or instead of it
+    address: Any
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that mechanisms came from.
+
+    Attributes:
+        shown: As messages name it.
+        path: Where it stands; None for what was written where no file is.
+        text: What it says.
+        digest: Short digest of that and of all else that its mechanisms are made of.
+        causes: Names of its own causes of death, in order.
+        gauges: Its own gauges, in order.
+        first: Numbers of its first cause and of its first gauge among those from outside.
+    """
+
+    shown: str
+    path: Path | None
+    text: str
+    digest: str
+    causes: tuple[str, ...] = ()
+    gauges: tuple[OwnGauge, ...] = ()
+    first: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A mechanism from outside.
+
+    Attributes:
+        mechanism: What it declares.
+        file: Where it came from.
+        lines: Lines of its declaration ("") and of its acts in the file.
+        acts: Its acts, compiled.
+    """
+
+    mechanism: Mechanism
+    file: File
+    lines: Mapping[str, int] = field(default_factory=dict)
+    acts: tuple[Compiled, ...] = ()
+
+    def place(self, act: str = "") -> str:
+        """File and line of the mechanism, or of an act of it."""
+        line = self.lines.get(act, self.lines.get("", 0))
+        return f"{self.file.shown}, line {line}" if line else self.file.shown
+
+
+class Rule(NamedTuple):
+    """A rule in plain Python: called with the `TumourModel` once a day."""
+
+    name: str
+    function: Callable[[Any], Any]
+    text: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The mechanisms of the package and those from outside, and rules in plain Python.
+
+    Attributes:
+        outside: In the order in which they act.
+        rules: In the order in which they are called.
+        given: Where `loading.load` took them from, so that another process makes the same catalogue.
+    """
+
+    outside: tuple[Outside, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    given: tuple[Any, ...] = field(default=(), compare=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from tme_abm.mechanisms.outside.loading import load
+
+        return load, (self.given, tuple(rule.function for rule in self.rules))
+
+    @cached_property
+    def mechanisms(self) -> tuple[Mechanism, ...]:
+        """All, in the order of the step."""
+        return (*MECHANISMS, *(o.mechanism for o in self.outside))
+
+    @cached_property
+    def by_name(self) -> dict[str, Mechanism]:
+        """All, by name."""
+        return {m.name: m for m in self.mechanisms}
+
+    @cached_property
+    def of_drugs(self) -> dict[str, type]:
+        """Those of which each drug brings its own parameters: name -> block."""
+        return {m.name: m.Params for m in self.mechanisms if m.by_drug}
+
+    def find(self, name: str) -> Mechanism:
+        """A mechanism by its name.
+
+        Raises:
+            InputError: Where there is none.
+        """
+        if name not in self.by_name:
+            raise InputError(self.unknown(name))
+        return self.by_name[name]
+
+    def unknown(self, name: str) -> str:
+        """What to say of a name that no mechanism has."""
+        return f"unknown mechanism '{name}'{did_you_mean(str(name), self.by_name)}{FROM_OUTSIDE}"
+
+    @cached_property
+    def files(self) -> tuple[File, ...]:
+        """The files of the mechanisms from outside, once each."""
+        return tuple({o.file.shown: o.file for o in self.outside}.values())
+
+    @cached_property
+    def own_causes(self) -> tuple[str, ...]:
+        """Causes of death from outside, those of rules in plain Python last, by their column behind those of the package."""
+        named = {file.first[0] + i: name for file in self.files for i, name in enumerate(file.causes)}
+        n = 1 + max(named, default=-1)
+        return (*(named.get(i, f"outside_{i}") for i in range(n)), *(rule.name for rule in self.rules))
+
+    @cached_property
+    def causes(self) -> dict[str, int]:
+        """Every cause of death, in small letters -> its column of the ledger."""
+        package = {c.name.lower(): int(c) for c in Cause if c < N_CAUSES}
+        return package | {name: N_EVENTS + i for i, name in enumerate(self.own_causes)}
+
+    @property
+    def deaths(self) -> tuple[str, ...]:
+        """Columns of tables that count the deaths of plasma cells, by cause."""
+        return tuple(f"deaths_{name}" for name in self.causes)
+
+    @cached_property
+    def own(self) -> Own:
+        """What a marrow needs room for."""
+        rest = {file.first[1] + i: gauge.rest for file in self.files for i, gauge in enumerate(file.gauges)}
+        return Own(len(self.own_causes), tuple(rest.get(i, 1.0) for i in range(1 + max(rest, default=-1))))
+
+    def hooks(self, rules: Mapping[str, Any], without: frozenset[str], n_rows: int) -> tuple[Hooks, list[Any]]:
+        """What the step calls of the mechanisms from outside.
+
+        Args:
+            rules: Mechanism -> its bundle of parameters.
+            without: Those that are switched off.
+            n_rows: Rows of cells at risk.
+
+        Returns:
+            The hooks, and the pinned bundles, which must live as long.
+        """
+        acts, held = [], []
+        for number, o in enumerate(self.outside):
+            name = o.mechanism.name
+            pinned = pin(rules[name])
+            held.append(pinned)
+            acts += [Act(act.hook, number, act.address, pinned) for act in o.acts if act.is_on == (name not in without)]
+        resets = [
+            (len(Gauge) + file.first[1] + i, gauge.rest) for file in self.files for i, gauge in enumerate(file.gauges) if not gauge.lasts
+        ]
+        return make_hooks(acts, len(self.outside), resets, n_rows), held
+
+    def blame(self, hooks: Hooks) -> None:
+        """Raise a `BrokenMechanism` for the first mechanism from outside whose hazard was above its ceiling."""
+        for number, o in enumerate(self.outside):
+            if hooks.above[number]:
+                what = f"hazard of '{o.mechanism.name}' is higher than what its ceiling adds, or no number"
+                raise BrokenMechanism(f"{o.place('hazard')}: {what}; raise the ceiling of the cells that it acts on")
+
+    def with_rules(self, given: Iterable[Any]) -> "Catalogue":
+        """The same with other rules in plain Python."""
+        from tme_abm.mechanisms.outside.loading import add_rules
+
+        return add_rules(self, given)
+
+    def copies(self) -> dict[str, bytes]:
+        """What a folder of results keeps of what came from outside: name in that folder -> content."""
+        files = {copied_as(file): file.text.encode() for file in self.files if file.path is not None}
+        return files | {f"mechanisms/rule_{rule.name}.py": rule.text.encode() for rule in self.rules if rule.text}
+
+    def describe(self) -> list[dict[str, Any]]:
+        """What run.json says of the mechanisms from outside."""
+        return [
+            {"name": o.mechanism.name, "summary": o.mechanism.summary, "file": copied_as(o.file), "digest": o.file.digest}
+            for o in self.outside
+        ]
+
+
+def copied_as(file: File) -> str:
+    """Where the copy of a file stands in a folder of results."""
+    return f"mechanisms/{file.path.name if file.path else 'notebook.py'}"
+
+
+PLAIN = Catalogue()  # the package's own mechanisms alone

@@ -1,0 +1,490 @@
+"""Reading mechanisms from outside: a file anywhere, an installed package, or what Python code has made.
+
+A file is run as Python runs a module, and every `Mechanism` in it is taken. All that can be wrong with it is said here, before anything
+runs, in one sentence with file and line. The order in which files are given tells nothing: mechanisms act in the order of their names,
+but for one that reads what another writes, which comes after it.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import inspect
+import re
+import sys
+import textwrap
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from numba.core.errors import NumbaError
+
+from tme_abm.foundation.calling import address, is_kernel
+from tme_abm.foundation.declare import Param, fill, notes
+from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.jit import caching_in
+from tme_abm.foundation.mechanism import Mechanism, by_drug
+from tme_abm.foundation.pinned import pin
+from tme_abm.marrow.cells import N_EVENTS
+from tme_abm.marrow.clones import N_CLONES, Clones
+from tme_abm.marrow.lattice import make_lattice
+from tme_abm.marrow.quantities import resting
+from tme_abm.marrow.state import Gauge, Host, Own, Tick, make_marrow
+from tme_abm.marrow.traits import load_traits
+from tme_abm.mechanisms import MECHANISMS
+from tme_abm.mechanisms.declared import check_names, measure, undeclared
+from tme_abm.mechanisms.outside.catalogue import PLAIN, Catalogue, Compiled, File, Outside, Rule
+from tme_abm.mechanisms.outside.hooks import Hook
+from tme_abm.mechanisms.outside.own import Numbers, handed_out, handing_out
+from tme_abm.mechanisms.step import Rules
+
+GROUP = "tme_abm.mechanisms"  # of entry points
+ACTS = {"prepare": None, "ceiling": Hook.CEILING, "hazard": Hook.HAZARD}  # act -> its hook; that of `prepare` is its phase
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Where mechanisms are to be taken from.
+
+    Attributes:
+        shown: As messages name it.
+        path: The file; None for a mechanism that Python code has made where no file is.
+        package: Of which the file is a module, for its relative imports; "" for none.
+        only: Name of the one mechanism that is wanted; "" for all.
+        made: The mechanism itself, where there is no file.
+    """
+
+    shown: str
+    path: Path | None = None
+    package: str = ""
+    only: str = ""
+    made: Mechanism | None = None
+
+
+def load(given: Iterable[Any] = (), rules: Iterable[Any] = ()) -> Catalogue:
+    """The catalogue of a study.
+
+    Args:
+        given: Paths of files, names of installed mechanisms (entry points of the group `tme_abm.mechanisms`), or mechanisms.
+        rules: Functions of a `TumourModel`, called once a day.
+
+    Raises:
+        InputError: For the first thing that is wrong with one of them, with file and line.
+    """
+    asked = tuple(given)
+    if len(asked) == 1 and isinstance(asked[0], Catalogue):
+        return asked[0]
+    wishes = [wish_for(one) for one in asked]
+    if not wishes:
+        chosen = tuple(rules)
+        return add_rules(PLAIN, chosen) if chosen else PLAIN
+    first = (len(handed_out().causes), len(handed_out().gauges)) if any(wish.path is None for wish in wishes) else (0, 0)
+    unplaced = [read(wish, (0, 0)) for wish in dict.fromkeys(wishes)]
+    check_taken(unplaced)
+    placed: list[Outside] = []
+    for group in sorted(unplaced, key=lambda found: min(o.mechanism.name for o in found)):
+        file = group[0].file
+        if file.path is None:
+            placed += group
+            continue
+        wish = next(w for w in wishes if w.path == file.path)
+        placed += group if first == (0, 0) else read(wish, first)
+        first = (first[0] + len(file.causes), first[1] + len(file.gauges))
+    ordered = in_order(sorted(placed, key=lambda o: o.mechanism.name))
+    catalogue = Catalogue(tuple(ordered), (), tuple(wishes))
+    check_own(catalogue)
+    for o in ordered:
+        check_declared(o)
+    marrow = sample_marrow(catalogue.own)
+    return add_rules(replace(catalogue, outside=tuple(compile_acts(o, marrow) for o in ordered)), rules)
+
+
+# ---- where from
+
+
+def wish_for(given: Any) -> Wish:
+    """Where a mechanism is that somebody asks for.
+
+    Raises:
+        InputError: Where there is no such file or package.
+    """
+    if isinstance(given, Wish):
+        return given
+    if isinstance(given, Mechanism):
+        return _wish_for_made(given)
+    text = str(given)
+    path = Path(text)
+    if path.suffix == ".py" or path.exists():
+        if not path.is_file():
+            raise InputError(f"--mechanism {text}: there is no such file")
+        return Wish(text, path.resolve())
+    installed = {point.name: point for point in entry_points(group=GROUP)}
+    if text not in installed:
+        known = did_you_mean(text, installed) if installed else "; no installed package brings mechanisms"
+        raise InputError(f"--mechanism {text}: neither a file nor an installed mechanism{known}")
+    point = installed[text]
+    try:
+        spec = importlib.util.find_spec(point.module)
+    except (ImportError, ValueError) as error:
+        raise InputError(f"--mechanism {text}: {point.value} cannot be imported: {error}") from None
+    if spec is None or not spec.origin:
+        raise InputError(f"--mechanism {text}: there is no module {point.module}")
+    path = Path(spec.origin)
+    return Wish(f"{text} ({path.name})", path, spec.name if spec.submodule_search_locations else spec.parent or "")
+
+
+def _wish_for_made(mechanism: Mechanism) -> Wish:
+    """The file in which Python code has written a mechanism: it is read anew from there, with numbers that clash with no other's."""
+    for act in ACTS:
+        kernel = getattr(mechanism, act)
+        if kernel is not None:
+            code = kernel.py_func.__code__
+            path = Path(code.co_filename)
+            if path.is_file():
+                module = sys.modules.get(kernel.py_func.__module__)
+                spec = getattr(module, "__spec__", None)
+                return Wish(str(path), path.resolve(), spec.parent or "" if spec else "", mechanism.name)
+    return Wish(f"mechanism '{mechanism.name}'", made=mechanism)
+
+
+# ---- reading
+
+
+def read(wish: Wish, first: tuple[int, int]) -> list[Outside]:
+    """The mechanisms of a file, not yet compiled.
+
+    Args:
+        wish: Which file.
+        first: Numbers of its first cause and gauge among those from outside.
+
+    Raises:
+        InputError: For a file that does not run, or holds no mechanism, or one that does not hold together.
+    """
+    if wish.path is None:
+        assert wish.made is not None
+        numbers = handed_out()
+        file = File(wish.shown, None, "", digest_of(repr(wish.made)), tuple(numbers.causes), tuple(numbers.gauges))
+        check(wish.made, wish.shown)
+        return [Outside(wish.made, file)]
+    text = read_text(wish)
+    digest = digest_of(text, *package_texts(wish))
+    module, numbers = execute(wish, text, digest, first)
+    file = File(wish.shown, wish.path, text, digest, tuple(numbers.causes), tuple(numbers.gauges), first)
+    places = lines_of(text)
+    named = {id(value): (name, value) for name, value in vars(module).items() if isinstance(value, Mechanism) and value not in MECHANISMS}
+    found = []
+    for name, mechanism in named.values():
+        if wish.only in ("", mechanism.name):
+            lines = {"": places.get(name, 0)}
+            for act in ACTS:
+                lines[act] = line_of(getattr(mechanism, act), wish.path, places)
+            outside = Outside(mechanism, file, lines)
+            check(mechanism, outside.place())
+            found.append(outside)
+    if not found:
+        raise InputError(f"{wish.shown}, line 1: no Mechanism in this file{f' is called {wish.only!r}' if wish.only else ''}")
+    return found
+
+
+def read_text(wish: Wish) -> str:
+    """What a file says."""
+    assert wish.path is not None
+    try:
+        return wish.path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{wish.shown}, line 1: not a text in UTF-8") from None
+
+
+def package_texts(wish: Wish) -> list[str]:
+    """What the other modules of a package say, which its mechanisms may be made of too."""
+    if not wish.package or wish.path is None:
+        return []
+    return [path.read_text(encoding="utf-8", errors="replace") for path in sorted(wish.path.parent.rglob("*.py"))]
+
+
+def digest_of(*texts: str) -> str:
+    """Short digest of some texts."""
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text.encode())
+        digest.update(b"\0")
+    return digest.hexdigest()[:12]
+
+
+_executed: dict[str, tuple[ModuleType, Numbers]] = {}
+
+
+def execute(wish: Wish, text: str, digest: str, first: tuple[int, int]) -> tuple[ModuleType, Numbers]:
+    """Run a file as a module of its own, under a name that no other version of it has; or take it where it has been run before.
+
+    Raises:
+        InputError: Where it does not run, with the line.
+    """
+    assert wish.path is not None
+    head = f"{wish.package}." if wish.package else ""
+    version = digest_of(digest, str(wish.path), repr(first))
+    name = f"{head}_{re.sub(r'[^A-Za-z0-9_]', '_', wish.path.stem)}_{version}"
+    if name not in _executed:
+        with caching_in(f"{digest}-{first[0]}-{first[1]}"), handing_out(*first) as numbers:
+            _executed[name] = run_module(wish, text, name), numbers
+    return _executed[name]
+
+
+def run_module(wish: Wish, text: str, name: str) -> ModuleType:
+    """Run a file as a module of a name.
+
+    Raises:
+        InputError: Where it does not run, with the line.
+    """
+    assert wish.path is not None
+    spec = importlib.util.spec_from_file_location(name, wish.path)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # for the notes of a NamedTuple, and for numba's cache, both of which look classes up by their module
+    try:
+        exec(compile(text, str(wish.path), "exec"), vars(module))
+    except SyntaxError as error:
+        del sys.modules[name]
+        raise InputError(f"{wish.shown}, line {error.lineno}: {error.msg}") from None
+    except Exception as error:
+        del sys.modules[name]
+        here = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == wish.path]
+        said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        raise InputError(f"{wish.shown}, line {here[-1] if here else 1}: {said}") from None
+    return module
+
+
+def lines_of(text: str) -> dict[str, int]:
+    """Names that a text defines at its top -> line."""
+    found: dict[str, int] = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found[node.name] = node.lineno
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Name):
+                    found[target.id] = node.lineno
+    return found
+
+
+def line_of(kernel: Any, path: Path, places: Mapping[str, int]) -> int:
+    """Line of a kernel in a file; 0 where it stands elsewhere."""
+    code = getattr(getattr(kernel, "py_func", None), "__code__", None)
+    if code is None or Path(code.co_filename) != path:
+        return 0
+    return places.get(code.co_name, code.co_firstlineno)
+
+
+# ---- checking
+
+
+def check(m: Mechanism, place: str) -> None:
+    """Refuse a mechanism that does not hold together.
+
+    Raises:
+        InputError: For the first thing that is wrong.
+    """
+    if not isinstance(m.name, str) or not NAME.fullmatch(m.name):
+        raise InputError(f"{place}: '{m.name}' is no name of a mechanism; write it with small letters, digits and _")
+    if m.name in Rules._fields:
+        raise InputError(f"{place}: the name '{m.name}' is taken; choose another")
+    for act in ACTS:
+        for kernel in (getattr(m, act), None if isinstance(m.rest, tuple) else m.rest.get(act)):
+            if kernel is not None and not is_kernel(kernel):
+                raise InputError(f"{place}: {act} of '{m.name}' is no kernel; put @part above its function")
+    if all(getattr(m, act) is None for act in ACTS):
+        raise InputError(f"{place}: '{m.name}' does nothing; give it prepare, or ceiling and hazard")
+    if (m.hazard is None) != (m.ceiling is None):
+        raise InputError(f"{place}: '{m.name}' needs both hazard and ceiling, the highest hazard that it can give")
+    try:
+        known = notes(m.Params)
+        bare = [name for name in m.Params._fields if not isinstance(known.get(name), Param)]  # type: ignore[attr-defined]
+    except Exception:
+        raise InputError(f"{place}: Params of '{m.name}' must be a NamedTuple") from None
+    if bare:
+        raise InputError(f"{place}: the parameter '{bare[0]}' of '{m.name}' has no Param with unit, meaning, source and grade")
+    if not m.by_drug:
+        try:
+            fill(m.Params)
+        except InputError as error:
+            raise InputError(f"{place}: '{m.name}': {error}") from None
+
+
+def check_declared(o: Outside) -> None:
+    """Refuse a mechanism that names what there is not, or that reads or writes what it does not name.
+
+    Its acts are run as plain Python on marrows that write down who touches what.
+
+    Raises:
+        InputError: For the first thing that is wrong, with the line of the read or write.
+    """
+    m, own = o.mechanism, own_numbers(o.file)
+    try:
+        check_names(m, own.values())
+    except InputError as error:
+        raise InputError(f"{o.place()}: {error}") from None
+    try:
+        found = measure(m, own=own)
+    except Exception as error:  # of whatever kind: it is the file's own code that runs here
+        here = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == o.file.path]
+        place = f"{o.file.shown}, line {here[-1]}" if here else o.place()
+        raise InputError(f"{place}: '{m.name}' fails on a marrow: {type(error).__name__}: {error}") from None
+    for finding in undeclared(m, found):
+        is_here = o.file.path is not None and Path(finding.place.file) == o.file.path
+        place = f"{o.file.shown}, line {finding.place.line}" if is_here else o.place()
+        raise InputError(f"{place}: '{m.name}' {finding.verb} {finding.name}, which it does not declare")
+
+
+def own_numbers(file: File) -> dict[tuple[str, int], str]:
+    """Gauges and causes of a file, as the check of declarations takes them: path and number -> name."""
+    gauges = {("body.gauge", len(Gauge) + file.first[1] + i): f"gauge.{gauge.name}" for i, gauge in enumerate(file.gauges)}
+    return gauges | {("hazard", N_EVENTS + file.first[0] + i): f"hazard.{name}" for i, name in enumerate(file.causes)}
+
+
+def instead(m: Mechanism, act: str, file: File) -> Any:
+    """The kernel that runs instead of an act while a mechanism is switched off; None for none."""
+    if not isinstance(m.rest, tuple):
+        return m.rest.get(act)
+    own = {f"gauge.{gauge.name}": (len(Gauge) + file.first[1] + i, gauge.rest) for i, gauge in enumerate(file.gauges)}
+    return resting(m.rest, own=own) if m.rest and act == "prepare" else None
+
+
+def check_taken(groups: Sequence[Sequence[Outside]]) -> None:
+    """Refuse the second mechanism of a name."""
+    seen: dict[str, Outside] = {}
+    for o in (o for group in groups for o in group):
+        if o.mechanism.name in seen:
+            first = seen[o.mechanism.name]
+            raise InputError(f"{o.place()}: the name '{o.mechanism.name}' is taken by {first.place()}")
+        seen[o.mechanism.name] = o
+
+
+def check_own(catalogue: Catalogue) -> None:
+    """Refuse a second cause or gauge of a name."""
+    for what, names in (
+        ("cause of death", [(name, file) for file in catalogue.files for name in file.causes]),
+        ("gauge", [(gauge.name, file) for file in catalogue.files for gauge in file.gauges]),
+    ):
+        seen: dict[str, File] = {}
+        for name, file in names:
+            if name in seen:
+                raise InputError(f"{file.shown}: the {what} '{name}' is taken by {seen[name].shown}")
+            seen[name] = file
+
+
+def as_rule(given: Any) -> Rule:
+    """A rule in plain Python, by the name of its function.
+
+    Raises:
+        InputError: For what is no function with a name.
+    """
+    name = getattr(given, "__name__", "")
+    if not callable(given) or not NAME.fullmatch(name):
+        raise InputError(f"a rule is a function with a name of small letters, which takes the model; got {given!r}")
+    try:
+        text = textwrap.dedent(inspect.getsource(given))
+    except (OSError, TypeError):  # as of what was typed into a prompt
+        text = ""
+    return Rule(name, given, text, digest_of(text or repr(given.__code__.co_code)))
+
+
+def add_rules(catalogue: Catalogue, given: Iterable[Any]) -> Catalogue:
+    """A catalogue with rules in plain Python, instead of those that it had.
+
+    Raises:
+        InputError: For what is no rule, or one whose name a cause of death has already.
+    """
+    bare = replace(catalogue, rules=())
+    rules = tuple(as_rule(one) for one in given)
+    taken = set(bare.causes)
+    for rule in rules:
+        if rule.name in taken:
+            raise InputError(f"rule '{rule.name}': the name is taken by a cause of death; call the function otherwise")
+        taken.add(rule.name)
+    return replace(bare, rules=rules)
+
+
+def in_order(found: Sequence[Outside]) -> list[Outside]:
+    """Mechanisms of which each comes after those that write, in the same phase, what it reads."""
+
+    def waits_for(one: Outside, other: Outside) -> bool:
+        a, b = one.mechanism, other.mechanism
+        return a.phase == b.phase and bool(set(a.reads) & set(b.writes)) and not set(b.reads) & set(a.writes)
+
+    ordered: list[Outside] = []
+    waiting = list(found)
+    while waiting:
+        free = [o for o in waiting if not any(waits_for(o, other) for other in waiting if other is not o)]
+        ordered.append((free or waiting)[0])
+        waiting.remove(ordered[-1])
+    return ordered
+
+
+# ---- compiling
+
+
+def sample_marrow(own: Own) -> Any:
+    """A small empty marrow, pinned, of the very types that kernels meet."""
+    from numpy import ones, uint8, zeros
+
+    flags = {name: zeros(N_CLONES, uint8) for name in ("escaped", "tp53_mutated")}
+    clones = Clones(**{name: flags.get(name, ones(N_CLONES)) for name in Clones._fields})
+    host = Host(**{name: 1.0 for name in Host._fields})
+    return pin(make_marrow(make_lattice(16, 16), clones, load_traits().traits, host, [], own))
+
+
+def compile_acts(o: Outside, marrow: Any) -> Outside:
+    """The mechanism with its acts compiled, or read from numba's cache.
+
+    Raises:
+        InputError: For an act that does not compile.
+    """
+    m = o.mechanism
+    rules = pin(by_drug(m, []) if m.by_drug else fill(m.Params).params)
+    acts = []
+    with caching_in(f"{o.file.digest}-{o.file.first[0]}-{o.file.first[1]}"):
+        for act, hook in ACTS.items():
+            for is_on, kernel in ((True, getattr(m, act)), (False, instead(m, act, o.file))):
+                if kernel is None:
+                    continue
+                try:
+                    found = address(kernel, marrow, rules, Tick(1.0, 0, 0))
+                except (NumbaError, TypeError, AttributeError, KeyError) as error:
+                    line, what = boiled_down(error, o.file.path)
+                    place = f"{o.file.shown}, line {line}" if line else o.place(act)
+                    raise InputError(f"{place}: {act} of '{m.name}' does not compile: {what}") from None
+                at = hook if hook is not None or m.phase is None else Hook[m.phase.name]
+                assert at is not None
+                acts.append(Compiled(at, is_on, found))
+    return replace(o, acts=tuple(acts))
+
+
+def boiled_down(error: Exception, path: Path | None) -> tuple[int, str]:
+    """Line and one sentence of what numba says in forty lines."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [int(n) for file, n in re.findall(r'File "([^"]+)", line (\d+)', text) if path is not None and Path(file).name == path.name]
+    said = [line.strip() for line in text.splitlines()]
+    noise = (
+        "Failed in",
+        "During:",
+        "File ",
+        "def ",
+        "<source",
+        "^",
+        "-",
+        "There are",
+        "- Of which",
+        "With argument",
+        "* ",
+        ">>>",
+        "raised",
+    )
+    plain = [line for line in said if line and not line.startswith(noise)]
+    what = plain[0] if plain else type(error).__name__
+    if "NRT required" in what:
+        what = "it makes an array, a list or a text, and kernels make nothing new; write into the columns of the marrow"
+    return (lines[-1] if lines else 0), re.sub(r"Pinned\(.*", "the marrow", what)[:200].rstrip(" .:")
