@@ -7,6 +7,7 @@ from tme_viz import charts
 from tme_viz.choice import Choice
 from tme_viz.pair import Pair
 from tme_viz.places import Places
+from tme_viz.words import message
 
 from tme_abm.foundation.errors import InputError
 from tme_abm.mechanisms.outside.loading import load
@@ -29,8 +30,9 @@ def test_a_link_names_it_only_where_the_command_line_has_brought_it(places):
     event = "event=3~a~switch~pd1_blockade~0"
     assert Choice.read(event, catalogue=places.catalogue).events[0].name == "pd1_blockade"
     for query in (QUERY, event):
-        with pytest.raises(InputError, match=r"unknown mechanism 'pd1_blockade'.*--mechanism FILE"):
+        with pytest.raises(InputError, match=r"unknown mechanism 'pd1_blockade'.*--mechanism FILE") as told:
             Choice.read(query)
+        assert message(str(told.value), "it").endswith("(uno da un tuo file si porta con --mechanism FILE)")
 
 
 def test_two_marrows_differ_by_it(places):
