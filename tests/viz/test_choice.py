@@ -135,7 +135,7 @@ def test_what_is_wrong_with_a_link_is_said_in_italian_too(query):
         arms = {arm.key: arm for arm in study.arms}
         left, right = pick_arms(choice, study)
         for event in choice.events:
-            Pair.check(SimpleNamespace(regimens=(arms[left], arms[right])), event)
+            Pair.check(SimpleNamespace(study=study, regimens=(arms[left], arms[right])), event)
     said = message(str(told.value), "it")
     assert "inglese" not in said and said != message(str(told.value), "en") == str(told.value)
 

@@ -9,6 +9,9 @@ from typing import Any
 from tme_abm.marrow.cell_types import records
 
 LANGUAGES = {"en": "English", "it": "Italiano"}
+FROM_OUTSIDE = {  # what is said of every unknown mechanism
+    " (one from a file of your own comes with --mechanism FILE)": " (uno da un tuo file si porta con --mechanism FILE)"
+}
 
 
 @cache
@@ -37,7 +40,10 @@ def message(text: str, language: str) -> str:
     """What went wrong, in the language of the page; where the model says something that is not known here, its English words."""
     if language != "it":
         return text
-    said, hint = text, ""
+    said, hint, tail = text, "", ""
+    for english, italian in FROM_OUTSIDE.items():
+        if said.endswith(english):
+            said, tail = said.removesuffix(english), italian
     for english, italian in (("; did you mean ", "; forse "), ("; known: ", "; possibili: ")):
         if english in said:
             said, _, rest = said.rpartition(english)
@@ -45,7 +51,7 @@ def message(text: str, language: str) -> str:
             break
     for pattern, template in _messages():
         if found := pattern.fullmatch(said):
-            return template.format(*found.groups()) + hint
+            return template.format(*found.groups()) + hint + tail
     return f"{text} (messaggio del modello, in inglese)"
 
 
