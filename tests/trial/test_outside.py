@@ -258,11 +258,11 @@ def test_a_rule_needs_a_name_of_its_own_and_a_trial(tmp_path):
 def test_a_trial_without_rules_needs_no_mesa(tmp_path):
     code = f"""
 import sys
-sys.modules["tme_abm.trial.report"] = type(sys)("report"); sys.modules["tme_abm.trial.report"].write_report = lambda folder: None
+sys.modules["tme_abm.trial.report"] = type(sys)("report"); sys.modules["tme_abm.trial.report"].write_report = lambda folder, home=None: None
 from tme_abm.scenario.kinds import load_scenario
-from tme_abm.trial import execution
+from tme_abm.scenario.running import run
 from pathlib import Path
-run_study(load_scenario("icaria", {SMALL!r}, patients=1, seed=11), Path({str(tmp_path)!r}), 1)
+run(load_scenario("icaria", {SMALL!r}, patients=1, seed=11), Path({str(tmp_path)!r}) / "r", 1)
 assert "mesa" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
