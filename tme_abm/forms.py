@@ -32,6 +32,9 @@ DURATIONS = {  # unit -> hours
     "month": DAYS_PER_MONTH * HOURS_PER_DAY,
     "year": DAYS_PER_YEAR * HOURS_PER_DAY,
 }
+MOST_PATIENTS = 10_000_000  # of a study; more would run for years
+LONGEST_H = 100.0 * DURATIONS["year"]  # of anything that is simulated
+SHORTEST_STEP_H = 0.05
 ARM_KEY = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -168,6 +171,8 @@ def parse_duration(text: str, where: str = "duration") -> float:
         raise InputError(f"{where}: '{found[1]}' is not a number") from None
     if amount <= 0.0:
         raise InputError(f'{where}: a duration must be above zero, got "{text}"')
+    if amount * DURATIONS[found[2]] > LONGEST_H:
+        raise InputError(f'{where}: "{text}" is longer than 100 years, the limit')
     return amount * DURATIONS[found[2]]
 
 
@@ -326,6 +331,8 @@ def make_settings(marrow: Marrow, without: Sequence[str], parameters: Mapping[st
         raise source.error(("marrow", "shape"), f"marrow.shape: {error}") from None
     step_h = hours(marrow.step, ("marrow", "step"), source)
     check_mechanisms(without, ("without",), source)
+    if step_h < SHORTEST_STEP_H:
+        raise source.error(("marrow", "step"), f'marrow.step: "{marrow.step}" is below {SHORTEST_STEP_H:g} h, the limit')
     try:
         Settings(step_h=step_h)
     except InputError as error:
@@ -350,6 +357,8 @@ def as_resolved(form: Any, source: Source) -> dict[str, Any]:
     population = resolved.get("population")
     if isinstance(population, str) and population.endswith(".toml"):
         resolved["population"] = str(source.folder / population)
+    elif isinstance(population, dict) and str(population.get("inherits", "")).endswith(".toml"):
+        resolved["population"] = {**population, "inherits": str(source.folder / population["inherits"])}
     if form.drugs.folder is not None:
         resolved["drugs"]["folder"] = str(drug_folders(form.drugs, source)[0])
     return resolved

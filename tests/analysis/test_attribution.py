@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from itertools import combinations, permutations
 
@@ -16,7 +17,10 @@ from tme_abm.analysis.attribution import tables
 from tme_abm.analysis.attribution.question import HOUSEKEEPING, MEASURES, acts_in, pose
 from tme_abm.analysis.attribution.run import attribute
 from tme_abm.analysis.attribution.shapley import draw_orders, is_exact, shapley_exact, shapley_sampled
-from tme_abm.analysis.run_book import BOOK, RunBook
+from tme_abm.analysis.run_book import BOOK, open_book
+from tme_abm.batch.desk import Desk
+from tme_abm.batch.executors import Threads
+from tme_abm.batch.results import MARKER, WORK
 from tme_abm.foundation.errors import InputError
 from tme_abm.scenario.kinds import load_scenario, load_trial
 
@@ -221,13 +225,13 @@ def question(study):
 @pytest.fixture(scope="module")
 def ran(question, tmp_path_factory):
     folder = tmp_path_factory.mktemp("attribution")
-    return folder, attribute(question, folder, 2)
+    return folder, attribute(question, folder, Desk(Threads(2)))
 
 
 def test_what_a_run_leaves_on_disk(ran):
     names = {path.name for path in ran[0].iterdir()}
     tables = {f"{table}.{kind}" for table in ("attribution", "knockout", "deaths") for kind in ("parquet", "csv")}
-    assert names == {*tables, BOOK, "summary.json", "run.json", "report.html", "figures"}
+    assert names == {*tables, BOOK, "summary.json", "run.json", "report.html", "figures", "scenario.toml", MARKER, WORK}
     assert json.loads((ran[0] / "summary.json").read_text()) == json.loads(json.dumps(ran[1]))
     assert {path.stem for path in (ran[0] / "figures").iterdir()} == {"shares_1", "knock_outs_1", "deaths_by_cause"}
 
@@ -239,14 +243,14 @@ def test_the_page_stands_by_itself(ran):
 
 
 def test_shares_of_every_patient_sum_to_her_gain(question, ran):
-    book = RunBook(ran[0] / BOOK, run_book.make_stamp(question.study, question.horizon_days))
     (comparison,) = question.comparisons
-    for measure in MEASURES:
-        who, values, spread = tables.patient_shares(question, book, comparison, measure)
-        assert len(who) >= 2 and (spread == 0.0).all()
-        for index, row in zip(who, values, strict=True):
-            gains = tables.gains(question, book, comparison, index, measure)
-            assert row.sum() == pytest.approx(gains[frozenset(comparison.players)] - gains[frozenset()], abs=1e-12)
+    with open_book(ran[0], question.study, run_book.make_stamp(question.study, question.horizon_days)) as book:
+        for measure in MEASURES:
+            who, values, spread = tables.patient_shares(question, book, comparison, measure)
+            assert len(who) >= 2 and (spread == 0.0).all()
+            for index, row in zip(who, values, strict=True):
+                gains = tables.gains(question, book, comparison, index, measure)
+                assert row.sum() == pytest.approx(gains[frozenset(comparison.players)] - gains[frozenset()], abs=1e-12)
 
 
 def test_shares_and_the_rest_sum_to_the_gain(ran):
@@ -262,7 +266,7 @@ def test_shares_and_the_rest_sum_to_the_gain(ran):
 def test_the_antibody_without_all_its_mechanisms_is_the_reference_arm(study, tmp_path):
     """The same months and the same burden, patient by patient; with the door shut as well as with all that is behind it."""
     question = replace(pose(study, [*ANTIBODY], 0, 112.0), knock_outs={"isa-pd": (frozenset(ANTIBODY), frozenset({"binding"}))})
-    summary = attribute(question, tmp_path, 2)
+    summary = attribute(question, tmp_path, Desk(Threads(2)))
     (comparison,) = summary["comparisons"]
     for found in comparison["measures"].values():
         assert found["other"] == 0.0 and found["other_ci"] == [0.0, 0.0]
@@ -309,11 +313,14 @@ def test_the_knock_out_matrix_is_that_of_the_runs(question, ran):
 
 def test_the_same_call_goes_on_where_it_was_stopped(question, ran, tmp_path):
     """From half a book, the last line cut short: only what is missing is run, and the tables are the same."""
-    lines = (ran[0] / BOOK).read_text(encoding="utf-8").splitlines(keepends=True)
+    shutil.copytree(ran[0] / WORK, tmp_path / WORK)
+    (shard,) = (tmp_path / WORK / "journal").iterdir()
+    lines = shard.read_bytes().splitlines(keepends=True)
     kept = lines[: len(lines) // 2]
-    (tmp_path / BOOK).write_text("".join(kept) + lines[len(kept)][:40], encoding="utf-8")
+    shard.write_bytes(b"".join(kept) + lines[len(kept)][:40])
     told = []
-    again = attribute(question, tmp_path, 1, say=told.append)
+    desk = Desk(Threads(1), say=told.append)
+    again = attribute(question, tmp_path, desk)
     assert told[0].startswith(f"{len(lines) - len(kept)} runs of ")
     assert again["comparisons"] == ran[1]["comparisons"]
     for name in ("attribution", "knockout", "deaths"):
@@ -321,14 +328,14 @@ def test_the_same_call_goes_on_where_it_was_stopped(question, ran, tmp_path):
             pd.read_parquet(tmp_path / f"{name}.parquet"), pd.read_parquet(ran[0] / f"{name}.parquet"), check_exact=True
         )
     told.clear()
-    attribute(question, tmp_path, 1, say=told.append)
+    attribute(question, tmp_path, desk)
     assert told == ["all runs stand on disk"]
 
 
 def test_a_book_of_another_study_is_refused(question, ran):
     other = replace(question, study=replace(question.study, seed=6))
-    with pytest.raises(InputError, match=r"holds runs of another seed; replace them with --force or choose another folder with --out"):
-        attribute(other, ran[0], 1)
+    with pytest.raises(InputError, match=r"holds an unfinished run with seed 5 instead of 6; begin anew with --force"):
+        attribute(other, ran[0])
 
 
 def test_a_patient_who_fails_is_left_out_and_tried_again(question, tmp_path, monkeypatch):
@@ -340,12 +347,12 @@ def test_a_patient_who_fails_is_left_out_and_tried_again(question, tmp_path, mon
         return honest(population, settings, seed, index)
 
     monkeypatch.setattr(run_book, "enrol", raising)
-    summary = attribute(question, tmp_path, 2)
+    summary = attribute(question, tmp_path, Desk(Threads(2)))
     assert summary["completed"] == 2
     failed = [row for row in map(json.loads, (tmp_path / BOOK).read_text().splitlines()[1:]) if row["status"] == "failed"]
     assert failed and all((row["patient"], row["failure"]) == (1, "ZeroDivisionError: no cells") for row in failed)
     monkeypatch.setattr(run_book, "enrol", honest)
-    assert attribute(question, tmp_path, 2)["completed"] == 3
+    assert attribute(question, tmp_path, Desk(Threads(2)))["completed"] == 3
 
 
 def test_antigen_loss_acts_only_beside_an_antibody_on_its_antigen():

@@ -13,9 +13,12 @@ from typer.testing import CliRunner
 from tme_abm.analysis import numbers, prediction
 from tme_abm.analysis.calibration import report as results
 from tme_abm.analysis.calibration import search, simulator, targets
-from tme_abm.analysis.calibration.plan import Free, Plan, Unfit, read_plan
+from tme_abm.analysis.calibration.plan import STUDY_FILE, Free, Plan, Unfit, read_plan
 from tme_abm.analysis.calibration.search import Fit
 from tme_abm.analysis.calibration.targets import Residual, Target
+from tme_abm.batch.desk import Desk
+from tme_abm.batch.executors import Threads
+from tme_abm.batch.journal import Journal
 from tme_abm.cli.app import app
 from tme_abm.foundation.errors import InputError
 from tme_abm.scenario.kinds import load_scenario
@@ -113,7 +116,7 @@ def test_an_arm_without_a_figure_is_refused():
 
 
 def test_the_plan_of_the_package_can_be_fitted(tmp_path):
-    fit = search.prepare(read_plan(), load_scenario, tmp_path, 10, 1, 1)
+    fit = search.prepare(read_plan(), load_scenario, tmp_path, 10, 1, Desk(Threads(1)))
     assert len(fit.goals) == 17
     assert set(fit.start) == {free.path for free in fit.plan.free}
     assert all(0.0 < free.place(fit.start[free.path]) < 1.0 for free in fit.plan.free)
@@ -137,7 +140,7 @@ def test_the_command_line_holds_and_frees(tmp_path):
     arranged = search.arrange(plan, free, ["parameters.glucocorticoid.kill_rate=0.001"], tmp_path / "before.toml")
     assert [f.path for f in arranged.free] == ["parameters.imid.kill_rate"]
     assert arranged.fixed == {"parameters.glucocorticoid.kill_rate": 0.001, "parameters.proteasome.kill_rate": 0.02}
-    fit = search.prepare(arranged, load_scenario, tmp_path, 10, 1, 1)
+    fit = search.prepare(arranged, load_scenario, tmp_path, 10, 1, Desk(Threads(1)))
     assert fit.start == {"parameters.imid.kill_rate": 0.001}
     study = fit.simulate.study("mm002", {"parameters.imid.kill_rate": 0.003}, 0)
     assert study.drugs["pomalidomide"].effects["imid"].params.kill_rate == 0.003
@@ -193,7 +196,7 @@ def test_a_start_outside_of_its_range_is_refused(tmp_path):
     path = tmp_path / "plan.toml"
     path.write_text(PLAN.replace("[1e-4, 1e-2]", "[1.0, 2.0]"), encoding="utf-8")
     with pytest.raises(InputError, match="outside of its range"):
-        search.prepare(read_plan(path), load_scenario, tmp_path, 10, 1, 1)
+        search.prepare(read_plan(path), load_scenario, tmp_path, 10, 1, Desk(Threads(1)))
 
 
 def test_places_in_a_range():
@@ -349,6 +352,41 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(tmp_path):
     assert simulate.asked == []
 
 
+class Crash(BaseException):
+    """The process dies."""
+
+
+def test_a_search_that_died_in_a_trial_goes_on_with_the_same_values(tmp_path):
+    """Killed after the first scenario of the ninth trial: that scenario is not run again, and all trials are those of a search in peace."""
+    whole = losses(search.search(fit(tmp_path / "whole"), 20))
+
+    class Dying(Fake):
+        def __call__(self, scenario, values, replicate):
+            if self.asked.count(("b", 0)) == 8 and scenario == "b":
+                raise Crash
+            return super().__call__(scenario, values, replicate)
+
+    dying = replace(fit(tmp_path / "died", Dying()), journal=Journal(tmp_path / "journal"))
+    with pytest.raises(Crash):
+        search.search(dying, 20)
+    dying.journal.close()
+    simulate = Fake()
+    after = search.search(replace(fit(tmp_path / "died", simulate), journal=Journal(tmp_path / "journal")), 20)
+    again = [trial for trial in after.get_trials() if search.INTERRUPTED not in trial.user_attrs]
+    assert len(after.get_trials()) == 21 and len(again) == 20
+    assert [(t.state.name, t.value, t.params) for t in again] == whole
+    assert simulate.asked.count(("a", 0)) == 11 and simulate.asked[0] == ("b", 0)
+
+
+@pytest.mark.parametrize("torn", [b'{"op_code": 4, "work', b'{"op_code": 4, "wo{"op_code": 5}\n', b"\x00" * 40])
+def test_a_torn_line_of_the_study_file_costs_that_line_only(tmp_path, torn):
+    whole = losses(search.search(fit(tmp_path / "whole"), 12))
+    search.search(fit(tmp_path / "torn"), 7)
+    with (tmp_path / "torn" / STUDY_FILE).open("ab") as file:
+        file.write(torn)
+    assert losses(search.search(fit(tmp_path / "torn"), 12)) == whole
+
+
 def test_hopeless_trials_are_given_up_early(tmp_path):
     simulate = Fake()
     study = search.search(fit(tmp_path, simulate), 40)
@@ -451,7 +489,7 @@ def test_a_table_between_marks_is_replaced_and_nothing_else():
 
 def test_the_same_values_give_the_same_loss_and_others_another(tmp_path):
     plan = search.arrange(read_plan().only(["mm002"]))
-    ours = search.prepare(plan, load_scenario, tmp_path, 4, 1, 2)
+    ours = search.prepare(plan, load_scenario, tmp_path, 4, 1, Desk(Threads(2)))
     quick = replace(ours.simulate.studies["mm002"], resolved={**ours.simulate.studies["mm002"].resolved, "marrow": {"shape": [32, 32]}})
     ours.simulate.studies["mm002"] = quick
     once, again = (ours.residuals("mm002", ours.start) for _ in range(2))

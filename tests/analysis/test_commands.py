@@ -65,7 +65,7 @@ def test_a_folder_with_something_else_is_left_alone(tme, tmp_path):
     (tmp_path / "thesis" / "chapter.txt").write_text("1")
     for command in ("attribute", "converge"):
         result = tme(command, "icaria", "--out", "thesis", "--force")
-        assert result.exit_code == 2 and "holds something else than runs of this command" in result.stderr
+        assert result.exit_code == 2 and "holds something else than results, which is never replaced" in result.stderr
     assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter.txt"]
 
 

@@ -12,6 +12,8 @@ from tme_abm.analysis.convergence.page import BY_HAND, document, verdict, write_
 from tme_abm.analysis.convergence.run import converge
 from tme_abm.analysis.convergence.statistics import Sample, interval, log_hazard_ratio, median, patients_needed, resampled
 from tme_abm.analysis.run_book import BOOK
+from tme_abm.batch.desk import Desk
+from tme_abm.batch.executors import Threads
 from tme_abm.foundation.errors import InputError
 from tme_abm.scenario.kinds import load_scenario
 from tme_abm.trial.comparison import hazard_ratio
@@ -125,7 +127,7 @@ def study():
 def ran(study, tmp_path_factory):
     """Steps of 6 and 3 hours, patches of 32 and 48 sites, for four months."""
     folder = tmp_path_factory.mktemp("convergence")
-    return folder, converge(study, folder, axes_of((3.0,), (48,), Choice(6.0, 32)), 112.0, 2)
+    return folder, converge(study, folder, axes_of((3.0,), (48,), Choice(6.0, 32)), 112.0, Desk(Threads(2)))
 
 
 def test_every_choice_runs_the_same_patients(ran):
@@ -154,7 +156,7 @@ def test_a_step_of_six_hours_is_as_good_as_one_of_three_within_the_error_of_eigh
 
 def test_what_stands_on_disk_is_not_run_again(study, ran):
     told = []
-    again = converge(study, ran[0], axes_of((3.0,), (48,), Choice(6.0, 32)), 112.0, 1, say=told.append)
+    again = converge(study, ran[0], axes_of((3.0,), (48,), Choice(6.0, 32)), 112.0, Desk(Threads(1), say=told.append))
     assert told == ["all runs stand on disk"]
     seconds = {"wall_seconds"}
     assert {k: v for k, v in again.items() if k not in seconds} == {k: v for k, v in ran[1].items() if k not in seconds}

@@ -239,7 +239,7 @@ def test_all_scenarios_with_something_to_predict_are_chosen():
 def test_tme_predict_prints_and_writes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     asked = []
-    monkeypatch.setattr("tme_abm.scenario.running.run", lambda study, to, workers, force: pretend(asked)(study, to))
+    monkeypatch.setattr("tme_abm.scenario.running.run", lambda study, to, force, desk: pretend(asked)(study, to))
     call = ("predict", "--scenarios", "icaria,ikema", "--patients", "80", "--trials", "20", "--doc", "notes.md")
     told = CliRunner().invoke(app, list(call))
     assert told.exit_code == 0, told.output

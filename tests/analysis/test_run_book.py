@@ -1,11 +1,10 @@
 """Runs that are remembered on disk: the book, what makes two studies the same, folders, and times in words."""
 
-import json
 from dataclasses import replace
 
 import pytest
 
-from tme_abm.analysis.run_book import BOOK, Point, RunBook, duration, make_stamp, open_folder, relative_cost, whole_visits
+from tme_abm.analysis.run_book import Point, duration, make_stamp, open_book, relative_cost, whole_visits
 from tme_abm.foundation.errors import InputError
 from tme_abm.scenario.kinds import load_scenario
 
@@ -22,34 +21,44 @@ def study():
     return load_scenario("icaria", patients=2)
 
 
-def test_a_book_remembers(tmp_path):
-    book = RunBook(tmp_path / BOOK, STAMP)
-    book.add(row(0, "pd", pfs_days=28.0))
-    book.add(row(0, "isa-pd", ("cdc", "adcc"), pfs_days=56.0))
-    book.add(row(1, "pd", pfs_days=3.0) | {"status": "failed"})
-    again = RunBook(tmp_path / BOOK, STAMP)
-    assert again.rows == book.rows
-    assert set(again.rows) == {(0, Point("pd")), (0, Point("isa-pd", frozenset({"adcc", "cdc"})))}
+@pytest.fixture
+def opened(study, tmp_path):
+    """Open the book in a folder of this test."""
+    return lambda stamp=STAMP, force=False: open_book(tmp_path / "runs", study, stamp, force)
 
 
-def test_a_line_that_was_cut_short_is_forgotten_and_the_book_goes_on(tmp_path):
-    book = RunBook(tmp_path / BOOK, STAMP)
-    book.add(row(0, "pd", pfs_days=28.0))
-    with (tmp_path / BOOK).open("a") as file:
-        file.write('{"patient": 1, "arm": "p')
-    again = RunBook(tmp_path / BOOK, STAMP)
-    again.add(row(2, "pd", pfs_days=84.0))
-    assert [patient for patient, _ in RunBook(tmp_path / BOOK, STAMP).rows] == [0, 2]
-    assert all(json.loads(line) for line in (tmp_path / BOOK).read_text().splitlines())
+def test_a_book_remembers(opened):
+    with opened() as book:
+        book.add(row(0, "pd", pfs_days=28.0))
+        book.add(row(0, "isa-pd", ("cdc", "adcc"), pfs_days=56.0))
+        book.add(row(1, "pd", pfs_days=3.0) | {"status": "failed"})
+    with opened() as again:
+        assert again.rows == book.rows
+        assert set(again.rows) == {(0, Point("pd")), (0, Point("isa-pd", frozenset({"adcc", "cdc"})))}
+        assert set(again.failed) == {(1, Point("pd"))}
+        again.add(row(1, "pd", pfs_days=84.0))
+        assert not again.failed and again.rows[1, Point("pd")]["pfs_days"] == 84.0
 
 
-def test_a_book_of_something_else_is_refused(tmp_path):
-    RunBook(tmp_path / BOOK, STAMP)
-    with pytest.raises(InputError, match="holds runs of another seed; replace them with --force"):
-        RunBook(tmp_path / BOOK, STAMP | {"seed": 2})
-    (tmp_path / "other").write_text("no book\n")
-    with pytest.raises(InputError, match="is no book of runs"):
-        RunBook(tmp_path / "other", STAMP)
+def test_a_line_that_was_cut_short_is_forgotten_and_the_book_goes_on(opened, tmp_path):
+    with opened() as book:
+        book.add(row(0, "pd", pfs_days=28.0))
+        book.add(row(1, "pd", pfs_days=56.0))
+    (shard,) = (tmp_path / "runs" / ".tme-run" / "journal").iterdir()
+    shard.write_bytes(shard.read_bytes()[:-9])
+    with opened() as again:
+        again.add(row(2, "pd", pfs_days=84.0))
+    with opened() as last:
+        assert [patient for patient, _ in last.rows] == [0, 2]
+
+
+def test_a_book_of_something_else_is_refused(opened):
+    with opened():
+        pass
+    with pytest.raises(InputError, match="with seed 1 instead of 2; begin anew with --force"), opened(STAMP | {"seed": 2}):
+        pass
+    with opened(STAMP | {"seed": 2}, force=True) as book:
+        assert not book.rows
 
 
 def test_the_stamp_tells_studies_apart_but_not_their_size(study):
@@ -63,20 +72,10 @@ def test_the_stamp_tells_studies_apart_but_not_their_size(study):
     assert make_stamp(other, 84.0, ("marrow",)) == make_stamp(study, 84.0, ("marrow",))
 
 
-def test_a_folder_is_made_gone_on_in_or_refused(study, tmp_path):
-    folder = open_folder(tmp_path / "new", study)
-    assert load_scenario(folder / "scenario.toml").arms == study.arms
-    (folder / BOOK).write_text("kept\n")
-    assert (open_folder(folder, study) / BOOK).read_text() == "kept\n"
-    open_folder(folder, study, force=True)
-    assert not (folder / BOOK).exists()
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("")
-    for force in (False, True):
-        with pytest.raises(InputError, match="holds something else than runs of this command"):
-            open_folder(tmp_path / "mine", study, force)
-    with pytest.raises(InputError, match="is a file, not a folder"):
-        open_folder(tmp_path / "mine" / "thesis.txt", study)
+def test_the_scenario_stands_beside_the_runs(study, opened, tmp_path):
+    with opened() as book:
+        book.results.publish(is_final=False)
+    assert load_scenario(tmp_path / "runs" / "scenario.toml").arms == study.arms
 
 
 def test_a_horizon_is_a_visit(study):

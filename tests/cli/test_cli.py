@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 import tme_abm
 from tme_abm.cli.app import app
-from tme_abm.cli.words import regimen_in_words
 from tme_abm.pharmacology.regimen import Dose, Regimen
+from tme_abm.pharmacology.words import regimen_in_words
 from tme_abm.scenario.kinds import load_scenario
 from tme_abm.scenario.reading import scenarios
 
@@ -49,15 +49,17 @@ def pretend(monkeypatch):
     return pretend
 
 
-def written(study, folder, workers, progress):
+def written(study, results, desk):
+    progress = desk.progress
     progress.phase("compiling", 1)
     progress.advance()
     progress.phase("growing", study.patients)
     progress.phase("treating", study.patients)
     for _ in range(study.patients):
         progress.advance(1, "growing")
-    (folder / "run.json").write_text("{}", encoding="utf-8")
-    (folder / "summary.json").write_text(json.dumps(SUMMARY), encoding="utf-8")
+    (results.new / "run.json").write_text("{}", encoding="utf-8")
+    (results.new / "summary.json").write_text(json.dumps(SUMMARY), encoding="utf-8")
+    results.publish()
     return SUMMARY
 
 
@@ -213,8 +215,8 @@ def test_run_prints_the_headline_and_the_paths(tme, pretend, tmp_path):
 def test_run_hands_over_what_was_asked_for(tme, pretend, tmp_path):
     seen = {}
 
-    def executor(study, folder, workers, progress):
-        seen.update(study=study, folder=folder, workers=workers)
+    def executor(study, results, desk):
+        seen.update(study=study, folder=results.folder, workers=desk.executor.workers)
         return SUMMARY
 
     pretend(executor)
@@ -242,6 +244,51 @@ def test_what_cannot_run_is_refused_before_anything_is_written(arguments, messag
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_finished_run_is_not_run_again(tme, pretend):
+    pretend(written)
+    first = tme("run", "icaria", "--out", "here")
+
+    def executor(study, results, desk):
+        raise AssertionError("run again")
+
+    pretend(executor)
+    again = tme("run", "icaria", "--out", "here")
+    assert again.exit_code == 0
+    assert "here holds this very run, finished; --force runs it anew" in again.output
+    assert again.output.splitlines()[-3:] == first.output.splitlines()[-3:]
+
+
+def test_what_is_resumed_must_be_there(tme, pretend):
+    pretend(written)
+    assert "there is no folder 'here' to resume a run in" in tme("run", "icaria", "--out", "here", "--resume").stderr
+    assert "give one of them" in tme("run", "icaria", "--force", "--resume").stderr
+
+
+def test_failed_patients_are_told_and_the_exit_code_is_three(tme, pretend):
+    failures = [{"patient": 1, "arms": ["pd"], "error": "ZeroDivisionError: no cells", "seed": 20181, "key": "7"}]
+
+    def executor(study, results, desk):
+        (results.new / "summary.json").write_text(json.dumps(SUMMARY | {"failed": 1, "failures": failures}), encoding="utf-8")
+        results.publish()
+        return SUMMARY | {"failed": 1, "failures": failures}
+
+    pretend(executor)
+    result = tme("run", "icaria")
+    assert result.exit_code == 3
+    assert "patient 1 failed in pd: ZeroDivisionError: no cells; seed 20181" in result.stdout
+    assert result.stderr == "tme: 1 patient failed; every denominator counts the others only\n"
+
+
+@pytest.mark.parametrize("words", ["run [v2]", "a[b]c", "[red]x", ":smile:"])
+def test_the_user_s_brackets_are_no_markup(tme, pretend, tmp_path, words):
+    pretend(written)
+    result = tme("run", "icaria", "--out", words, "--set", f"title={words}", "--set", f"arms.pd.label={words}")
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert lines[0] == words and any(line.startswith(words) for line in lines[2:])
+    assert f"  {Path(words) / 'summary.json'}" in lines
+
+
 def test_earlier_results_are_kept_without_force(tme, pretend, tmp_path):
     pretend(written)
     assert tme("run", "icaria", "--out", "here").exit_code == 0
@@ -249,10 +296,11 @@ def test_earlier_results_are_kept_without_force(tme, pretend, tmp_path):
     before = {path.name: path.read_bytes() for path in (tmp_path / "here").iterdir()}
     refused = tme("run", "icaria", "--out", "here", "--seed", "2")
     assert refused.exit_code == 2
-    assert "here is not empty" in refused.stderr
+    assert "here holds a finished run with seed 20181 instead of 2; begin anew with --force" in refused.stderr
     assert {path.name: path.read_bytes() for path in (tmp_path / "here").iterdir()} == before
     assert tme("run", "icaria", "--out", "here", "--seed", "2", "--force").exit_code == 0
     assert load_scenario(tmp_path / "here" / "scenario.toml").seed == 2
+    assert (tmp_path / "here" / "mine.txt").read_text(encoding="utf-8") == "notes"
 
 
 def test_force_replaces_results_only(tme, pretend, tmp_path):
@@ -268,23 +316,26 @@ def test_force_replaces_results_only(tme, pretend, tmp_path):
 
 
 def test_an_interrupted_run_says_so(tme, pretend):
-    def executor(study, folder, workers, progress):
+    def executor(study, results, desk):
         raise KeyboardInterrupt
 
     pretend(executor)
     result = tme("run", "icaria")
     assert result.exit_code == 130
-    assert "stopped before the end; results/icaria holds no complete results" in result.stderr.replace("\\", "/")
+    assert "stopped before the end; the same command goes on from what results/icaria holds" in result.stderr.replace("\\", "/")
 
 
 def test_a_full_disk_is_one_line(tme, pretend):
-    def executor(study, folder, workers, progress):
-        raise OSError(28, "No space left on device", str(folder / "run.json"))
+    def executor(study, results, desk):
+        raise OSError(28, "No space left on device", str(results.folder / "run.json"))
 
     pretend(executor)
     result = tme("run", "icaria")
     assert result.exit_code == 1
-    assert result.stderr.replace("\\", "/") == "tme: results/icaria/run.json: No space left on device\n"
+    assert result.stderr.replace("\\", "/") == (
+        "tme: results/icaria/run.json: No space left on device; what was finished is kept: "
+        "the same command goes on from what results/icaria holds\n"
+    )
 
 
 def test_report_needs_a_finished_run(tme, tmp_path):

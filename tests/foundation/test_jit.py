@@ -15,6 +15,7 @@ from numba.core.caching import NullCache
 
 import tme_abm
 from tme_abm.foundation import jit
+from tme_abm.foundation.compile_cache import private
 from tme_abm.foundation.jit import COMPILED, kernel, source_digest
 from tme_abm.foundation.response import hill, probability, relax, shielded
 from tme_abm.foundation.rng import bits, normal, poisson, subkey, uniform
@@ -195,7 +196,55 @@ def test_the_folder_of_temporary_files_comes_next(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "home", lambda: blocked)
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
     folder = jit._cache_folder()
-    assert folder is not None and Path(folder).parent == tmp_path / "temporary" / "tme_abm"
+    assert folder is not None and Path(folder).parent == tmp_path / "temporary" / f"tme_abm-{os.getuid()}"
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o720, 0o702])
+def test_a_folder_that_others_can_write_is_no_cache(tmp_path, monkeypatch, mode):
+    """A folder among the temporary files, made by somebody before, would let her code run as this user."""
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setattr(Path, "home", lambda: blocked)
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    folder = tmp_path / f"tme_abm-{os.getuid()}"
+    folder.mkdir()
+    folder.chmod(mode)
+    assert jit._cache_folder() is None
+    folder.chmod(0o700)
+    assert jit._cache_folder() is not None
+
+
+def test_a_folder_of_somebody_else_or_a_link_is_no_cache(tmp_path, monkeypatch):
+    own = tmp_path / "own"
+    assert private(own)
+    (tmp_path / "link").symlink_to(own)
+    assert not private(tmp_path / "link")
+    monkeypatch.setattr(os, "getuid", lambda: own.stat().st_uid + 1)
+    assert not private(own)
+
+
+RUN = "from tme_abm.foundation.rng import bits; print(int(bits(2**40 + 1, 7)), sum(bits.stats.cache_hits.values()))"
+
+
+@needs_compiler
+@pytest.mark.parametrize("damage", [lambda b: b"", lambda b: b[:60], lambda b: b[:-1], lambda b: b[:99] + bytes(len(b) - 99)])
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+def test_a_damaged_file_of_the_cache_is_compiled_anew(tmp_path, kind, damage):
+    """Empty, cut short, or a block of zeros: what a full disk and a power cut leave."""
+
+    def run():
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(PACKAGE.parent)}
+        done = subprocess.run([sys.executable, "-c", RUN], check=False, env=environment, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        return [int(word) for word in done.stdout.split()]
+
+    value, hits = run()
+    assert hits == 0 and run() == [value, 1]
+    (path,) = (path for path in tmp_path.rglob(f"rng.bits*.{kind}"))
+    path.write_bytes(damage(path.read_bytes()))
+    assert run() == [value, 0]
+    assert run() == [value, 1]
 
 
 def test_a_folder_that_takes_no_file_is_passed_over(tmp_path, monkeypatch):

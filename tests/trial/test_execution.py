@@ -9,6 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tme_abm.batch.desk import Desk
+from tme_abm.batch.executors import Threads
+from tme_abm.batch.progress import Silence
+from tme_abm.batch.results import MARKER, open_results
 from tme_abm.foundation.declare import GRADES
 from tme_abm.foundation.errors import InputError
 from tme_abm.marrow.cells import N_CAUSES, Cause
@@ -17,9 +21,9 @@ from tme_abm.outcomes.imwg import is_at_least
 from tme_abm.patients.population import draw_patient
 from tme_abm.scenario.kinds import load_scenario
 from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key
-from tme_abm.trial import execution
+from tme_abm.trial import execution, tables
 from tme_abm.trial.arm import Arm, Exits, draw_exits
-from tme_abm.trial.execution import allocated, cases, compile_kernels, run_patient, run_study
+from tme_abm.trial.execution import allocated, cases, compile_kernels, run_patient
 from tme_abm.trial.study import FollowUp
 
 TRAJECTORY = {
@@ -48,8 +52,14 @@ def study():
 def without_report():
     """The report has its own tests; drawing it would take most of the time of these."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tme_abm.trial.report.write_report", lambda folder: None)
+        patch.setattr("tme_abm.trial.report.write_report", lambda folder, home=None: None)
         yield
+
+
+def run_study(study, folder, workers=1, progress=None):
+    """Run a study into a folder."""
+    with open_results(folder, {"seed": study.seed, "patients": study.patients}) as results:
+        return execution.run_study(study, results, Desk(Threads(workers), progress or Silence()))
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +105,7 @@ def test_a_patient_does_not_depend_on_how_many_there_are(study, patients):
 
 
 def test_what_a_run_leaves_on_disk(ran):
-    assert {path.name for path in ran[0].iterdir()} == {"patients.parquet", "trajectory.parquet", "summary.json", "run.json"}
+    assert {path.name for path in ran[0].iterdir()} == {"patients.parquet", "trajectory.parquet", "summary.json", "run.json", MARKER}
 
 
 def test_a_row_for_each_patient_and_arm(study, patients):
@@ -197,10 +207,10 @@ def failing(monkeypatch, doomed, error):
     monkeypatch.setattr(execution, "enrol", raising)
 
 
-@pytest.mark.parametrize("part", [20, 1], ids=["one part", "a part each"])
+@pytest.mark.parametrize("part", [100, 1], ids=["one part", "a part each"])
 def test_one_failure_is_a_row_and_the_others_complete(study, patients, tmp_path, monkeypatch, part):
     failing(monkeypatch, {1}, ZeroDivisionError("no cells"))
-    monkeypatch.setattr(execution, "PART", part)
+    monkeypatch.setattr(tables, "PART", part)
     summary = run_study(study, tmp_path, 2)
     table = pd.read_parquet(tmp_path / "patients.parquet")
     failed = table[table["status"] == "failed"]
@@ -209,6 +219,9 @@ def test_one_failure_is_a_row_and_the_others_complete(study, patients, tmp_path,
     others = table[table["status"] == "completed"]
     assert others["state_hash"].tolist() == patients.loc[patients["patient"] != 1, "state_hash"].tolist()
     assert summary["failed"] == 1
+    (failure,) = summary["failures"]
+    assert (failure["patient"], failure["arms"], failure["seed"]) == (1, ["isa-pd", "pd"], study.seed)
+    assert failure["error"].startswith("ZeroDivisionError: no cells") and failure["key"] == str(make_patient_key(study.seed, 1))
     assert all(row["n"] == 3 and row["n_started"] == 4 for row in summary["arms"].values())
     assert set(pd.read_parquet(tmp_path / "trajectory.parquet")["patient"]) == {0, 2, 3}
 
@@ -247,12 +260,34 @@ def test_nobody_eligible_is_told(study, monkeypatch):
         enrol(study.population, study.settings, study.seed, 7)
 
 
-def test_leftovers_of_an_interrupted_run_play_no_part(study, tmp_path):
-    for kind in ("patients", "trajectory"):
-        (tmp_path / "parts" / kind).mkdir(parents=True)
-    pd.DataFrame([{"patient": 99, "arm": "pd", "status": "failed"}]).to_parquet(tmp_path / "parts" / "patients" / "0000099.parquet")
-    run_study(replace(study, patients=1), tmp_path, 1)
-    assert set(pd.read_parquet(tmp_path / "patients.parquet")["patient"]) == {0}
+def test_a_failure_of_the_moment_is_tried_once_more(study, patients, tmp_path, monkeypatch):
+    honest, seen = execution.enrol, []
+
+    def once(population, rules, seed, index):
+        seen.append(index)
+        if seen.count(1) == 1 and index == 1:
+            raise OSError("the machine hiccuped")
+        return honest(population, rules, seed, index)
+
+    monkeypatch.setattr(execution, "enrol", once)
+    assert run_study(study, tmp_path, 1)["failed"] == 0
+    assert seen.count(1) == 2 and len(seen) == 5
+    assert pd.read_parquet(tmp_path / "patients.parquet")["state_hash"].tolist() == patients["state_hash"].tolist()
+
+
+def test_too_little_memory_is_no_patient_s_failure(study, tmp_path, monkeypatch):
+    failing(monkeypatch, {2}, MemoryError())
+    with pytest.raises(MemoryError):
+        run_study(study, tmp_path, 1)
+
+
+def test_an_arm_that_chance_left_empty_is_said_to_be_so(study, tmp_path):
+    alone = replace(study, design="parallel", patients=1, allocation=(1, 1))
+    empty = next(arm.key for arm in study.arms if arm not in allocated(alone, 0))
+    summary = run_study(alone, tmp_path, 1)
+    assert (summary["arms"][empty]["n"], summary["arms"][empty]["note"]) == (0, "no patient in this arm")
+    assert summary["comparisons"][0]["hazard_ratio"] is None
+    assert "an arm has no completed patient" in summary["comparisons"][0]["note"]
 
 
 # ---- who, and for how long -------------------------------------------------------------------------------------------

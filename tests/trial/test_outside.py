@@ -13,11 +13,14 @@ from typer.testing import CliRunner
 import tme_abm
 from tme_abm.analysis import run_book
 from tme_abm.analysis.attribution.question import pose
+from tme_abm.batch.desk import Desk
+from tme_abm.batch.executors import Threads
+from tme_abm.batch.results import open_results
 from tme_abm.cli.app import app
 from tme_abm.foundation.errors import InputError
 from tme_abm.scenario.kinds import load_scenario
 from tme_abm.scenario.running import run
-from tme_abm.trial.execution import run_study
+from tme_abm.trial import execution
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 PD1 = EXAMPLES / "pd1_blockade.py"
@@ -56,8 +59,14 @@ TOXIN = Mechanism("toxin", Params, "Toxin", SUMMARY, Group.NICHE, (), ("hazard.t
 def without_figures():
     """The report has its own tests; drawing it would take most of the time of these."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tme_abm.trial.report.write_report", lambda folder: None)
+        patch.setattr("tme_abm.trial.report.write_report", lambda folder, home=None: None)
         yield
+
+
+def run_study(study, folder, workers):
+    """Run a study into a folder, with nothing of it beside."""
+    with open_results(folder, {"seed": study.seed}) as results:
+        return execution.run_study(study, results, Desk(Threads(workers)))
 
 
 @pytest.fixture(scope="module")
@@ -121,9 +130,13 @@ def test_an_edited_file_is_another_run_to_go_on_with(toxin, tmp_path):
         path.write_text(text, encoding="utf-8")
         stamps.append(run_book.make_stamp(load_scenario("icaria", SMALL, mechanisms=[path]), 84.0))
     assert stamps[0] != stamps[1]
-    run_book.RunBook(tmp_path / "runs.jsonl", stamps[0])
-    with pytest.raises(InputError, match="holds runs of another mechanisms from outside"):
-        run_book.RunBook(tmp_path / "runs.jsonl", stamps[1])
+    study = load_scenario("icaria", SMALL, mechanisms=[path])
+    with run_book.open_book(tmp_path / "runs", study, stamps[0]) as book:
+        book.results.publish(is_final=False)
+    assert (tmp_path / "runs" / "mechanisms" / "toxin.py").is_file()
+    with pytest.raises(InputError, match="holds an unfinished run with mechanisms_from_outside"):
+        with run_book.open_book(tmp_path / "runs", study, stamps[1]):
+            pass
 
 
 def test_attribution_can_ask_what_it_does(toxin):
@@ -245,11 +258,11 @@ def test_a_rule_needs_a_name_of_its_own_and_a_trial(tmp_path):
 def test_a_trial_without_rules_needs_no_mesa(tmp_path):
     code = f"""
 import sys
-sys.modules["tme_abm.trial.report"] = type(sys)("report"); sys.modules["tme_abm.trial.report"].write_report = lambda folder: None
+sys.modules["tme_abm.trial.report"] = type(sys)("report"); sys.modules["tme_abm.trial.report"].write_report = lambda folder, home=None: None
 from tme_abm.scenario.kinds import load_scenario
-from tme_abm.trial.execution import run_study
+from tme_abm.scenario.running import run
 from pathlib import Path
-run_study(load_scenario("icaria", {SMALL!r}, patients=1, seed=11), Path({str(tmp_path)!r}), 1)
+run(load_scenario("icaria", {SMALL!r}, patients=1, seed=11), Path({str(tmp_path)!r}) / "r", 1)
 assert "mesa" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)

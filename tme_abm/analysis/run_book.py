@@ -11,12 +11,17 @@ import json
 import math
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from threading import Event, Lock
 from typing import Any, NamedTuple
 
+from tme_abm.batch.desk import Desk
+from tme_abm.batch.executors import Threads
+from tme_abm.batch.results import Results, open_results
 from tme_abm.foundation.clock import DAYS_PER_MONTH, HOURS_PER_DAY
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.toml import to_toml
@@ -24,22 +29,15 @@ from tme_abm.mechanisms.outside.catalogue import BrokenMechanism, Catalogue
 from tme_abm.pharmacology.drug import Drug
 from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.simulation.simulation import Simulation, enrol
+from tme_abm.trial import attachments
 from tme_abm.trial.arm import Exits, draw_exits, treat
-from tme_abm.trial.execution import compile_kernels, in_order
-from tme_abm.trial.progress import Progress
+from tme_abm.trial.execution import compile_kernels
 from tme_abm.trial.provenance import describe_outside, describe_run, model_digest
 from tme_abm.trial.study import Study
 
 EARLY_VISITS = 3  # visits of which each run keeps the burden, and whose deaths it counts apart
 FOLLOWED = 0.7  # share of the horizon that a patient is followed, for the guess of the time that a run takes
-BOOK = "runs.jsonl"
-
-
-Say = Callable[[str], None]
-
-
-def silent(_: str) -> None:
-    """Nobody is told."""
+BOOK = "runs.jsonl"  # all runs, for people to read
 
 
 class Point(NamedTuple):
@@ -58,52 +56,40 @@ class Point(NamedTuple):
 
 
 class RunBook:
-    """Runs on disk, a line of JSON each, appended as they finish; what stands there is not run again.
+    """Runs that stand in the journal of a folder of results, written down as they finish; what stands there is not run again.
 
     Attributes:
-        rows: (patient, point) -> row.
+        rows: (patient, point) -> row, of runs that were completed.
+        failed: The same of runs that have failed, which are tried again next time.
     """
 
-    def __init__(self, path: Path, stamp: Mapping[str, Any]) -> None:
-        """Open or begin a book.
+    def __init__(self, results: Results) -> None:
+        """Read what stands there."""
+        self.results = results
+        self.rows: dict[tuple[int, Point], dict[str, Any]] = {}
+        self.failed: dict[tuple[int, Point], dict[str, Any]] = {}
+        for row in results.journal.read_all(results.journal):
+            self._enter(row)
 
-        Args:
-            path: The file.
-            stamp: What all its runs have in common.
-
-        Raises:
-            InputError: Where the file holds runs of something else, or is no such book.
-        """
-        self.path, self.rows = path, {}  # type: ignore[var-annotated]
-        self._lock = Lock()
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-        if lines and not lines[-1].endswith("\n"):
-            lines.pop()  # a line that an interruption cut short
-        try:
-            entries = [json.loads(line) for line in lines]
-        except json.JSONDecodeError:
-            raise InputError(f"{path} is no book of runs; choose another folder with --out") from None
-        if entries:
-            for key, value in stamp.items():
-                if entries[0].get(key) != value:
-                    other = key.replace("_", " ")
-                    raise InputError(f"{path} holds runs of another {other}; replace them with --force or choose another folder with --out")
-        self.rows = {(row["patient"], point_of(row)): row for row in entries[1:] if row["status"] == "completed"}
-        if not entries:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lines = [json.dumps(dict(stamp)) + "\n"]
-        scratch = path.with_suffix(".new")
-        scratch.write_text("".join(lines), encoding="utf-8")
-        scratch.replace(path)
+    def _enter(self, row: dict[str, Any]) -> None:
+        key = row["patient"], point_of(row)
+        if row["status"] == "completed":
+            self.rows[key] = row
+            self.failed.pop(key, None)
+        elif key not in self.rows:
+            self.failed[key] = row
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Write a run down."""
-        line = json.dumps(row, default=float) + "\n"
-        with self._lock:
-            if row["status"] == "completed":
-                self.rows[row["patient"], point_of(row)] = json.loads(line)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(line)
+        key = digest([row["patient"], row["arm"], row["without"], row["height"], row["width"], row["step_h"]])
+        self.results.journal.add(key, row)
+        self._enter(self.results.journal.read(key))
+
+    def write(self, path: Path) -> None:
+        """Write all runs as lines of JSON, the first of what they have in common."""
+        rows = sorted(chain(self.rows.values(), self.failed.values()), key=lambda row: (row["patient"], row["arm"], row["without"]))
+        lines = [json.dumps(line) for line in (self.results.identity, *rows)]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def values(self, patient: int, points: Sequence[Point], name: str) -> list[float] | None:
         """A quantity of one patient under each of some conditions; None where a run is missing."""
@@ -116,31 +102,25 @@ def point_of(row: Mapping[str, Any]) -> Point:
     return Point(row["arm"], frozenset(row["without"]), row["height"], row["width"], row["step_h"])
 
 
-def open_folder(folder: Path, study: Study, force: bool = False) -> Path:
+@contextmanager
+def open_book(folder: Path, study: Study, stamp: Mapping[str, Any], force: bool = False) -> Iterator[RunBook]:
     """Make a folder for runs, or go on in one; its scenario.toml is the study as resolved.
 
     Args:
         folder: Where.
         study: What will run there.
+        stamp: What all its runs have in common.
         force: Whether to begin anew where it holds runs.
 
     Raises:
-        InputError: For a file, or a folder that holds something else.
+        InputError: For a file, a folder that holds something else or other runs, or one that is in use.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file, not a folder; choose another with --out")
-    book = folder / BOOK
-    if folder.is_dir() and any(folder.iterdir()) and not book.is_file():
-        raise InputError(f"{folder} holds something else than runs of this command; choose another folder with --out")
-    if force:
-        book.unlink(missing_ok=True)
-    if not book.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "scenario.toml").write_text(to_toml(dict(study.resolved)), encoding="utf-8")
-        for name, content in study.settings.catalogue.copies().items():
-            (folder / name).parent.mkdir(exist_ok=True)
-            (folder / name).write_bytes(content)
-    return folder
+    table, copies = attachments.gather(study.resolved)
+    with open_results(folder, stamp, force) as results:
+        for name, content in (copies | study.settings.catalogue.copies()).items():
+            results.attach(name, content)
+        (results.new / "scenario.toml").write_text(to_toml(table), encoding="utf-8")
+        yield RunBook(results)
 
 
 def make_stamp(study: Study, horizon_days: float, leave_out: Sequence[str] = ()) -> dict[str, Any]:
@@ -151,12 +131,14 @@ def make_stamp(study: Study, horizon_days: float, leave_out: Sequence[str] = ())
         horizon_days: How long patients are watched [d].
         leave_out: Keys of the scenario that may differ from run to run.
     """
-    omitted = {"patients", "title", "summary", "published", *leave_out}
-    scenario = {key: value for key, value in study.resolved.items() if key not in omitted}
+    omitted = {"seed", "patients", "title", "summary", "published", *leave_out}
+    table, copies = attachments.gather(study.resolved)
+    scenario = {key: value for key, value in table.items() if key not in omitted}
     numbers = [(row["name"], row["value"]) for row in describe_run(study)["parameters"]]
     return {
-        "scenario": digest(scenario),
+        "scenario": scenario,
         "seed": study.seed,
+        "sources": {name: digest(content.decode()) for name, content in copies.items()},
         "set_of_parameters": digest(numbers),
         "horizon_days": horizon_days,
         "version_of_the_model": model_digest(),
@@ -193,13 +175,7 @@ def whole_visits(study: Study, days: float) -> float:
     return visits * study.visit_days
 
 
-def carry_out(
-    study: Study,
-    plan: Callable[[int], Sequence[Point]],
-    book: RunBook,
-    horizon_days: float,
-    desk: tuple[int, Progress, Say],
-) -> None:
+def carry_out(study: Study, plan: Callable[[int], Sequence[Point]], book: RunBook, horizon_days: float, desk: Desk) -> None:
     """Run what the plan wants of each patient and the book does not hold yet, and say first how long that will take.
 
     Args:
@@ -207,41 +183,69 @@ def carry_out(
         plan: Conditions of a patient, by index.
         book: Where runs are written.
         horizon_days: How long patients are watched; a whole number of visits [d].
-        desk: Patients at a time, who is told of each run (under "running"), and who is told how long it will take.
+        desk: Who does the work, and who is told of each run (under "running") and how long it will take.
     """
-    workers, progress, say = desk
     missing = {i: todo for i in range(study.patients) if (todo := [p for p in plan(i) if (i, p) not in book.rows])}
     n = sum(len(todo) for todo in missing.values())
     if not n:
-        say("all runs stand on disk")
+        desk.say("all runs stand on disk")
         return
+    progress, workers = desk.progress, desk.executor.workers
     progress.phase("compiling", 1)
     compile_kernels(study)
     progress.advance(1, "compiling")
+    desk.stop.check()
     cost = sum(relative_cost(study, point) for todo in missing.values() for point in todo)
     seconds = cost * probe_seconds(study) * FOLLOWED * horizon_days / DAYS_PER_MONTH / workers
-    say(f"{n} runs of {len(missing)} patients, {len(book.rows)} runs stand on disk; about {duration(seconds)} with {workers} at a time")
+    there = f"{len(book.rows)} runs stand on disk"
+    desk.say(f"{n} runs of {len(missing)} patients, {there}; about {duration(seconds)} with {workers} at a time")
     progress.phase("running", n)
-    halt = Event()
+    runs = Runs(study, missing, horizon_days)
 
-    def work(index: int) -> None:
-        todo = missing[index]
+    def keep(row: Mapping[str, Any]) -> None:
+        book.add(row)
+        progress.advance(1, "running")
+
+    is_here = isinstance(desk.executor, Threads)
+    work: Callable[[int], Any] = partial(runs.carry_out, keep=keep) if is_here else runs.collect
+    for done in desk.executor.run(work, missing, desk.stop):
+        for row in done.result or ():
+            keep(row)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs that are to be made.
+
+    Attributes:
+        study: Who and what.
+        missing: Patient -> conditions.
+        horizon_days: How long patients are watched [d].
+    """
+
+    study: Study
+    missing: Mapping[int, Sequence[Point]]
+    horizon_days: float
+
+    def carry_out(self, index: int, keep: Callable[[Mapping[str, Any]], None]) -> None:
+        """The runs of a patient, each kept as it ends."""
+        todo = self.missing[index]
         for numerics in dict.fromkeys(point.numerics for point in todo):
-            run_points(study, index, [p for p in todo if p.numerics == numerics], horizon_days, (book, halt, progress))
+            run_points(self.study, index, [p for p in todo if p.numerics == numerics], self.horizon_days, keep)
 
-    for _ in in_order(work, missing, workers, halt):
-        pass
+    def collect(self, index: int) -> list[Mapping[str, Any]]:
+        """The runs of a patient, together: in another process."""
+        rows: list[Mapping[str, Any]] = []
+        self.carry_out(index, rows.append)
+        return rows
 
 
-def run_points(study: Study, index: int, points: Sequence[Point], horizon_days: float, desk: tuple[RunBook, Event, Progress]) -> None:
-    """Grow a patient once and follow it under conditions of the same numerics, writing each run down as it ends."""
-    book, halt, progress = desk
+def run_points(study: Study, index: int, points: Sequence[Point], horizon_days: float, keep: Callable[[Mapping[str, Any]], None]) -> None:
+    """Grow a patient once and follow it under conditions of the same numerics, keeping each run as it ends."""
     at = with_numerics(study, points[0])
     arms = {arm.key: arm for arm in at.arms}
     grown, exits, screened_out, failure = None, None, 0, ""
     for point in points:
-        if halt.is_set():
-            return
         row: dict[str, Any] = {"patient": index, "arm": point.arm, "without": sorted(point.without)}
         row |= {"height": point.height, "width": point.width, "step_h": point.step_h, "status": "completed", "failure": ""}
         start = time.perf_counter()
@@ -264,8 +268,7 @@ def run_points(study: Study, index: int, points: Sequence[Point], horizon_days: 
             where = traceback.extract_tb(error.__traceback__)[-1].name
             row |= {"status": "failed", "failure": failure or f"{type(error).__name__}: {error} ({where})"}
         row["seconds"] = round(time.perf_counter() - start, 3)
-        book.add(row)
-        progress.advance(1, "running")
+        keep(row)
 
 
 def watch(grown: Simulation, regimen: Regimen, exits: Exits, study: Study, without: frozenset[str]) -> dict[str, Any]:

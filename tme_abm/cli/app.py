@@ -11,6 +11,7 @@ import typer
 
 from tme_abm import __version__
 from tme_abm.cli import inspection, questions, running
+from tme_abm.cli.output import outlast_readers
 
 app = typer.Typer(
     name="tme",
@@ -27,6 +28,7 @@ def main() -> None:
     # once more at the end, when all memory goes back to the system anyway, another sixth.
     gc.set_threshold(50_000, 10, 10)
     atexit.register(gc.freeze)
+    outlast_readers()
     app()
 
 

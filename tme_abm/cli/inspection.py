@@ -15,7 +15,7 @@ from tme_abm.cli.options import (
     in_plain_words,
     make_console,
 )
-from tme_abm.cli.words import print_numbers, regimen_in_words
+from tme_abm.cli.words import print_numbers
 
 
 def list_() -> None:
@@ -42,16 +42,13 @@ def validate(
 ) -> None:
     """Check a scenario; run nothing."""
     with in_plain_words():
-        from tme_abm.scenario.kinds import check, resolve
+        from tme_abm.scenario.kinds import check, resolve, running_of
         from tme_abm.scenario.reading import read
 
         source = read(scenario, set_ or (), mechanisms=mechanism or ())
         study, given = resolve(source), check(source)
         labels = ", ".join(given.labels())
-        if given.kind == "trial":
-            typer.echo(f"{scenario} is a valid scenario: {given.size()} patients of {study.population.label}, {labels}")
-        else:
-            typer.echo(f"{scenario} is a valid scenario: {given.kind.replace('_', ' ')} of {given.size()}, {labels}")
+        typer.echo(f"{scenario} is a valid scenario: {running_of(study).kind_in_words(study, given.size())}, {labels}")
 
 
 def show(
@@ -67,45 +64,23 @@ def show(
     with in_plain_words():
         from rich.text import Text
 
-        from tme_abm.foundation.clock import months
-        from tme_abm.scenario.kinds import load_scenario
-        from tme_abm.trial.provenance import describe_run
-        from tme_abm.trial.study import Study
+        from tme_abm.scenario.kinds import load_scenario, running_of
 
         study = load_scenario(scenario, set_ or (), patients, seed, without or (), mechanism or ())
         console = make_console()
         console.print(Text(study.title, "bold"))
         console.print(Text(study.summary))
-        if not isinstance(study, Study):
-            for name, text in study.facts().items():
-                console.print(Text.assemble((f"{name:<13}", "bold"), text))
-            if parameters:
-                console.print()
-                print_numbers(console, study.origins())
-            return
-        follow_up, settings = study.follow_up, study.settings
-        how = "every patient under every arm" if study.design == "paired" else f"randomised {':'.join(map(str, study.allocation))}"
-        if len(study.arms) == 1:
-            how = "one arm"
-        facts = {
-            "population": f"{study.population.label}: {study.population.summary}",
-            "patients": f"{study.patients}, {how}; seed {study.seed}",
-            "follow-up": f"{months(follow_up.shortest_days):.1f} to {months(follow_up.longest_days):.1f} months",
-            "visits": f"every {study.visit_days:g} days",
-            "patch": f"{settings.height} x {settings.width} sites, a step of {settings.step_h:g} h",
-            "comparisons": "; ".join(f"{a} against {b}" for a, b in study.comparisons) or "none",
-            "without": ", ".join(sorted(settings.without)) or "nothing: all mechanisms act",
-        }
-        for name, text in facts.items():
+        kind = running_of(study)
+        for name, text in kind.facts(study).items():
             console.print(Text.assemble((f"{name:<13}", "bold"), text))
-        for arm in study.arms:
+        for label, key, sentences in kind.details(study):
             console.print()
-            console.print(Text.assemble((arm.label, "bold"), f" ({arm.key})"))
-            for sentence in regimen_in_words(arm):
+            console.print(Text.assemble((label, "bold"), f" ({key})"))
+            for sentence in sentences:
                 console.print(Text(f"  {sentence}"))
         if parameters:
             console.print()
-            print_numbers(console, describe_run(study)["parameters"])
+            print_numbers(console, kind.numbers(study))
 
 
 def describe(
@@ -130,7 +105,8 @@ def describe(
             write_svg(catalogue.mechanisms, graph)
             console.print(Text(f"The graph of the mechanisms stands in {graph}."))
             return
-        console.print("[bold]The step[/bold]: the marrow changes, hazards add up on cells at risk, one draw settles the fate of each.")
+        order = ": the marrow changes, hazards add up on cells at risk, one draw settles the fate of each."
+        console.print(Text.assemble(("The step", "bold"), order))
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in ("", "mechanism", "what happens", "when", "reads", "writes", "switched off"):
             table.add_column(name, justify="right" if not name else "left")
@@ -156,5 +132,6 @@ def describe(
                     rows.append({"name": f"{m.name}.{name}", "value": value, **note._asdict()})
         if mechanism is not None:
             rows = [row for row in rows if row["name"].startswith(f"{mechanism}.")]
-        console.print("[bold]Parameters[/bold]: the defaults; drugs, populations and scenarios bring their own (`tme show`).")
+        own = ": the defaults; drugs, populations and scenarios bring their own (`tme show`)."
+        console.print(Text.assemble(("Parameters", "bold"), own))
         print_numbers(console, rows)

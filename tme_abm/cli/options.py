@@ -27,15 +27,22 @@ MechanismOption = Annotated[
 PatientsOption = Annotated[int | None, typer.Option(help="Another number of patients.")]
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="Patients at a time; the number of cores by default.")]
 SeedOption = Annotated[int | None, typer.Option(help="Another seed.")]
+ProcessesOption = Annotated[bool, typer.Option("--processes", help="Run patients in processes of their own instead of threads.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Begin anew; earlier results are replaced once the new ones are complete.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Only go on with a run that was stopped; refuse to begin one.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")]
+LogJsonOption = Annotated[bool, typer.Option("--log-json", help="Print progress as lines of JSON.")]
 WIDTH_IN_FILES = 1000  # columns where the output is no terminal: a row is a line, for grep
-INPUT_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
+INPUT_ERROR, FAILURE, FAILED_PATIENTS = 2, 1, 3
+OUT_OF_MEMORY = "out of memory; run fewer patients at a time (--workers) or a smaller patch (--set marrow.shape=[64,64])"
 
 
-def make_console() -> "Console":
-    """A terminal, or a file in which every row is a line."""
+def make_console(is_quiet: bool = False) -> "Console":
+    """A terminal, or a file in which every row is a line; what the user's words hold is no markup."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else WIDTH_IN_FILES, highlight=False)
+    width = None if sys.stdout.isatty() else WIDTH_IN_FILES
+    return Console(width=width, highlight=False, markup=False, emoji=False, quiet=is_quiet)
 
 
 @contextmanager
@@ -51,7 +58,7 @@ def in_plain_words() -> Iterator[None]:
         typer.echo(f"tme: {place}{error.strerror or error}", err=True)
         raise typer.Exit(FAILURE) from None
     except MemoryError:
-        typer.echo("tme: out of memory; run fewer patients at a time (--workers) or a smaller patch (--set marrow.shape=[64,64])", err=True)
+        typer.echo(f"tme: {OUT_OF_MEMORY}", err=True)
         raise typer.Exit(FAILURE) from None
 
 

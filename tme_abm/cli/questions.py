@@ -1,17 +1,20 @@
 """Questions over many trials: attribution, convergence, calibration, prediction."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tme_abm.cli.desk import working
 from tme_abm.cli.options import (
-    INTERRUPTED,
+    ForceOption,
     HorizonOption,
+    LogJsonOption,
     MechanismOption,
     PatientsOption,
+    ProcessesOption,
+    QuietOption,
     ScenarioArgument,
     SeedOption,
     SetOption,
@@ -22,10 +25,9 @@ from tme_abm.cli.options import (
     parse_days,
     parse_numbers,
 )
-from tme_abm.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from tme_abm.trial.study import Study
 
 
 def attribute(
@@ -40,25 +42,29 @@ def attribute(
     without: WithoutOption = None,
     set_: SetOption = None,
     mechanism: MechanismOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Run anew what the folder already holds.")] = False,
+    processes: ProcessesOption = False,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+    log_json: LogJsonOption = False,
 ) -> None:
     """Find the mechanisms that an arm owes its benefit to; the same command goes on where it was stopped."""
     with in_plain_words():
-        from tme_abm.analysis import run_book
         from tme_abm.analysis.attribution import page, run
         from tme_abm.analysis.attribution.question import pose
-        from tme_abm.scenario import kinds, running
+        from tme_abm.batch.results import refuse_foreign
+        from tme_abm.scenario import kinds
 
         study = kinds.load_trial(scenario, set_ or (), patients, seed, without or (), mechanism or ())
         names = [name.strip() for name in (mechanisms or "").split(",") if name.strip()]
         question = pose(study, names, samples, parse_days(horizon))
-        folder = run_book.open_folder(out or Path("results") / f"{study.name}_attribution", study, force)
-        console = make_console()
-        console.print(study.title, style="bold", markup=False)
-        with _going_on(console, folder) as (progress, say):
-            summary = run.attribute(question, folder, workers or running.cores(), progress, say)
+        folder = out or Path("results") / f"{study.name}_attribution"
+        refuse_foreign(folder)
+        console = make_console(quiet or log_json)
+        console.print(study.title, style="bold")
+        with working(folder, workers, processes, quiet, log_json) as desk:
+            summary = run.attribute(question, folder, desk, force)
         for line in page.in_words(summary):
-            console.print(line, markup=False)
+            console.print(line)
         console.print(f"  {folder / 'report.html'}", soft_wrap=True)
 
 
@@ -73,30 +79,35 @@ def converge(
     seed: SeedOption = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Patients at a time; the number of cores by default.")] = None,
     set_: SetOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Run anew what the folder already holds.")] = False,
+    processes: ProcessesOption = False,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+    log_json: LogJsonOption = False,
 ) -> None:
     """Compare steps and patches with the finest; the same command goes on where it was stopped."""
     with in_plain_words():
         from tme_abm.analysis import run_book
         from tme_abm.analysis.convergence import page, run
         from tme_abm.analysis.convergence.axes import axes_of, first_comparison, own_choice
-        from tme_abm.scenario import kinds, running
+        from tme_abm.batch.results import refuse_foreign
+        from tme_abm.scenario import kinds
 
         study = kinds.load_trial(scenario, set_ or (), patients, seed)
         sides = [int(side) for side in parse_numbers(patches, "--patches")]
         axes = axes_of(parse_numbers(steps, "--steps"), sides, own_choice(study))
         first_comparison(study)
         days = run_book.whole_visits(study, parse_days(horizon) or study.follow_up.longest_days)
-        folder = run_book.open_folder(out or Path("results") / f"{study.name}_convergence", study, force)
-        console = make_console()
-        console.print(study.title, style="bold", markup=False)
-        with _going_on(console, folder) as (progress, say):
-            summary = run.converge(study, folder, axes, days, workers or running.cores(), progress, say)
-        for axis in summary["axes"]:
-            console.print(page.verdict(axis), markup=False, soft_wrap=True)
+        folder = out or Path("results") / f"{study.name}_convergence"
+        refuse_foreign(folder)
+        console = make_console(quiet or log_json)
+        console.print(study.title, style="bold")
         command = f"tme converge {scenario} --patients {study.patients} --steps {steps} --patches {patches}"
         command += f' --horizon "{horizon}"' * (horizon is not None) + " --docs docs"
-        for path in page.write_page(summary, docs or folder, command):
+        with working(folder, workers, processes, quiet, log_json) as desk:
+            summary = run.converge(study, folder, axes, days, desk, force, command)
+        for axis in summary["axes"]:
+            console.print(page.verdict(axis), soft_wrap=True)
+        for path in page.pages(folder) if docs is None else page.write_page(summary, docs, command):
             console.print(f"  {path}", soft_wrap=True)
 
 
@@ -106,6 +117,8 @@ def calibrate(
     patients: Annotated[int, typer.Option(min=2, help="Virtual patients of each scenario.")] = 100,
     replicates: Annotated[int, typer.Option(min=1, help="Runs of each scenario, of which the mean counts.")] = 1,
     workers: WorkersOption = None,
+    quiet: QuietOption = False,
+    log_json: LogJsonOption = False,
     out: Annotated[Path, typer.Option(help="Folder of the search; the same command goes on.")] = Path("results/calibration"),
     only: Annotated[str | None, typer.Option(metavar="SCENARIO,...", help="Fit to these alone, and only what acts there.")] = None,
     free: Annotated[list[str] | None, typer.Option(metavar="PATH", help="Change only this number; repeat for more.")] = None,
@@ -119,23 +132,24 @@ def calibrate(
         from tme_abm.analysis.calibration import report as results
         from tme_abm.analysis.calibration import search
         from tme_abm.analysis.calibration.plan import PLAN, read_plan
+        from tme_abm.batch.results import open_results
         from tme_abm.scenario.kinds import load_trial
-        from tme_abm.scenario.running import cores
 
         chosen = read_plan(plan or PLAN)
         if only is not None:
             chosen = chosen.only(name.strip() for name in only.split(","))
         chosen = search.arrange(chosen, free or (), set_ or (), start, hold)
-        fit = search.prepare(chosen, load_trial, out, patients, replicates, workers or cores())
-        typer.echo(f"{len(fit.plan.free)} free numbers, {len(fit.goals)} targets in {', '.join(fit.plan.targets)}; {out}")
-        try:
-            study = search.search(fit, trials, typer.echo)
-        except KeyboardInterrupt:
-            typer.echo("tme: stopped; the same command goes on", err=True)
-            raise typer.Exit(INTERRUPTED) from None
-        outcome = results.conclude(fit, study)
-        check = search.fresh(fit, outcome.best)
-        written = results.write(fit, outcome, study, check)
+        with working(out, workers, quiet=quiet, log_json=log_json) as desk:
+            fit = search.prepare(chosen, load_trial, out, patients, replicates, desk)
+            desk.say(f"{len(fit.plan.free)} free numbers, {len(fit.goals)} targets in {', '.join(fit.plan.targets)}; {out}")
+            with open_results(out, fit.settings()) as place:
+                fit = replace(fit, journal=place.journal)
+                study = search.search(fit, trials, desk.say)
+                outcome = results.conclude(fit, study)
+                check = search.fresh(fit, outcome.best)
+                names = [path.name for path in results.write(replace(fit, folder=place.new), outcome, study, check)]
+                place.publish(is_final=False)
+        written = [out / name for name in names]
         typer.echo(results.report(fit, outcome, check))
         if doc is not None:
             results.put(doc, "calibration", results.report(fit, outcome, check))
@@ -149,6 +163,9 @@ def predict(
     patients: Annotated[int, typer.Option(min=2, help="Virtual patients of each scenario, all in every arm.")] = 400,
     trials: Annotated[int, typer.Option(min=2, help="Virtual trials of the published size, for the intervals.")] = 500,
     workers: WorkersOption = None,
+    processes: ProcessesOption = False,
+    quiet: QuietOption = False,
+    log_json: LogJsonOption = False,
     out: Annotated[Path, typer.Option(help="Folder of the runs; finished ones are taken up.")] = Path("results/prediction"),
     doc: Annotated[Path | None, typer.Option(help="Document whose table of predictions is replaced.")] = None,
 ) -> None:
@@ -162,11 +179,12 @@ def predict(
         names = [name.strip() for name in scenarios.split(",")] if scenarios else None
         names = prediction.chosen(names, reading.scenarios("trial"), kinds.load_trial)
         studies = [kinds.load_trial(name, patients=patients) for name in names]
-        try:
-            table = prediction.predict(studies, lambda s, to: running.run(s, to, workers, force=True), out, trials, typer.echo)
-        except KeyboardInterrupt:
-            typer.echo("tme: stopped; the same command goes on after the last finished run", err=True)
-            raise typer.Exit(INTERRUPTED) from None
+        with working(out, workers, processes, quiet, log_json) as desk:
+
+            def run(study: "Study", to: Path) -> dict[str, Any]:
+                return running.run(study, to, force=not running.is_of(study, to), desk=desk)
+
+            table = prediction.predict(studies, run, out, trials, desk.say)
         facts = f"{patients} virtual patients in each study, {trials} virtual trials, model {model_digest()}."
         typer.echo(prediction.report(table, facts))
         written = prediction.write(table, out, facts)
@@ -175,14 +193,3 @@ def predict(
             written.append(doc)
         for path in written:
             typer.echo(f"  {path}")
-
-
-@contextmanager
-def _going_on(console: "Console", folder: Path) -> "Iterator[tuple[Progress, Callable[[str], None]]]":
-    """Bars and voice of a command that goes on where it was stopped, and what it says when it is."""
-    with Progress(console) as progress:
-        try:
-            yield progress, lambda words: console.print(words, markup=False)
-        except KeyboardInterrupt:
-            typer.echo(f"tme: stopped before the end; the same command goes on from what {folder} holds", err=True)
-            raise typer.Exit(INTERRUPTED) from None

@@ -2,16 +2,21 @@
 
 import gc
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from tme_abm.cli.desk import working
 from tme_abm.cli.headline import print_headline
 from tme_abm.cli.options import (
-    FAILURE,
-    INTERRUPTED,
+    FAILED_PATIENTS,
+    ForceOption,
+    LogJsonOption,
     MechanismOption,
     PatientsOption,
+    ProcessesOption,
+    QuietOption,
+    ResumeOption,
     ScenarioArgument,
     SeedOption,
     SetOption,
@@ -20,12 +25,7 @@ from tme_abm.cli.options import (
     in_plain_words,
     make_console,
 )
-from tme_abm.cli.progress import Progress
 from tme_abm.foundation.errors import InputError
-
-if TYPE_CHECKING:
-    pass
-
 
 USUAL_COLLECTION = gc.get_threshold()
 
@@ -36,59 +36,60 @@ def run(
     patients: PatientsOption = None,
     seed: SeedOption = None,
     workers: WorkersOption = None,
+    processes: ProcessesOption = False,
     without: WithoutOption = None,
     set_: SetOption = None,
     mechanism: MechanismOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace earlier results in the folder.")] = False,
+    force: ForceOption = False,
+    resume: ResumeOption = False,
+    quiet: QuietOption = False,
+    log_json: LogJsonOption = False,
 ) -> None:
-    """Run a study and write its tables and its report."""
+    """Run a study and write its tables and its report; the same command goes on where it was stopped."""
     with in_plain_words():
+        from tme_abm.batch.results import refuse_foreign, written
         from tme_abm.scenario import kinds, running
-        from tme_abm.trial.study import Study
 
+        if force and resume:
+            raise InputError("--resume goes on with a run and --force begins anew; give one of them")
         study = kinds.load_scenario(scenario, set_ or (), patients, seed, without or (), mechanism or ())
+        kind = kinds.running_of(study)
         folder = out if out is not None else Path("results") / study.name
-        running.refuse_to_overwrite(folder, force)
-        console = make_console()
-        console.print(study.title, style="bold", markup=False)
-        if isinstance(study, Study):
-            console.print(f"{study.patients} patients, {len(study.arms)} arm{'s' * (len(study.arms) > 1)}, seed {study.seed}")
-        try:
-            with Progress(console) as progress:
-                summary = running.run(study, folder, workers, force, progress)
-        except KeyboardInterrupt:
-            typer.echo(f"tme: stopped before the end; {folder} holds no complete results, and --force replaces them", err=True)
-            raise typer.Exit(INTERRUPTED) from None
-        except RuntimeError as error:
-            typer.echo(f"tme: {error}", err=True)
-            raise typer.Exit(FAILURE) from None
-        if isinstance(study, Study):
-            print_headline(console, study, summary)
-        else:
-            for sentence in summary["findings"]:
-                console.print(sentence, markup=False)
-        for path in sorted(path for path in folder.iterdir() if path.is_file()):
+        refuse_foreign(folder)
+        console = make_console(quiet or log_json)
+        console.print(study.title, style="bold")
+        console.print(f"{kind.size(study)}, seed {study.seed}")
+        with working(folder, workers, processes, quiet, log_json, resume) as desk:
+            summary = running.run(study, folder, force=force, desk=desk)
+        print_headline(console, kind.headline(study, summary))
+        for path in sorted(path for path in written(folder) if path.parent == folder):
             console.print(f"  {path}", soft_wrap=True)
+        if failed := summary.get("failed"):
+            typer.echo(f"tme: {failed} patient{'s' * (failed != 1)} failed; every denominator counts the others only", err=True)
+            raise typer.Exit(FAILED_PATIENTS)
 
 
 def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of results that `tme run` has written.")]) -> None:
     """Write the report of a finished run again."""
     with in_plain_words():
+        from tme_abm.batch.lock import Lock
+        from tme_abm.batch.results import record_files
+
         if not folder.is_dir():
             raise InputError(f"there is no folder '{folder}'")
         if not (folder / "run.json").is_file():
             raise InputError(f"{folder} holds no finished run: run.json is missing")
-        from tme_abm.scenario.kinds import load_scenario
+        from tme_abm.scenario.kinds import kind_of, load_scenario, running_of_kind
         from tme_abm.scenario.reading import MARK, read
-        from tme_abm.trial.report import write_report
 
-        if (folder / MARK).is_file() and read(folder / MARK).table.get("kind", "trial") != "trial":
-            from tme_abm.laboratory import results
-
-            experiment: Any = load_scenario(folder / MARK)
-            typer.echo(str(results.write_report(experiment, folder, results.read_table(folder))))
-            return
-        typer.echo(str(write_report(folder) or folder / "report.html"))
+        kind = kind_of(read(folder / MARK)) if (folder / MARK).is_file() else "trial"
+        lock = Lock(folder)
+        try:
+            page = running_of_kind(kind).report(folder, lambda: load_scenario(folder / MARK))
+            record_files(folder, [page or folder / "report.html", *(folder / "figures").glob("*")])
+        finally:
+            lock.release()
+        typer.echo(str(page or folder / "report.html"))
 
 
 def view(

@@ -15,7 +15,6 @@ decisions as the compiled one.
 import functools
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +27,8 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass
 from numba.core.typed_passes import NativeLowering
+
+from tme_abm.foundation.compile_cache import CheckedCache, private, temporary
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,19 +53,14 @@ def source_digest(root: Path) -> str:
 
 
 def _cache_folder() -> str | None:
-    """A writable folder for compiled code, or None where there is none."""
+    """A folder for compiled code that only this user can write, or None where there is none."""
     name = f"tme_abm-{source_digest(Path(__file__).parents[1])}"
-    given = os.environ.get("NUMBA_CACHE_DIR")
-    candidates = [Path(given)] if given else [Path.home() / ".cache" / "tme_abm", Path(tempfile.gettempdir()) / "tme_abm"]
-    for candidate in candidates:
-        folder = candidate / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                return str(folder)
-        except OSError:
-            continue
-    return None
+    if given := os.environ.get("NUMBA_CACHE_DIR"):
+        return str(Path(given) / name) if private(Path(given) / name) else None
+    if private(Path.home() / ".cache" / "tme_abm" / name):
+        return str(Path.home() / ".cache" / "tme_abm" / name)
+    # the folder of temporary files belongs to all: there the folder above must be this user's own too
+    return str(temporary() / name) if private(temporary()) and private(temporary() / name) else None
 
 
 CACHE_FOLDER = _cache_folder()
@@ -172,7 +168,9 @@ def _compile(function: F, options: dict[str, Any]) -> F:
         # doubles the code to compile
         flags: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cfunc_wrapper": True, **options}
         is_kept = flags.pop("cache", True) and CACHE_FOLDER is not None and "pipeline_class" not in options
-        compiled = numba.njit(cache=is_kept, error_model="numpy", **flags)(function)
+        compiled = numba.njit(error_model="numpy", **flags)(function)
+        if is_kept:
+            compiled._cache = CheckedCache(function)
     finally:
         config.CACHE_DIR = before
     return cast(F, compiled)

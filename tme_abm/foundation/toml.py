@@ -2,11 +2,17 @@
 
 import json
 import re
+import tomllib
+from bisect import bisect_right
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tme_abm.foundation.errors import InputError
 
+MOST_BYTES = 2_000_000  # of a file: some 20,000 rows of published figures
+DEEPEST = 50  # brackets within brackets
+MARK_OR_TEXT = re.compile(r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*|[\[{\]}]', re.DOTALL)
 Keys = tuple[str | int, ...]  # where something stands in a table: ("arms", "isa-pd", "doses", 0, "dose")
 
 
@@ -22,6 +28,7 @@ class Lines:
         """Walk through the text once."""
         self.text = text
         self.at = 0
+        self._ends = [found.start() for found in re.finditer("\n", text)]
         self.found: dict[Keys, int] = {}
         tables: dict[Keys, int] = {}  # arrays of tables -> number of tables so far
         base: Keys = ()
@@ -45,7 +52,7 @@ class Lines:
                 self.found.setdefault(base, line)
 
     def _line(self) -> int:
-        return self.text.count("\n", 0, self.at) + 1
+        return bisect_right(self._ends, self.at - 1) + 1
 
     def _blank(self) -> int:
         blank = self.BLANK.match(self.text, self.at)
@@ -94,6 +101,56 @@ class Lines:
             self._value((*path, index))
             index += 1
         self.at += 1
+
+
+def read_text(path: Path, shown: str = "") -> str:
+    """The text of a TOML file, with or without the mark that some editors put first.
+
+    Args:
+        path: The file.
+        shown: How messages name it; as it is where left out.
+
+    Raises:
+        InputError: For a file that is no text in UTF-8, or too large to be meant.
+    """
+    shown = shown or str(path)
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise InputError(f"{shown}: {size / 1e6:.1f} MB are too much; a file has at most {MOST_BYTES / 1e6:g} MB")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{shown}: not a text in UTF-8") from None
+
+
+def parse_toml(text: str, shown: str) -> dict[str, Any]:
+    """The table of a TOML text.
+
+    Raises:
+        InputError: Where it is none, with the line; where brackets stand deeper in one another than anybody means.
+    """
+    depth = 0
+    for found in MARK_OR_TEXT.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+        if depth > DEEPEST:
+            line = text.count("\n", 0, found.start()) + 1
+            raise InputError(f"{shown}, line {line}: brackets stand more than {DEEPEST} deep in one another")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(_syntax(shown, text, str(error))) from None
+
+
+def _syntax(shown: str, content: str, error: str) -> str:
+    """What tomllib says, with the place first."""
+    what, at = error, re.search(r" \(at line (\d+), column \d+\)$", error)
+    line = content.count("\n") + 1
+    if at:
+        what, line = error[: at.start()], int(at[1])
+    elif error.endswith(" (at end of document)"):
+        what = f"{error[: -len(' (at end of document)')]} at the end of the file"
+    if twice := re.match(r"Cannot declare \((.*)\) twice", what):
+        what = f"the table [{'.'.join(re.findall(r'[^, ]+', twice[1].replace(chr(39), '')))}] stands twice"
+    return f"{shown}, line {line}: not valid TOML: {what[0].lower()}{what[1:]}"
 
 
 def dotted(path: Keys) -> str:

@@ -32,7 +32,6 @@ from tme_abm.laboratory import estimates
 from tme_abm.laboratory.curve import SHOWN, Curve, Positives, Sweep
 from tme_abm.laboratory.experiment import Drawing, Experiment
 from tme_abm.laboratory.vocabulary import CAUSES, CELLS, LINE, READOUTS, SWEEPS
-from tme_abm.trial.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +56,7 @@ class Samples(Table):
     """Plasma cells of patients in the same wells."""
 
     population: str = Field(description="whose")
-    patients: int = Field(ge=1)
+    patients: int = Field(ge=1, le=100_000)
     positive_from: float = Field(
         20.0, gt=0.0, le=100.0, description="per cent of the greatest readout of the sweep from which on a sample is positive"
     )
@@ -148,24 +147,17 @@ class Assay(Experiment):
         patient = draw_patient(replace(self.population, at_median=True), self.seed, 0)
         return patient, donor_host(patient, self.settings, self.settings.fill())
 
-    def measure(self, workers: int, progress: Progress) -> "pd.DataFrame":
-        """Run all wells and their twins: a row for each well."""
-        from concurrent.futures import ThreadPoolExecutor
-
-        import pandas as pd
-
-        wells = self._wells()
+    @property
+    def pieces(self) -> tuple[str, int]:
+        """A piece is a well and its twin."""
         _ = self.donor  # once, not in every thread
-        progress.phase("wells", len(wells))
+        return "wells", len(self._wells)
 
-        def one(well: _Plan) -> dict[str, Any]:
-            row = self._row(well)
-            progress.advance(1, "wells")
-            return row
+    def carry_out(self, index: int) -> list[dict[str, Any]]:
+        """The row of a well."""
+        return [self._row(self._wells[index])]
 
-        with ThreadPoolExecutor(max(1, workers)) as pool:
-            return pd.DataFrame(list(pool.map(one, wells)))
-
+    @cached_property
     def _wells(self) -> "list[_Plan]":
         """Every well of the assay, in the order of the table."""
         from tme_abm.patients.population import draw_patient

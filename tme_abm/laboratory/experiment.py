@@ -5,11 +5,14 @@ stands in `tme_abm.scenario.KINDS`. Such a module is imported to list and check 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tme_abm.trial.progress import Progress
+from tme_abm.batch.executors import Executor, Threads
+from tme_abm.batch.journal import Journal
+from tme_abm.batch.progress import Progress
+from tme_abm.batch.stopping import Stop
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,13 +58,47 @@ class Experiment(ABC):
     def facts(self) -> dict[str, str]:
         """What would be run, in words: name of a fact -> the fact."""
 
+    @property
     @abstractmethod
+    def pieces(self) -> tuple[str, int]:
+        """Into which pieces the work falls, such as "wells", and how many there are."""
+
+    @abstractmethod
+    def carry_out(self, index: int) -> list[dict[str, Any]]:
+        """Do one piece of the work, whichever pieces were done before: rows of the table."""
+
+    def tabulate(self, rows: list[dict[str, Any]]) -> "pd.DataFrame":
+        """One tidy table of the rows of all pieces; a column carries its unit in its name."""
+        import pandas as pd
+
+        return pd.DataFrame(rows)
+
     def measure(self, workers: int, progress: Progress) -> "pd.DataFrame":
-        """Run everything.
+        """Run everything, kept nowhere.
 
         Returns:
             One tidy table; a column carries its unit in its name.
         """
+        found: dict[int, list[dict[str, Any]]] = {}
+        self.run_pieces(Threads(workers), progress, Stop(), range(self.pieces[1]), found.__setitem__)
+        return self.tabulate([row for index in sorted(found) for row in found[index]])
+
+    def run_pieces(
+        self, executor: Executor, progress: Progress, stop: Stop, todo: Iterable[int], keep: Callable[[int, list[dict[str, Any]]], None]
+    ) -> None:
+        """Have pieces carried out, each kept as soon as it is there."""
+        name, number = self.pieces
+        progress.phase(name, number)
+        for index, rows in executor.run(self.carry_out, todo, stop):
+            keep(index, rows)
+            progress.advance(1, name)
+
+    def run_kept(self, journal: Journal, executor: Executor, progress: Progress, stop: Stop) -> "pd.DataFrame":
+        """Run what a journal does not hold yet; the table of all."""
+        number = self.pieces[1]
+        todo = [index for index in range(number) if str(index) not in journal]
+        self.run_pieces(executor, progress, stop, todo, lambda index, rows: journal.add(str(index), {"rows": rows}))
+        return self.tabulate([row for record in journal.read_all(map(str, range(number))) for row in record["rows"]])
 
     @abstractmethod
     def summarise(self, table: "pd.DataFrame") -> dict[str, Any]:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tme_abm import drawing
+from tme_abm.batch.desk import Desk
+from tme_abm.batch.files import write_json
+from tme_abm.batch.results import Results
 from tme_abm.foundation.declare import GRADES
 from tme_abm.foundation.errors import InputError
 from tme_abm.laboratory.experiment import Experiment
-from tme_abm.trial.execution import Silence, write_json
-from tme_abm.trial.progress import Progress
 from tme_abm.trial.provenance import describe_machine, describe_outside
 from tme_abm.trial.report import command, page
 
@@ -19,24 +20,26 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def run_experiment(experiment: Experiment, folder: Path, workers: int = 1, progress: Progress | None = None) -> dict[str, Any]:
-    """Run an experiment and write its results.
+def run_experiment(experiment: Experiment, results: Results, desk: Desk) -> dict[str, Any]:
+    """Run an experiment, or go on with it, and write its results.
 
     Args:
         experiment: What to run.
-        folder: Where to write; made where it is missing.
-        workers: Wells, patients or animals at a time.
-        progress: Who is told how far it has come.
+        results: The folder of results, in which an earlier command may have begun.
+        desk: Who does the work and who is told.
 
     Returns:
         The summary, as summary.json holds it.
     """
     start = time.perf_counter()
-    table = experiment.measure(workers, progress or Silence())
-    folder.mkdir(parents=True, exist_ok=True)
+    if results.resumed:
+        desk.say(f"{results.resumed} of {experiment.pieces[1]} {experiment.pieces[0]} stand on disk; going on with the others")
+    table = experiment.run_kept(results.journal, desk.executor, desk.progress, desk.stop)
+    folder = results.new
     table.to_parquet(folder / "table.parquet", index=False)
     table.to_csv(folder / "table.csv", index=False, lineterminator="\n")
-    write_json(folder / "run.json", describe_experiment(experiment))
+    write_json(folder / "run.json", describe_experiment(experiment) | {"sources": results.sources()})
+    desk.stop.check()
     summary = {
         "scenario": experiment.name,
         "seed": experiment.seed,
@@ -45,7 +48,9 @@ def run_experiment(experiment: Experiment, folder: Path, workers: int = 1, progr
         "wall_seconds": round(time.perf_counter() - start, 2),
     }
     write_json(folder / "summary.json", summary)
-    write_report(experiment, folder, table)
+    write_report(experiment, folder, table, results.folder)
+    desk.stop.check()
+    results.publish()
     return summary
 
 
@@ -84,10 +89,16 @@ def read_table(folder: Path) -> "pd.DataFrame":
     return pd.read_parquet(path)
 
 
-def write_report(experiment: Experiment, folder: Path, table: "pd.DataFrame") -> Path:
+def write_report(experiment: Experiment, folder: Path, table: "pd.DataFrame", home: Path | None = None) -> Path:
     """Write report.html and the files of its figures into a results folder.
 
     The same experiment and table give the same page: it holds no date.
+
+    Args:
+        experiment: What was run.
+        folder: Where to write.
+        table: What was measured.
+        home: Where the report will stand, if not there.
     """
     drawn = experiment.draw(table)
     for key, made in drawn.items():
@@ -104,7 +115,7 @@ def write_report(experiment: Experiment, folder: Path, table: "pd.DataFrame") ->
         parameters=experiment.origins(),
         grades=GRADES,
         versions=describe_machine()["versions"],
-        command=command(folder),
+        command=command(folder, home),
     )
     target = folder / "report.html"
     target.write_text(text, encoding="utf-8")

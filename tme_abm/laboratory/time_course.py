@@ -34,7 +34,6 @@ from tme_abm.laboratory import estimates
 from tme_abm.laboratory.course import Line, Point, percent, when
 from tme_abm.laboratory.experiment import Drawing, Experiment
 from tme_abm.laboratory.vocabulary import OBSERVED
-from tme_abm.trial.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +72,7 @@ class Form(Table):
     title: str
     summary: str
     population: str | dict[str, Any] = Field(description='a name, the path of a TOML file, or a table with inherits = "..."')
-    patients: int = Field(ge=1)
+    patients: int = Field(ge=1, le=100_000)
     seed: int = Field(ge=0, lt=2**62)
     without: list[str] = Field([], description="mechanisms that are switched off in every course")
     quantities: list[str] = Field(min_length=1, description="what is followed, a panel each")
@@ -131,24 +130,13 @@ class TimeCourse(Experiment):
             shown[f"course {key}"] = f"{regimen.label}: {text}"
         return shown
 
-    def measure(self, workers: int, progress: Progress) -> "pd.DataFrame":
-        """Grow every patient and follow every course: a row for each patient, course and time."""
-        from concurrent.futures import ThreadPoolExecutor
+    @property
+    def pieces(self) -> tuple[str, int]:
+        """A piece is a patient."""
+        return "patients", self.form.patients
 
-        import pandas as pd
-
-        progress.phase("patients", self.form.patients)
-
-        def one(index: int) -> list[dict[str, Any]]:
-            rows = self._patient(index)
-            progress.advance(1, "patients")
-            return rows
-
-        with ThreadPoolExecutor(max(1, workers)) as pool:
-            return pd.DataFrame([row for rows in pool.map(one, range(self.form.patients)) for row in rows])
-
-    def _patient(self, index: int) -> list[dict[str, Any]]:
-        """The rows of one patient."""
+    def carry_out(self, index: int) -> list[dict[str, Any]]:
+        """Grow a patient and follow every course: a row for each course and time."""
         from tme_abm.simulation.simulation import enrol
 
         grown, _ = enrol(self.population, self.settings, self.seed, index)

@@ -12,7 +12,6 @@ it.
 
 import math
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,7 +23,6 @@ from tme_abm.foundation.toml import Keys, dotted
 from tme_abm.laboratory.experiment import Drawing, Experiment
 from tme_abm.laboratory.inhibition import LEVEL, WHOLE, beyond_bliss, bliss, doubling_days, readings, replaced, tgi, with_interval
 from tme_abm.laboratory.xenograft_form import Form, check
-from tme_abm.trial.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,24 +92,23 @@ class XenograftStudy(Experiment):
             found["variants"] = "; ".join(v.label for v in self.variants[1:])
         return found
 
-    def measure(self, workers: int, progress: Progress) -> "pd.DataFrame":
-        """Grow every mouse, fork the arms of every variant, measure."""
+    @property
+    def pieces(self) -> tuple[str, int]:
+        """A piece is a mouse."""
+        return "mice", self.mice
+
+    def tabulate(self, rows: list[dict[str, Any]]) -> "pd.DataFrame":
+        """A row for each variant, arm, mouse and day."""
         import pandas as pd
 
-        progress.phase("mice", self.mice)
-        with ThreadPoolExecutor(max(1, workers)) as pool:
-            rows = []
-            for found in pool.map(self._run_mouse, range(self.mice)):
-                rows += found
-                progress.advance(1, "mice")
         table = pd.DataFrame(rows)
         for name, words in (("variant", [v.label for v in self.variants]), ("arm", [arm.key for arm in self.arms])):
             table[name] = pd.Categorical(table[name], words, ordered=True)
         table = table.sort_values(["variant", "arm", "mouse", "day"], ignore_index=True)
         return table.astype({"variant": str, "arm": str})
 
-    def _run_mouse(self, index: int) -> list[dict[str, Any]]:
-        """All arms of all variants of one mouse."""
+    def carry_out(self, index: int) -> list[dict[str, Any]]:
+        """Grow a mouse, fork the arms of every variant, measure."""
         from tme_abm.laboratory.mouse import Xenograft, draw_mouse
 
         grown: dict[bool, Xenograft] = {}
@@ -351,6 +348,6 @@ def measurement(treated: "Xenograft", variant: str, arm: str) -> dict[str, Any]:
 
 def run_again(study: XenograftStudy, **changes: Any) -> "pd.DataFrame":
     """The table of a study with some of its attributes changed, for tests and notebooks."""
-    from tme_abm.trial.execution import Silence
+    from tme_abm.batch.progress import Silence
 
     return replace(study, **changes).measure(1, Silence())

@@ -6,7 +6,6 @@ quantity and the nearest right word.
 
 import math
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from operator import attrgetter, eq, ge, gt, le, lt, ne
@@ -18,6 +17,7 @@ import numpy as np
 
 from tme_abm.foundation.declare import GRADES, number
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.toml import parse_toml, read_text
 from tme_abm.patients.distributions import (
     ALLOWED,
     DISTRIBUTIONS,
@@ -90,10 +90,7 @@ def _locate(source: str | Path, folder: Path, where: str) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path.name}: not valid TOML ({error})") from error
+    return parse_toml(read_text(path, path.name), path.name)
 
 
 def _inherit(table: Mapping[str, Any], where: str, folder: Path, chain: tuple[Path, ...]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ Adding a drug means adding a file, here or in a folder of one's own; no code kno
 """
 
 import math
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 from tme_abm.foundation.declare import GRADES, Filled, Origin, Param, fill, notes, number
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.toml import parse_toml, read_text
 from tme_abm.marrow.antigen import Antigen
 from tme_abm.pharmacology.body import Body
 from tme_abm.pharmacology.compartments import GIBALDI, Antibody, SmallMolecule
@@ -203,10 +203,7 @@ def _find(name: str, folders: Iterable[Path | str]) -> Path | None:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: not a readable TOML file: {error}") from None
+    return parse_toml(read_text(file), str(file))
 
 
 def _transferred(table: Mapping[str, Any], other: Mapping[str, Any], file: Path) -> dict[str, Any]:

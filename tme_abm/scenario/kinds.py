@@ -1,9 +1,9 @@
 """The kinds of scenario: a form for what the file may say, and what that means."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pydantic import ValidationError
 from pydantic.json_schema import models_json_schema
@@ -14,15 +14,70 @@ from tme_abm.scenario.messages import sentence, walk
 from tme_abm.scenario.reading import read
 
 if TYPE_CHECKING:
+    from tme_abm.batch.desk import Desk
+    from tme_abm.batch.results import Results
     from tme_abm.laboratory.experiment import Experiment
+    from tme_abm.trial.headline import Headline
     from tme_abm.trial.study import Study
 
-KINDS = {  # kind -> module with its `Form` (what the file may say) and `build` (what that means); light to import
-    "trial": "tme_abm.trial.form",
-    "assay": "tme_abm.laboratory.assay",
-    "time_course": "tme_abm.laboratory.time_course",
-    "xenograft": "tme_abm.laboratory.xenograft",
+
+class Kind(NamedTuple):
+    """Where the two halves of a kind are.
+
+    Attributes:
+        form: Module with its `Form` (what the file may say) and `build` (what that means); light to import.
+        running: Module that is a `Running`.
+    """
+
+    form: str
+    running: str
+
+
+KINDS = {
+    "trial": Kind("tme_abm.trial.form", "tme_abm.trial.running"),
+    "assay": Kind("tme_abm.laboratory.assay", "tme_abm.laboratory.running"),
+    "time_course": Kind("tme_abm.laboratory.time_course", "tme_abm.laboratory.running"),
+    "xenograft": Kind("tme_abm.laboratory.xenograft", "tme_abm.laboratory.running"),
 }
+
+
+class Running(Protocol):
+    """What every kind can be asked once it is built, so that nobody above needs to know which kind it is."""
+
+    def run(self, experiment: Any, results: "Results", desk: "Desk") -> dict[str, Any]:
+        """Run it, or go on with it, and write its results; the summary."""
+
+    def report(self, folder: Path, load: Callable[[], Any]) -> Path:
+        """Write the report of a finished run again."""
+
+    def size(self, experiment: Any) -> str:
+        """How much is run, in words."""
+
+    def kind_in_words(self, experiment: Any, size: str) -> str:
+        """What it is, in words."""
+
+    def headline(self, experiment: Any, summary: Mapping[str, Any]) -> "Headline":
+        """What came out, in a few lines."""
+
+    def facts(self, experiment: Any) -> dict[str, str]:
+        """What would be run, in words: name of a fact -> the fact."""
+
+    def details(self, experiment: Any) -> list[tuple[str, str, list[str]]]:
+        """What stands below the facts: label, key and sentences of each part."""
+
+    def numbers(self, experiment: Any) -> list[dict[str, Any]]:
+        """Every number that the run uses, with unit, meaning, source and grade."""
+
+
+def running_of(experiment: "Study | Experiment") -> Running:
+    """Who runs an experiment of its kind."""
+    return running_of_kind(str(experiment.resolved.get("kind", "trial")))
+
+
+def running_of_kind(kind: str) -> Running:
+    """Who runs experiments of a kind."""
+    module: Any = import_module(KINDS[kind].running)
+    return module  # type: ignore[no-any-return]
 
 
 def kind_of(source: Source) -> str:
@@ -39,7 +94,7 @@ def kind_of(source: Source) -> str:
 
 def form_of(kind: str) -> type[Any]:
     """The table that a scenario of a kind is."""
-    form: type[Any] = import_module(KINDS[kind]).Form
+    form: type[Any] = import_module(KINDS[kind].form).Form
     return form
 
 
@@ -123,5 +178,5 @@ def resolve(source: Source) -> "Study | Experiment":
     Raises:
         InputError: One sentence with the place, what is wrong and the nearest right word.
     """
-    found: Study | Experiment = import_module(KINDS[kind_of(source)]).build(check(source), source)
+    found: Study | Experiment = import_module(KINDS[kind_of(source)].form).build(check(source), source)
     return found

@@ -95,7 +95,8 @@ def sentence(path: Keys, error: Mapping[str, Any], form: type[BaseModel]) -> str
         return f"unknown word '{given}' for {name}{did_you_mean(str(given), words)}"
     if kind in LIMITS:
         relation, limit = LIMITS[kind]
-        return f"{name} must be {relation} {context[limit]:g}, got {given}"
+        bound = context[limit]
+        return f"{name} must be {relation} {bound if isinstance(bound, int) else f'{bound:g}'}, got {given}"
     if kind == "string_too_short":
         return f"{name} is empty"
     if kind in ("too_short", "too_long"):

@@ -1,6 +1,5 @@
 """Scenarios found and read, with the line of every entry, before anybody judges what they say."""
 
-import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
@@ -10,7 +9,7 @@ from typing import Any
 
 from tme_abm.forms import Source
 from tme_abm.foundation.errors import InputError, did_you_mean
-from tme_abm.foundation.toml import Keys, Lines, dotted, parse_path
+from tme_abm.foundation.toml import Keys, Lines, dotted, parse_path, parse_toml, read_text
 
 MARK = "scenario.toml"  # a folder that holds it is a folder of results
 
@@ -91,27 +90,8 @@ def _find(given: str | Path) -> tuple[Path, str]:
 
 def _parse(path: Path, shown: str) -> tuple[dict[str, Any], dict[Keys, int]]:
     """The table of a file and the lines of its keys."""
-    try:
-        content = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{shown}: not a text in UTF-8") from error
-    try:
-        return tomllib.loads(content), Lines(content).found
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(_syntax(shown, content, str(error))) from error
-
-
-def _syntax(shown: str, content: str, error: str) -> str:
-    """What tomllib says, with the place first."""
-    what, at = error, re.search(r" \(at line (\d+), column \d+\)$", error)
-    line = content.count("\n") + 1
-    if at:
-        what, line = error[: at.start()], int(at[1])
-    elif error.endswith(" (at end of document)"):
-        what = f"{error[: -len(' (at end of document)')]} at the end of the file"
-    if twice := re.match(r"Cannot declare \((.*)\) twice", what):
-        what = f"the table [{'.'.join(re.findall(r'[^, ]+', twice[1].replace(chr(39), '')))}] stands twice"
-    return f"{shown}, line {line}: not valid TOML: {what[0].lower()}{what[1:]}"
+    content = read_text(path, shown)
+    return parse_toml(content, shown), Lines(content).found
 
 
 def _override(text: str) -> tuple[Keys, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from typing import Annotated, Any, Self
 
+from tme_abm.batch import stopping
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.declare import Filled, Param
 from tme_abm.foundation.mechanism import by_drug
@@ -134,6 +135,7 @@ class Simulation:
             BrokenMechanism: Where a hazard of a mechanism from outside exceeded its ceiling, which would make the draws wrong.
             RuntimeError: Where one of the package did.
         """
+        stopping.check()
         exposure = self.course.advance(n_steps, self.settings.step_h)
         advance(self.pinned, self._pin("rules"), self._pin("on"), exposure, Tick(float(self.settings.step_h), self.step, self.key))
         self.step += n_steps

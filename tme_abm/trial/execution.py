@@ -1,41 +1,35 @@
 """Run a study: grow every patient, fork the arms, follow them to the event or the cut-off, write the tables.
 
-Patients run on threads: the kernels let go of Python's lock, share their compiled code, and results do not depend on how many
-threads there are, because every draw is addressed. A patient whose run fails is a row with a status, never a hole in the batch;
-rows go to disk as they come.
+Results do not depend on who carries the patients out, nor in which order, because every draw is addressed. A patient counts once her
+case stands in the journal of the results folder; a run that was stopped or killed goes on from there. One whose run fails is tried once
+more, and is then a row with a status, never a hole in the batch.
 """
 
-import hashlib
-import json
-import os
-import shutil
 import time
 import traceback
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import import_module
-from pathlib import Path
-from threading import Event
-from typing import TYPE_CHECKING, Any, TypeVar
+from threading import Thread
+from typing import Any
 
-from tme_abm.foundation.errors import InputError
+from tme_abm.batch.desk import Desk
+from tme_abm.batch.executors import Threads
+from tme_abm.batch.journal import Journal
+from tme_abm.batch.progress import FAILED, Progress, Silence
+from tme_abm.batch.results import Results
+from tme_abm.batch.stopping import Stop
 from tme_abm.foundation.rng import Stream, stream_key, uniform
 from tme_abm.mechanisms.outside.catalogue import BrokenMechanism
 from tme_abm.patients.population import draw_patient
 from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key
 from tme_abm.trial.arm import draw_exits, treat
-from tme_abm.trial.progress import Progress, Silence
-from tme_abm.trial.provenance import describe_run
 from tme_abm.trial.study import Study
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-T = TypeVar("T")
-PART = 20  # patients whose rows go to disk together
+ATTEMPTS = 2  # at a patient, the first included, before she counts as failed
 
 
 @dataclass
@@ -48,6 +42,11 @@ class Case:
     hashes: list[str]
     cell_updates: int
     killing: dict[str, list[int]]
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether an arm of the patient has."""
+        return any(row["status"] == "failed" for row in self.patients)
 
 
 def allocated(study: Study, index: int) -> tuple[Regimen, ...]:
@@ -63,7 +62,17 @@ def allocated(study: Study, index: int) -> tuple[Regimen, ...]:
 
 
 def run_patient(study: Study, index: int, progress: Progress) -> Case:
-    """Grow one patient and follow every arm that she is in."""
+    """Grow one patient and follow every arm that she is in; once more where that fails, as a machine may have been at fault."""
+    case = Case(index, [], [], [], 0, {})
+    for attempt in range(ATTEMPTS):
+        case = _attempt(study, index, progress if attempt == 0 else Silence())
+        if not case.has_failed:
+            break
+    progress.advance(1, "treating")
+    return case
+
+
+def _attempt(study: Study, index: int, progress: Progress) -> Case:
     case = Case(index, [], [], [], 0, {})
     arms = allocated(study, index)
     try:
@@ -79,15 +88,34 @@ def run_patient(study: Study, index: int, progress: Progress) -> Case:
             case.cell_updates += int(arm.simulation.marrow.body.updates[0] - grown.marrow.body.updates[0])
             case.killing[regimen.key] = [int(x) for x in arm.simulation.marrow.body.clone_ledger.sum(axis=0)]
         case.cell_updates += int(grown.marrow.body.updates[0])
-    except BrokenMechanism:  # every patient would fail of it, or be wrong
+    except (BrokenMechanism, MemoryError):  # the fault of no patient: the others would fail as well, or be wrong
         raise
     except Exception as failure:  # one failed run neither ends nor silently thins a batch
-        done = {row["arm"] for row in case.patients}
-        reason = f"{type(failure).__name__}: {failure} ({traceback.extract_tb(failure.__traceback__)[-1].name})"
-        case.patients.extend(
-            {"patient": index, "arm": arm.key, "status": "failed", "failure": reason} for arm in arms if arm.key not in done
-        )
-    progress.advance(1, "treating")
+        place = traceback.extract_tb(failure.__traceback__)[-1].name
+        _fail(case, arms, f"{type(failure).__name__}: {failure} ({place})")
+    return case
+
+
+def _fail(case: Case, arms: tuple[Regimen, ...], reason: str) -> None:
+    """Give a case the rows of the arms that it lacks."""
+    done = {row["arm"] for row in case.patients}
+    case.patients.extend(
+        {"patient": case.index, "arm": arm.key, "status": "failed", "failure": reason} for arm in arms if arm.key not in done
+    )
+
+
+def given_up(study: Study, index: int, error: Exception) -> Case:
+    """The case of a patient whose worker did not live to tell what happened.
+
+    Raises:
+        Exception: The error, where it is no patient's fault.
+    """
+    from tme_abm.batch.executors import Crashed
+
+    if not isinstance(error, Crashed):
+        raise error
+    case = Case(index, [], [], [], 0, {})
+    _fail(case, allocated(study, index), f"{type(error).__name__}: {error}")
     return case
 
 
@@ -102,41 +130,20 @@ def compile_kernels(study: Study) -> None:
         small.fork(regimen, study.drugs).advance(1)
 
 
-def cases(study: Study, workers: int, progress: Progress) -> Iterator[Case]:
-    """The cases of a study in the order of the patients."""
-    return in_order(
-        lambda index: run_patient(study, index, progress), range(study.patients), workers, meanwhile=lambda: import_ahead(study)
-    )
+def cases(study: Study, workers: int, progress: Progress, stop: Stop | None = None) -> Iterator[Case]:
+    """The cases of a study in the order of the patients, kept nowhere."""
+    ahead: dict[int, Case] = {}
+    due = 0
+    for index, case in Threads(workers).run(partial(run_patient, study, progress=progress), range(study.patients), stop or Stop()):
+        ahead[index] = case
+        while due in ahead:
+            yield ahead.pop(due)
+            due += 1
 
 
-def in_order(
-    work: Callable[[int], T],
-    indices: Iterable[int],
-    workers: int,
-    halt: Event | None = None,
-    meanwhile: Callable[[], None] | None = None,
-) -> Iterator[T]:
-    """What `work` makes of each of `indices`, in their order, on threads.
-
-    Args:
-        work: Called on a thread of its own with one index.
-        indices: In this order.
-        workers: Threads.
-        halt: Set as soon as nobody takes further results, so that long work can stop early.
-        meanwhile: Called on the caller's thread once the work has begun.
-    """
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        running = deque(pool.submit(work, index) for index in indices)
-        try:
-            if meanwhile is not None:
-                meanwhile()
-            while running:
-                yield running.popleft().result()  # and let go of it: rows go to disk as they come
-        finally:
-            if halt is not None:
-                halt.set()
-            for future in running:
-                future.cancel()
+def run_alone(study: Study, index: int) -> Case:
+    """A patient in another process, which tells nobody how far it has come."""
+    return run_patient(study, index, Silence())
 
 
 def import_ahead(study: Study) -> None:
@@ -145,107 +152,73 @@ def import_ahead(study: Study) -> None:
         import_module(name)
 
 
-def run_study(study: Study, folder: Path, workers: int | None = None, progress: Progress | None = None) -> dict[str, Any]:
+def run_patients(study: Study, journal: Journal, desk: Desk) -> None:
+    """Run the patients that a journal does not hold yet; each is on disk before she counts.
+
+    Raises:
+        Stopped: Where that was asked for; the journal holds who was finished.
+    """
+    progress = desk.progress
+    journal.forget(lambda key: key.startswith(FAILED))  # they have another chance
+    n_done = len(journal)
+    if n_done:
+        desk.say(f"{n_done} of {study.patients} patients stand on disk; going on with the others")
+    if journal.damaged:
+        desk.say(f"{journal.damaged} damaged line{'s' * (journal.damaged > 1)} of the journal left out; what they held is run again")
+    if n_done >= study.patients:
+        return
+    progress.phase("compiling", 1)
+    compile_kernels(study)
+    progress.advance(1, "compiling")
+    desk.stop.check()
+    for phase in ("growing", "treating"):
+        progress.phase(phase, study.patients)
+        if n_done:
+            progress.advance(n_done, phase)
+    is_here = isinstance(desk.executor, Threads)
+    work: Callable[[int], Case] = partial(run_patient, study, progress=progress) if is_here else partial(run_alone, study)
+    todo = (index for index in range(study.patients) if str(index) not in journal)
+    n_failed = 0
+    with importing(study):
+        for index, case in desk.executor.run(work, todo, desk.stop, partial(given_up, study)):
+            journal.add(f"{FAILED}-{index}" if case.has_failed else str(index), asdict(case))
+            if not is_here:
+                progress.advance(1, "growing")
+                progress.advance(1, "treating")
+            if case.has_failed:
+                n_failed += 1
+                if n_failed == 1:
+                    progress.phase(FAILED, None)
+                progress.advance(1, FAILED)
+
+
+@contextmanager
+def importing(study: Study) -> Iterator[None]:
+    """Meanwhile, `import_ahead` on a thread of its own."""
+    thread = Thread(target=import_ahead, args=(study,), name="imports", daemon=True)
+    thread.start()
+    yield
+    thread.join()
+
+
+def run_study(study: Study, results: Results, desk: Desk) -> dict[str, Any]:
     """Run a study and write its results: patients.parquet, trajectory.parquet, summary.json, run.json, report.html, figures/.
 
     Args:
         study: What to run.
-        folder: Where to write; made where it is missing.
-        workers: Patients at a time; the number of cores where it is left out.
-        progress: Who is told how far it has come.
+        results: The folder of results, in which an earlier command may have begun.
+        desk: Who does the work and who is told.
 
     Returns:
         The summary, as summary.json holds it.
 
     Raises:
         InputError: Where every patient failed.
+        Stopped: Where that was asked for.
     """
-    from tme_abm.trial.report import write_report
-    from tme_abm.trial.summary import summarise
+    from tme_abm.trial.tables import write_results
 
-    progress = progress or Silence()
     start = time.perf_counter()
-    progress.phase("compiling", 1)
-    compile_kernels(study)
-    progress.advance(1, "compiling")
-    progress.phase("growing", study.patients)
-    progress.phase("treating", study.patients)
-
-    folder.mkdir(parents=True, exist_ok=True)
-    parts = folder / "parts"
-    shutil.rmtree(parts, ignore_errors=True)  # what an interrupted run may have left
-    parts.mkdir()
-    digest = hashlib.blake2b(digest_size=16)
-    updates = 0
-    causes = study.settings.catalogue.causes
-    killing = {arm.key: [0] * (1 + max(causes.values())) for arm in study.arms}
-    waiting: list[Case] = []
-    for case in cases(study, workers or os.cpu_count() or 1, progress):
-        updates += case.cell_updates
-        for name in case.hashes:
-            digest.update(name.encode())
-        for arm, deaths in case.killing.items():
-            killing[arm] = [a + b for a, b in zip(killing[arm], deaths, strict=True)]
-        waiting.append(case)
-        if len(waiting) == PART:
-            _write_part(parts, waiting)
-            waiting = []
-    if waiting:
-        _write_part(parts, waiting)
-    patients, trajectory = _join(parts, "patients"), _join(parts, "trajectory")
-    failed = patients[patients["status"] == "failed"]
-    if len(failed) == len(patients):
-        raise InputError(f"every patient of {study.name} failed; the first: {failed['failure'].iloc[0]}")
-    patients.to_parquet(folder / "patients.parquet", index=False)
-    trajectory.to_parquet(folder / "trajectory.parquet", index=False)
-    shutil.rmtree(parts)
-
-    statistics = summarise(patients, [arm.key for arm in study.arms], list(study.comparisons), study.design, study.ci_level)
-    summary = {
-        "scenario": study.name,
-        "seed": study.seed,
-        "patients": study.patients,
-        "failed": int(failed["patient"].nunique()),
-        **statistics,
-        "killing": {arm: _shares(deaths, causes) for arm, deaths in killing.items()},
-        "cell_updates": updates,
-        "wall_seconds": round(time.perf_counter() - start, 2),
-        "state_hash": digest.hexdigest(),
-    }
-    write_json(folder / "summary.json", summary)
-    write_json(folder / "run.json", describe_run(study))
-    write_report(folder)
-    return summary
-
-
-def _shares(deaths: list[int], causes: Mapping[str, int]) -> dict[str, float]:
-    total = sum(deaths)
-    return {name: deaths[column] / total for name, column in causes.items() if total and deaths[column]}
-
-
-def _write_part(parts: Path, waiting: list[Case]) -> None:
-    import pandas as pd
-
-    name = f"{waiting[0].index:07d}.parquet"
-    for kind, rows in (("patients", [r for c in waiting for r in c.patients]), ("trajectory", [r for c in waiting for r in c.visits])):
-        target = parts / kind
-        target.mkdir(exist_ok=True)
-        pd.DataFrame(rows).to_parquet(target / name, index=False)
-
-
-def _join(parts: Path, kind: str) -> "pd.DataFrame":
-    import pandas as pd
-
-    tables = [pd.read_parquet(path) for path in sorted((parts / kind).glob("*.parquet"))]
-    tables = [table for table in tables if len(table)]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a file of JSON; numbers of numpy become plain ones."""
-    path.write_text(json.dumps(content, indent=2, default=_plain) + "\n", encoding="utf-8")
-
-
-def _plain(value: Any) -> Any:
-    convert: Callable[[], Any] | None = getattr(value, "item", None)
-    return convert() if convert is not None else str(value)
+    run_patients(study, results.journal, desk)
+    desk.stop.check()
+    return write_results(study, results, desk.stop, start)

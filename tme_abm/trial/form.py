@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from tme_abm.forms import (
+    MOST_PATIENTS,
     Arm,
     Drugs,
     Marrow,
@@ -75,7 +76,7 @@ class Scenario(Table):
     title: str
     summary: str
     population: str | dict[str, Any] = Field(description='a name, the path of a TOML file, or a table with inherits = "..."')
-    patients: int = Field(ge=1)
+    patients: int = Field(ge=1, le=MOST_PATIENTS)
     seed: int = Field(ge=0, lt=2**62)
     without: list[str] = Field([], description="mechanisms that are switched off")
     marrow: Marrow = Marrow()

@@ -21,7 +21,9 @@ from tme_abm import drawing
 from tme_abm.foundation.declare import GRADES
 from tme_abm.foundation.errors import InputError
 from tme_abm.trial import figures, marrow_figures, patient_figures, subgroups
+from tme_abm.trial.headline import failures
 from tme_abm.trial.published import compare_published
+from tme_abm.trial.survival import with_arms
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,13 +32,14 @@ if TYPE_CHECKING:
 DASH = "\N{EN DASH}"
 
 
-def write_report(folder: Path | str) -> Path:
+def write_report(folder: Path | str, home: Path | None = None) -> Path:
     """Write `report.html` and the files of its figures (`figures/*.svg`) into a results folder.
 
     The same folder gives the same page: it holds no date but those of the run.
 
     Args:
         folder: Where `run.json`, `summary.json`, `patients.parquet` and, if recorded, `trajectory.parquet` are.
+        home: Where the folder's files will stand, if not there.
 
     Returns:
         Path of the page.
@@ -51,7 +54,7 @@ def write_report(folder: Path | str) -> Path:
     patients = _table(folder / "patients.parquet")
     path = folder / "trajectory.parquet"
     trajectory = _table(path) if path.exists() else pd.DataFrame()
-    page = render(run, summary, patients, trajectory, folder)
+    page = render(run, summary, patients, trajectory, folder, home)
     target = folder / "report.html"
     target.write_text(page, encoding="utf-8")
     return target
@@ -63,6 +66,7 @@ def render(
     patients: "pd.DataFrame",
     trajectory: "pd.DataFrame",
     folder: Path | None = None,
+    home: Path | None = None,
 ) -> str:
     """The page as text.
 
@@ -72,6 +76,7 @@ def render(
         patients: A row per patient and arm.
         trajectory: A row per patient, arm and visit; may be empty.
         folder: Where the files of the figures go; None to write none.
+        home: Where the page will stand, if not there.
 
     Raises:
         InputError: Where something is missing or cannot be used.
@@ -81,6 +86,7 @@ def render(
             raise InputError(f"summary.json: '{name}' is missing")
     scenario = run.get("scenario") or {}
     arms = list(summary["arms"])
+    patients = with_arms(patients, arms)
     labels = arm_labels(run, arms)
     design, level = summary.get("design", "paired"), float(summary.get("level", 0.95))
     published = list(scenario.get("published") or ())
@@ -108,7 +114,8 @@ def render(
         parameters=list(run.get("parameters") or ()),
         grades=GRADES,
         versions=dict(run.get("versions") or {}),
-        command=command(folder),
+        failures=failures(summary),
+        command=command(folder, home),
     )
 
 
@@ -256,9 +263,10 @@ def headline(comparison: Mapping[str, Any]) -> str:
     return text
 
 
-def command(folder: Path | None) -> str:
+def command(folder: Path | None, home: Path | None = None) -> str:
     """The command that repeats the run from what stands beside its results: the scenario, and mechanisms from outside."""
-    name = folder.name if folder is not None else "results"
+    place = home or folder
+    name = place.name if place is not None else "results"
     copies = sorted(path.name for path in (folder / "mechanisms").glob("*.py")) if folder is not None else []
     along = "".join(f" --mechanism {name}/mechanisms/{copy}" for copy in copies if not copy.startswith("rule_"))
     rules = ", ".join(copy.removeprefix("rule_").removesuffix(".py") for copy in copies if copy.startswith("rule_"))

@@ -10,7 +10,7 @@ from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.outcomes import imwg
 from tme_abm.trial.comparison import compare
-from tme_abm.trial.survival import Interval, as_json, completed, quantile_time, rate, survival
+from tme_abm.trial.survival import Interval, as_json, completed, quantile_time, rate, survival, with_arms
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,8 +72,9 @@ def arm_summary(patients: "pd.DataFrame", arm: str, level: float = 0.95) -> ArmS
     median: float | None = None
     follow_up: float | None = None
     ci: Interval = (None, None)
+    started = int((patients["arm"] == arm).sum())
     if n == 0:
-        notes.append("no patient completed")
+        notes.append("no patient completed" if started else "no patient in this arm")
     else:
         median, ci = quantile_time(times, level)
         follow_up = quantile_time(times._replace(event=~times.event))[0]
@@ -92,7 +93,7 @@ def arm_summary(patients: "pd.DataFrame", arm: str, level: float = 0.95) -> ArmS
     response_days = rows["time_to_response_days"].dropna() if "time_to_response_days" in rows.columns else rows.iloc[:0]
     return ArmSummary(
         n=n,
-        n_started=int((patients["arm"] == arm).sum()),
+        n_started=started,
         n_events=int(times.event.sum()),
         median_pfs_months=median,
         pfs_ci=ci,
@@ -158,6 +159,7 @@ def summarise(
     Raises:
         InputError: As `arm_summary` and `compare`.
     """
+    patients = with_arms(patients, arms)
     return {
         "design": design,
         "level": level,

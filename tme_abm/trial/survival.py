@@ -47,11 +47,22 @@ def completed(patients: "pd.DataFrame", arm: str | None = None) -> "pd.DataFrame
             raise InputError(f"patient table: column '{name}' is missing{did_you_mean(name, patients.columns)}")
     rows = patients
     if arm is not None:
-        known = patients["arm"].unique()
+        known = patients["arm"].cat.categories if hasattr(patients["arm"], "cat") else patients["arm"].unique()
         if arm not in known:
             raise InputError(f"patient table: no patient in arm '{arm}'{did_you_mean(arm, known)}")
         rows = rows[rows["arm"] == arm]
     return rows[rows["status"] == "completed"] if "status" in rows.columns else rows
+
+
+def with_arms(patients: "pd.DataFrame", arms: Iterable[str]) -> "pd.DataFrame":
+    """The patient table, knowing also the arms that chance has left empty: its column `arm` is then a categorical one."""
+    import pandas as pd
+
+    names = list(arms)
+    if set(names) <= set(patients["arm"]):
+        return patients
+    words = [*names, *(name for name in patients["arm"].unique() if name not in names)]
+    return patients.assign(arm=pd.Categorical(patients["arm"], words))
 
 
 def survival(patients: "pd.DataFrame", arm: str) -> Survival:

@@ -257,11 +257,11 @@ class SmallTrial:
         self.reporter.join(timeout)
 
     def phase(self, name: str, total: int | None) -> None:
-        """A phase begins (`trial.progress.Progress`)."""
+        """A phase begins (`batch.progress.Progress`)."""
         self._check()
 
     def advance(self, n: float = 1, phase: str | None = None) -> None:
-        """So much more is done (`trial.progress.Progress`)."""
+        """So much more is done (`batch.progress.Progress`)."""
         self._check()
         if phase != "compiling":
             self._done += n

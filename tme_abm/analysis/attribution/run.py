@@ -1,7 +1,5 @@
 """Answer a question of attribution: run every patient under every condition that it asks for, and write the tables."""
 
-import json
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -9,30 +7,24 @@ from typing import Any
 from tme_abm.analysis.attribution.page import write_page
 from tme_abm.analysis.attribution.question import Question
 from tme_abm.analysis.attribution.tables import completed, death_table, knock_out_table, share_table, summarise
-from tme_abm.analysis.run_book import BOOK, RunBook, Say, carry_out, make_stamp, silent
+from tme_abm.analysis.run_book import BOOK, RunBook, carry_out, make_stamp, open_book
+from tme_abm.batch.desk import Desk
+from tme_abm.batch.files import write_json
 from tme_abm.foundation.clock import DAYS_PER_MONTH
-from tme_abm.trial.progress import Progress, Silence
 from tme_abm.trial.provenance import describe_run
 
 
-def attribute(
-    question: Question,
-    folder: Path,
-    workers: int | None = None,
-    progress: Progress | None = None,
-    say: Say = silent,
-) -> dict[str, Any]:
+def attribute(question: Question, folder: Path, desk: Desk | None = None, force: bool = False) -> dict[str, Any]:
     """Answer a question; what stands in the folder is not run again.
 
-    Writes runs.jsonl (as runs finish), attribution, knockout and deaths as .parquet and .csv, summary.json, run.json, figures/ and
+    Writes runs.jsonl, attribution, knockout and deaths as .parquet and .csv, summary.json, run.json, figures/ and
     report.html.
 
     Args:
         question: What is asked.
         folder: Where to write.
-        workers: Patients at a time; the number of cores where it is left out.
-        progress: Who is told how far it has come.
-        say: Who is told how long it will take.
+        desk: Who does the work, and who is told.
+        force: Whether to run anew what the folder already holds.
 
     Returns:
         The summary, as summary.json holds it.
@@ -40,12 +32,16 @@ def attribute(
     Raises:
         InputError: For a folder that holds runs of another study, or where too few patients completed.
     """
-    study = question.study
-    progress = progress or Silence()
-    book = RunBook(folder / BOOK, make_stamp(study, question.horizon_days))
     start = time.perf_counter()
-    carry_out(study, question.points, book, question.horizon_days, (workers or os.cpu_count() or 1, progress, say))
+    with open_book(folder, question.study, make_stamp(question.study, question.horizon_days), force) as book:
+        return _answer(question, book, desk or Desk(), start)
 
+
+def _answer(question: Question, book: RunBook, desk: Desk, start: float) -> dict[str, Any]:
+    """Run what the book lacks, and write the answer."""
+    study, folder = question.study, book.results.new
+    carry_out(study, question.points, book, question.horizon_days, desk)
+    desk.stop.check()
     shares, knock_outs, deaths = share_table(question, book), knock_out_table(question, book), death_table(question, book)
     for name, table in (("attribution", shares), ("knockout", knock_outs), ("deaths", deaths)):
         table.to_parquet(folder / f"{name}.parquet", index=False)
@@ -64,7 +60,10 @@ def attribute(
         "runs": len(book.rows),
         "wall_seconds": round(time.perf_counter() - start, 1),
     }
-    (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    (folder / "run.json").write_text(json.dumps(describe_run(study), indent=2, default=str) + "\n", encoding="utf-8")
+    write_json(folder / "summary.json", summary)
+    write_json(folder / "run.json", describe_run(study) | {"sources": book.results.sources()})
     write_page(folder, summary, (shares, knock_outs, deaths))
+    book.write(folder / BOOK)
+    desk.stop.check()
+    book.results.publish(is_final=False)
     return summary

@@ -1,5 +1,6 @@
 """The search for the values of the free numbers whose trials come nearest to the published ones."""
 
+import hashlib
 import json
 import math
 import tomllib
@@ -15,6 +16,9 @@ from tme_abm.analysis.calibration.plan import STUDY_FILE, Free, Load, Plan, Unfi
 from tme_abm.analysis.calibration.simulator import Simulate, Simulator
 from tme_abm.analysis.calibration.targets import Residual, Target, loss, measure, targets
 from tme_abm.analysis.numbers import current, parse
+from tme_abm.batch.desk import Desk
+from tme_abm.batch.files import write_whole
+from tme_abm.batch.journal import Journal
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.trial.provenance import model_digest
 from tme_abm.trial.study import Study
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     import optuna
 
 STARTUP = 12  # trials at random before the sampler learns
+INTERRUPTED = "interrupted"  # marks trials that a crash has ended
 FRESH = 500  # number of the first replicate whose dice no search uses
 
 
@@ -38,6 +43,7 @@ class Fit:
         folder: Where the study file and the results stand.
         patients: Of each scenario.
         replicates: Runs of each scenario, of which the mean counts.
+        journal: What was simulated before, by scenario and values; what stands there is not run again.
     """
 
     plan: Plan
@@ -47,6 +53,7 @@ class Fit:
     folder: Path
     patients: int
     replicates: int = 1
+    journal: Journal | None = None
 
     def settings(self) -> dict[str, Any]:
         """What makes losses comparable."""
@@ -63,8 +70,16 @@ class Fit:
 
     def residuals(self, scenario: str, values: Mapping[str, float], first: int = 0) -> list[Residual]:
         """The targets of one scenario beside the simulation; `first` is the number of the first replicate."""
+        goals = [goal for goal in self.goals if goal.scenario == scenario]
+        key = hashlib.blake2b(json.dumps([scenario, dict(values), first], sort_keys=True).encode(), digest_size=12).hexdigest()
+        if self.journal is not None and key in self.journal:
+            told = self.journal.read(key)["residuals"]
+            return [Residual(goal, *found) for goal, found in zip(goals, told, strict=True)]
         tables = [self.simulate(scenario, values, first + r) for r in range(self.replicates)]
-        return [measure(goal, tables) for goal in self.goals if goal.scenario == scenario]
+        residuals = [measure(goal, tables) for goal in goals]
+        if self.journal is not None:
+            self.journal.add(key, {"residuals": [[*residual[1:]] for residual in residuals]})
+        return residuals
 
 
 def arrange(plan: Plan, free: Sequence[str] = (), settings: Sequence[str] = (), start: Path | None = None, hold: bool = False) -> Plan:
@@ -101,7 +116,7 @@ def arrange(plan: Plan, free: Sequence[str] = (), settings: Sequence[str] = (), 
     return replace(plan.fix(held_there), start={path: value for path, value in given.items() if path in names})
 
 
-def prepare(plan: Plan, load: Load, folder: Path, patients: int, replicates: int, workers: int) -> Fit:
+def prepare(plan: Plan, load: Load, folder: Path, patients: int, replicates: int, desk: Desk) -> Fit:
     """A search with the model itself.
 
     Raises:
@@ -113,7 +128,7 @@ def prepare(plan: Plan, load: Load, folder: Path, patients: int, replicates: int
     for path in plan.fixed:
         parse(path)
     start = {free.path: _within(free, plan.start.get(free.path, _start(free, studies))) for free in plan.free}
-    return Fit(plan, goals, start, Simulator(plan, studies, load, patients, workers), folder, patients, replicates)
+    return Fit(plan, goals, start, Simulator(plan, studies, load, patients, desk), folder, patients, replicates)
 
 
 def _start(free: Free, studies: Mapping[str, Study]) -> float:
@@ -148,6 +163,7 @@ def begin(fit: Fit) -> "optuna.Study":
         raise InputError("nothing is free: every number is fixed or acts on none of the chosen scenarios")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     fit.folder.mkdir(parents=True, exist_ok=True)
+    mend(fit.folder / STUDY_FILE)
     study = optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(fit.folder / STUDY_FILE))),
         sampler=_sampler(fit.plan.seed),
@@ -162,10 +178,44 @@ def begin(fit: Fit) -> "optuna.Study":
     elif before != wanted:
         key = next(key for key in wanted if before.get(key) != wanted[key])
         raise InputError(f"{fit.folder / STUDY_FILE} holds a search with other settings ({key}); give another --out, or remove it")
+    take_up(study)
     begun = optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.WAITING
     if not any(is_at(trial, fit.start) for trial in study.get_trials(deepcopy=False, states=begun)):
         study.enqueue_trial(dict(fit.start))
     return study
+
+
+def mend(path: Path) -> int:
+    """Take lines out of a study file that a crash has cut short, or that were written behind such a one.
+
+    Returns:
+        Lines that were lost.
+    """
+    if not path.is_file():
+        return 0
+    lines = path.read_bytes().splitlines(keepends=True)
+    whole = [line for line in lines if line.endswith(b"\n") and _is_entry(line)]
+    if len(whole) < len(lines):
+        write_whole(path, b"".join(whole))
+    return len(lines) - len(whole)
+
+
+def _is_entry(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def take_up(study: "optuna.Study") -> None:
+    """Try again what a crash has interrupted, with the same values; what was simulated of it stands in the journal."""
+    import optuna
+
+    for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+        study._storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
+        study._storage.set_trial_state_values(trial._trial_id, optuna.trial.TrialState.FAIL)
+        if trial.params:
+            study.enqueue_trial(trial.params)
 
 
 def is_at(trial: "optuna.trial.FrozenTrial", values: Mapping[str, float]) -> bool:
@@ -179,7 +229,7 @@ def search(fit: Fit, n_trials: int, tell: Callable[[str], None] = lambda text: N
 
     Args:
         fit: What is searched.
-        n_trials: Trials in all, those of earlier calls and of other processes included.
+        n_trials: Trials in all, those of earlier calls included.
         tell: Who is told, a line for each trial.
 
     Raises:
@@ -196,8 +246,8 @@ def search(fit: Fit, n_trials: int, tell: Callable[[str], None] = lambda text: N
 
 
 def finished(study: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
-    """Trials that have ended, in whichever way."""
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+    """Trials that have ended, in whichever way but by a crash."""
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished() and INTERRUPTED not in trial.user_attrs]
 
 
 def complete(study: "optuna.Study") -> list["optuna.trial.FrozenTrial"]:
@@ -234,18 +284,19 @@ def _sampler(seed: int) -> "optuna.samplers.BaseSampler":
     from optuna.samplers import BaseSampler, TPESampler
 
     class Addressed(BaseSampler):
-        def _at(self, trial: Any, name: str = "") -> TPESampler:
-            address = zlib.crc32(f"{seed}/{trial.number}/{name}".encode())
+        def _at(self, study: Any, trial: Any, name: str = "") -> TPESampler:
+            lost = sum(INTERRUPTED in t.user_attrs for t in study.get_trials(deepcopy=False) if t.number < trial.number)
+            address = zlib.crc32(f"{seed}/{trial.number - lost}/{name}".encode())
             return TPESampler(multivariate=True, constant_liar=True, n_startup_trials=STARTUP, seed=address)
 
         def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
-            return self._at(trial).infer_relative_search_space(study, trial)
+            return self._at(study, trial).infer_relative_search_space(study, trial)
 
         def sample_relative(self, study: Any, trial: Any, search_space: dict[str, Any]) -> dict[str, Any]:
-            return self._at(trial).sample_relative(study, trial, search_space)
+            return self._at(study, trial).sample_relative(study, trial, search_space)
 
         def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> Any:
-            return self._at(trial, param_name).sample_independent(study, trial, param_name, param_distribution)
+            return self._at(study, trial, param_name).sample_independent(study, trial, param_name, param_distribution)
 
     return Addressed()
 

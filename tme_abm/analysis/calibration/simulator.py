@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from tme_abm.analysis.calibration.plan import Load, Plan
 from tme_abm.analysis.numbers import apply, restrict
+from tme_abm.batch.desk import Desk
+from tme_abm.batch.progress import Silence
 from tme_abm.trial.study import Study
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ class Simulate(Protocol):
 class Simulator:
     """Runs the target arms of a plan's scenarios with the model."""
 
-    def __init__(self, plan: Plan, studies: Mapping[str, Study], load: Load, patients: int, workers: int) -> None:
+    def __init__(self, plan: Plan, studies: Mapping[str, Study], load: Load, patients: int, desk: Desk) -> None:
         """Take what a run needs.
 
         Args:
@@ -29,9 +31,9 @@ class Simulator:
             studies: The scenarios as they are.
             load: `scenario.kinds.load_scenario`.
             patients: Of each scenario.
-            workers: Patients at a time.
+            desk: Who does the work, on threads: a run is over in seconds.
         """
-        self.plan, self.studies, self.load, self.patients, self.workers = plan, studies, load, patients, workers
+        self.plan, self.studies, self.load, self.patients, self.desk = plan, studies, load, patients, desk
 
     def study(self, scenario: str, values: Mapping[str, float], replicate: int) -> Study:
         """The study that runs."""
@@ -42,7 +44,7 @@ class Simulator:
         """A row per patient and arm."""
         import pandas as pd
 
-        from tme_abm.trial.execution import Silence, cases
+        from tme_abm.trial.execution import cases
 
         study = self.study(scenario, values, replicate)
-        return pd.DataFrame([row for case in cases(study, self.workers, Silence()) for row in case.patients])
+        return pd.DataFrame([row for case in cases(study, self.desk.executor.workers, Silence(), self.desk.stop) for row in case.patients])

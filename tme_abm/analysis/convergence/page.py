@@ -184,6 +184,11 @@ def verdict(axis: dict[str, Any]) -> str:
     return "; ".join(parts) + "."
 
 
+def pages(folder: Path) -> list[Path]:
+    """What `write_page` writes into a folder."""
+    return [folder / "convergence.md", folder / "images" / "convergence.png"]
+
+
 def write_page(summary: dict[str, Any], folder: Path, command: str) -> list[Path]:
     """Write convergence.md and images/convergence.png into a folder; the paths of both.
 

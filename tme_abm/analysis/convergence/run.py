@@ -1,18 +1,17 @@
 """Run a study with each choice of step and patch, and compare."""
 
-import json
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tme_abm.analysis.convergence.axes import Axis, first_comparison, points
-from tme_abm.analysis.convergence.page import tables
+from tme_abm.analysis.convergence.page import pages, tables, write_page
 from tme_abm.analysis.convergence.statistics import LEVEL, summarise
-from tme_abm.analysis.run_book import BOOK, RunBook, Say, carry_out, make_stamp, silent, whole_visits
+from tme_abm.analysis.run_book import BOOK, RunBook, carry_out, make_stamp, open_book, whole_visits
+from tme_abm.batch.desk import Desk
+from tme_abm.batch.files import write_json
 from tme_abm.foundation.clock import DAYS_PER_MONTH
-from tme_abm.trial.progress import Progress, Silence
 from tme_abm.trial.provenance import model_digest
 from tme_abm.trial.study import Study
 
@@ -22,9 +21,9 @@ def converge(
     folder: Path,
     axes: Sequence[Axis],
     horizon_days: float | None = None,
-    workers: int | None = None,
-    progress: Progress | None = None,
-    say: Say = silent,
+    desk: Desk | None = None,
+    force: bool = False,
+    command: str = "",
 ) -> dict[str, Any]:
     """Run a study with each choice of numerics and compare; what stands in the folder is not run again.
 
@@ -33,9 +32,9 @@ def converge(
         folder: Where runs, tables and the summary are written.
         axes: What is varied.
         horizon_days: How long patients are watched [d]; the longest follow-up where it is left out.
-        workers: Patients at a time; the number of cores where it is left out.
-        progress: Who is told how far it has come.
-        say: Who is told how long it will take.
+        desk: Who does the work, and who is told.
+        force: Whether to run anew what the folder already holds.
+        command: What a reader would type; the page is written into the folder too where it is given.
 
     Returns:
         The summary, as summary.json holds it.
@@ -45,12 +44,29 @@ def converge(
     """
     arm, reference = first_comparison(study)
     horizon_days = whole_visits(study, study.follow_up.longest_days if horizon_days is None else horizon_days)
-    progress = progress or Silence()
-    book = RunBook(folder / BOOK, make_stamp(study, horizon_days, ("marrow",)))
+    desk = desk or Desk()
     start = time.perf_counter()
     plan = points(axes, (arm, reference))
-    carry_out(study, lambda index: plan, book, horizon_days, (workers or os.cpu_count() or 1, progress, say))
-    summary = {
+    with open_book(folder, study, make_stamp(study, horizon_days, ("marrow",)), force) as book:
+        carry_out(study, lambda index: plan, book, horizon_days, desk)
+        desk.stop.check()
+        summary = describe(study, book, axes, horizon_days, start)
+        new = book.results.new
+        write_json(new / "summary.json", summary)
+        tables(summary).to_csv(new / "convergence.csv", index=False)
+        book.write(new / BOOK)
+        if command:
+            for page in filter(Path.is_file, pages(folder)[:1]):  # what was written into it by hand stays
+                (new / page.name).write_bytes(page.read_bytes())
+            write_page(summary, new, command)
+        book.results.publish(is_final=False)
+    return summary
+
+
+def describe(study: Study, book: RunBook, axes: Sequence[Axis], horizon_days: float, start: float) -> dict[str, Any]:
+    """The summary, as summary.json holds it; `start` is when the command began (`time.perf_counter`)."""
+    arm, reference = first_comparison(study)
+    return {
         "scenario": study.name,
         "title": study.title,
         "seed": study.seed,
@@ -64,6 +80,3 @@ def converge(
         **summarise(book, study.patients, axes, (arm, reference)),
         "wall_seconds": round(time.perf_counter() - start, 1),
     }
-    (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    tables(summary).to_csv(folder / "convergence.csv", index=False)
-    return summary

@@ -1,4 +1,4 @@
-"""How far a run has come, and who is told: one contract for trials, experiments and questions over many trials."""
+"""Who is told how far long work has come."""
 
 from typing import Protocol
 
@@ -21,3 +21,6 @@ class Silence:
 
     def advance(self, n: float = 1, phase: str | None = None) -> None:
         """Nothing."""
+
+
+FAILED = "failed"  # a phase of no length, begun when the first piece of work fails

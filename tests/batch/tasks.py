@@ -1,0 +1,44 @@
+"""Work for tests, in a module that worker processes can import."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from tme_abm.batch import stopping
+
+
+def square(number):
+    """The number times itself."""
+    return number * number
+
+
+def fail(number):
+    """Fail at 3."""
+    if number == 3:
+        raise ZeroDivisionError(f"no {number}")
+    return number
+
+
+def loop(number):
+    """Work for a minute, looking at the flag."""
+    for _ in range(6000):
+        stopping.check()
+        time.sleep(0.01)
+
+
+class Deadly(NamedTuple):
+    """Kills its process at 5, as often as it may."""
+
+    folder: str
+    times: int
+
+    def __call__(self, number):
+        """The number, unless the process dies."""
+        if number == 5:
+            deaths = len(list(Path(self.folder).iterdir()))
+            if deaths < self.times:
+                (Path(self.folder) / f"{deaths}").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        return number, os.getpid()

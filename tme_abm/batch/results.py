@@ -1,0 +1,299 @@
+"""A folder of results: known by a marker, changed all at once at the end, and never beyond what was written by this program.
+
+While a command works, all that it makes stands in a hidden folder inside (`.tme-run`): the identity of the run, the journal of what is
+done, and the new files. At the end these take the place of the old ones by way of a list that is on disk first, so a crash in between
+is mended by whoever opens the folder next.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from tme_abm.batch.files import digest, scratch_of, sync, sync_folder, write_json
+from tme_abm.batch.journal import Journal
+from tme_abm.batch.lock import LOCK, Lock
+from tme_abm.foundation.errors import InputError
+
+MARKER = ".tme-results.json"  # what makes a folder one of results; nobody else writes it
+WORK = ".tme-run"  # an unfinished run
+FORMAT = 1
+SHOWN = 3  # differences that a refusal names
+
+
+class Results:
+    """A folder of results in which a command works, its lock held.
+
+    Attributes:
+        folder: The folder.
+        identity: What makes two runs the same: all that the results depend on.
+        journal: What is done so far.
+        new: Where new files are written until they take the place of the old ones.
+        is_finished: Whether the folder holds just this run, finished.
+        resumed: Pieces of work that an earlier command has done.
+        took_over: Who held the folder before and died; empty where nobody did.
+        set_aside: Files of somebody else that were in the way at the end, under their new names.
+    """
+
+    def __init__(self, folder: Path, identity: Mapping[str, Any], force: bool = False, resume: bool = False) -> None:
+        """Take a folder that is known to be one of results, or empty.
+
+        Raises:
+            InputError: Where it holds another run, or nothing to resume.
+        """
+        self.folder, self.identity = folder, _as_json(identity)
+        self.set_aside: list[Path] = []
+        self.took_over = ""
+        self._sources: list[dict[str, str]] = []
+        work = folder / WORK
+        _mend(folder)
+        scratch_of(folder / MARKER).unlink(missing_ok=True)
+        self.marker = read_marker(folder) or {"format": FORMAT, "files": {}, "finished": None}
+        begun, finished = _json(work / "identity.json"), self.marker["finished"]
+        self.is_finished = finished == self.identity and begun is None and not force
+        if force:
+            begun = None
+        elif begun is not None:
+            _refuse_another(folder, "an unfinished run", begun, self.identity)
+        elif finished is not None:
+            _refuse_another(folder, "a finished run", finished, self.identity)
+        if resume and begun is None and not self.is_finished:
+            raise InputError(f"{folder} holds no run that could be resumed; leave out --resume to begin one")
+        if begun is None and not self.is_finished:
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir()
+            write_json(work / "identity.json", self.identity)
+            write_json(folder / MARKER, self.marker)
+        self.new = work / "new"
+        shutil.rmtree(self.new, ignore_errors=True)
+        if not self.is_finished:
+            self.new.mkdir(parents=True)
+        self.journal = Journal(work / "journal")
+        self.resumed = len(self.journal)
+
+    def attach(self, name: str, content: bytes) -> None:
+        """Lay a copy of what the run reads from elsewhere into the folder, to be published with the results.
+
+        Args:
+            name: Where, relative to the folder, such as "sources/drugs/mydrug.toml".
+            content: The copy.
+        """
+        target = self.new / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+        self._sources.append({"file": name, "sha256": digest(target)})
+
+    def sources(self) -> list[dict[str, str]]:
+        """What was attached, with digests, for run.json."""
+        return list(self._sources)
+
+    def publish(self, is_final: bool = True) -> None:
+        """Let the new files take the place of the old ones.
+
+        Args:
+            is_final: Whether the run is over; the journal is then no longer needed.
+        """
+        files = {path.relative_to(self.new).as_posix(): digest(path) for path in sorted(self.new.rglob("*")) if path.is_file()}
+        for name in files:
+            sync(self.new / name)
+        plan = {
+            "files": files,
+            "keep": {} if is_final else self.marker["files"],
+            "old": self.marker["files"],
+            "finished": self.identity if is_final else self.marker["finished"],
+            "is_final": is_final,
+        }
+        self.journal.close()
+        write_json(self.folder / WORK / "commit.json", plan)
+        self.set_aside += _mend(self.folder)
+        self.marker = read_marker(self.folder) or self.marker
+        if not is_final:
+            self.new.mkdir(parents=True, exist_ok=True)
+
+    def survivors(self) -> str:
+        """What would be there after a failure now, in words."""
+        n = len(self.journal)
+        return f"{n} finished piece{'s' * (n != 1)} of work stand{'s' * (n == 1)} in {self.folder}" if n else ""
+
+
+@contextmanager
+def open_results(folder: Path, identity: Mapping[str, Any], force: bool = False, resume: bool = False) -> Iterator[Results]:
+    """Work in a folder of results: the run that stands there unfinished goes on, or a new one begins.
+
+    Args:
+        folder: Where; made where it is missing.
+        identity: What the results depend on; a run of another identity is refused.
+        force: Whether to begin anew; old results stay until the new ones are complete.
+        resume: Whether there must be something to go on with.
+
+    Raises:
+        InputError: For a file, a folder that holds something else, another run, or one that is in use.
+    """
+    refuse_foreign(folder)
+    if resume and not folder.is_dir():
+        raise InputError(f"there is no folder '{folder}' to resume a run in")
+    is_new = not folder.is_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = Lock(folder)
+    results = None
+    try:
+        refuse_foreign(folder)
+        results = Results(folder, identity, force, resume)
+        results.took_over = lock.took_over
+        yield results
+    finally:
+        if results is not None:
+            results.journal.close()
+        lock.release()
+        if is_new:
+            with suppress(OSError):
+                folder.rmdir()  # of a run that was refused before it left anything
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raise an `InputError` for a file, or a folder that holds something else than results."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file, not a folder; choose another with --out")
+    if not folder.is_dir() or read_marker(folder) is not None:
+        return
+    if {path.name for path in folder.iterdir()} - {LOCK, WORK, MARKER, scratch_of(folder / MARKER).name}:
+        raise InputError(f"{folder} holds something else than results, which is never replaced; choose another folder with --out")
+
+
+def read_marker(folder: Path) -> dict[str, Any] | None:
+    """The marker of a folder of results; None where it is none.
+
+    Raises:
+        InputError: For one that a later version has written.
+    """
+    marker = _json(folder / MARKER)
+    if marker is None or not isinstance(marker.get("files"), dict):
+        return None
+    if marker.get("format", 0) > FORMAT:
+        raise InputError(f"{folder} was written by a later version of tme (format {marker['format']}); choose another folder with --out")
+    return {"finished": None, **marker}
+
+
+def holds(folder: Path, identity: Mapping[str, Any]) -> bool:
+    """Whether a folder holds no run, or one of an identity; an unfinished one counts before a finished one."""
+    run = _json(folder / WORK / "identity.json") or (read_marker(folder) or {"finished": None})["finished"]
+    return run is None or run == _as_json(identity)
+
+
+def record_files(folder: Path, paths: Iterable[Path]) -> None:
+    """Enter files that were written into a finished folder afterwards, such as its report."""
+    marker = read_marker(folder)
+    if marker is None:
+        return
+    files = {path.relative_to(folder).as_posix(): digest(path) for path in paths if path.is_file()}
+    write_json(folder / MARKER, {**marker, "files": {**marker["files"], **files}})
+
+
+def written(folder: Path) -> list[Path]:
+    """The files of a folder that were written by this program."""
+    return [folder / name for name in (read_marker(folder) or {"files": {}})["files"]]
+
+
+def _mend(folder: Path) -> list[Path]:
+    """Carry the change of a folder through, where one was decided upon: now, or before a crash. Safe to repeat.
+
+    Returns:
+        Files of somebody else that were in the way, under their new names.
+    """
+    work = folder / WORK
+    plan = _json(work / "commit.json")
+    if plan is None:
+        return []
+    moved = []
+    for name, wanted in plan["files"].items():
+        source, target = work / "new" / name, folder / name
+        if not source.exists():
+            continue  # it has moved already
+        for place in reversed(list(target.relative_to(folder).parents)[:-1]):
+            if (folder / place).is_symlink() or ((folder / place).exists() and not (folder / place).is_dir()):
+                moved.append(_set_aside(folder / place))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if os.path.lexists(target) and not _is_ours(target, plan["old"].get(name), wanted):
+            moved.append(_set_aside(target))
+        os.replace(source, target)
+    for name, was in plan["old"].items():
+        old = folder / name
+        if name not in plan["files"] and name not in plan["keep"] and _is_ours(old, was):
+            old.unlink()
+            with suppress(OSError):
+                old.parent.rmdir()  # where nothing else is in it
+    for parent in {(folder / name).parent for name in plan["files"]} | {folder}:
+        sync_folder(parent)
+    write_json(folder / MARKER, {"format": FORMAT, "files": {**plan["keep"], **plan["files"]}, "finished": plan["finished"]})
+    if plan["is_final"]:
+        shutil.rmtree(work, ignore_errors=True)
+    else:
+        (work / "commit.json").unlink()
+    return moved
+
+
+def _is_ours(path: Path, *digests: str | None) -> bool:
+    """Whether a file is as this program wrote it."""
+    return path.is_file() and not path.is_symlink() and digest(path) in digests
+
+
+def _set_aside(path: Path) -> Path:
+    """Give somebody else's file another name."""
+    number = 1
+    while os.path.lexists(other := path.with_name(f"{path.stem}.kept{number}{path.suffix}")):
+        number += 1
+    os.rename(path, other)
+    return other
+
+
+def _refuse_another(folder: Path, what: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Raise an `InputError` that says in what two runs differ, where they do."""
+    found = list(_differences(there, here))
+    if found:
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        told = ", ".join(found[:SHOWN])
+        raise InputError(f"{folder} holds {what} with {told}{more}; begin anew with --force, or choose another folder with --out")
+
+
+def _differences(there: Any, here: Any, path: str = "") -> Iterator[str]:
+    """In what two tables differ, in words."""
+    if isinstance(there, Mapping) and isinstance(here, Mapping):
+        for key in sorted({*there, *here}):
+            yield from _differences(there.get(key), here.get(key), f"{path}.{key}" if path else str(key))
+    elif there != here:
+        yield f"{path.removeprefix('scenario.')} {_shown(there)} instead of {_shown(here)}"
+
+
+def _shown(value: Any) -> str:
+    text = "nothing" if value is None else value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _as_json(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A table as it comes back from a file."""
+    table: dict[str, Any] = json.loads(json.dumps(content, default=str))
+    return table
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A table in a file.
+
+    Raises:
+        InputError: Where there is none that could be read.
+    """
+    table = _json(path)
+    if table is None:
+        raise InputError(f"{path} is missing or no JSON; begin anew with --force")
+    return table
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    """A table in a file; None where there is none that could be read."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None

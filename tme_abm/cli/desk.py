@@ -1,0 +1,61 @@
+"""What a command of the terminal brings to long work: workers, progress, and an ear for signals."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from tme_abm.cli.options import FAILURE, OUT_OF_MEMORY
+
+if TYPE_CHECKING:
+    from tme_abm.batch.desk import Desk
+
+
+@contextmanager
+def working(
+    folder: Path, workers: int | None = None, processes: bool = False, quiet: bool = False, log_json: bool = False, resume: bool = False
+) -> "Iterator[Desk]":
+    """A desk for the work within; what ends it early is said in a line, with what was kept and how to go on.
+
+    Args:
+        folder: Where the work is kept.
+        workers: How many at a time; the number of cores where it is left out.
+        processes: Whether these are processes instead of threads.
+        quiet: Whether nothing is told but failures.
+        log_json: Whether progress is told as a line of JSON now and then.
+        resume: Whether there must be something to go on with.
+    """
+    from tme_abm.batch.desk import Desk, cores
+    from tme_abm.batch.executors import Processes, Threads
+    from tme_abm.batch.signals import ending_on_signals
+    from tme_abm.batch.stopping import Stop, Stopped
+    from tme_abm.cli.progress import make_progress
+
+    stop = Stop()
+    executor = (Processes if processes else Threads)(workers or cores())
+    with make_progress(quiet, log_json) as progress, ending_on_signals(stop, lambda name: _tell(f"{name}: stopping at the next visit")):
+        try:
+            yield Desk(executor, progress, progress.say, stop, resume)
+        except (Stopped, KeyboardInterrupt):
+            progress.stop()
+            _tell(f"stopped before the end; the same command goes on from what {folder} holds")
+            raise typer.Exit(stop.exit_code) from None
+        except OSError as error:
+            progress.stop()
+            place = f"{error.filename}: " if error.filename else ""
+            _tell(f"{place}{error.strerror or error}; what was finished is kept: the same command goes on from what {folder} holds")
+            raise typer.Exit(FAILURE) from None
+        except MemoryError:
+            progress.stop()
+            _tell(f"{OUT_OF_MEMORY}; what was finished is kept: the same command goes on from what {folder} holds")
+            raise typer.Exit(FAILURE) from None
+        except RuntimeError as error:
+            progress.stop()
+            _tell(str(error))
+            raise typer.Exit(FAILURE) from None
+
+
+def _tell(words: str) -> None:
+    typer.echo(f"tme: {words}", err=True)

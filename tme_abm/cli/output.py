@@ -1,0 +1,48 @@
+"""Output that nobody need read to its end: a reader who leaves early ends no run."""
+
+import os
+import sys
+from contextlib import suppress
+from typing import Any, TextIO
+
+
+class LastingOutput:
+    """A text stream that goes on into nothing once its reader has gone."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write to `stream` as long as somebody reads it."""
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else a stream can do."""
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write, or forget."""
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._let_go()
+            return len(text)
+
+    def flush(self) -> None:
+        """Have it written, or forgotten."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Lead the stream to nowhere, so that what it still holds goes there too."""
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+
+
+def outlast_readers() -> None:
+    """Have the standard streams go on when their readers have gone."""
+    for name in ("stdout", "stderr"):
+        stream: Any = getattr(sys, name)
+        if stream is not None and not isinstance(stream, LastingOutput):
+            setattr(sys, name, LastingOutput(stream))

@@ -1,0 +1,72 @@
+"""A trial as an experiment among others: what the command line asks of every kind (`scenario.kinds.Running`)."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tme_abm.batch.desk import Desk
+from tme_abm.batch.results import Results
+from tme_abm.foundation.clock import months
+from tme_abm.pharmacology.words import regimen_in_words
+from tme_abm.trial.headline import Headline
+from tme_abm.trial.headline import headline as _headline
+from tme_abm.trial.study import Study
+
+
+def run(study: Study, results: Results, desk: Desk) -> dict[str, Any]:
+    """Run it, or go on with it, and write its results."""
+    from tme_abm.trial import execution
+
+    return execution.run_study(study, results, desk)
+
+
+def report(folder: Path, load: Callable[[], Study]) -> Path:
+    """Write the report of a finished run again."""
+    from tme_abm.trial.report import write_report
+
+    return write_report(folder)
+
+
+def size(study: Study) -> str:
+    """How much is run, in words."""
+    return f"{study.patients} patients, {len(study.arms)} arm{'s' * (len(study.arms) > 1)}"
+
+
+def kind_in_words(study: Study, size: str) -> str:
+    """What it is, in words."""
+    return f"{size} patients of {study.population.label}"
+
+
+def headline(study: Study, summary: Mapping[str, Any]) -> Headline:
+    """What came out, in a few lines."""
+    return _headline(study, summary)
+
+
+def facts(study: Study) -> dict[str, str]:
+    """What would be run, in words: name of a fact -> the fact."""
+    follow_up, settings = study.follow_up, study.settings
+    how = "every patient under every arm" if study.design == "paired" else f"randomised {':'.join(map(str, study.allocation))}"
+    if len(study.arms) == 1:
+        how = "one arm"
+    return {
+        "population": f"{study.population.label}: {study.population.summary}",
+        "patients": f"{study.patients}, {how}; seed {study.seed}",
+        "follow-up": f"{months(follow_up.shortest_days):.1f} to {months(follow_up.longest_days):.1f} months",
+        "visits": f"every {study.visit_days:g} days",
+        "patch": f"{settings.height} x {settings.width} sites, a step of {settings.step_h:g} h",
+        "comparisons": "; ".join(f"{a} against {b}" for a, b in study.comparisons) or "none",
+        "without": ", ".join(sorted(settings.without)) or "nothing: all mechanisms act",
+    }
+
+
+def details(study: Study) -> list[tuple[str, str, list[str]]]:
+    """The arms: label, key and a sentence for each line of the regimen."""
+    return [(arm.label, arm.key, regimen_in_words(arm)) for arm in study.arms]
+
+
+def numbers(study: Study) -> list[dict[str, Any]]:
+    """Every number that the run uses, with unit, meaning, source and grade."""
+    from tme_abm.trial.provenance import describe_run
+
+    rows: list[dict[str, Any]] = describe_run(study)["parameters"]
+    return rows

@@ -1,0 +1,125 @@
+"""The tables and the summary of a study, made from the journal of its patients."""
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from tme_abm.batch.files import write_json
+from tme_abm.batch.journal import Journal
+from tme_abm.batch.progress import FAILED
+from tme_abm.batch.results import Results
+from tme_abm.batch.stopping import Stop
+from tme_abm.foundation.errors import InputError
+from tme_abm.simulation.simulation import make_patient_key
+from tme_abm.trial.provenance import describe_run
+from tme_abm.trial.study import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PART = 100  # patients whose rows are in memory as Python objects at a time
+MOST_FAILURES = 100  # of which the summary tells
+
+
+def keys(journal: Journal, study: Study) -> Iterator[str]:
+    """Where the journal holds each patient, in the order of the patients."""
+    return (key if (key := str(index)) in journal else f"{FAILED}-{index}" for index in range(study.patients))
+
+
+def write_results(study: Study, results: Results, stop: Stop, start: float) -> dict[str, Any]:
+    """Write tables, summary, run.json and report, and let them take the place of earlier ones.
+
+    Args:
+        study: What has run.
+        results: The folder, whose journal holds all patients.
+        stop: Looked at between two of these.
+        start: When the command began (`time.perf_counter`).
+
+    Returns:
+        The summary, as summary.json holds it.
+
+    Raises:
+        InputError: Where every patient failed.
+    """
+    from tme_abm.trial.report import write_report
+    from tme_abm.trial.summary import summarise
+
+    folder = results.new
+    patients, trajectory, totals = gather(study, results.journal)
+    failed = patients[patients["status"] == "failed"]
+    if len(failed) == len(patients):
+        raise InputError(f"every patient of {study.name} failed; the first: {failed['failure'].iloc[0]}")
+    patients.to_parquet(folder / "patients.parquet", index=False)
+    trajectory.to_parquet(folder / "trajectory.parquet", index=False)
+    stop.check()
+    summary = {
+        "scenario": study.name,
+        "seed": study.seed,
+        "patients": study.patients,
+        "failed": int(failed["patient"].nunique()),
+        "failures": describe_failures(study, failed),
+        **summarise(patients, [arm.key for arm in study.arms], list(study.comparisons), study.design, study.ci_level),
+        **totals,
+        "wall_seconds": round(time.perf_counter() - start, 2),
+    }
+    write_json(folder / "summary.json", summary)
+    write_json(folder / "run.json", describe_run(study) | {"sources": results.sources()})
+    stop.check()
+    write_report(folder, results.folder)
+    stop.check()
+    results.publish()
+    return summary
+
+
+def gather(study: Study, journal: Journal) -> tuple["pd.DataFrame", "pd.DataFrame", dict[str, Any]]:
+    """The patient table, the visit table, and what adds up over patients, in the order of the patients."""
+    import pandas as pd
+
+    digest = hashlib.blake2b(digest_size=16)
+    updates = 0
+    causes = study.settings.catalogue.causes
+    killing = {arm.key: [0] * (1 + max(causes.values())) for arm in study.arms}
+    parts: dict[str, list[pd.DataFrame]] = {"patients": [], "visits": []}
+    cases = journal.read_all(keys(journal, study))
+    while part := list(islice(cases, PART)):
+        for case in part:
+            updates += case["cell_updates"]
+            for name in case["hashes"]:
+                digest.update(name.encode())
+            for arm, deaths in case["killing"].items():
+                killing[arm] = [a + b for a, b in zip(killing[arm], deaths, strict=True)]
+        for kind, tables in parts.items():
+            rows = [row for case in part for row in case[kind]]
+            if rows:
+                tables.append(pd.DataFrame(rows))
+    patients, trajectory = (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame() for tables in parts.values())
+    totals = {
+        "killing": {arm: _shares(deaths, causes) for arm, deaths in killing.items()},
+        "cell_updates": updates,
+        "state_hash": digest.hexdigest(),
+    }
+    return patients, trajectory, totals
+
+
+def describe_failures(study: Study, failed: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Who failed and why, with the seeds from which the failure comes again."""
+    rows: dict[int, list[dict[str, Any]]] = {}
+    for row in failed.to_dict("records"):
+        rows.setdefault(int(row["patient"]), []).append({str(name): value for name, value in row.items()})
+    return [
+        {
+            "patient": index,
+            "arms": [row["arm"] for row in own],
+            "error": own[0]["failure"],
+            "seed": study.seed,
+            "key": str(make_patient_key(study.seed, index)),
+        }
+        for index, own in islice(rows.items(), MOST_FAILURES)
+    ]
+
+
+def _shares(deaths: list[int], causes: Mapping[str, int]) -> dict[str, float]:
+    total = sum(deaths)
+    return {name: deaths[column] / total for name, column in causes.items() if total and deaths[column]}
