@@ -5,11 +5,25 @@ Mesa, numba or pandas loads them.
 
     >>> import tme_abm
     >>> study = tme_abm.load_scenario("icaria", patients=20)
-    >>> summary = tme_abm.run(study, "results/icaria")  # doctest: +SKIP
+    >>> result = tme_abm.run(study)  # doctest: +SKIP
+    >>> result.summary, result.patients, result.plot.kaplan_meier()  # doctest: +SKIP
+    >>> tme_abm.compare([result, study.with_dose("isa-pd", "isatuximab", "20 mg/kg")])  # doctest: +SKIP
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what editors and type checkers see of the names below
+    from tme_abm.foundation.errors import InputError
+    from tme_abm.laboratory.result import ExperimentResult
+    from tme_abm.mesa_model.agents import MDSC, Breg, Macrophage, NKCell, PlasmaCell, StromalCell, TCell, Treg
+    from tme_abm.mesa_model.model import TumourModel
+    from tme_abm.scenario.kinds import load_scenario, load_trial
+    from tme_abm.scenario.running import compare, open_results, run
+    from tme_abm.spatial import to_anndata
+    from tme_abm.tables import read as read_table
+    from tme_abm.trial.result import Compared, TrialResult
+    from tme_abm.trial.study import Study
 
 __version__ = "0.1.0"
 
@@ -26,9 +40,43 @@ _HOMES = {
     "load_scenario": "tme_abm.scenario.kinds",
     "load_trial": "tme_abm.scenario.kinds",
     "run": "tme_abm.scenario.running",
+    "compare": "tme_abm.scenario.running",
+    "open_results": "tme_abm.scenario.running",
+    "read_table": "tme_abm.tables",
+    "Study": "tme_abm.trial.study",
+    "TrialResult": "tme_abm.trial.result",
+    "Compared": "tme_abm.trial.result",
+    "ExperimentResult": "tme_abm.laboratory.result",
+    "to_anndata": "tme_abm.spatial",
+    "InputError": "tme_abm.foundation.errors",
 }
 
-__all__ = ["__version__", *_HOMES]
+_THERE = {"read_table": "read"}  # names that are shorter at home
+
+__all__ = [  # the names of `_HOMES`, written out for type checkers; a test holds the two together
+    "MDSC",
+    "Breg",
+    "Compared",
+    "ExperimentResult",
+    "InputError",
+    "Macrophage",
+    "NKCell",
+    "PlasmaCell",
+    "StromalCell",
+    "Study",
+    "TCell",
+    "Treg",
+    "TrialResult",
+    "TumourModel",
+    "__version__",
+    "compare",
+    "load_scenario",
+    "load_trial",
+    "open_results",
+    "read_table",
+    "run",
+    "to_anndata",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -37,7 +85,7 @@ def __getattr__(name: str) -> Any:
         home = "tme_abm.mesa_model.agents"
     if home is None:
         raise AttributeError(f"module 'tme_abm' has no attribute '{name}'")
-    return getattr(import_module(home), name)
+    return getattr(import_module(home), _THERE.get(name, name))
 
 
 def _agents() -> list[str]:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tme_abm import drawing
+from tme_abm import drawing, tables
 from tme_abm.foundation.declare import GRADES
 from tme_abm.foundation.errors import InputError
 from tme_abm.laboratory.experiment import Experiment
+from tme_abm.laboratory.headings import HEADINGS
 from tme_abm.trial.execution import Silence, write_json
 from tme_abm.trial.progress import Progress
 from tme_abm.trial.provenance import describe_machine
@@ -34,7 +35,7 @@ def run_experiment(experiment: Experiment, folder: Path, workers: int = 1, progr
     start = time.perf_counter()
     table = experiment.measure(workers, progress or Silence())
     folder.mkdir(parents=True, exist_ok=True)
-    table.to_parquet(folder / "table.parquet", index=False)
+    tables.write(table, folder / "table.parquet", HEADINGS[experiment.resolved["kind"]])
     table.to_csv(folder / "table.csv", index=False, lineterminator="\n")
     write_json(folder / "run.json", describe_experiment(experiment))
     summary = {

@@ -20,13 +20,14 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tme_abm import tables
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.rng import Stream, stream_key, uniform
 from tme_abm.marrow.cells import N_CAUSES, Cause
 from tme_abm.patients.population import draw_patient
 from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key
-from tme_abm.trial.arm import draw_exits, treat
+from tme_abm.trial.arm import PATIENT_HEADINGS, TRAJECTORY_HEADINGS, draw_exits, treat
 from tme_abm.trial.progress import Progress, Silence
 from tme_abm.trial.provenance import describe_run
 from tme_abm.trial.study import Study
@@ -193,8 +194,8 @@ def run_study(study: Study, folder: Path, workers: int | None = None, progress: 
     failed = patients[patients["status"] == "failed"]
     if len(failed) == len(patients):
         raise InputError(f"every patient of {study.name} failed; the first: {failed['failure'].iloc[0]}")
-    patients.to_parquet(folder / "patients.parquet", index=False)
-    trajectory.to_parquet(folder / "trajectory.parquet", index=False)
+    tables.write(patients, folder / "patients.parquet", PATIENT_HEADINGS)
+    tables.write(trajectory, folder / "trajectory.parquet", TRAJECTORY_HEADINGS)
     shutil.rmtree(parts)
 
     statistics = summarise(patients, [arm.key for arm in study.arms], list(study.comparisons), study.design, study.ci_level)
