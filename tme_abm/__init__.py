@@ -11,19 +11,7 @@ Mesa, numba or pandas loads them.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:  # what editors and type checkers see of the names below
-    from tme_abm.foundation.errors import InputError
-    from tme_abm.laboratory.result import ExperimentResult
-    from tme_abm.mesa_model.agents import MDSC, Breg, Macrophage, NKCell, PlasmaCell, StromalCell, TCell, Treg
-    from tme_abm.mesa_model.model import TumourModel
-    from tme_abm.scenario.kinds import load_scenario, load_trial
-    from tme_abm.scenario.running import compare, open_results, run
-    from tme_abm.spatial import to_anndata
-    from tme_abm.tables import read as read_table
-    from tme_abm.trial.result import Compared, TrialResult
-    from tme_abm.trial.study import Study
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -43,6 +31,7 @@ _HOMES = {
     "compare": "tme_abm.scenario.running",
     "open_results": "tme_abm.scenario.running",
     "read_table": "tme_abm.tables",
+    "export_results": "tme_abm.export.folder",
     "Study": "tme_abm.trial.study",
     "TrialResult": "tme_abm.trial.result",
     "Compared": "tme_abm.trial.result",
@@ -51,32 +40,9 @@ _HOMES = {
     "InputError": "tme_abm.foundation.errors",
 }
 
-_THERE = {"read_table": "read"}  # names that are shorter at home
+_THERE = {"read_table": "read", "export_results": "write"}  # names that are shorter at home
 
-__all__ = [  # the names of `_HOMES`, written out for type checkers; a test holds the two together
-    "MDSC",
-    "Breg",
-    "Compared",
-    "ExperimentResult",
-    "InputError",
-    "Macrophage",
-    "NKCell",
-    "PlasmaCell",
-    "StromalCell",
-    "Study",
-    "TCell",
-    "Treg",
-    "TrialResult",
-    "TumourModel",
-    "__version__",
-    "compare",
-    "load_scenario",
-    "load_trial",
-    "open_results",
-    "read_table",
-    "run",
-    "to_anndata",
-]
+__all__ = ["__version__", *_HOMES]  # typed in __init__.pyi
 
 
 def __getattr__(name: str) -> Any:

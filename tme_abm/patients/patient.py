@@ -244,7 +244,7 @@ def covariates(patient: VirtualPatient) -> dict[str, Any]:
 def _heading(name: str, trait: Trait) -> Heading:
     kind = {float: "number", int: "whole number", bool: "truth", str: "word"}[trait.kind]
     low, high = (trait.low, trait.high) if kind in ("number", "whole number") else (-math.inf, math.inf)
-    return Heading(trait.column or name, trait.unit, f"{trait.meaning}, at eligibility", kind, low, high, trait.words)
+    return Heading(trait.column or name, trait.unit, trait.meaning, kind, low, high, trait.words)
 
 
 HEADINGS = (  # of the columns that `covariates` makes

@@ -37,9 +37,7 @@ SUMMARY_HEADINGS = (
     count("n_events", "patients", "progressions and deaths"),
     Heading("median_pfs_months", "month", "median progression-free survival", low=0.0, missing="where it is not reached"),
     Heading("pfs_ci_<end>", "month", "end of the interval of the median", low=0.0, missing="where it is not reached"),
-    Heading(
-        "median_follow_up_months", "month", "median follow-up by the reverse Kaplan-Meier estimate", low=0.0, missing="without patients"
-    ),
+    Heading("median_follow_up_months", "month", "median follow-up (reverse Kaplan-Meier)", low=0.0, missing="without patients"),
     *(Heading(name, "1", meaning, low=0.0, high=1.0, missing="without patients") for name, meaning in _SHARES.items()),
     *(Heading(f"{name}_ci_<end>", "1", "end of the Wilson interval of that share", low=0.0, high=1.0) for name in _SHARES),
     Heading("median_time_to_response_months", "month", "median time to response among responders", low=0.0, missing="without responders"),
@@ -212,7 +210,8 @@ class Figures:
 
         pair = self._chosen([arm or self._arms[0], reference or self._arms[-1]])
         table = subgroups.subgroup_table(self._patients, pair[0], pair[1], self._design, self._level)
-        return figures.forest(table, *(self._labels.get(key, key) for key in pair), level=self._level)
+        first, second = (self._labels.get(key, key) for key in pair)
+        return figures.forest(table, first, second, self._level)
 
     def deaths_by_cause(self, arms: Sequence[str] | None = None) -> "Figure":
         """What killed plasma cells."""

@@ -108,9 +108,7 @@ class Study:
             elderly = line.elderly_amount
             if elderly is not None:
                 if unit != line.unit:
-                    raise InputError(
-                        f"{drug} of arm '{arm}' has a dose for the elderly in {line.unit}; give the new dose in {line.unit} too"
-                    )
+                    raise InputError(f"{drug} of arm '{arm}' has a dose for the elderly in {line.unit}; give the new one in it too")
                 elderly *= amount / line.amount
                 row["elderly_dose"] = f"{elderly:g} {unit}"
             row["dose"] = f"{amount:g} {unit}"
