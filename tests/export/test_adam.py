@@ -165,7 +165,7 @@ def test_laboratory_values_change_from_their_baseline(sets, result):
 
 
 def test_results_of_an_older_version_are_refused_in_a_sentence(result):
-    with pytest.raises(InputError, match="no column 'response'.*run again"):
+    with pytest.raises(InputError, match=r"no column 'response'.*run again"):
         adam.make(result.study, result.patients, result.trajectory.drop(columns="response"))
 
 

@@ -13,15 +13,14 @@ import numpy as np
 
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.rng import Stream, stream_key, uniform
-from tme_abm.marrow import fate
+from tme_abm.marrow import roster
 from tme_abm.marrow.cells import N_TYPES, CellType
 from tme_abm.marrow.clones import N_CLONES
 from tme_abm.marrow.lattice import SITE_UM, mark_niche
 from tme_abm.marrow.seeding import CELLULARITY, deal_clones, deal_clonotypes, put
 from tme_abm.marrow.state import Gauge, Marrow
-from tme_abm.mechanisms import t_cell_recovery
 from tme_abm.patients.patient import VirtualPatient
-from tme_abm.simulation.onset import set_division
+from tme_abm.simulation import onset
 from tme_abm.simulation.settings import Settings
 from tme_abm.simulation.simulation import Simulation
 
@@ -145,12 +144,9 @@ def on_tissue(patient: VirtualPatient, settings: Settings, key: int, section: Se
     simulation = Simulation(own, settings, key)
     marrow = simulation.marrow
     cells, body = marrow.cells, marrow.body
+    filled = settings.fill()
+    balance = onset.settle(own, cells.kind.size, filled)
     shares = body.burden / body.burden.sum()
-    lytic = {
-        kind: (float(cells.activity[chosen].mean()), float(cells.granzyme[chosen].mean()))
-        for kind in (CellType.T, CellType.NK)
-        if (chosen := cells.kind == kind).any()
-    }
     for column in cells:
         column[:] = 0
     clones = np.zeros(kinds.size, np.int64)
@@ -160,19 +156,16 @@ def on_tissue(patient: VirtualPatient, settings: Settings, key: int, section: Se
     for site, kind, clone in zip(placement.site.tolist(), kinds.tolist(), clones.tolist(), strict=True):
         rule(marrow, site, kind, clone, chance)
     _stain(marrow, section, placement)
-    for kind, (activity, granzyme) in lytic.items():
-        chosen = cells.kind == kind
-        cells.activity[chosen], cells.granzyme[chosen] = activity, granzyme
-    _, reactive = t_cell_recovery.settled(marrow.host.t_cell_division, float(np.asarray(marrow.traits.renewal)[CellType.T]))
-    deal_clonotypes(simulation.pinned, reactive, int(stream_key(key, int(Stream.PLACEMENT), 3)))
+    onset.prime_effectors(marrow, balance)
+    deal_clonotypes(simulation.pinned, balance.reactive, int(stream_key(key, int(Stream.PLACEMENT), 3)))
     mark_niche(marrow.lattice, cells.kind == CellType.STROMA)
     body.burden[:] = marrow.host.burden_per_cell * np.bincount(clones[is_plasma], minlength=N_CLONES)
     body.gauge[Gauge.M_PROTEIN] = own.m_protein_g_per_l
     for kind in CellType:
         if kind not in (CellType.EMPTY, CellType.PLASMA, CellType.NK, CellType.STROMA, *MADE_FROM):
             body.target[kind] = count[kind]
-    set_division(marrow, own, settings.fill())
-    fate.take_roster(simulation.pinned)
+    onset.set_division(marrow, own, filled)
+    roster.index_cells(simulation.pinned)
     return simulation, placement
 
 
@@ -191,7 +184,8 @@ def _composed(patient: VirtualPatient, count: Array, n_sites: int) -> VirtualPat
     quantities: dict[str, Any] = {name: count[kind] / nucleated for kind, name in MADE_FROM.items()}
     quantities["plasma_fraction"] = n_plasma / nucleated
     quantities["nk_to_plasma_ratio"] = count[CellType.NK] / n_plasma
-    quantities["adherent_fraction"] = min(0.9, 1.0 - (1.0 - n_stroma / n_sites) ** 8)  # sites with stroma among their eight neighbours
+    # the share of sites that have stroma among their eight neighbours: the inverse of `lattice.density_for`
+    quantities["adherent_fraction"] = min(onset.MOST_ADHERENT, 1.0 - (1.0 - n_stroma / n_sites) ** 8)
     try:
         own: dict[str, Any] = {name: float(value) for name, value in quantities.items()}
         return replace(patient, **own)
