@@ -1,4 +1,4 @@
-"""The column dictionary: every column of every table is declared, holds what is allowed, carries its notes, and stands in docs/columns.md."""
+"""The column dictionary: every column of every table is declared, holds what is allowed, and stands in its file and in docs/columns.md."""
 
 from pathlib import Path
 

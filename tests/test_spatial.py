@@ -112,7 +112,7 @@ def test_deaths_stand_in_the_file(treated, opened):
 
 
 def test_a_marrow_comes_back_cell_by_cell(treated, opened):
-    path, data = opened
+    path = opened[0]
     model = TumourModel.from_anndata(path, regimen="icaria/isa-pd", shape=(32, 40), seed=3)
     cells, old = model.simulation.marrow.cells, treated[0].marrow.cells
     np.testing.assert_array_equal(cells.kind, old.kind)

@@ -13,6 +13,7 @@ import numpy as np
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.columns import Heading, count, truth, word
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.marrow.cell_types import records
 from tme_abm.marrow.cells import EMPTY, N_CAUSES, Cause, CellType
 from tme_abm.marrow.clones import CLONE_NAMES, N_REACTIVE
 from tme_abm.marrow.lattice import SITE_UM
@@ -254,7 +255,11 @@ def read_section(
 
 def _kinds_of(words: Array, types: dict[str, str | None], column: str) -> Array:
     """The kind of each cell, 0 where it is to be left out."""
-    known = {_folded(name): kind for name, kind in KINDS.items()}
+    known = {
+        _folded(name): kind
+        for kind, record in records().items()
+        for name in (kind.name, f"{kind.name} cell", record.english, record.plural, record.agent)
+    }
     of: dict[Any, int] = {}
     for word_ in dict.fromkeys(words.tolist()):
         meant = types.get(word_, word_) if isinstance(word_, str) else None
@@ -278,11 +283,8 @@ def _kinds_of(words: Array, types: dict[str, str | None], column: str) -> Array:
 
 
 def _folded(name: str) -> str:
-    """A name without what writers differ in: "Plasma cells", "plasma_cell", "PlasmaCell" are one."""
-    folded = "".join(c for c in name.lower() if c.isalnum())
-    folded = folded.removesuffix("s") if folded.endswith("cells") or folded.endswith("macrophages") else folded
-    folded = folded.removesuffix("cell") if folded != "cell" else folded
-    return {"stromal": "stroma"}.get(folded, folded)
+    """A name without what writers differ in: "Plasma cells", "plasma_cell", "PlasmaCells" are one."""
+    return "".join(c for c in name.lower() if c.isalnum()).removesuffix("s")
 
 
 def _clones_of(data: Any, kept: Array) -> Array | None:

@@ -78,7 +78,7 @@ def _cause(cause: Cause) -> str:
         Cause.GLUCOCORTICOID: "glucocorticoids",
         Cause.TURNOVER: "turnover, without any treatment",
     }
-    return words.get(cause, cause.name if len(cause.name) <= 4 else cause.name.lower())
+    return words.get(cause, cause.name if cause in (Cause.ADCC, Cause.ADCP, Cause.CDC) else cause.name.lower())
 
 
 def _resistances(name: str) -> str:

@@ -14,9 +14,9 @@ import numpy as np
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.rng import Stream, stream_key, uniform
 from tme_abm.marrow import roster
-from tme_abm.marrow.cells import N_TYPES, CellType
+from tme_abm.marrow.cell_types import N_TYPES, CellType, records
 from tme_abm.marrow.clones import N_CLONES
-from tme_abm.marrow.lattice import SITE_UM, mark_niche
+from tme_abm.marrow.lattice import NEIGHBOURS, SITE_UM, mark_niche
 from tme_abm.marrow.seeding import CELLULARITY, deal_clones, deal_clonotypes, put
 from tme_abm.marrow.state import Gauge, Marrow
 from tme_abm.patients.patient import VirtualPatient
@@ -25,13 +25,6 @@ from tme_abm.simulation.settings import Settings
 from tme_abm.simulation.simulation import Simulation
 
 Array = np.ndarray
-MADE_FROM = {  # kinds of which a patient has a share of the nucleated cells; plasma and NK cells and stroma are reckoned otherwise
-    CellType.T: "t_cell_fraction",
-    CellType.TREG: "treg_fraction",
-    CellType.BREG: "breg_fraction",
-    CellType.MDSC: "mdsc_fraction",
-    CellType.MACROPHAGE: "macrophage_fraction",
-}
 FARTHEST = 5  # sites that a cell may be moved to find a free one; beyond, the section is denser than a lattice of such sites can be
 
 
@@ -161,8 +154,8 @@ def on_tissue(patient: VirtualPatient, settings: Settings, key: int, section: Se
     mark_niche(marrow.lattice, cells.kind == CellType.STROMA)
     body.burden[:] = marrow.host.burden_per_cell * np.bincount(clones[is_plasma], minlength=N_CLONES)
     body.gauge[Gauge.M_PROTEIN] = own.m_protein_g_per_l
-    for kind in CellType:
-        if kind not in (CellType.EMPTY, CellType.PLASMA, CellType.NK, CellType.STROMA, *MADE_FROM):
+    for kind, record in records().items():
+        if not isinstance(record.amount, str):  # of which all patients have alike: here as many as the section
             body.target[kind] = count[kind]
     onset.set_division(marrow, own, filled)
     roster.index_cells(simulation.pinned)
@@ -172,20 +165,24 @@ def on_tissue(patient: VirtualPatient, settings: Settings, key: int, section: Se
 def _composed(patient: VirtualPatient, count: Array, n_sites: int) -> VirtualPatient:
     """The patient with the composition of a section."""
     nucleated = CELLULARITY * n_sites
-    n_plasma, n_stroma = int(count[CellType.PLASMA]), int(count[CellType.STROMA])
+    n_plasma = int(count[CellType.PLASMA])
     if n_plasma == 0:
         raise InputError("the section holds no plasma cell, so that there is no disease to follow")
-    full = (int(count[1:].sum()) - n_stroma) / nucleated
+    full = sum(int(count[kind]) for kind, record in records().items() if record.of != "neighbourhoods") / nucleated
     if full > 1.0:
         raise InputError(
             f"the section fills {100.0 * CELLULARITY * full:.0f} % of the sites of the patch, a marrow {100.0 * CELLULARITY:g} % at most, "
             "the rest being fat and sinus; give a larger patch or a larger scale"
         )
-    quantities: dict[str, Any] = {name: count[kind] / nucleated for kind, name in MADE_FROM.items()}
-    quantities["plasma_fraction"] = n_plasma / nucleated
-    quantities["nk_to_plasma_ratio"] = count[CellType.NK] / n_plasma
-    # the share of sites that have stroma among their eight neighbours: the inverse of `lattice.density_for`
-    quantities["adherent_fraction"] = min(onset.MOST_ADHERENT, 1.0 - (1.0 - n_stroma / n_sites) ** 8)
+    of = {"nucleated cells": nucleated, "plasma cells": n_plasma}
+    quantities: dict[str, Any] = {}
+    for kind, record in records().items():
+        if isinstance(record.amount, str):
+            if record.of == "neighbourhoods":
+                share = 1.0 - (1.0 - count[kind] / n_sites) ** NEIGHBOURS  # the inverse of `lattice.density_for`
+                quantities[record.amount] = min(onset.MOST_ADHERENT, share)
+            else:
+                quantities[record.amount] = count[kind] / of[record.of]
     try:
         own: dict[str, Any] = {name: float(value) for name, value in quantities.items()}
         return replace(patient, **own)
