@@ -139,6 +139,12 @@ ALLOWED = {  # file -> where -> (numbers, why)
         "Settings.__post_init__": ((1e-9,), ROUNDING),
     },
     "simulation/simulation.py": {"UNTREATED": ((28,), TIMES), "Simulation.state_hash": ((16,), "length of a digest")},
+    "simulation/tissue.py": {
+        "FARTHEST": ((5,), "how far a cell of a section may be moved before the section is refused as too dense"),
+        "place": ((0.5,), "the middle of a site"),
+        "on_tissue": ((3,), "the address of a stream of chance"),
+        "_composed": ((100.0,), "per cent, in a message"),
+    },
 }
 
 

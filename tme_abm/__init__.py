@@ -5,7 +5,9 @@ Mesa, numba or pandas loads them.
 
     >>> import tme_abm
     >>> study = tme_abm.load_scenario("icaria", patients=20)
-    >>> summary = tme_abm.run(study, "results/icaria")  # doctest: +SKIP
+    >>> result = tme_abm.run(study)  # doctest: +SKIP
+    >>> result.summary, result.patients, result.plot.kaplan_meier()  # doctest: +SKIP
+    >>> tme_abm.compare([result, study.with_dose("isa-pd", "isatuximab", "20 mg/kg")])  # doctest: +SKIP
 """
 
 from importlib import import_module
@@ -26,9 +28,21 @@ _HOMES = {
     "load_scenario": "tme_abm.scenario.kinds",
     "load_trial": "tme_abm.scenario.kinds",
     "run": "tme_abm.scenario.running",
+    "compare": "tme_abm.scenario.running",
+    "load_results": "tme_abm.scenario.running",
+    "read_table": "tme_abm.tables",
+    "export_results": "tme_abm.export.folder",
+    "Study": "tme_abm.trial.study",
+    "TrialResult": "tme_abm.trial.result",
+    "Compared": "tme_abm.trial.result",
+    "ExperimentResult": "tme_abm.laboratory.result",
+    "to_anndata": "tme_abm.spatial",
+    "InputError": "tme_abm.foundation.errors",
 }
 
-__all__ = ["__version__", *_HOMES]
+_THERE = {"read_table": "read", "export_results": "write"}  # names that are shorter at home
+
+__all__ = ["__version__", *_HOMES]  # typed in __init__.pyi
 
 
 def __getattr__(name: str) -> Any:
@@ -37,7 +51,7 @@ def __getattr__(name: str) -> Any:
         home = "tme_abm.mesa_model.agents"
     if home is None:
         raise AttributeError(f"module 'tme_abm' has no attribute '{name}'")
-    return getattr(import_module(home), name)
+    return getattr(import_module(home), _THERE.get(name, name))
 
 
 def _agents() -> list[str]:

@@ -8,7 +8,7 @@ is mended by whoever opens the folder next.
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ class Results:
         resumed: Pieces of work that an earlier command has done.
         took_over: Who held the folder before and died; empty where nobody did.
         set_aside: Files of somebody else that were in the way at the end, under their new names.
+        before_publishing: Called with the folder of new files once they are complete, to add what describes them.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any], force: bool = False, resume: bool = False) -> None:
@@ -48,6 +49,7 @@ class Results:
         self.set_aside: list[Path] = []
         self.took_over = ""
         self._sources: list[dict[str, str]] = []
+        self.before_publishing: Callable[[Path], Any] | None = None
         work = folder / WORK
         _mend(folder)
         scratch_of(folder / MARKER).unlink(missing_ok=True)
@@ -96,6 +98,8 @@ class Results:
         Args:
             is_final: Whether the run is over; the journal is then no longer needed.
         """
+        if is_final and self.before_publishing is not None:
+            self.before_publishing(self.new)
         files = {path.relative_to(self.new).as_posix(): digest(path) for path in sorted(self.new.rglob("*")) if path.is_file()}
         for name in files:
             sync(self.new / name)

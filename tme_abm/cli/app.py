@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tme_abm import __version__
-from tme_abm.cli import inspection, questions, running
+from tme_abm.cli import exporting, inspection, questions, running
 from tme_abm.cli.output import outlast_readers
 
 app = typer.Typer(
@@ -51,6 +51,7 @@ app.command()(questions.attribute)
 app.command()(questions.converge)
 app.command()(running.view)
 app.command()(running.report)
+app.command()(exporting.export)
 app.command()(questions.calibrate)
 app.command()(questions.predict)
 app.command("list")(inspection.list_)

@@ -87,9 +87,16 @@ def describe(
     mechanism: Annotated[str | None, typer.Argument(metavar="[MECHANISM]", help="One mechanism only.")] = None,
     graph: Annotated[Path | None, typer.Option("--graph", metavar="FILE.svg", help="Draw who depends on whom into a file.")] = None,
     along: MechanismOption = None,
+    columns: Annotated[bool, typer.Option("--columns", help="Describe the columns of all tables instead.")] = False,
+    to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="With --columns: write a page of Markdown.")] = None,
 ) -> None:
-    """Describe the model: the step in its order, who depends on whom, then the parameters."""
+    """Describe the model: the step in its order, who depends on whom, then the parameters; or the columns of all tables."""
     with in_plain_words():
+        if columns:
+            _describe_columns(mechanism, to)
+            return
+        if to is not None:
+            raise InputError("--to goes with --columns")
         from rich.table import Table
         from rich.text import Text
 
@@ -135,3 +142,37 @@ def describe(
         own = ": the defaults; drugs, populations and scenarios bring their own (`tme show`)."
         console.print(Text.assemble(("Parameters", "bold"), own))
         print_numbers(console, rows)
+
+
+def _describe_columns(table: str | None, to: Path | None) -> None:
+    """The columns of all tables, or of one, on the terminal or as a page."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from tme_abm.export.folder import sections
+    from tme_abm.foundation.errors import did_you_mean
+    from tme_abm.tables import page
+
+    found = sections()
+    if table is not None:
+        short = {title.split(".")[0].split(" ")[0]: title for title in found if title.count(".") < 2 and "kind" not in title} | {
+            title.rpartition(" ")[2]: title for title in found if "kind" in title
+        }
+        if table not in short:
+            raise InputError(f"there is no table '{table}'{did_you_mean(table, short)}")
+        found = {short[table]: found[short[table]]}
+    if to is not None:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.write_text(page(found), encoding="utf-8")
+        typer.echo(str(to))
+        return
+    console = make_console()
+    for title, (rows, headings) in found.items():
+        console.print(Text.assemble((title, "bold"), f": {rows}"))
+        shown = Table(box=None, pad_edge=False, header_style="bold")
+        for name in ("column", "unit", "meaning", "allowed"):
+            shown.add_column(name)
+        for heading in headings:
+            shown.add_row(*(Text(text) for text in (heading.name, heading.unit, heading.meaning, heading.allowed)))
+        console.print(shown)
+        console.print()

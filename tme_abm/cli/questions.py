@@ -182,7 +182,7 @@ def predict(
         with working(out, workers, processes, quiet, log_json) as desk:
 
             def run(study: "Study", to: Path) -> dict[str, Any]:
-                return running.run(study, to, force=not running.is_of(study, to), desk=desk)
+                return dict(running.run(study, to, force=not running.is_of(study, to), desk=desk))
 
             table = prediction.predict(studies, run, out, trials, desk.say)
         facts = f"{patients} virtual patients in each study, {trials} virtual trials, model {model_digest()}."

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tme_abm import drawing
+from tme_abm import drawing, tables
 from tme_abm.batch.desk import Desk
 from tme_abm.batch.files import write_json
 from tme_abm.batch.results import Results
 from tme_abm.foundation.declare import GRADES
 from tme_abm.foundation.errors import InputError
 from tme_abm.laboratory.experiment import Experiment
+from tme_abm.laboratory.headings import HEADINGS
 from tme_abm.trial.provenance import describe_machine, describe_outside
 from tme_abm.trial.report import command, page
 
@@ -36,7 +37,7 @@ def run_experiment(experiment: Experiment, results: Results, desk: Desk) -> dict
         desk.say(f"{results.resumed} of {experiment.pieces[1]} {experiment.pieces[0]} stand on disk; going on with the others")
     table = experiment.run_kept(results.journal, desk.executor, desk.progress, desk.stop)
     folder = results.new
-    table.to_parquet(folder / "table.parquet", index=False)
+    tables.write(table, folder / "table.parquet", HEADINGS[experiment.resolved["kind"]])
     table.to_csv(folder / "table.csv", index=False, lineterminator="\n")
     write_json(folder / "run.json", describe_experiment(experiment) | {"sources": results.sources()})
     desk.stop.check()

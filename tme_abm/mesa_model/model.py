@@ -34,6 +34,8 @@ from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tme_abm.simulation.tissue import Placement
+
 BY_HAND = 0x68616E64  # address of the identities of cells that Python code makes
 
 
@@ -47,7 +49,10 @@ class TumourModel(mesa.Model):
         datacollector: What is collected at the start, after each step and at the end of `advance`; another may be put in its place.
         is_collecting: Whether anything is collected.
         seed: The seed really used.
+        placement: How the cells of a section came onto the lattice; None where the marrow was not founded on one.
     """
+
+    placement: "Placement | None" = None
 
     def __init__(  # noqa: PLR0913 - Mesa's pages and batch runs read the parameters off this list
         self,
@@ -137,6 +142,61 @@ class TumourModel(mesa.Model):
         chosen = study.seed if seed is None and rng is None else read_seed(seed, rng)
         grown, _ = enrol(study.population, study.settings, chosen, int(patient))
         return cls.from_simulation(grown.fork(regimen, study.drugs), collect, chosen)
+
+    @classmethod
+    def from_anndata(  # noqa: PLR0913 - what a section and what a model need
+        cls,
+        cells: Any,
+        patient: str | VirtualPatient = "typical",
+        regimen: str | Regimen | None = None,
+        types: Mapping[str, str | None] | None = None,
+        column: str = "cell_type",
+        scale_um: float = 1.0,
+        shape: tuple[int, int] | None = None,
+        step_h: float = 6.0,
+        without: str | Iterable[str] = (),
+        collect: bool = True,
+        seed: int | str | None = None,
+    ) -> "TumourModel":
+        """A marrow founded on the cells of a tissue section, about to be treated.
+
+        Types and places are the section's; clones and CD38 too, where it has the columns `clone` and `cd38_sites_per_cell` that
+        `to_anndata` writes. All else is the patient's. `placement` tells how the cells came onto the lattice, and a warning says so where
+        some moved.
+
+        Args:
+            cells: An AnnData with the places in `obsm["spatial"]`, or the path of an .h5ad file.
+            patient: As for the model itself; the composition of the marrow is the section's.
+            regimen: As for the model itself.
+            types: Type of cell in the section -> kind of cell of the model, or None to leave such cells out.
+            column: Of `obs`, with the types.
+            scale_um: Length of one unit of the coordinates [um].
+            shape: Rows and columns of the patch; the smallest that holds the section where it is left out.
+            step_h: As for the model itself.
+            without: As for the model itself.
+            collect: As for the model itself.
+            seed: As for the model itself.
+
+        Raises:
+            InputError: For what the section lacks, a type that nobody knows, or a composition that is no marrow's.
+        """
+        import warnings
+
+        from tme_abm.simulation.tissue import on_tissue
+        from tme_abm.spatial import read_section
+
+        chosen = read_seed(seed, None)
+        reading = read_section(cells, column, types, scale_um, shape)
+        switched_off = frozenset(without.split() if isinstance(without, str) else without)
+        who = preset(patient) if isinstance(patient, str) else patient
+        given, drugs = find_regimen(regimen)
+        settings = Settings(reading.height, reading.width, step_h, switched_off)
+        simulation, placement = on_tissue(who, settings, make_patient_key(chosen, who.index), reading.section)
+        if placement.moved:
+            warnings.warn(placement.sentence(), stacklevel=2)
+        model = cls.from_simulation(simulation.fork(given, drugs), collect, chosen)
+        model.placement = placement
+        return model
 
     def _begin(self, simulation: Simulation, seed: int, collect: bool) -> None:
         self.lock = threading.RLock()

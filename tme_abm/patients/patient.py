@@ -7,6 +7,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
+from tme_abm.foundation.columns import Heading, count, truth
 from tme_abm.foundation.declare import notes, number
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.patients.composition import nucleated_share
@@ -238,3 +239,22 @@ def covariates(patient: VirtualPatient) -> dict[str, Any]:
         "tp53_mutated": patient.tp53_mutated,
     }
     return row
+
+
+def _heading(name: str, trait: Trait) -> Heading:
+    kind = {float: "number", int: "whole number", bool: "truth", str: "word"}[trait.kind]
+    low, high = (trait.low, trait.high) if kind in ("number", "whole number") else (-math.inf, math.inf)
+    return Heading(trait.column or name, trait.unit, trait.meaning, kind, low, high, trait.words)
+
+
+HEADINGS = (  # of the columns that `covariates` makes
+    count("patient", "-", "number of the virtual patient; the same patient has it in every arm"),
+    count("screening_attempt", "-", "candidates for this place who were screened out before"),
+    *(_heading(name, trait) for name, trait in TRAITS.items()),
+    Heading("bsa_m2", "m2", "body surface (Mosteller)", low=0.0),
+    Heading("creatinine_clearance_ml_per_min", "mL/min", "creatinine clearance: the filtration rate without its indexing", low=0.0),
+    truth("renal_impairment", "filtration below 60 mL/min/1.73 m2"),
+    Heading("iss", "-", "stage of the International Staging System", "whole number", 1, 3),
+    truth("high_risk", "deletion 17p, t(4;14) or t(14;16)"),
+    truth("tp53_mutated", "TP53 lost; follows the deletion of 17p"),
+)

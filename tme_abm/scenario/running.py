@@ -2,9 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from tme_abm import __version__
@@ -12,68 +14,162 @@ from tme_abm.batch.desk import Desk, cores, silent
 from tme_abm.batch.executors import Threads
 from tme_abm.batch.progress import Progress, Silence
 from tme_abm.batch.results import holds, open_results, read_json
+from tme_abm.export.crate import describe_folder
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.toml import to_toml
 from tme_abm.scenario.kinds import load_scenario, running_of
+from tme_abm.scenario.notebook import notebook_progress
 from tme_abm.scenario.reading import MARK
 from tme_abm.trial import attachments
 from tme_abm.trial.provenance import describe_outside, model_digest
 
 if TYPE_CHECKING:
     from tme_abm.laboratory.experiment import Experiment
+    from tme_abm.laboratory.result import ExperimentResult
+    from tme_abm.trial.result import Compared, TrialResult
     from tme_abm.trial.study import Study
 
 __all__ = ["cores", "run"]
 
 
-def run(
+def run(  # noqa: PLR0913 - what a study is, and who does the work, are the arguments
     scenario: "str | Path | Mapping[str, Any] | Study | Experiment",
     folder: str | Path | None = None,
     workers: int | None = None,
     force: bool = False,
     progress: Progress | None = None,
+    patients: int | None = None,
+    seed: int | None = None,
     rules: Iterable[Callable[[Any], Any]] = (),
     desk: Desk | None = None,
-) -> dict[str, Any]:
-    """Run a study and write its tables, its report, the scenario and what it read into a folder.
+) -> "TrialResult | ExperimentResult":
+    """Run a study; with a folder, write its tables, its report, the scenario and what it read there.
 
     A run that was stopped or killed goes on where it was: patients that were finished stand on disk. A run that is finished is not run
-    again; its summary is read.
+    again; its results are read.
 
     Args:
         scenario: As `load_scenario` takes it, or what that has returned.
-        folder: Folder of the results; results/<name of the scenario> by default.
+        folder: Folder of the results; without one nothing is left on the disk (`Result.save` keeps what was found).
         workers: Patients at a time; the number of cores by default.
         force: Whether to begin anew; earlier results are replaced once the new ones are complete.
-        progress: Who is told how far it has come.
+        progress: Who is told how far it has come; in a notebook, a line below the cell by default.
+        patients: Another number of patients than the scenario's.
+        seed: Another seed than the scenario's.
         rules: Functions of the `TumourModel`, each called once a day of treatment; what one removes dies of its name.
         desk: Who does the work, instead of `workers` and `progress`.
 
     Returns:
-        The summary: of a trial, a row for each arm and each comparison.
+        The result: tables with units, figures, and as a mapping the summary.
 
     Raises:
         InputError: For a scenario that cannot run, a folder that holds something else or another run, or one that is in use.
         Stopped: Where the desk was told to stop.
     """
-    study = load_scenario(scenario) if isinstance(scenario, str | Path | Mapping) else scenario
+    study = _chosen(scenario, patients, seed)
     if given := tuple(rules):
         if study.resolved["kind"] != "trial":
             raise InputError(f"{study.name} is an experiment of the laboratory; rules in plain Python are called in trials")
         study = replace(study, settings=replace(study.settings, catalogue=study.settings.catalogue.with_rules(given)))
-    target = Path("results") / study.name if folder is None else Path(folder)
-    desk = desk or Desk(Threads(workers or cores()), progress or Silence(), silent)
+    keeper = TemporaryDirectory(prefix="tme-") if folder is None else None
+    target = Path(keeper.name if keeper is not None else folder or "")
+    desk = desk or Desk(Threads(workers or cores()), progress or notebook_progress() or Silence(), silent)
     table, copies = attachments.gather(study.resolved)
     with open_results(target, identify(study), force, desk.resume) as results:
         if results.took_over:
             desk.say(f"taken over from {results.took_over}, which has ended")
         if results.is_finished:
             desk.say(f"{target} holds this very run, finished; --force runs it anew")
-            return read_json(target / "summary.json")
+            return as_result(study, read_json(target / "summary.json"), target, keeper)
         for name, content in (copies | study.settings.catalogue.copies()).items():
             results.attach(name, content)
         (results.new / MARK).write_text(to_toml(table), encoding="utf-8")
-        return running_of(study).run(replace(study, resolved=table), results, desk)
+        results.before_publishing = partial(describe_folder, study=study)
+        return as_result(study, running_of(study).run(replace(study, resolved=table), results, desk), target, keeper)
+
+
+def as_result(
+    study: "Study | Experiment", summary: Mapping[str, Any], folder: Path, keeper: "TemporaryDirectory[str] | None" = None
+) -> "TrialResult | ExperimentResult":
+    """A finished run as the object that Python users get."""
+    from tme_abm.trial.study import Study
+
+    if isinstance(study, Study):
+        from tme_abm.trial.result import TrialResult
+
+        return TrialResult(study, summary, folder, keeper)
+    from tme_abm.laboratory.result import ExperimentResult
+
+    return ExperimentResult(study, summary, folder, keeper)
+
+
+def load_results(folder: str | Path) -> "TrialResult | ExperimentResult":
+    """The result of an earlier run, read from its folder.
+
+    Raises:
+        InputError: For a folder without a finished run.
+    """
+    place = Path(folder)
+    for name in (MARK, "summary.json"):
+        if not (place / name).is_file():
+            raise InputError(f"{place} holds no finished run: {name} is missing")
+    return as_result(load_scenario(place / MARK), json.loads((place / "summary.json").read_text(encoding="utf-8")), place)
+
+
+def compare(
+    studies: "Sequence[str | Path | Mapping[str, Any] | Study | TrialResult]",
+    workers: int | None = None,
+    progress: Any = None,
+    patients: int | None = None,
+    seed: int | None = None,
+) -> "Compared":
+    """Put several studies side by side; those that have not run yet are run, and leave nothing on the disk.
+
+    Args:
+        studies: Results, or whatever `run` takes.
+        workers: As `run` takes it.
+        progress: As `run` takes it.
+        patients: As `run` takes it.
+        seed: As `run` takes it.
+
+    Raises:
+        InputError: For two studies of one name, or an experiment of the laboratory.
+    """
+    from tme_abm.trial.result import Compared, TrialResult
+
+    found: dict[str, TrialResult] = {}
+    for given in studies:
+        ran = given if isinstance(given, TrialResult) else run(given, None, workers, False, progress, patients, seed)
+        if not isinstance(ran, TrialResult):
+            raise InputError(f"'{ran.name}' is an experiment of the laboratory; only trials have arms to compare")
+        if ran.name in found:
+            raise InputError(f"two of the studies are called '{ran.name}'; give one another name (`Study.with_dose(..., name=...)`)")
+        found[ran.name] = ran
+    return Compared(found)
+
+
+def _chosen(
+    scenario: "str | Path | Mapping[str, Any] | Study | Experiment", patients: int | None, seed: int | None
+) -> "Study | Experiment":
+    """What is to run: a scenario resolved, or a study that is resolved already, with another number of patients or another seed.
+
+    Raises:
+        InputError: For an experiment of the laboratory, whose scenario says how many there are.
+    """
+    from tme_abm.trial.study import Study
+
+    if isinstance(scenario, str | Path | Mapping):
+        return load_scenario(scenario, patients=patients, seed=seed)
+    study = scenario
+    if patients is None and seed is None:
+        return study
+    if not isinstance(study, Study):
+        raise InputError(f"'{study.name}' is an experiment of the laboratory; give patients and seed to load_scenario")
+    changed = {name: value for name, value in (("patients", patients), ("seed", seed)) if value is not None}
+    for name, value in changed.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < (1 if name == "patients" else 0):
+            raise InputError(f"{name} must be a whole number from {1 if name == 'patients' else 0}, got {value!r}")
+    return replace(study, **changed, resolved={**study.resolved, **changed})  # type: ignore[arg-type]
 
 
 def is_of(study: "Study | Experiment", folder: Path) -> bool:

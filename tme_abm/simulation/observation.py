@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from tme_abm.foundation.columns import Heading, count
 from tme_abm.marrow import antigen
 from tme_abm.marrow.cell_types import records
-from tme_abm.marrow.cells import N_TYPES, Cause, CellType
+from tme_abm.marrow.cells import N_CAUSES, N_TYPES, Cause, CellType
 from tme_abm.marrow.clones import CLONE_NAMES, N_CLONES, N_CLONOTYPES, N_REACTIVE
 from tme_abm.marrow.seeding import NUCLEATED_CELLS
 from tme_abm.marrow.state import Gauge, Marrow
@@ -70,3 +71,59 @@ def clonality(clonotypes: np.ndarray) -> float:
     if share.size < 2:
         return 0.0 if share.size == 0 else 1.0
     return float(1.0 + (share * np.log(share)).sum() / math.log(min(N_CLONOTYPES, clonotypes.size)))
+
+
+def _cause(cause: Cause) -> str:
+    """A cause of death in words."""
+    words = {
+        Cause.DIRECT: "antibodies directly",
+        Cause.T_CELL: "T cells",
+        Cause.IMID: "IMiDs",
+        Cause.PROTEASOME: "proteasome inhibitors",
+        Cause.GLUCOCORTICOID: "glucocorticoids",
+        Cause.TURNOVER: "turnover, without any treatment",
+    }
+    return words.get(cause, cause.name if cause in (Cause.ADCC, Cause.ADCP, Cause.CDC) else cause.name.lower())
+
+
+def _resistances(name: str) -> str:
+    """What the cells of a clone resist, in words."""
+    if name == "sensitive":
+        return "no resistance"
+    words = {"imid": "IMiDs", "proteasome": "proteasome inhibitors", "antibody": "antibodies"}
+    return f"resistance to {' and '.join(words[part] for part in name.split('_'))}"
+
+
+HEADINGS = (  # of the columns that `observe` makes
+    *(count(f"{t.name.lower()}_cells", "cells", f"{record.plural} in the patch") for t, record in records().items()),
+    Heading("plasma_fraction", "1", "plasma cells among the nucleated cells of the whole marrow", low=0.0, high=1.0),
+    Heading("tumour_cells_total", "cells", "plasma cells of the whole marrow", low=0.0),
+    *(Heading(f"clone_{name}", "cells", f"plasma cells of the whole marrow with {_resistances(name)}", low=0.0) for name in CLONE_NAMES),
+    Heading("adenosine", "K(A2A)", "extracellular adenosine over the level that halves effector function, mean of the patch", low=0.0),
+    Heading("il6", "1", "interleukin-6 over the patient's mean at eligibility, mean of the patch", low=0.0),
+    Heading("chemokine", "1", "CCL3 over the patient's mean at eligibility, mean of the patch", low=0.0),
+    Heading("m_protein_g_per_l", "g/L", "serum M-protein as it is, without the error of the assay", low=0.0),
+    Heading("t_cell_activity", "1", "functional capacity of T cells, 0 exhausted to 1 fresh; mean", low=0.0),
+    Heading("t_cell_granzyme", "1", "lytic granules of T cells, 1 = a fresh cell; mean", low=0.0),
+    Heading("nk_activity", "1", "functional capacity of NK cells, 0 exhausted to 1 fresh; mean", low=0.0),
+    Heading("nk_granzyme", "1", "lytic granules of NK cells, 1 = a fresh cell; mean", low=0.0),
+    Heading("t_cell_clonality", "1", "clonality: 1 minus the normalised Shannon entropy of clonotypes", low=0.0, high=1.0),
+    count("reactive_t_cells", "cells", "T cells whose clonotype sees the tumour, in the patch"),
+    Heading("nk_armed", "1", "potency of NK cells whose CD16 or SLAMF7 is engaged, 1 = undisturbed", low=0.0),
+    Heading(
+        "cd38_sites_per_cell",
+        "sites/cell",
+        "CD38 on the surface of plasma cells, median",
+        low=0.0,
+        missing="without any",
+    ),
+    *(count(f"deaths_{c.name.lower()}", "cells", f"plasma cells of the patch killed by {_cause(c)}") for c in Cause if c < N_CAUSES),
+    count("deaths_<mechanism>", "cells", "plasma cells of the patch killed by a mechanism from outside of the package"),
+    *(
+        count(
+            f"{t.name.lower()}_lost_to_antibody", "cells", f"{record.plural} of the patch lost to antibodies since the start of treatment"
+        )
+        for t, record in records().items()
+        if record.panel
+    ),
+)

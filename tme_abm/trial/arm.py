@@ -4,11 +4,14 @@ import math
 from typing import Any, NamedTuple
 
 from tme_abm.foundation.clock import DAYS_PER_MONTH, HOURS_PER_DAY, months
+from tme_abm.foundation.columns import Heading, count, truth, word
 from tme_abm.foundation.rng import Stream, stream_key, uniform
 from tme_abm.outcomes import pfs
-from tme_abm.outcomes.imwg import Reading, is_at_least
+from tme_abm.outcomes.imwg import NOT_EVALUABLE, RESPONSES, Reading, is_at_least
+from tme_abm.patients.patient import HEADINGS as COVARIATES
 from tme_abm.patients.patient import VirtualPatient, covariates
 from tme_abm.pharmacology.regimen import Regimen
+from tme_abm.simulation.observation import HEADINGS as OBSERVED
 from tme_abm.simulation.simulation import Simulation
 from tme_abm.trial.study import Study
 from tme_abm.trial.visit import Clinic
@@ -54,6 +57,7 @@ class Arm:
         self.patient = simulation.patient
         self.rows: list[dict[str, Any]] = []
         self.days: list[float] = []
+        self.stopped_day = math.inf  # day from which nothing was given for adverse events
         self._deaths = {name: 0 for name in study.settings.catalogue.deaths}
         self._model: Any = None
         self.clinic = Clinic(simulation, study.visit_days)
@@ -70,6 +74,7 @@ class Arm:
                 break
             if self.simulation.day >= self.exits.discontinuation_day:  # decided at a visit
                 self.simulation.course.stop_all()
+                self.stopped_day = min(self.stopped_day, self.simulation.day)
             self._advance(per_visit)
             visit = self.clinic.see(self.simulation, number)
             self._note(number, visit.reading)
@@ -110,6 +115,7 @@ class Arm:
             else:
                 row[name] = value
         row["m_protein_measured_g_per_l"] = reading.m_protein
+        row["response"] = None if self.clinic.last is None else self.clinic.last.response
         row["effector_activity"] = seen["t_cell_granzyme"] * seen["reactive_t_cells"] + seen["nk_granzyme"] * seen["nk_cells"]
         row |= {f"concentration_{name}_ug_per_ml": value for name, value in self.simulation.levels.items()}
         self.rows.append(row)
@@ -134,6 +140,7 @@ class Arm:
             "time_to_response_days": assessor.response_day if assessor.response_day is not None else math.nan,
             "baseline_m_protein_g_per_l": assessor.baseline.m_protein,
             "nadir_m_protein_g_per_l": assessor.nadir,
+            "treatment_stopped_days": self.stopped_day if math.isfinite(self.stopped_day) else math.nan,
             "grown_days": self.simulation.treated_from * self.simulation.settings.step_h / HOURS_PER_DAY,
             "state_hash": self.simulation.state_hash(),
         }
@@ -143,3 +150,67 @@ def treat(grown: Simulation, regimen: Regimen, exits: Exits, study: Study, witho
     """Follow one arm of a grown patient to its end; `without` as `Simulation.fork` takes it."""
     arm = Arm(grown.fork(regimen, study.drugs, without), regimen, exits, study)
     return arm, arm.follow()
+
+
+_RESULT = (  # of the columns that `Arm.result` adds to the covariates, and of a failed run
+    word("arm", "key of the arm"),
+    word("status", "whether the run of the patient under the arm came to its end", ("completed", "failed")),
+    word("failure", "why the run failed; empty where it did not"),
+    count("screened_out", "-", "candidates for this place who were screened out before"),
+    Heading("pfs_days", "d", "days from randomisation to confirmed progression, death or censoring", low=0.0),
+    truth("pfs_event", "whether progression or death was seen"),
+    word("event_kind", "what ended progression-free survival", pfs.EVENT_KINDS),
+    word("censoring_reason", "why follow-up ended without an event; empty after an event", ("cut-off", "drop-out", "new therapy", "")),
+    word("best_response", "best confirmed response (IMWG)", (*RESPONSES, NOT_EVALUABLE)),
+    truth("responder", "best confirmed response is a partial response or better"),
+    truth("mrd_negative", "a test for residual disease (10^-5) was negative; false where none was made"),
+    Heading(
+        "time_to_response_days",
+        "d",
+        "days to the first of the two visits that confirmed a partial response or better",
+        low=0.0,
+        missing="without a response",
+    ),
+    Heading("baseline_m_protein_g_per_l", "g/L", "serum M-protein measured before treatment", low=0.0),
+    Heading("nadir_m_protein_g_per_l", "g/L", "lowest serum M-protein measured", low=0.0),
+    Heading(
+        "treatment_stopped_days",
+        "d",
+        "visit from which on nothing more was given for adverse events; follow-up goes on",
+        low=0.0,
+        missing="where treatment was not stopped",
+    ),
+    Heading("grown_days", "d", "time in which the untreated disease grew until it was eligible", low=0.0),
+    word("state_hash", "digest of all cells and of the systemic state at the end"),
+)
+_UNRUN = "in a failed run"
+PATIENT_HEADINGS = (
+    *(heading if heading.name == "patient" else heading._replace(missing=_UNRUN) for heading in COVARIATES),
+    *(
+        heading
+        if heading.name in ("arm", "status", "failure")
+        else heading._replace(missing=f"{heading.missing} or {_UNRUN}" if heading.missing else _UNRUN)
+        for heading in _RESULT
+    ),
+)
+TRAJECTORY_HEADINGS = (
+    count("patient", "-", "number of the virtual patient; the same patient has it in every arm"),
+    word("arm", "key of the arm"),
+    count("visit", "-", "number of the visit; 0 is the baseline, before treatment"),
+    Heading("day", "d", "days since randomisation and the first dose", low=0.0),
+    Heading("month", "month", "the same in months of 30.4375 days", low=0.0),
+    *(
+        heading._replace(meaning=f"{heading.meaning}, since the visit before") if heading.name.startswith("deaths_") else heading
+        for heading in OBSERVED
+    ),
+    Heading("m_protein_measured_g_per_l", "g/L", "serum M-protein as reported; 0 below the limit of electrophoresis", low=0.0),
+    word("response", "response at this visit, confirmed or not (IMWG)", RESPONSES, "at the baseline"),
+    Heading("effector_activity", "cells", "reactive T cells and NK cells of the patch, each counted by its lytic granules", low=0.0),
+    Heading(
+        "concentration_<drug>_ug_per_ml",
+        "ug/mL",
+        "plasma concentration of a drug in the step before the visit",
+        low=0.0,
+        missing="in arms without the drug",
+    ),
+)

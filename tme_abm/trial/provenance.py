@@ -56,7 +56,7 @@ def describe_machine() -> dict[str, Any]:
     return {
         "versions": {**versions(), "python": platform.python_version()},
         "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
-        "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 
 

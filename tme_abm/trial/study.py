@@ -1,12 +1,14 @@
 """A study, resolved: everything that a run needs, and nothing that it would have to look up."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.patients.population import Population
 from tme_abm.pharmacology.drug import Drug
-from tme_abm.pharmacology.regimen import Regimen
+from tme_abm.pharmacology.regimen import Dose, Regimen, parse_dose
 from tme_abm.simulation.settings import Settings
 
 
@@ -63,3 +65,55 @@ class Study:
     ci_level: float = 0.95
     published: tuple[Mapping[str, Any], ...] = ()
     resolved: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_dose(self, arm: str, drug: str, dose: str, instead_of: str | None = None, name: str | None = None) -> "Study":
+        """The same study, seed and patients included, with another dose of one drug in one arm.
+
+        A dose of the elderly that the line gives in the same unit changes in proportion.
+
+        Args:
+            arm: Key of the arm.
+            drug: Name of the drug.
+            dose: The new dose, such as "20 mg/kg".
+            instead_of: Which dose it replaces, where the arm gives the drug in several.
+            name: Of the new study; made of the old one's and of the dose where it is left out.
+
+        Raises:
+            InputError: For an unknown arm or drug, no dose, or several doses where none is chosen.
+        """
+        keys = [regimen.key for regimen in self.arms]
+        if arm not in keys:
+            raise InputError(f"study '{self.name}': there is no arm '{arm}'{did_you_mean(arm, keys)}")
+        regimen = self.arms[keys.index(arm)]
+        if drug not in regimen.drugs:
+            raise InputError(f"arm '{arm}' of study '{self.name}' gives no '{drug}'{did_you_mean(drug, regimen.drugs)}")
+        amount, unit = parse_dose(dose, "dose")
+        given = list(dict.fromkeys((line.amount, line.unit) for line in regimen.doses if line.drug == drug))
+        in_words = [f"{a:g} {u}" for a, u in given]
+        if instead_of is not None:
+            chosen = parse_dose(instead_of, "instead_of")
+            if chosen not in given:
+                raise InputError(f"arm '{arm}' gives no {instead_of} of {drug}{did_you_mean(instead_of, in_words)}")
+        elif len(given) > 1:
+            raise InputError(f"arm '{arm}' gives {drug} in doses of {' and '.join(in_words)}; say with instead_of which one changes")
+        else:
+            chosen = given[0]
+        resolved = deepcopy(dict(self.resolved))
+        rows = resolved.get("arms", {}).get(arm, {}).get("doses", [{} for _ in regimen.doses])
+        lines: list[Dose] = []
+        for line, row in zip(regimen.doses, rows, strict=True):
+            if line.drug != drug or (line.amount, line.unit) != chosen:
+                lines.append(line)
+                continue
+            elderly = line.elderly_amount
+            if elderly is not None:
+                if unit != line.unit:
+                    raise InputError(f"{drug} of arm '{arm}' has a dose for the elderly in {line.unit}; give the new one in it too")
+                elderly *= amount / line.amount
+                row["elderly_dose"] = f"{elderly:g} {unit}"
+            row["dose"] = f"{amount:g} {unit}"
+            lines.append(replace(line, amount=amount, unit=unit, elderly_amount=elderly))
+        arms = tuple(replace(r, doses=tuple(lines)) if r.key == arm else r for r in self.arms)
+        resolved["title"] = title = f"{self.title}, with {drug} {amount:g} {unit} in {regimen.label}"
+        called = name or f"{self.name}-{drug}-{amount:g}-{unit.replace('/', '-')}".replace(" ", "-")
+        return replace(self, name=called, title=title, arms=arms, resolved=resolved)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from tme_abm import tables
 from tme_abm.batch.files import write_json
 from tme_abm.batch.journal import Journal
 from tme_abm.batch.progress import FAILED
@@ -13,6 +14,7 @@ from tme_abm.batch.results import Results
 from tme_abm.batch.stopping import Stop
 from tme_abm.foundation.errors import InputError
 from tme_abm.simulation.simulation import make_patient_key
+from tme_abm.trial.arm import PATIENT_HEADINGS, TRAJECTORY_HEADINGS
 from tme_abm.trial.provenance import describe_run
 from tme_abm.trial.study import Study
 
@@ -51,8 +53,8 @@ def write_results(study: Study, results: Results, stop: Stop, start: float) -> d
     failed = patients[patients["status"] == "failed"]
     if len(failed) == len(patients):
         raise InputError(f"every patient of {study.name} failed; the first: {failed['failure'].iloc[0]}")
-    patients.to_parquet(folder / "patients.parquet", index=False)
-    trajectory.to_parquet(folder / "trajectory.parquet", index=False)
+    tables.write(patients, folder / "patients.parquet", PATIENT_HEADINGS)
+    tables.write(trajectory, folder / "trajectory.parquet", TRAJECTORY_HEADINGS)
     stop.check()
     summary = {
         "scenario": study.name,
@@ -90,11 +92,11 @@ def gather(study: Study, journal: Journal) -> tuple["pd.DataFrame", "pd.DataFram
                 digest.update(name.encode())
             for arm, deaths in case["killing"].items():
                 killing[arm] = [a + b for a, b in zip(killing[arm], deaths, strict=True)]
-        for kind, tables in parts.items():
+        for kind, frames in parts.items():
             rows = [row for case in part for row in case[kind]]
             if rows:
-                tables.append(pd.DataFrame(rows))
-    patients, trajectory = (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame() for tables in parts.values())
+                frames.append(pd.DataFrame(rows))
+    patients, trajectory = (pd.concat(frames, ignore_index=True) if frames else pd.DataFrame() for frames in parts.values())
     totals = {
         "killing": {arm: _shares(deaths, causes) for arm, deaths in killing.items()},
         "cell_updates": updates,

@@ -1,0 +1,94 @@
+"""`tme export` and `tme describe --columns`."""
+
+import anndata
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from tme_abm.cli.app import app
+from tme_abm.export.folder import sections
+
+
+@pytest.fixture
+def tme(tmp_path, monkeypatch):
+    """Call `tme` in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        return CliRunner().invoke(app, [str(a) for a in arguments])
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("to", "names"),
+    [
+        ("adam", {"adsl.parquet", "adsl.csv", "adtte.parquet", "adtte.csv", "adrs.parquet", "adrs.csv", "adlb.parquet", "adlb.csv"}),
+        ("nonmem", {"doses_and_m_protein.parquet", "doses_and_m_protein.csv"}),
+        ("csv", {"patients.csv", "trajectory.csv", "arms.csv", "comparisons.csv", "columns.csv"}),
+    ],
+)
+def test_results_are_exported_into_a_folder_beside_them(tme, tmp_path, small_trial, to, names):
+    done = tme("export", small_trial.folder, "--to", to)
+    assert done.exit_code == 0, done.output
+    written = {path.name for path in (tmp_path / f"icaria_{to}").iterdir()}
+    assert names <= written
+    assert all(name in done.output for name in names)
+    again = tme("export", small_trial.folder, "--to", to)
+    assert again.exit_code == 2
+    assert "--force" in again.output
+    assert tme("export", small_trial.folder, "--to", to, "--force").exit_code == 0
+
+
+def test_csv_holds_the_tables_and_the_dictionary_of_their_columns(tme, tmp_path, small_trial):
+    assert tme("export", small_trial.folder, "--to", "csv", "--out", "here").exit_code == 0
+    patients = pd.read_csv(tmp_path / "here" / "patients.csv", float_precision="round_trip")
+    assert (patients["pfs_days"] == small_trial.patients["pfs_days"]).all()
+    columns = pd.read_csv(tmp_path / "here" / "columns.csv", keep_default_na=False)
+    listed = columns[columns["table"] == "patients"]
+    assert listed["column"].tolist() == list(patients.columns)
+    assert (columns["meaning"] != "").all()
+
+
+def test_a_marrow_is_exported_from_results(tme, tmp_path, small_trial):
+    done = tme("export", small_trial.folder, "--to", "h5ad", "--patient", 2, "--arm", "pd", "--day", 7, "--deaths", 2)
+    assert done.exit_code == 0, done.output
+    data = anndata.read_h5ad(tmp_path / "icaria_pd_patient2_day7.h5ad")
+    assert data.uns["marrow"]["regimen"] == "pd"
+    assert data.uns["patient"]["patient"] == 2
+    assert data.uns["deaths"]["day"].between(5.0, 7.0).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--to", "adm"), "did you mean 'adam'"),
+        (("--to", "h5ad", "--arm", "isa-pdd"), "did you mean 'isa-pd'"),
+        (("--to", "h5ad", "--patient", 99), "patients 0 to 11"),
+        (("--to", "csv", "--seed", 3), "--seed is for --to h5ad"),
+    ],
+)
+def test_what_cannot_be_exported_is_said_in_a_line(tme, small_trial, arguments, message):
+    done = tme("export", small_trial.folder, *arguments)
+    assert done.exit_code == 2
+    assert message in done.output
+    assert "Traceback" not in done.output
+
+
+def test_a_scenario_has_no_results_yet(tme):
+    done = tme("export", "icaria", "--to", "adam")
+    assert done.exit_code == 2
+    assert "run the study with `tme run`" in done.output
+
+
+def test_the_columns_are_described(tme, tmp_path):
+    everything = tme("describe", "--columns").output
+    for title, (_, headings) in sections().items():
+        assert title in everything
+        assert all(heading.name in everything for heading in headings)
+    one = tme("describe", "trajectory", "--columns").output
+    assert "m_protein_measured_g_per_l" in one and "weight_kg" not in one
+    assert "did you mean 'trajectory'" in tme("describe", "trajectry", "--columns").output
+    assert tme("describe", "--columns", "--to", "c.md").exit_code == 0
+    assert (tmp_path / "c.md").read_text(encoding="utf-8").startswith("# Columns")
+    assert tme("describe", "--to", "c.md").exit_code == 2

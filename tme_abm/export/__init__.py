@@ -1,0 +1,1 @@
+"""Results in the formats that others read: CDISC ADaM, a long table of doses and measurements, CSV, RO-Crate and codemeta."""

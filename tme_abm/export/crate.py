@@ -1,0 +1,188 @@
+"""What a results folder says of itself to machines: an RO-Crate manifest, and codemeta for the software that made it.
+
+`ro-crate-metadata.json` follows RO-Crate 1.1 (soilandreyes2022): the files with size, digest and format, the columns of the tables with
+their units, and the run as an action of the software on the scenario. Times are in UTC.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, metadata
+from pathlib import Path
+from typing import Any
+
+CRATE, CODE = "ro-crate-metadata.json", "codemeta.json"
+CONTEXT = "https://w3id.org/ro/crate/1.1/context"
+FORMATS = {
+    ".csv": "text/csv",
+    ".html": "text/html",
+    ".json": "application/json",
+    ".parquet": "application/vnd.apache.parquet",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".toml": "application/toml",
+}
+CONTENT = {
+    "scenario.toml": "The scenario: everything that the run needs; `tme run` runs it again.",
+    "patients.parquet": "A row for each patient and arm.",
+    "trajectory.parquet": "A row for each patient, arm and visit.",
+    "table.parquet": "What was measured, as one tidy table.",
+    "table.csv": "What was measured, as one tidy table.",
+    "summary.json": "What was found: arms and comparisons, or findings.",
+    "run.json": "Every number of the run with unit, source and grade; versions, seed, machine.",
+    "report.html": "The report, to be read.",
+    CODE: "The software that made these results.",
+}
+LICENCE = "#licence"
+SOFTWARE = "#tme_abm"
+
+
+def describe_folder(folder: Path, study: Any) -> list[Path]:
+    """Write the manifest and codemeta.json into a results folder whose other files are there.
+
+    Args:
+        folder: Of the results.
+        study: What has run: its `name`, `title` and `summary` are told.
+
+    Returns:
+        The files written.
+    """
+    run = _read(folder / "run.json")
+    code, crate = folder / CODE, folder / CRATE
+    code.write_text(json.dumps(codemeta(run), indent=2) + "\n", encoding="utf-8")
+    crate.write_text(json.dumps(manifest(folder, run, study.name, study.title, study.summary), indent=2) + "\n", encoding="utf-8")
+    return [code, crate]
+
+
+def codemeta(run: dict[str, Any]) -> dict[str, Any]:
+    """The software that made a run, in the words of codemeta 3.
+
+    Args:
+        run: Contents of run.json.
+    """
+    versions = dict(run.get("versions") or {})
+    required = [{"@type": "SoftwareApplication", "name": name, "version": v} for name, v in versions.items() if name != "tme-abm"]
+    return {
+        "@context": "https://w3id.org/codemeta/3.0",
+        "@type": "SoftwareSourceCode",
+        "name": "tme_abm",
+        "description": _of_package("Summary"),
+        "version": versions.get("tme-abm") or _of_package("Version"),
+        "identifier": str(run.get("model") or ""),
+        "license": "https://spdx.org/licenses/BSD-3-Clause",
+        "author": [{"@type": "Organization", "name": "tme_abm authors"}],
+        "programmingLanguage": {"@type": "ComputerLanguage", "name": "Python", "version": versions.get("python", "")},
+        "softwareRequirements": [part for part in required if part["name"] != "python"],
+    }
+
+
+def manifest(folder: Path, run: dict[str, Any], name: str, title: str, summary: str) -> dict[str, Any]:
+    """The RO-Crate of a results folder."""
+    finished = str(run.get("finished") or utc_now())
+    files = [_file(path, folder) for path in sorted(folder.rglob("*")) if _is_ours(path, folder)]
+    columns = [column for path in sorted(folder.glob("*.parquet")) for column in _columns(path)]
+    software = codemeta(run)
+    return {
+        "@context": CONTEXT,
+        "@graph": [
+            {
+                "@id": CRATE,
+                "@type": "CreativeWork",
+                "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
+                "about": {"@id": "./"},
+            },
+            {
+                "@id": "./",
+                "@type": "Dataset",
+                "name": title or name,
+                "identifier": name,
+                "description": summary,
+                "datePublished": finished,
+                "license": {"@id": LICENCE},
+                "hasPart": [{"@id": file["@id"]} for file in files],
+                "variableMeasured": [{"@id": column["@id"]} for column in columns],
+                "mentions": [{"@id": "#run"}],
+            },
+            {
+                "@id": LICENCE,
+                "@type": "CreativeWork",
+                "name": "No licence has been chosen",
+                "description": "Whoever publishes these results chooses a licence and names it here.",
+            },
+            {
+                "@id": "#run",
+                "@type": "CreateAction",
+                "name": f"Run of {name}",
+                "instrument": {"@id": SOFTWARE},
+                "object": [{"@id": file["@id"]} for file in files if file["@id"] == "scenario.toml"],
+                "result": [{"@id": file["@id"]} for file in files if file["@id"] not in ("scenario.toml", CODE)],
+                "endTime": finished,
+            },
+            {
+                "@id": SOFTWARE,
+                "@type": "SoftwareApplication",
+                "name": "tme_abm",
+                "description": software["description"],
+                "version": software["version"],
+                "identifier": software["identifier"],
+                "license": {"@id": software["license"]},
+            },
+            {"@id": software["license"], "@type": "CreativeWork", "name": "BSD 3-Clause License"},
+            *files,
+            *columns,
+        ],
+    }
+
+
+def utc_now() -> str:
+    """Now, in UTC, as ISO 8601 writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _is_ours(path: Path, folder: Path) -> bool:
+    inside = path.relative_to(folder)
+    return path.is_file() and inside.as_posix() != CRATE and not any(part.startswith(".") for part in inside.parts)
+
+
+def _file(path: Path, folder: Path) -> dict[str, Any]:
+    inside = path.relative_to(folder).as_posix()
+    entity: dict[str, Any] = {
+        "@id": inside,
+        "@type": "File",
+        "name": inside,
+        "contentSize": str(path.stat().st_size),
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+    if path.suffix in FORMATS:
+        entity["encodingFormat"] = FORMATS[path.suffix]
+    if inside in CONTENT:
+        entity["description"] = CONTENT[inside]
+    return entity
+
+
+def _columns(path: Path) -> Iterator[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    for field in pq.read_schema(path):
+        notes = field.metadata or {}
+        if b"unit" in notes:
+            yield {
+                "@id": f"#{path.stem}/{field.name}",
+                "@type": "PropertyValue",
+                "name": field.name,
+                "description": notes[b"meaning"].decode(),
+                "unitText": notes[b"unit"].decode(),
+            }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return content
+
+
+def _of_package(key: str) -> str:
+    try:
+        return str(metadata("tme-abm")[key])
+    except PackageNotFoundError:
+        return ""
