@@ -6,7 +6,7 @@ from tme_abm.laboratory.result import ExperimentResult
 from tme_abm.mesa_model.agents import MDSC, Breg, Macrophage, NKCell, PlasmaCell, StromalCell, TCell, Treg
 from tme_abm.mesa_model.model import TumourModel
 from tme_abm.scenario.kinds import load_scenario, load_trial
-from tme_abm.scenario.running import compare, open_results, run
+from tme_abm.scenario.running import compare, load_results, run
 from tme_abm.spatial import to_anndata
 from tme_abm.tables import read as read_table
 from tme_abm.trial.result import Compared, TrialResult
@@ -32,9 +32,9 @@ __all__ = [
     "__version__",
     "compare",
     "export_results",
+    "load_results",
     "load_scenario",
     "load_trial",
-    "open_results",
     "read_table",
     "run",
     "to_anndata",

@@ -62,11 +62,11 @@ def test_it_shows_itself_in_a_notebook(small_trial):
 
 
 def test_a_folder_is_opened_again(small_trial):
-    again = tme_abm.open_results(small_trial.folder)
+    again = tme_abm.load_results(small_trial.folder)
     assert again.study.arms == small_trial.study.arms
     assert again.patients.equals(small_trial.patients)
     with pytest.raises(InputError, match="no finished run"):
-        tme_abm.open_results(small_trial.folder / "figures")
+        tme_abm.load_results(small_trial.folder / "figures")
 
 
 def test_a_run_without_a_folder_leaves_nothing_behind(tmp_path, monkeypatch, small_trial):
@@ -88,7 +88,7 @@ def test_a_run_without_a_folder_leaves_nothing_behind(tmp_path, monkeypatch, sma
     gc.collect()
     assert not place.exists()
     assert os.listdir(tmp_path / "tmp") == []
-    assert len(tme_abm.open_results(kept).patients) == 4
+    assert len(tme_abm.load_results(kept).patients) == 4
 
 
 # ---- doses changed ---------------------------------------------------------------------------------------------------
