@@ -20,6 +20,7 @@ from tme_abm.marrow import contact, fate, field_age
 from tme_abm.marrow.quantities import MADE_OF, UNNAMED, passing, quantities, resting
 from tme_abm.marrow.state import Body, Gauge
 from tme_abm.mechanisms import BY_NAME, MECHANISMS, declared, step
+from tme_abm.mechanisms.outside.hooks import make_hooks
 
 names = pytest.mark.parametrize("name", list(BY_NAME))
 
@@ -43,6 +44,7 @@ class On(NamedTuple):
 
     one: bool
     two: bool
+    outside: None = None
 
 
 def made_up(**changes):
@@ -128,7 +130,7 @@ def test_the_step_begins_by_putting_to_rest_what_lasts_for_a_step_only():
     one.body.gauge[:] = 7.0
     for column in (*one.body[1:], one.drugs.occupancy):
         column[:] = 7
-    twins.of(step.forget_last_step)(one, None, None)
+    twins.of(step.forget_last_step)(one, make_hooks([], 0, [], 0), None)
     for gauge in Gauge:
         assert one.body.gauge[gauge] == (7.0 if gauge.lasts else gauge.rest)
     rest = at_rest(Body)
@@ -188,11 +190,11 @@ def test_a_mechanism_acts_where_it_is_on_and_rests_where_it_is_off():
 
     one = made_up(name="one", prepare=says("one acts"), phase=Phase.DRUGS, rest={"prepare": says("one rests")})
     two = made_up(name="two", prepare=says("two acts"), phase=Phase.DRUGS)
-    run = Twins().of(in_order("prepare", [two, one], step.at_rest))
+    run = Twins().of(in_order("prepare", [two, one], step.at_rest, says("outside")))
     for on, expected in (
-        (On(True, True), ["two acts", "one acts"]),
-        (On(False, True), ["two acts", "one rests"]),
-        (On(False, False), ["one rests"]),
+        (On(True, True), ["two acts", "one acts", "outside"]),
+        (On(False, True), ["two acts", "one rests", "outside"]),
+        (On(False, False), ["one rests", "outside"]),
     ):
         did.clear()
         run(None, on, on, None)
@@ -290,7 +292,7 @@ def test_what_the_marrow_makes_of_quantities_is_as_said():
         for kernel, args in acts:
             touched = found.setdefault(kernel, declared.Touched())
             one = declared.Touched()
-            twins.of(kernel)(declared.Watch(marrow(), one, ""), *args)
+            twins.of(kernel)(declared.Watch(marrow(), one, "", declared.NONE), *args)
             touched.add(one)
     read, written = ({n for t in found.values() for n in getattr(t, what)} for what in ("reads", "writes"))
     assert set(MADE_OF) <= written
