@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 import types
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 import tme_abm
 from tme_abm.cli.app import app
+from tme_abm.cli.progress import Lines, in_words
 from tme_abm.pharmacology.regimen import Dose, Regimen
 from tme_abm.pharmacology.words import regimen_in_words
 from tme_abm.scenario.kinds import load_scenario
@@ -232,6 +234,16 @@ def test_run_hands_over_what_was_asked_for(tme, pretend, tmp_path):
     [
         (["icari"], "tme: there is no scenario 'icari'; did you mean 'icaria'?"),
         (["icaria", "--patients", "0"], "tme: --patients 0: patients must be at least 1, got 0"),
+        (["icaria", "--patients", "1000000000000"], "tme: --patients 1000000000000: patients must be at most 10000000, got 1000000000000"),
+        (
+            ["icaria", "--set", 'marrow.step="0.000001 h"'],
+            'tme: --set marrow.step="0.000001 h": marrow.step: "0.000001 h" is below 0.05 h, the limit',
+        ),
+        (
+            ["icaria", "--set", 'trial.follow_up=["99999999 year", "99999999 year"]'],
+            'tme: --set trial.follow_up=["99999999 year", "99999999 year"]: '
+            'trial.follow_up[0]: "99999999 year" is longer than 100 years, the limit',
+        ),
         (["icaria", "--without", "bindin"], "tme: --without bindin: unknown mechanism 'bindin'; did you mean 'binding'?"),
         (["icaria", "--set", "trial.desgin=x"], "tme: --set trial.desgin=x: unknown key 'desgin' in trial; did you mean 'design'?"),
     ],
@@ -344,6 +356,44 @@ def test_report_needs_a_finished_run(tme, tmp_path):
     result = tme("report", "half")
     assert result.exit_code == 2
     assert result.stderr == "tme: half holds no finished run: run.json is missing\n"
+
+
+# ---- how far it has come ---------------------------------------------------------------------------------------------
+
+
+def test_a_line_says_how_far_the_work_has_come():
+    shown = Lines()
+    shown.phase("compiling", 1)
+    assert in_words(shown.state()) == "compiling"
+    shown.advance(1, "compiling")
+    shown.phase("growing", 10)
+    shown.phase("treating", 10)
+    shown.advance(4, "treating")  # stood on disk: no measure of the speed
+    assert in_words(shown.state()) == "treating 4 of 10, 0 a minute, 0 failed"
+    shown.phase("failed", None)
+    shown.advance(1, "failed")
+    shown._start["treating"] = (time.monotonic() - 60.0, 4.0)
+    shown.advance(1, "treating")
+    shown.advance(1, "treating")
+    state = shown.state()
+    assert state["phase"] == "treating" and state["failed"] == 1 and state["per_minute"] == pytest.approx(2.0, abs=0.05)
+    assert in_words(state).startswith("treating 6 of 10, ") and in_words(state).endswith(" left, 1 failed")
+    assert state["seconds_left"] == pytest.approx(120, abs=3)
+
+
+def test_progress_for_another_program_is_a_json_object_a_line(tme, pretend):
+    pretend(written)
+    result = tme("run", "icaria", "--patients", "2", "--log-json")
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [e["phase"] for e in events if e["event"] == "phase"] == ["compiling", "growing", "treating"]
+    assert events[-1]["event"] == "progress" and events[-1]["total"] == 2
+    assert all(e["time"].endswith("Z") for e in events)
+
+
+def test_quiet_says_nothing(tme, pretend):
+    pretend(written)
+    result = tme("run", "icaria", "--patients", "2", "--quiet")
+    assert (result.exit_code, result.output) == (0, "")
 
 
 # ---- the project around the command ----------------------------------------------------------------------------------

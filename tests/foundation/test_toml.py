@@ -1,5 +1,6 @@
 """TOML as text: lines, places, and tables written out again."""
 
+import time
 import tomllib
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tme_abm.foundation.errors import InputError
-from tme_abm.foundation.toml import Lines, dotted, parse_path, to_toml
+from tme_abm.foundation.toml import MOST_BYTES, Lines, dotted, parse_path, parse_toml, read_text, to_toml
 
 TEXT = '''# a comment with [brackets] and = signs
 title = "a # in words" # and one after
@@ -126,3 +127,42 @@ def test_every_path_of_a_table_has_a_line_that_names_it(table):
             assert path[-1] in lines[found[path] - 1]
         else:
             assert 1 <= found[path] <= len(lines)
+
+
+# ---- files of strangers ----------------------------------------------------------------------------------------------
+
+
+def test_the_mark_of_some_editors_is_no_part_of_the_text(tmp_path):
+    path = tmp_path / "marked.toml"
+    path.write_bytes(b'\xef\xbb\xbftitle = "x"\n')
+    assert parse_toml(read_text(path), "marked.toml") == {"title": "x"}
+
+
+@pytest.mark.parametrize("brackets", ["[" * 600 + "]" * 600, "{ a = " * 600 + "1" + " }" * 600, "[" * 600])
+def test_brackets_without_end_are_refused_with_their_line(brackets):
+    with pytest.raises(InputError, match=r"^deep\.toml, line 2: brackets stand more than 50 deep in one another$"):
+        parse_toml(f"a = 1\nk = {brackets}\n", "deep.toml")
+
+
+def test_brackets_in_texts_and_comments_are_none():
+    text = "# " + "[" * 99 + '\na = "' + "[" * 99 + "\"\nb = '" + "{" * 99 + "'\nc = [[1], [2]]\n"
+    assert parse_toml(text, "flat.toml")["c"] == [[1], [2]]
+
+
+def test_a_file_too_large_to_be_meant_is_not_read(tmp_path):
+    path = tmp_path / "large.toml"
+    path.write_bytes(b"#" * (MOST_BYTES + 1))
+    with pytest.raises(InputError, match=r"large\.toml: 2\.0 MB are too much; a file has at most 2 MB"):
+        read_text(path, "large.toml")
+
+
+def test_lines_of_many_tables_are_found_in_time_that_grows_with_their_number():
+    """Seconds of the processor for ten times as many rows: some ten times, where it once was a hundred."""
+    row = '[[published]]\narm = "a"\nvalue = 30.0\n\n'
+    taken = []
+    for n in (1000, 10_000):
+        start = time.process_time()
+        found = Lines(row * n).found
+        taken.append(time.process_time() - start)
+        assert found["published", n - 1, "value"] == 4 * (n - 1) + 3
+    assert taken[1] < 40.0 * taken[0]

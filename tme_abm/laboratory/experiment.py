@@ -9,15 +9,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tme_abm.batch.executors import Executor, Threads
-from tme_abm.batch.journal import Journal
-from tme_abm.batch.progress import Progress
-from tme_abm.batch.stopping import Stop
-
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from tme_abm.batch.executors import Executor
+    from tme_abm.batch.journal import Journal
+    from tme_abm.batch.progress import Progress
+    from tme_abm.batch.stopping import Stop
     from tme_abm.patients.population import Population
     from tme_abm.pharmacology.drug import Drug
     from tme_abm.simulation.settings import Settings
@@ -73,18 +72,26 @@ class Experiment(ABC):
 
         return pd.DataFrame(rows)
 
-    def measure(self, workers: int, progress: Progress) -> "pd.DataFrame":
+    def measure(self, workers: int, progress: "Progress") -> "pd.DataFrame":
         """Run everything, kept nowhere.
 
         Returns:
             One tidy table; a column carries its unit in its name.
         """
+        from tme_abm.batch.executors import Threads
+        from tme_abm.batch.stopping import Stop
+
         found: dict[int, list[dict[str, Any]]] = {}
         self.run_pieces(Threads(workers), progress, Stop(), range(self.pieces[1]), found.__setitem__)
         return self.tabulate([row for index in sorted(found) for row in found[index]])
 
     def run_pieces(
-        self, executor: Executor, progress: Progress, stop: Stop, todo: Iterable[int], keep: Callable[[int, list[dict[str, Any]]], None]
+        self,
+        executor: "Executor",
+        progress: "Progress",
+        stop: "Stop",
+        todo: Iterable[int],
+        keep: Callable[[int, list[dict[str, Any]]], None],
     ) -> None:
         """Have pieces carried out, each kept as soon as it is there."""
         name, number = self.pieces
@@ -93,7 +100,7 @@ class Experiment(ABC):
             keep(index, rows)
             progress.advance(1, name)
 
-    def run_kept(self, journal: Journal, executor: Executor, progress: Progress, stop: Stop) -> "pd.DataFrame":
+    def run_kept(self, journal: "Journal", executor: "Executor", progress: "Progress", stop: "Stop") -> "pd.DataFrame":
         """Run what a journal does not hold yet; the table of all."""
         number = self.pieces[1]
         todo = [index for index in range(number) if str(index) not in journal]
