@@ -16,6 +16,7 @@ from tme_abm.cli.options import (
     make_console,
 )
 from tme_abm.cli.words import print_numbers
+from tme_abm.foundation.errors import InputError
 
 
 def list_() -> None:
