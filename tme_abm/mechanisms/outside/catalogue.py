@@ -4,8 +4,12 @@ A study carries its catalogue (`Settings.catalogue`), so two studies of one proc
 name, or for the causes of death, asks a catalogue.
 """
 
+import hashlib
+import inspect
+import re
+import textwrap
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +23,7 @@ from tme_abm.mechanisms import MECHANISMS
 from tme_abm.mechanisms.outside.hooks import Act, Hook, Hooks, make_hooks
 from tme_abm.mechanisms.outside.own import OwnGauge
 
+NAME = re.compile(r"[a-z][a-z0-9_]*")  # of a mechanism or a rule
 FROM_OUTSIDE = " (one from a file of your own comes with --mechanism FILE)"
 
 
@@ -88,6 +93,31 @@ class Rule(NamedTuple):
     digest: str = ""
 
 
+def digest_of(*texts: str) -> str:
+    """Short digest of some texts."""
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text.encode())
+        digest.update(b"\0")
+    return digest.hexdigest()[:12]
+
+
+def as_rule(given: Any) -> Rule:
+    """A rule in plain Python, by the name of its function.
+
+    Raises:
+        InputError: For what is no function with a name.
+    """
+    name = getattr(given, "__name__", "")
+    if not callable(given) or not NAME.fullmatch(name):
+        raise InputError(f"a rule is a function with a name of small letters, which takes the model; got {given!r}")
+    try:
+        text = textwrap.dedent(inspect.getsource(given))
+    except (OSError, TypeError):  # as of what was typed into a prompt
+        text = ""
+    return Rule(name, given, text, digest_of(text or repr(given.__code__.co_code)))
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """The mechanisms of the package and those from outside, and rules in plain Python.
@@ -101,11 +131,6 @@ class Catalogue:
     outside: tuple[Outside, ...] = ()
     rules: tuple[Rule, ...] = ()
     given: tuple[Any, ...] = field(default=(), compare=False)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        from tme_abm.mechanisms.outside.loading import load
-
-        return load, (self.given, tuple(rule.function for rule in self.rules))
 
     @cached_property
     def mechanisms(self) -> tuple[Mechanism, ...]:
@@ -195,10 +220,19 @@ class Catalogue:
                 raise BrokenMechanism(f"{o.place('hazard')}: {what}; raise the ceiling of the cells that it acts on")
 
     def with_rules(self, given: Iterable[Any]) -> "Catalogue":
-        """The same with other rules in plain Python."""
-        from tme_abm.mechanisms.outside.loading import add_rules
+        """The same with other rules in plain Python, instead of those that it had.
 
-        return add_rules(self, given)
+        Raises:
+            InputError: For what is no rule, or one whose name a cause of death has already.
+        """
+        bare = replace(self, rules=())
+        rules = tuple(as_rule(one) for one in given)
+        taken = set(bare.causes)
+        for rule in rules:
+            if rule.name in taken:
+                raise InputError(f"rule '{rule.name}': the name is taken by a cause of death; call the function otherwise")
+            taken.add(rule.name)
+        return replace(bare, rules=rules)
 
     def copies(self) -> dict[str, bytes]:
         """What a folder of results keeps of what came from outside: name in that folder -> content."""

@@ -6,12 +6,10 @@ but for one that reads what another writes, which comes after it.
 """
 
 import ast
-import hashlib
+import copyreg
 import importlib.util
-import inspect
 import re
 import sys
-import textwrap
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -36,14 +34,13 @@ from tme_abm.marrow.state import Gauge, Host, Own, Tick, make_marrow
 from tme_abm.marrow.traits import load_traits
 from tme_abm.mechanisms import MECHANISMS
 from tme_abm.mechanisms.declared import check_names, measure, undeclared
-from tme_abm.mechanisms.outside.catalogue import PLAIN, Catalogue, Compiled, File, Outside, Rule
+from tme_abm.mechanisms.outside.catalogue import NAME, PLAIN, Catalogue, Compiled, File, Outside, digest_of
 from tme_abm.mechanisms.outside.hooks import Hook
 from tme_abm.mechanisms.outside.own import Numbers, handed_out, handing_out
 from tme_abm.mechanisms.step import Rules
 
 GROUP = "tme_abm.mechanisms"  # of entry points
 ACTS = {"prepare": None, "ceiling": Hook.CEILING, "hazard": Hook.HAZARD}  # act -> its hook; that of `prepare` is its phase
-NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ def load(given: Iterable[Any] = (), rules: Iterable[Any] = ()) -> Catalogue:
     wishes = [wish_for(one) for one in asked]
     if not wishes:
         chosen = tuple(rules)
-        return add_rules(PLAIN, chosen) if chosen else PLAIN
+        return PLAIN.with_rules(chosen) if chosen else PLAIN
     first = (len(handed_out().causes), len(handed_out().gauges)) if any(wish.path is None for wish in wishes) else (0, 0)
     unplaced = [read(wish, (0, 0)) for wish in dict.fromkeys(wishes)]
     check_taken(unplaced)
@@ -100,7 +97,7 @@ def load(given: Iterable[Any] = (), rules: Iterable[Any] = ()) -> Catalogue:
     for o in ordered:
         check_declared(o)
     marrow = sample_marrow(catalogue.own)
-    return add_rules(replace(catalogue, outside=tuple(compile_acts(o, marrow) for o in ordered)), rules)
+    return replace(catalogue, outside=tuple(compile_acts(o, marrow) for o in ordered)).with_rules(rules)
 
 
 # ---- where from
@@ -204,15 +201,6 @@ def package_texts(wish: Wish) -> list[str]:
     if not wish.package or wish.path is None:
         return []
     return [path.read_text(encoding="utf-8", errors="replace") for path in sorted(wish.path.parent.rglob("*.py"))]
-
-
-def digest_of(*texts: str) -> str:
-    """Short digest of some texts."""
-    digest = hashlib.sha256()
-    for text in texts:
-        digest.update(text.encode())
-        digest.update(b"\0")
-    return digest.hexdigest()[:12]
 
 
 _executed: dict[str, tuple[ModuleType, Numbers]] = {}
@@ -376,38 +364,6 @@ def check_own(catalogue: Catalogue) -> None:
             seen[name] = file
 
 
-def as_rule(given: Any) -> Rule:
-    """A rule in plain Python, by the name of its function.
-
-    Raises:
-        InputError: For what is no function with a name.
-    """
-    name = getattr(given, "__name__", "")
-    if not callable(given) or not NAME.fullmatch(name):
-        raise InputError(f"a rule is a function with a name of small letters, which takes the model; got {given!r}")
-    try:
-        text = textwrap.dedent(inspect.getsource(given))
-    except (OSError, TypeError):  # as of what was typed into a prompt
-        text = ""
-    return Rule(name, given, text, digest_of(text or repr(given.__code__.co_code)))
-
-
-def add_rules(catalogue: Catalogue, given: Iterable[Any]) -> Catalogue:
-    """A catalogue with rules in plain Python, instead of those that it had.
-
-    Raises:
-        InputError: For what is no rule, or one whose name a cause of death has already.
-    """
-    bare = replace(catalogue, rules=())
-    rules = tuple(as_rule(one) for one in given)
-    taken = set(bare.causes)
-    for rule in rules:
-        if rule.name in taken:
-            raise InputError(f"rule '{rule.name}': the name is taken by a cause of death; call the function otherwise")
-        taken.add(rule.name)
-    return replace(bare, rules=rules)
-
-
 def in_order(found: Sequence[Outside]) -> list[Outside]:
     """Mechanisms of which each comes after those that write, in the same phase, what it reads."""
 
@@ -488,3 +444,11 @@ def boiled_down(error: Exception, path: Path | None) -> tuple[int, str]:
     if "NRT required" in what:
         what = "it makes an array, a list or a text, and kernels make nothing new; write into the columns of the marrow"
     return (lines[-1] if lines else 0), re.sub(r"Pinned\(.*", "the marrow", what)[:200].rstrip(" .:")
+
+
+def _as_loaded(catalogue: Catalogue) -> tuple[Any, ...]:
+    """What another process makes the same catalogue of: kernels and rules do not travel, where they came from does."""
+    return load, (catalogue.given, tuple(rule.function for rule in catalogue.rules))
+
+
+copyreg.pickle(Catalogue, _as_loaded)  # type: ignore[arg-type]
