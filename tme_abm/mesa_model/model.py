@@ -25,11 +25,13 @@ from tme_abm.mesa_model.arguments import LARGEST_SEED, find_arm, find_regimen, l
 from tme_abm.mesa_model.collecting import FRAME_COLUMNS, reporters, with_gaps
 from tme_abm.mesa_model.contract import Array, Coordinate
 from tme_abm.mesa_model.grid import LatticeGrid
+from tme_abm.mesa_model.section import lay_out
 from tme_abm.patients.patient import VirtualPatient
 from tme_abm.patients.presets import preset
 from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.simulation.settings import Settings
 from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key
+from tme_abm.spatial import read_section
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -180,20 +182,10 @@ class TumourModel(mesa.Model):
         Raises:
             InputError: For what the section lacks, a type that nobody knows, or a composition that is no marrow's.
         """
-        import warnings
-
-        from tme_abm.simulation.tissue import on_tissue
-        from tme_abm.spatial import read_section
-
         chosen = read_seed(seed, None)
-        reading = read_section(cells, column, types, scale_um, shape)
-        switched_off = frozenset(without.split() if isinstance(without, str) else without)
-        who = preset(patient) if isinstance(patient, str) else patient
         given, drugs = find_regimen(regimen)
-        settings = Settings(reading.height, reading.width, step_h, switched_off)
-        simulation, placement = on_tissue(who, settings, make_patient_key(chosen, who.index), reading.section)
-        if placement.moved:
-            warnings.warn(placement.sentence(), stacklevel=2)
+        reading = read_section(cells, column, types, scale_um, shape)
+        simulation, placement = lay_out(reading, patient, step_h, without, chosen)
         model = cls.from_simulation(simulation.fork(given, drugs), collect, chosen)
         model.placement = placement
         return model
