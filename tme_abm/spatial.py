@@ -182,7 +182,7 @@ def to_anndata(marrow: Any, deaths: list[Death] | None = None) -> "AnnData":
     }
     ledger, causes = state.body.ledger, simulation.settings.catalogue.causes
     made.uns["deaths_since_start"] = pd.DataFrame(
-        {name: [int(ledger[k, column]) for k in KINDS.values()] for name, column in simulation.settings.catalogue.causes.items()},
+        {name: [int(ledger[k, column]) for k in KINDS.values()] for name, column in causes.items()},
         index=list(KINDS),
     )
     if deaths is not None:
