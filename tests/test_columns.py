@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from tme_abm.trial.progress import Silence
 
 from tme_abm import tables
+from tme_abm.batch.progress import Silence
 from tme_abm.export.folder import sections
 from tme_abm.foundation.columns import find
 from tme_abm.foundation.errors import InputError

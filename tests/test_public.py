@@ -40,7 +40,7 @@ def test_an_unknown_name_is_an_attribute_error():
         _ = tme_abm.runn
 
 
-@pytest.mark.parametrize("code", ["import tme_abm", "import tme_abm.cli.app", "import tme_abm.scenario.running"])
+@pytest.mark.parametrize("code", ["import tme_abm", "import tme_abm.cli.app"])
 def test_nothing_heavy_is_imported_before_it_is_needed(code):
     heavy = ("numba", "mesa", "pandas", "matplotlib", "lifelines", "anndata", "pyarrow", "scipy")
     ask = f"{code}; import sys; print([m for m in {heavy} if m in sys.modules])"

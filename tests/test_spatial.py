@@ -44,7 +44,7 @@ def test_every_death_is_noted_with_its_kind_and_cause(treated):
     _, _, deaths, died = treated
     counted = np.zeros_like(died)
     for death in deaths:
-        counted[death.kind, death.cause] += 1
+        counted[death.kind, treated[0].settings.catalogue.causes[death.cause]] += 1
     assert died.sum() > 100
     np.testing.assert_array_equal(counted, died)
 

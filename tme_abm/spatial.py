@@ -14,7 +14,7 @@ from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.columns import Heading, count, truth, word
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.marrow.cell_types import records
-from tme_abm.marrow.cells import EMPTY, N_CAUSES, Cause, CellType
+from tme_abm.marrow.cells import EMPTY, Cause, CellType
 from tme_abm.marrow.clones import CLONE_NAMES, N_REACTIVE
 from tme_abm.marrow.lattice import SITE_UM
 from tme_abm.patients.patient import covariates
@@ -51,7 +51,7 @@ DEATH_HEADINGS = (
     Heading("x_um", "um", "where it died, along the rows", low=0.0),
     Heading("y_um", "um", "where it died, along the columns", low=0.0),
     word("cell_type", "kind of the cell", KINDS),
-    word("cause", "what killed it", tuple(c.name.lower() for c in Cause if c < N_CAUSES)),
+    word("cause", "what killed it: a cause of the package, or one from outside"),
 )
 
 
@@ -61,7 +61,7 @@ class Death(NamedTuple):
     day: float
     site: int
     kind: CellType
-    cause: Cause
+    cause: str
 
 
 def advance_watched(simulation: Simulation, n_steps: int) -> list[Death]:
@@ -72,7 +72,7 @@ def advance_watched(simulation: Simulation, n_steps: int) -> list[Death]:
         counted, uids, kinds = ledger.copy(), cells.uid.copy(), cells.kind.copy()
         simulation.advance(1)
         n = int(events.n[0])
-        happened = [(int(s), int(e)) for s, e in zip(events.site[:n], events.event[:n], strict=True) if e < N_CAUSES]
+        happened = [(int(s), int(e)) for s, e in zip(events.site[:n], events.event[:n], strict=True) if e != Cause.DIVISION]
         gone = np.flatnonzero((uids != 0) & ~np.isin(uids, cells.uid))
         left = [(int(site), int(kinds[site])) for site in gone]
         deaths += _matched(simulation, happened, left, ledger - counted)
@@ -111,7 +111,8 @@ def _matched(simulation: Simulation, happened: list[tuple[int, int]], left: list
         if i not in kinds:
             kinds[i] = int(np.argmax(quota[:, cause]))
             quota[kinds[i], cause] -= 1
-    return [Death(simulation.day, site, CellType(kinds[i]), Cause(cause)) for i, (site, cause) in enumerate(happened)]
+    names = {column: name for name, column in simulation.settings.catalogue.causes.items()}
+    return [Death(simulation.day, site, CellType(kinds[i]), names[cause]) for i, (site, cause) in enumerate(happened)]
 
 
 def to_anndata(marrow: Any, deaths: list[Death] | None = None) -> "AnnData":
@@ -179,9 +180,10 @@ def to_anndata(marrow: Any, deaths: list[Death] | None = None) -> "AnnData":
         "without": np.array(sorted(simulation.without), dtype=str),
         "state_hash": simulation.state_hash(),
     }
-    ledger = state.body.ledger
+    ledger, causes = state.body.ledger, simulation.settings.catalogue.causes
     made.uns["deaths_since_start"] = pd.DataFrame(
-        {c.name.lower(): [int(ledger[k, c]) for k in KINDS.values()] for c in Cause if c < N_CAUSES}, index=list(KINDS)
+        {name: [int(ledger[k, column]) for k in KINDS.values()] for name, column in causes.items()},
+        index=list(KINDS),
     )
     if deaths is not None:
         where = np.array([d.site for d in deaths], np.int64)
@@ -191,7 +193,7 @@ def to_anndata(marrow: Any, deaths: list[Death] | None = None) -> "AnnData":
                 "x_um": SITE_UM * (where % lattice.width + 0.5),
                 "y_um": SITE_UM * (where // lattice.width + 0.5),
                 "cell_type": [d.kind.name.lower() for d in deaths],
-                "cause": [d.cause.name.lower() for d in deaths],
+                "cause": [d.cause for d in deaths],
             },
             index=[str(i) for i in range(len(deaths))],
         )

@@ -209,7 +209,7 @@ def test_a_subclass_may_have_its_own_step():
     model.step()
     assert model.steps == 1 and model.day == 1.0
     model.advance(24.0)
-    assert model.steps == 5 and model.day == 2.0
+    assert model.steps == 2 and model.day == 2.0
 
 
 # ---- agents --------------------------------------------------------------------------------------------------------------

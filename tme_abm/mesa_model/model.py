@@ -21,11 +21,13 @@ from tme_abm.mesa_model.arguments import LARGEST_SEED, find_arm, find_regimen, l
 from tme_abm.mesa_model.collecting import FRAME_COLUMNS, reporters, with_gaps
 from tme_abm.mesa_model.grid import LatticeGrid
 from tme_abm.mesa_model.registry import CellRegistry
+from tme_abm.mesa_model.section import lay_out
 from tme_abm.patients.patient import VirtualPatient
 from tme_abm.patients.presets import preset
 from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.simulation.settings import Settings
 from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key
+from tme_abm.spatial import read_section
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -174,20 +176,10 @@ class TumourModel(CellRegistry, mesa.Model):
         Raises:
             InputError: For what the section lacks, a type that nobody knows, or a composition that is no marrow's.
         """
-        import warnings
-
-        from tme_abm.simulation.tissue import on_tissue
-        from tme_abm.spatial import read_section
-
         chosen = read_seed(seed, None)
-        reading = read_section(cells, column, types, scale_um, shape)
-        switched_off = frozenset(without.split() if isinstance(without, str) else without)
-        who = preset(patient) if isinstance(patient, str) else patient
         given, drugs = find_regimen(regimen)
-        settings = Settings(reading.height, reading.width, step_h, switched_off)
-        simulation, placement = on_tissue(who, settings, make_patient_key(chosen, who.index), reading.section)
-        if placement.moved:
-            warnings.warn(placement.sentence(), stacklevel=2)
+        reading = read_section(cells, column, types, scale_um, shape)
+        simulation, placement = lay_out(reading, patient, step_h, without, chosen)
         model = cls.from_simulation(simulation.fork(given, drugs), collect, chosen)
         model.placement = placement
         return model
@@ -237,7 +229,7 @@ class TumourModel(CellRegistry, mesa.Model):
         """Let many steps pass in one compiled call, or in one a day where there are rules in plain Python.
 
         Data are collected once, at the end. What has been scheduled on Mesa's own clock in the meantime runs at its time, but meets the
-        marrow of the end. A model whose class has a `step` of its own makes each of these steps.
+        marrow of the end. A model whose class has a `step` of its own is asked for it until the time has passed.
 
         Args:
             hours: A multiple of the step [h].
@@ -260,11 +252,16 @@ class TumourModel(CellRegistry, mesa.Model):
             self._collect()
 
     def _make_each(self, n_steps: int) -> None:
-        """Make steps one by one, as whoever has written a `step` of their own expects, and collect nothing meanwhile."""
+        """Call a `step` that somebody has written until so many steps of the engine have passed, and collect nothing meanwhile.
+
+        One call may take several of them, or, as a rule that only looks, none: it is called that often at most.
+        """
+        end = self.simulation.step + n_steps
         self._is_collecting_later = True
         try:
             for _ in range(n_steps):
-                self.step()
+                if self.simulation.step < end:
+                    self.step()
         finally:
             self._is_collecting_later = False
 
