@@ -1,9 +1,10 @@
 """The result of an experiment in a few lines."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tme_abm.trial.study import Study
+if TYPE_CHECKING:
+    from tme_abm.trial.study import Study
 
 
 class Headline(NamedTuple):
@@ -23,7 +24,7 @@ class Headline(NamedTuple):
 COLUMNS = ("arm", "patients", "median PFS [month]", "ORR", ">= VGPR", ">= CR", "MRD-negative")
 
 
-def headline(study: Study, summary: Mapping[str, Any]) -> Headline:
+def headline(study: "Study", summary: Mapping[str, Any]) -> Headline:
     """The endpoints of each arm, each comparison, and who failed."""
     rows = []
     for arm in study.arms:
