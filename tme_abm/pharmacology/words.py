@@ -22,11 +22,15 @@ def visits_in_words(visits: Rhythm) -> str:
 
 def _rule_in_words(rule: Rule) -> str:
     """A rule by which doses are held or reduced, as a protocol would put it."""
-    shares = ", then ".join("held" if share == 0.0 else f"reduced to {100.0 * share:g} %" for share in rule.give)
+    shares = ", then ".join("held" if share == 0.0 else f"reduced to {_percent(share)}" for share in rule.give)
     why = "" if rule.condition is None else f" where {rule.condition.text}"
-    chance = "" if rule.chance >= 1.0 else f", with a chance of {100.0 * rule.chance:g} % at each visit"
+    chance = "" if rule.chance >= 1.0 else f", with a chance of {_percent(rule.chance)} at each visit"
     how_long = "for good" if rule.for_days is None else f"for {rule.for_days:g} days"
     return f"{' and '.join(rule.drugs)} {shares} {how_long}{why}{chance}"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}".replace(".0%", "%").replace("%", " %")
 
 
 def _dose_in_words(dose: Dose) -> str:

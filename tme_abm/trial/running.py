@@ -7,7 +7,6 @@ from typing import Any
 from tme_abm.batch.desk import Desk
 from tme_abm.batch.results import Results
 from tme_abm.foundation.clock import months
-from tme_abm.patients.portrait import portray
 from tme_abm.pharmacology.words import regimen_in_words, visits_in_words
 from tme_abm.trial.headline import Headline
 from tme_abm.trial.headline import headline as _headline
@@ -45,6 +44,8 @@ def headline(study: Study, summary: Mapping[str, Any]) -> Headline:
 
 def facts(study: Study) -> dict[str, str]:
     """What would be run, in words: name of a fact -> the fact."""
+    from tme_abm.patients.portrait import portray
+
     follow_up, settings = study.follow_up, study.settings
     how = "every patient under every arm" if study.design == "paired" else f"randomised {':'.join(map(str, study.allocation))}"
     if len(study.arms) == 1:
