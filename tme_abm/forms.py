@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tme_abm.foundation.clock import DAYS_PER_MONTH, DAYS_PER_YEAR, HOURS_PER_DAY
+from tme_abm.foundation.clock import DAYS_PER_MONTH, DAYS_PER_YEAR, HOURS_PER_DAY, Rhythm
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.toml import Keys, dotted, parse_path
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # these compile kernels when they are imported, and `tme list
     from tme_abm.patients.population import Population
     from tme_abm.pharmacology.drug import Drug
     from tme_abm.pharmacology.regimen import Regimen
+    from tme_abm.pharmacology.tolerance import Rule
     from tme_abm.simulation.settings import Settings
 
 DURATIONS = {  # unit -> hours
@@ -63,22 +64,44 @@ class Marrow(Table):
     step: str = Field("6 h", description="length of a step; divides a day")
 
 
+class AdjustedDose(Table):
+    """What some patients get instead, from the start."""
+
+    when: str = Field(description='"creatinine_clearance < 60" [mL/min], "age >= 80", "weight < 50 and age >= 75"')
+    dose: str = Field(description='in the unit of the line; "0 mg" for nothing')
+    days: str | int | list[int] | None = Field(None, description="days of the cycle, where they differ")
+
+
+class DoseRule(Table):
+    """When doses are held or reduced on the way; asked at every visit."""
+
+    drug: str | list[str] = Field(description="whose doses change")
+    when: str | None = Field(None, description='"response >= VGPR", "month >= 9", "m_protein_change <= -50 and visit >= 3"')
+    chance: float | None = Field(None, gt=0.0, le=1.0, description="probability at each visit, as of an adverse event")
+    give: float | list[float] = Field(description="share of the protocol's dose, 0 holds it; a list for the first time, the second ...")
+    duration: str | None = Field(None, description='for how long, "28 d"; for good where it is left out')
+
+
 class DoseLine(Table):
     """One line of a regimen."""
 
     drug: str = Field(description="INN, lower case")
     dose: str = Field(description='"10 mg/kg", "56 mg/m2" or "40 mg"')
-    days: str | int | list[int] = Field(description='days of the cycle: [1, 8, 15] or "1-21"')
+    days: str | int | list[int] = Field(description='days of the cycle: [1, 8, 15], "1-21", or "1-21/2" for every second of them')
     cycles: str | int = Field("1-", description='"1", "2-" or "3-6"')
-    elderly_dose: str | None = Field(None, description="from 75 years of age, where it differs")
+    elderly_dose: str | None = Field(None, description='from 75 years of age, where it differs; "0 mg" for nothing')
+    elderly_days: str | int | list[int] | None = Field(None, description="days of the cycle from 75 years of age, where they differ")
+    adjust: list[AdjustedDose] | None = Field(None, description="doses by kidney, age or body; the first that holds counts")
+    route: Literal["subcutaneous"] | None = Field(None, description="where it is not the drug's own")
 
 
 class Arm(Table):
     """A regimen; arms differ in nothing else."""
 
     label: str = Field(min_length=1)
-    cycle: str = "28 d"
+    cycle: str | list[str] = Field("28 d", description='"28 d", or ["8 x 21 d", "28 d"] where the length changes')
     doses: list[DoseLine] = []
+    rules: list[DoseRule] | None = Field(None, description="by which doses are held or reduced on the way")
     stop: str | None = Field(None, description="when treatment ends, if it ends before the disease progresses")
 
 
@@ -176,6 +199,32 @@ def parse_duration(text: str, where: str = "duration") -> float:
     return amount * DURATIONS[found[2]]
 
 
+def parse_rhythm(given: str | Sequence[str], where: str = "cycle") -> Rhythm:
+    """Intervals of whole days, from "28 d" or ["8 x 21 d", "28 d"]; the last one goes on.
+
+    Raises:
+        InputError: Where the text is none of these, or an interval is no whole number of days.
+    """
+    parts = [given] if isinstance(given, str) else list(given)
+    if not parts:
+        raise InputError(f'{where}: write "28 d", or ["8 x 21 d", "28 d"] where the length changes')
+    first: list[tuple[int, float]] = []
+    for i, part in enumerate(parts):
+        place = where if len(parts) == 1 else f"{where}[{i}]"
+        match = re.fullmatch(r"\s*(?:(\d+)\s*x\s*)?(.*)", part)
+        assert match is not None
+        is_last = i == len(parts) - 1
+        if is_last and match[1]:
+            raise InputError(f'{place}: the last length goes on; write "{match[2]}" without a number of times')
+        if not is_last and not (match[1] and int(match[1])):
+            raise InputError(f'{place}: say how many times, as in "8 x {match[2]}"')
+        days = parse_duration(match[2], place) / HOURS_PER_DAY
+        if days % 1.0:
+            raise InputError(f'{place} must be whole days, not "{part}"')
+        first.append((int(match[1] or 0), days))
+    return Rhythm(first[-1][1], tuple(first[:-1]))
+
+
 def parse_cycles(given: str | int, where: str = "cycles") -> tuple[int, int | None]:
     """First and last cycle of "1", "2-", "3-6" or 1; None for a last one that is open.
 
@@ -213,12 +262,11 @@ def drug_folders(drugs: Drugs, source: Source) -> tuple[Path, ...]:
 def make_regimen(key: str, arm: Arm, base: Keys, source: Source) -> "Regimen":
     """The regimen of the arm that stands at `base`, for instance ("arms", "isa-pd")."""
     from tme_abm.pharmacology.regimen import Dose, Regimen, parse_days, parse_dose
+    from tme_abm.pharmacology.tolerance import Adjustment, body_condition
 
     if not ARM_KEY.fullmatch(key):
         raise source.error(base, f"'{key}' is no key of an arm; write it with small letters, digits, - and _")
-    days = hours(arm.cycle, (*base, "cycle"), source) / HOURS_PER_DAY
-    if days % 1.0:
-        raise source.error((*base, "cycle"), f'{dotted(base)}.cycle must be whole days, not "{arm.cycle}"')
+    rhythm = rhythm_at(arm.cycle, (*base, "cycle"), source)
     lines = []
     for i, line in enumerate(arm.doses):
         at: Keys = (*base, "doses", i)
@@ -226,7 +274,9 @@ def make_regimen(key: str, arm: Arm, base: Keys, source: Source) -> "Regimen":
         try:
             amount, unit = parse_dose(line.dose, dotted((*at, part)))
             part = "elderly_dose"
-            elderly = None if line.elderly_dose is None else parse_dose(line.elderly_dose, dotted((*at, part)))
+            elderly = None if line.elderly_dose is None else parse_dose(line.elderly_dose, dotted((*at, part)), True)
+            part = "elderly_days"
+            elderly_days = None if line.elderly_days is None else parse_days(line.elderly_days, dotted((*at, part)))
             part = "days"
             when = parse_days(line.days, dotted((*at, part)))
             part = "cycles"
@@ -235,12 +285,78 @@ def make_regimen(key: str, arm: Arm, base: Keys, source: Source) -> "Regimen":
             raise source.error((*at, part), str(error)) from None
         if elderly is not None and elderly[1] != unit:
             raise source.error((*at, "elderly_dose"), f"{dotted(at)}: dose and elderly_dose have different units, {unit} and {elderly[1]}")
-        lines.append(Dose(line.drug, amount, unit, when, first, last, None if elderly is None else elderly[0]))
+        adjustments = []
+        for j, other in enumerate(line.adjust or ()):
+            place: Keys = (*at, "adjust", j)
+            part = "when"
+            try:
+                condition = body_condition(other.when, dotted((*place, part)))
+                part = "dose"
+                instead = parse_dose(other.dose, dotted((*place, part)), True)
+                part = "days"
+                on = None if other.days is None else parse_days(other.days, dotted((*place, part)))
+            except InputError as error:
+                raise source.error((*place, part), str(error)) from None
+            if instead[1] != unit:
+                raise source.error((*place, "dose"), f"{dotted(place)}: its dose has another unit than its line, {instead[1]} and {unit}")
+            adjustments.append(Adjustment(condition, instead[0], on))
+        own = None if elderly is None else elderly[0]
+        lines.append(Dose(line.drug, amount, unit, when, first, last, own, elderly_days, tuple(adjustments), line.route))
     stop = None if arm.stop is None else hours(arm.stop, (*base, "stop"), source) / HOURS_PER_DAY
+    rules = tuple(make_rule(rule, (*base, "rules", i), arm, source) for i, rule in enumerate(arm.rules or ()))
     try:
-        return Regimen(key, arm.label, int(days), tuple(lines), stop)
+        return Regimen(key, arm.label, int(rhythm.days), tuple(lines), stop, rhythm.first, rules)
     except InputError as error:
         raise source.error(base, str(error)) from None
+
+
+def rhythm_at(given: str | Sequence[str], path: Keys, source: Source) -> Rhythm:
+    """The intervals that stand at a place of a scenario."""
+    try:
+        return parse_rhythm(given, dotted(path))
+    except InputError as error:
+        at = re.search(r"\[(\d+)\]", str(error).split(":")[0].split(" must")[0])
+        raise source.error((*path, int(at[1])) if at and not isinstance(given, str) else path, str(error)) from None
+
+
+def make_rule(rule: DoseRule, at: Keys, arm: Arm, source: Source) -> "Rule":
+    """The rule that stands at a place of a scenario."""
+    from tme_abm.pharmacology.tolerance import Rule, visit_condition
+
+    drugs = [rule.drug] if isinstance(rule.drug, str) else list(rule.drug)
+    known = list(dict.fromkeys(line.drug for line in arm.doses))
+    for name in drugs:
+        if name not in known:
+            raise source.error((*at, "drug"), f"{dotted(at)}: the arm gives no '{name}'{did_you_mean(name, known)}")
+    if rule.when is None and rule.chance is None:
+        raise source.error(at, f"{dotted(at)}: give when (a condition), chance (a probability), or both")
+    try:
+        condition = None if rule.when is None else visit_condition(rule.when, dotted((*at, "when")))
+    except InputError as error:
+        raise source.error((*at, "when"), str(error)) from None
+    give = [rule.give] if isinstance(rule.give, float | int) else list(rule.give)
+    if not give or min(give) < 0.0 or max(give) > 1.0:
+        raise source.error((*at, "give"), f"{dotted(at)}.give: shares of the protocol's dose are from 0 to 1, got {json.dumps(rule.give)}")
+    duration = None if rule.duration is None else hours(rule.duration, (*at, "duration"), source) / HOURS_PER_DAY
+    return Rule(tuple(drugs), condition, 1.0 if rule.chance is None else rule.chance, tuple(float(x) for x in give), duration)
+
+
+def check_routes(arms: Mapping[str, Arm], drugs: Mapping[str, "Drug"], base: Keys, source: Source) -> None:
+    """Refuse a dose under the skin of a drug of which nothing is known there."""
+    for key, arm in arms.items():
+        for i, line in enumerate(arm.doses):
+            if line.route is not None and not drugs[line.drug].goes_under_the_skin:
+                text = f"nothing is known of {line.drug} under the skin; {drugs[line.drug].file.name} has no table [subcutaneous]"
+                raise source.error((*base, key, "doses", i, "route"), text)
+
+
+def refuse_rules(arms: Mapping[str, Arm], base: Keys, source: Source) -> None:
+    """Refuse rules where nobody visits a clinic."""
+    for key, arm in arms.items():
+        if arm.rules:
+            raise source.error(
+                (*base, key, "rules"), f"{dotted((*base, key))}: rules are asked at the visits of a trial, and there are none here"
+            )
 
 
 def load_drugs(places: Mapping[str, Keys], given: Drugs, source: Source, species: str | None = None) -> dict[str, "Drug"]:

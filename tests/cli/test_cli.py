@@ -1,6 +1,7 @@
 """The command `tme`: what it prints, what it refuses, and what it leaves behind."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -441,3 +442,26 @@ def test_a_small_study_runs_to_its_report(tme, tmp_path):
     (folder / "report.html").unlink()
     assert tme("report", str(folder)).exit_code == 0
     assert (folder / "report.html").read_text(encoding="utf-8") == page
+
+
+def test_show_says_what_a_population_amounts_to(tme):
+    """Medians and shares of many draws: those that the files state are found again."""
+    output = tme("show", "icaria", "--no-parameters").output
+    shares = dict(re.findall(r"(refractory to lenalidomide|renal impairment|high risk) (\d+) %", output))
+    assert 90 <= int(shares["refractory to lenalidomide"]) <= 96  # bernoulli 0.93
+    assert 34 <= int(shares["renal impairment"]) <= 48  # 55 of 142
+    assert 17 <= int(shares["high risk"]) <= 25
+    age = re.search(r"age (\d+\.?\d*) \(", output)
+    assert 65 <= float(age[1]) <= 69
+    assert "the patient" in tme("show", "untreated", "--no-parameters", "--set", "population=typical").output
+
+
+def test_show_says_a_regimen_as_trials_have_them(tme):
+    changes = ['arms.pd.cycle=["8 x 21 d", "28 d"]', 'arms.pd.doses=[{drug="pomalidomide", dose="4 mg", days="1-14"}]']
+    changes += ['arms.pd.doses[0].adjust=[{when="creatinine_clearance < 30", dose="3 mg", days="1-14/2"}]']
+    changes += ['arms.pd.rules=[{drug="pomalidomide", chance=0.1, give=[0.5, 0], duration="28 d"}]', 'trial.visits=["6 x 28 d", "84 d"]']
+    output = tme("show", "icaria", "--no-parameters", *(word for change in changes for word in ("--set", change))).output
+    assert "8 cycles of 21 days, then cycles of 28 days" in output
+    assert "pomalidomide 4 mg (3 mg on days 1, 3, 5, 7, 9, 11, 13 where creatinine_clearance < 30) on days 1 to 14 of every cycle" in output
+    assert "pomalidomide reduced to 50 %, then held for 28 days, with a chance of 10 % at each visit" in output
+    assert "6 every 28 days, then every 84 days" in output

@@ -85,7 +85,7 @@ def test_stop_day_is_the_last_day(typical):
 
 def test_no_treatment_has_an_empty_calendar(typical):
     calendar = Regimen("none", "None", 28).calendar(typical, 365.0)
-    assert [column.size for column in calendar] == [0, 0, 0, 0]
+    assert [column.size for column in calendar] == [0, 0, 0, 0, 0]
 
 
 @given(st.lists(st.integers(1, 60), min_size=1, unique=True))
@@ -133,7 +133,7 @@ def test_wrong_days_are_refused(days):
         {"days": (0,)},
         {"first_cycle": 0},
         {"first_cycle": 3, "last_cycle": 2},
-        {"elderly_amount": 0.0},
+        {"elderly_amount": -1.0},
     ],
 )
 def test_wrong_lines_are_refused(wrong):

@@ -334,7 +334,7 @@ WRONG = {
     ),
     "unknown key in an arm": (
         ('label = "d"', 'label = "d"\ngrowth = 1'),
-        "line 24: unknown key 'growth' in arms.d; known: cycle, doses, label, stop",
+        "line 24: unknown key 'growth' in arms.d; known: cycle, doses, label, rules, stop",
     ),
     "missing key": (("patients = 4\n", ""), "the key 'patients' is missing"),
     "missing key in a table": (('follow_up = ["3 month", "6 month"]\n', ""), "line 11: the key 'follow_up' is missing in trial"),
@@ -394,6 +394,64 @@ WRONG = {
     ),
     "allocation": (("[arms.isa-d]", "allocation = [1]\n[arms.isa-d]"), "line 15: trial.allocation has 1 weights for 2 arms"),
     "level": (("[arms.isa-d]", "ci_level = 95\n[arms.isa-d]"), "line 15: trial.ci_level must be below 1, got 95"),
+    "cycles of changing length": (
+        ('label = "d"', 'label = "d"\ncycle = ["8 x 21 d", "4 x 28 d"]'),
+        'line 24: arms.d.cycle[1]: the last length goes on; write "28 d" without a number of times',
+    ),
+    "how many cycles": (
+        ('label = "d"', 'label = "d"\ncycle = ["21 d", "28 d"]'),
+        'line 24: arms.d.cycle[0]: say how many times, as in "8 x 21 d"',
+    ),
+    "a cycle of half a day": (('label = "d"', 'label = "d"\ncycle = "36 h"'), 'line 24: arms.d.cycle must be whole days, not "36 h"'),
+    "visits of half a day": (
+        ("[arms.isa-d]", 'visits = ["2 x 28 d", "30 h"]\n[arms.isa-d]'),
+        "line 15: trial.visits[1] must be whole days",
+    ),
+    "a condition on the body": (
+        (ISA, ISA.replace(" }", ', adjust = [{ when = "creatinin_clearance < 60", dose = "5 mg/kg" }] }')),
+        "line 18: arms.isa-d.doses[0].adjust[0].when: unknown word 'creatinin_clearance'; did you mean 'creatinine_clearance'?",
+    ),
+    "an adjusted dose of another unit": (
+        (ISA, ISA.replace(" }", ', adjust = [{ when = "age >= 80", dose = "5 mg" }] }')),
+        "line 18: arms.isa-d.doses[0].adjust[0]: its dose has another unit than its line, mg and mg/kg",
+    ),
+    "unknown key of an adjustment": (
+        (ISA, ISA.replace(" }", ', adjust = [{ wenn = "age >= 80", dose = "5 mg/kg" }] }')),
+        "line 18: unknown key 'wenn' in arms.isa-d.doses[0].adjust[0]; did you mean 'when'?",
+    ),
+    "days of the elderly": (
+        (ISA, ISA.replace(" }", ', elderly_days = "8-1" }')),
+        "line 18: arms.isa-d.doses[0].elderly_days: the range '8-1' runs backwards",
+    ),
+    "a route": ((ISA, ISA.replace(" }", ', route = "oral" }')), "line 18: unknown word 'oral' for arms.isa-d.doses[0].route"),
+    "a drug that nobody knows under the skin": (
+        (ISA, ISA.replace(" }", ', route = "subcutaneous" }')),
+        "line 18: nothing is known of isatuximab under the skin; isatuximab.toml has no table [subcutaneous]",
+    ),
+    "a rule of another drug": (
+        ("[[published]]", '[[arms.d.rules]]\ndrug = "isatuximab"\nchance = 0.1\ngive = 0\n\n[[published]]'),
+        "line 27: arms.d.rules[0]: the arm gives no 'isatuximab'",
+    ),
+    "a rule without a reason": (
+        ("[[published]]", '[[arms.d.rules]]\ndrug = "dexamethasone"\ngive = 0\n\n[[published]]'),
+        "line 26: arms.d.rules[0]: give when (a condition), chance (a probability), or both",
+    ),
+    "a rule by what nobody knows": (
+        ("[[published]]", '[[arms.d.rules]]\ndrug = "dexamethasone"\nwhen = "respons >= PR"\ngive = 0\n\n[[published]]'),
+        "line 28: arms.d.rules[0].when: unknown word 'respons'; did you mean 'response'?",
+    ),
+    "a rule that gives more": (
+        ("[[published]]", '[[arms.d.rules]]\ndrug = "dexamethasone"\nchance = 0.1\ngive = 1.5\n\n[[published]]'),
+        "line 29: arms.d.rules[0].give: shares of the protocol's dose are from 0 to 1, got 1.5",
+    ),
+    "an unknown source": (
+        ('"attal2019"', '"attal2091"'),
+        "line 31: published[0].source: unknown source 'attal2091'; did you mean 'attal2019'?",
+    ),
+    "a condition of a subgroup": (
+        ('source = "attal2019"', 'subgroup = "agee >= 65"\nsource = "attal2019"'),
+        "line 31: published[0].subgroup: unknown word 'agee'; did you mean 'age'?",
+    ),
     "unknown block of parameters": (
         ("[[published]]", "[parameters.motilty]\nchemotaxis = { value = 1.0 }\n\n[[published]]"),
         "line 26: parameters.motilty: no such block of parameters; did you mean 'motility'?",
@@ -431,8 +489,8 @@ WRONG = {
     "published endpoint": (('"orr"', '"os"'), "line 28: unknown endpoint 'os'"),
     "published unit": (('"percent"', '"month"'), "line 30: the unit of orr must be 'percent', not 'month'"),
     "published subgroup": (
-        ("value = 10.0", 'value = 10.0\nsubgroup = "age > 75"'),
-        "line 30: unknown subgroup 'age > 75'; did you mean 'age>=75'?",
+        ("value = 10.0", 'value = 10.0\nsubgroup = "hihg risk"'),
+        "line 30: published[0].subgroup: unknown subgroup 'hihg risk'; did you mean 'high risk'?",
     ),
 }
 
@@ -526,3 +584,39 @@ def test_reading_does_not_judge(write):
     source = read(write(("patients = 4", "patients = 0")))
     assert source.table["patients"] == 0
     assert source.place(("arms", "d", "doses", 0, "cycles")) == "study.toml, line 24"
+
+
+# ---- regimens as trials have them ------------------------------------------------------------------------------------
+
+
+def test_a_regimen_as_trials_have_them(write):
+    """Cycles that change, the kidney, the elderly, the skin, a rule, later visits: read, and written out so that it reads back the same."""
+    line = '{ drug = "daratumumab", dose = "1800 mg", days = [1, 8], route = "subcutaneous", elderly_dose = "0 mg", elderly_days = 1, '
+    line += 'adjust = [{ when = "creatinine_clearance < 30", dose = "900 mg", days = "1-7/3" }] }'
+    rules = (
+        '[[arms.d.rules]]\ndrug = "dexamethasone"\nwhen = "month >= 3"\nchance = 0.5\ngive = [0.5, 0]\nduration = "28 d"\n\n[[published]]'
+    )
+    changes = [(ISA, line), ('label = "Isa-d"', 'label = "Isa-d"\ncycle = ["8 x 21 d", "28 d"]'), ("[[published]]", rules)]
+    changes += [('follow_up = ["3 month", "6 month"]', 'follow_up = ["3 month", "6 month"]\nvisits = ["2 x 28 d", "56 d"]')]
+    study = load_scenario(write(*changes))
+    dara = study.arms[0].doses[0]
+    assert study.arms[0].rhythm == (28.0, ((8, 21.0),))
+    assert (dara.route, dara.elderly_amount, dara.elderly_days, dara.days) == ("subcutaneous", 0.0, (1,), (1, 8))
+    assert (dara.adjustments[0].amount, dara.adjustments[0].days) == (900.0, (1, 4, 7))
+    rule = study.arms[1].rules[0]
+    assert (rule.drugs, rule.chance, rule.give, rule.for_days) == (("dexamethasone",), 0.5, (0.5, 0.0), 28.0)
+    assert [study.visits.start(n) for n in (1, 2, 3, 4)] == [0.0, 28.0, 56.0, 112.0]
+    assert load_scenario(study.resolved).arms == study.arms
+
+
+def test_a_subgroup_is_any_condition_on_the_patient_table(write):
+    for subgroup in (
+        "prior_lines == 1",
+        "age >= 65 and not high_risk",
+        "sex == female",
+        "mrd_negative",
+        "best_response >= CR",
+        "high risk",
+    ):
+        study = load_scenario(write(('source = "attal2019"', f'subgroup = "{subgroup}"\nsource = "attal2019"')))
+        assert study.published[0]["subgroup"] == subgroup

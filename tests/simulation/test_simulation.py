@@ -514,8 +514,8 @@ def test_what_settings_refuse(given_, said):
 
 
 def test_every_parameter_of_a_study_has_an_origin():
-    origins = Settings(parameters={"growth": {"apoptosis": {"value": 3e-4, "source": "here", "grade": "D"}}}).origins()
-    assert origins["growth.apoptosis"][:2] == (3e-4, "1/h") and origins["growth.apoptosis"][3:] == ("here", "D")
+    origins = Settings(parameters={"growth": {"apoptosis": {"value": 3e-4, "source": "this study: here", "grade": "D"}}}).origins()
+    assert origins["growth.apoptosis"][:2] == (3e-4, "1/h") and origins["growth.apoptosis"][3:] == ("this study: here", "D")
     assert {"inheritance.cd38_memory", "burden.seeding", "clones.fitness_cost", "cell_types.nk.cd38"} <= set(origins)
     assert not any(name.startswith("adcc.") for name in origins)
 

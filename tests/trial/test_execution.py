@@ -424,3 +424,44 @@ def test_kernels_are_compiled_on_a_small_patch(study):
     finally:
         tracemalloc.stop()
     assert most < 30 * side * side  # what the columns of the cells alone would take
+
+
+# ---- rules and visits of changing intervals ---------------------------------------------------------------------------
+
+
+def follow(grown, *overrides):
+    """The rows of isatuximab's arm, with the trial changed, nobody leaving before six months."""
+    base = ["marrow.shape=[32, 32]", 'trial.follow_up=["5 month", "7 month"]', *overrides]
+    changed = load_scenario("icaria", base, patients=4, seed=11)
+    arm = Arm(grown.fork(changed.arms[0], changed.drugs), changed.arms[0], Exits(math.inf, math.inf, 196.0), changed)
+    arm.follow()
+    return pd.DataFrame(arm.rows)
+
+
+def test_a_rule_holds_the_doses_from_its_visit_on(grown):
+    given = follow(grown)
+    held = follow(grown, 'arms.isa-pd.rules=[{drug=["isatuximab","pomalidomide","dexamethasone"], when="visit >= 1", give=0}]')
+    name = "concentration_pomalidomide_ug_per_ml"
+    first = ["day", "concentration_isatuximab_ug_per_ml", name, "tumour_cells_total"]
+    pd.testing.assert_frame_equal(given.loc[:1, first], held.loc[:1, first])  # nothing before the visit at which it is asked
+    antibody = "concentration_isatuximab_ug_per_ml"
+    assert held[antibody].iloc[2] < 0.5 * given[antibody].iloc[2]
+    assert held[antibody].iloc[1:].is_monotonic_decreasing
+
+
+def test_chance_has_the_same_dice_in_every_arm(grown, study):
+    dice = {}
+    for key in ("isa-pd", "pd"):
+        regimen = next(arm for arm in study.arms if arm.key == key)
+        arm = Arm(grown.fork(regimen, study.drugs), regimen, draw_exits(grown.patient, study, grown.key), study)
+        dice[key] = [arm._draw("pomalidomide", 0, visit) for visit in range(20)]
+    assert dice["isa-pd"] == dice["pd"] and len(set(dice["pd"])) == 20
+
+
+def test_visits_may_come_further_apart(grown):
+    rows = follow(grown, 'trial.visits=["2 x 28 d", "56 d"]')
+    assert rows["day"].tolist()[:3] == [0.0, 28.0, 56.0]
+    assert set(np.diff(rows["day"].to_numpy()[2:])) <= {56.0} and len(rows) >= 4
+    every = follow(grown)
+    shared = every[every["day"].isin(rows["day"])].reset_index(drop=True)
+    assert rows["tumour_cells_total"].tolist() == shared["tumour_cells_total"].tolist()  # who looks changes nothing

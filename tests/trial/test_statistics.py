@@ -475,7 +475,7 @@ def test_published_results_stand_beside_the_same_quantity():
         ({"arm": "isa", "endpoint": "orr"}, "give a value"),
         ({"arm": "isa", "endpoint": "hazard_ratio_pfs", "value": 1}, "comparison"),
         ({"endpoint": "orr", "value": 1}, "needs an arm"),
-        ({"arm": "isa", "endpoint": "orr", "value": 1, "subgroup": "age => 75"}, "did you mean 'age>=75'"),
+        ({"arm": "isa", "endpoint": "orr", "value": 1, "subgroup": "age => 75"}, "write it like 'age >= 75'"),
         ({"arm": "isa", "endpoint": "orr", "value": 1, "subgroup": "refractory"}, "no column 'len_refractory'"),
     ],
 )
@@ -500,3 +500,37 @@ def test_bad_tables_and_choices_are_refused():
         comparison.compare(patients, "isa", "ref", "pared")
     with pytest.raises(InputError, match="level"):
         arm_summary(patients, "isa", 95.0)
+
+
+def test_a_difference_of_medians_by_hand_and_its_interval():
+    """Medians 6 and 4 months; identical arms differ by nothing in every resample of pairs."""
+    from tme_abm.trial.medians import median_difference
+    from tme_abm.trial.survival import Survival
+
+    who, event = np.arange(5), np.ones(5, bool)
+    arm, reference = Survival(np.array([2.0, 4.0, 6.0, 8.0, 10.0]), event, who), Survival(np.array([1.0, 3.0, 4.0, 5.0, 9.0]), event, who)
+    value, (low, high), note = median_difference(arm, reference)
+    assert (value, note) == (2.0, "") and low <= 2.0 <= high
+    assert median_difference(arm, arm)[:2] == (0.0, (0.0, 0.0))  # the same patient is drawn in both
+    assert median_difference(arm, arm, "parallel")[1][0] < 0.0 < median_difference(arm, arm, "parallel")[1][1]
+    assert median_difference(arm._replace(event=~event), reference)[0] is None
+
+
+def test_published_differences_and_conditions_stand_beside_the_same_quantity():
+    table = cohort()
+    rows = [
+        {"comparison": ["isa", "ref"], "endpoint": "median_pfs_difference", "unit": "month", "value": 5.0},
+        {"arm": "isa", "endpoint": "orr", "unit": "percent", "value": 60.0, "subgroup": "egfr < 60"},
+        {"arm": "isa", "endpoint": "orr", "unit": "percent", "value": 60.0, "subgroup": "renal impairment"},
+        {"arm": "isa", "endpoint": "median_pfs", "value": 9.0, "subgroup": "mrd_negative"},
+    ]
+    result = compare_published(rows, table)
+    medians = [
+        compare_published([{"arm": arm, "endpoint": "median_pfs", "value": 1.0}], table)["simulated"].iloc[0] for arm in ("isa", "ref")
+    ]
+    assert result["simulated"].iloc[0] == pytest.approx(medians[0] - medians[1])
+    assert result["simulated"].iloc[1] == result["simulated"].iloc[2]
+    own = table[table["mrd_negative"].astype(bool)]
+    assert (
+        result["simulated"].iloc[3] == compare_published([{"arm": "isa", "endpoint": "median_pfs", "value": 1.0}], own)["simulated"].iloc[0]
+    )

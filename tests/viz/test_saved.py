@@ -12,6 +12,7 @@ from tme_viz.places import Places
 from tme_viz.saved import changed_line, scenario_toml
 
 from tme_abm.forms import parse_cycles
+from tme_abm.foundation.clock import Rhythm
 from tme_abm.pharmacology.regimen import Dose, parse_days, parse_dose
 from tme_abm.scenario.kinds import load_scenario
 
@@ -36,14 +37,14 @@ def calendar(lines, cycle_days):
 
 def test_a_change_in_the_middle_of_a_cycle_by_hand():
     line = {"drug": "x", "dose": "10 mg/kg", "days": [1, 15], "cycles": "1-"}
-    found = changed_line(line, 28, [(60.0, 0.5), (112.0, 0.0)])
+    found = changed_line(line, Rhythm(28.0), [(60.0, 0.5), (112.0, 0.0)])
     assert [(one["dose"], one["days"], one["cycles"]) for one in found] == [
         ("10 mg/kg", [1, 15], "1-2"),
         ("10 mg/kg", [1], "3"),  # day 56 is given in full
         ("5 mg/kg", [15], "3"),  # day 70 is not
         ("5 mg/kg", [1, 15], "4"),
     ]
-    whole = changed_line(line, 28, [(0.0, 2.0)])
+    whole = changed_line(line, Rhythm(28.0), [(0.0, 2.0)])
     assert [(one["dose"], one["days"], one["cycles"]) for one in whole] == [("20 mg/kg", [1, 15], "1-")]
 
 
@@ -62,7 +63,7 @@ def test_the_lines_give_what_the_changes_give(days, first, length, changes):
         factor = next((f for start, f in reversed(changes) if start <= day), 1.0)
         if factor:
             wanted[day] = amount * factor
-    assert calendar(changed_line(line, 21, changes), 21) == pytest.approx(wanted)
+    assert calendar(changed_line(line, Rhythm(21.0), changes), 21) == pytest.approx(wanted)
 
 
 def test_the_file_reads_back_and_treats_as_the_page_did(tmp_path):
@@ -99,3 +100,21 @@ def test_what_the_file_cannot_hold_is_said(language, off):
     link = head[1].partition("?")[2]
     assert Choice.read(link) == replace(two.choice, events=tuple(two.events), day=2.0)
     assert load_scenario(table).settings.without == {"cdc", "growth"}
+
+
+def test_a_change_among_cycles_of_changing_length():
+    """Two cycles of 21 days, then 28: half from day 42 on is from cycle 3 on; from day 30 on, it is day 15 of cycle 2 and what follows."""
+    line = {"drug": "x", "dose": "10 mg", "days": [1, 15], "cycles": "1-", "adjust": [{"when": "age >= 80", "dose": "4 mg"}]}
+    cycles = Rhythm(28.0, ((2, 21.0),))
+    later = changed_line(line, cycles, [(42.0, 0.5)])
+    assert [(one["dose"], one["days"], one["cycles"], one["adjust"][0]["dose"]) for one in later] == [
+        ("10 mg", [1, 15], "1-2", "4 mg"),
+        ("5 mg", [1, 15], "3-", "2 mg"),
+    ]
+    middle = changed_line(line, cycles, [(30.0, 0.5)])
+    assert [(one["dose"], one["days"], one["cycles"]) for one in middle] == [
+        ("10 mg", [1, 15], "1"),
+        ("10 mg", [1], "2"),
+        ("5 mg", [15], "2"),
+        ("5 mg", [1, 15], "3-"),
+    ]

@@ -169,10 +169,12 @@ def whole_visits(study: Study, days: float) -> float:
     Raises:
         InputError: Where there is no visit before it.
     """
-    visits = math.floor(days / study.visit_days + 1e-9)
-    if visits < 1:
-        raise InputError(f"a horizon of {days / DAYS_PER_MONTH:.2g} months ends before the first visit on day {study.visit_days:g}")
-    return visits * study.visit_days
+    first = study.visits.length(1)
+    if days < first - 1e-9:
+        raise InputError(f"a horizon of {days / DAYS_PER_MONTH:.2g} months ends before the first visit on day {first:g}")
+    visits = study.visits.begun(days + 1e-9)
+    end = study.visits.start(visits + 1)
+    return end if end <= days + 1e-9 else study.visits.start(visits)
 
 
 def carry_out(study: Study, plan: Callable[[int], Sequence[Point]], book: RunBook, horizon_days: float, desk: Desk) -> None:
@@ -282,6 +284,7 @@ def watch(grown: Simulation, regimen: Regimen, exits: Exits, study: Study, witho
         "event_kind": result["event_kind"],
         "best_response": result["best_response"],
         "responder": bool(result["responder"]),
+        "mrd_negative": bool(result["mrd_negative"]),
         "grown_days": result["grown_days"],
         "plasma_cells": plasma_cells,
     }

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tme_abm import __version__
-from tme_abm.cli import exporting, inspection, questions, running
+from tme_abm.cli import exporting, inspection, questions, running, variation
 from tme_abm.cli.output import outlast_readers
 
 app = typer.Typer(
@@ -49,6 +49,8 @@ def _app(version: VersionOption = False) -> None:
 app.command()(running.run)
 app.command()(questions.attribute)
 app.command()(questions.converge)
+app.command()(variation.sweep)
+app.command()(variation.sensitivity)
 app.command()(running.view)
 app.command()(running.report)
 app.command()(exporting.export)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from tme_abm.cli import variation
 from tme_abm.cli.options import (
     MechanismOption,
     PatientsOption,
@@ -25,12 +26,12 @@ def list_() -> None:
         from rich.table import Table
 
         from tme_abm.scenario.kinds import check
-        from tme_abm.scenario.reading import read, scenarios
+        from tme_abm.scenario.reading import questions, read, scenarios
 
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in ("scenario", "kind", "size", "arms", "title"):
             table.add_column(name, justify="right" if name == "size" else "left", no_wrap=name in ("scenario", "kind", "size"))
-        for name in scenarios():
+        for name in (*scenarios(), *questions()):
             given = check(read(name))
             table.add_row(name, given.kind.replace("_", " "), given.size(), ", ".join(given.labels()), given.title)
         make_console().print(table)
@@ -43,12 +44,16 @@ def validate(
 ) -> None:
     """Check a scenario; run nothing."""
     with in_plain_words():
-        from tme_abm.scenario.kinds import check, resolve, running_of
+        from tme_abm.scenario.kinds import COMMANDS, check, resolve, running_of
         from tme_abm.scenario.reading import read
 
         source = read(scenario, set_ or (), mechanisms=mechanism or ())
         study, given = resolve(source), check(source)
         labels = ", ".join(given.labels())
+        if given.kind in COMMANDS:
+            variation.check(study)
+            typer.echo(f"{scenario} is a valid scenario: {given.kind} of {given.size()}, {labels}")
+            return
         typer.echo(f"{scenario} is a valid scenario: {running_of(study).kind_in_words(study, given.size())}, {labels}")
 
 

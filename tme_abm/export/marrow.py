@@ -44,17 +44,19 @@ def marrow_of(study: Study, arm: str | None, patient: int, day: float, watched_d
     n_steps = round(day * HOURS_PER_DAY / step_h)
     if abs(n_steps * step_h - day * HOURS_PER_DAY) > 1e-6:
         raise InputError(f"no step of {step_h:g} h ends on day {day:g}; give a multiple of {step_h / HOURS_PER_DAY:g} days")
+    if study.arms[keys.index(key)].rules:
+        raise InputError(f"the doses of '{key}' follow rules that are asked at visits; no cells can be exported of such an arm")
     grown, _ = enrol(study.population, study.settings, study.seed, patient)
     exits = draw_exits(grown.patient, study, grown.key)
     simulation = grown.fork(study.arms[keys.index(key)], study.drugs)
-    per_visit = round(study.visit_days * HOURS_PER_DAY / step_h)
     first_watched = n_steps - round(watched_days * HOURS_PER_DAY / step_h)
     deaths: list[Death] = []
     done = 0
     while done < n_steps:
         if simulation.day >= exits.discontinuation_day:  # decided at a visit, as in the trial
             simulation.course.stop_all()
-        until = min(done + per_visit - done % per_visit, n_steps)
+        end = study.visits.start(study.visits.begun(simulation.day + 1e-6) + 1)  # of the interval between visits
+        until = min(round(end * HOURS_PER_DAY / step_h), n_steps)
         unwatched = min(max(first_watched - done, 0), until - done)
         if unwatched:
             simulation.advance(unwatched)

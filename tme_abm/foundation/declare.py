@@ -24,6 +24,7 @@ from typing import Any, NamedTuple, TypeVar, cast, get_type_hints
 import numpy as np
 
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.references import check_source
 
 T = TypeVar("T")
 
@@ -151,7 +152,9 @@ def fill(block: type, given: Mapping[str, Any] | None = None, where: str = "") -
         values[name] = number(entry["value"], f"{where}.{name}")
         if not note.low <= values[name] <= note.high:
             raise InputError(f"{where}.{name} = {values[name]:g} [{note.unit}] is outside of {note.low:g} to {note.high:g}")
-        origins[name] = Origin(values[name], note.unit, note.meaning, str(entry.get("source", "this study")), grade)
+        origins[name] = Origin(
+            values[name], note.unit, note.meaning, check_source(str(entry.get("source", "this study")), f"{where}.{name}"), grade
+        )
     return Filled(block(**values), origins)
 
 

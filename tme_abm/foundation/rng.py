@@ -38,6 +38,7 @@ class Stream(IntEnum):
     SCREENING = 19
     CLONES = 20
     CD38_RENEWAL = 21
+    DOSE_RULE = 22
 
 
 GOLDEN = 0x9E3779B97F4A7C15

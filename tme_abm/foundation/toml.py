@@ -184,9 +184,9 @@ def _write_table(table: Mapping[str, Any], path: tuple[str, ...], lines: list[st
         lines += ["", f"[{'.'.join(_key(key) for key in path)}]"]
     for key, value in plain.items():
         if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
-            lines += [f"{_key(key)} = [", *(f"    {_inline(item)}," for item in value), "]"]
+            lines += [f"{_key(key)} = [", *(f"    {inline(item)}," for item in value), "]"]
         else:
-            lines.append(f"{_key(key)} = {_inline(value)}")
+            lines.append(f"{_key(key)} = {inline(value)}")
     for key, value in deep.items():
         _write_table(value, (*path, key), lines)
 
@@ -199,11 +199,12 @@ def _key(key: str) -> str:
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _quoted(key)
 
 
-def _inline(value: Any) -> str:
+def inline(value: Any) -> str:
+    """A value as it stands behind an equals sign."""
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(k)} = {_inline(v)}" for k, v in value.items()) + " }" if value else "{}"
+        return "{ " + ", ".join(f"{_key(k)} = {inline(v)}" for k, v in value.items()) + " }" if value else "{}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_inline(item) for item in value) + "]"
+        return "[" + ", ".join(inline(item) for item in value) + "]"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

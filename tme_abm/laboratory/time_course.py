@@ -20,12 +20,14 @@ from tme_abm.forms import (
     Value,
     as_resolved,
     check_mechanisms,
+    check_routes,
     drug_places,
     hours,
     load_drugs,
     make_population,
     make_regimen,
     make_settings,
+    refuse_rules,
 )
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.errors import did_you_mean
@@ -123,7 +125,7 @@ class TimeCourse(Experiment):
         for key, regimen in self.regimens.items():
             lines = [f"{d.drug} {d.amount:g} {d.unit} on days {', '.join(map(str, d.days))}" for d in regimen.doses]
             text = "; ".join(lines) or "nothing is given"
-            text += f", cycles of {regimen.cycle_days} days" if lines else ""
+            text += f", {regimen.rhythm.in_words('cycles')}" if lines else ""
             text += f", until day {regimen.stop_day:g}" if regimen.stop_day is not None else ""
             off = self.form.courses[key].without
             text += f"; without {estimates.listed(off)}" if off else ""
@@ -264,6 +266,9 @@ def build(form: Form, source: Source) -> TimeCourse:
         InputError: One sentence with the place, what is wrong and the nearest right word.
     """
     settings = make_settings(form.marrow, form.without, form.parameters, source)
+    drugs = load_drugs(drug_places(form.courses, ("courses",)), form.drugs, source)
+    check_routes(form.courses, drugs, ("courses",), source)
+    refuse_rules(form.courses, ("courses",), source)
     regimens = {key: make_regimen(key, course, ("courses", key), source) for key, course in form.courses.items()}
     for key, course in form.courses.items():
         check_mechanisms(course.without, ("courses", key, "without"), source)
@@ -281,7 +286,7 @@ def build(form: Form, source: Source) -> TimeCourse:
         seed=form.seed,
         population=make_population(form.population, source),
         settings=settings,
-        drugs=load_drugs(drug_places(form.courses, ("courses",)), form.drugs, source),
+        drugs=drugs,
         resolved=as_resolved(form, source),
         form=form,
         regimens=regimens,

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tme_abm.forms import Source, as_resolved, drug_places, hours, load_drugs, make_regimen, make_settings
+from tme_abm.forms import Source, as_resolved, check_routes, drug_places, hours, load_drugs, make_regimen, make_settings, refuse_rules
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.declare import constants
 from tme_abm.foundation.errors import InputError
@@ -275,6 +275,9 @@ def build(form: Form, source: Source) -> XenograftStudy:
             at: Keys = ("tumour", word) if "unknown" in str(error) and "parameter" not in str(error) else ("traits", word)
             raise source.error(at, str(error)) from None
     check(form, source)
+    drugs = load_drugs(drug_places(form.arms, ("arms",)), form.drugs, source, SPECIES)
+    check_routes(form.arms, drugs, ("arms",), source)
+    refuse_rules(form.arms, ("arms",), source)
     arms = tuple(make_regimen(key, arm, ("arms", key), source) for key, arm in form.arms.items())
     whole = Setting(WHOLE, frozenset(), tumour.stroma)
     others = [Setting(v.label, frozenset(v.without), tumour.stroma if v.stroma is None else v.stroma) for v in form.variants]
@@ -284,7 +287,7 @@ def build(form: Form, source: Source) -> XenograftStudy:
         summary=form.summary,
         seed=form.seed,
         settings=closed(make_settings(form.marrow, form.without, form.parameters, source)),
-        drugs=load_drugs(drug_places(form.arms, ("arms",)), form.drugs, source, SPECIES),
+        drugs=drugs,
         resolved=as_resolved(form, source),
         mice=form.mice,
         host=presets["hosts"],

@@ -70,14 +70,14 @@ def growth(table: "pd.DataFrame", arms: Sequence["Regimen"]) -> "Figure":
 def given_days(arms: Sequence["Regimen"], drug: str, last: float) -> list[int]:
     """Days since the start (0 is the first) on which any arm gives a drug."""
     days = {
-        (cycle - 1) * arm.cycle_days + day - 1
+        int(arm.rhythm.start(cycle)) + day - 1
         for arm in arms
         for dose in arm.doses
         if dose.drug == drug
-        for cycle in range(1, 2 + int(last // arm.cycle_days))
+        for cycle in range(1, 1 + arm.rhythm.begun(last + 1.0))
         if dose.holds_in(cycle)
         for day in dose.days
-        if arm.stop_day is None or (cycle - 1) * arm.cycle_days + day - 1 < arm.stop_day
+        if arm.stop_day is None or arm.rhythm.start(cycle) + day - 1 < arm.stop_day
     }
     return sorted(day for day in days if day <= last)
 

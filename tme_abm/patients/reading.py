@@ -17,6 +17,7 @@ import numpy as np
 
 from tme_abm.foundation.declare import GRADES, number
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.references import check_source
 from tme_abm.foundation.toml import parse_toml, read_text
 from tme_abm.patients.distributions import (
     ALLOWED,
@@ -340,7 +341,7 @@ def _origin(entry: Mapping[str, Any], where: str, default: Mapping[str, str]) ->
     grade = str(entry.get("grade", default["grade"]))
     if grade not in GRADES:
         raise InputError(f"{where}: unknown grade '{grade}'{did_you_mean(grade, GRADES)}")
-    return {"source": str(entry.get("source", default["source"])), "grade": grade}
+    return {"source": check_source(str(entry.get("source", default["source"])), where), "grade": grade}
 
 
 def _table(value: Any, where: str) -> Mapping[str, Any]:

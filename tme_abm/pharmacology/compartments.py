@@ -91,6 +91,7 @@ class Plan(NamedTuple):
     first: NDArray[np.int64]  # (n_drugs + 1) first dose of each drug
     start: NDArray[np.float64]  # (n_doses) [h]
     duration: NDArray[np.float64]  # (n_doses) [h]; 0 is given at once
+    absorbed: NDArray[np.bool_]  # (n_doses) whether it is swallowed or put under the skin
     amount: NDArray[np.float64]  # (n_doses) [mg]
     model: NDArray[np.int64]  # (n_drugs) ANTIBODY or SMALL_MOLECULE
     row: NDArray[np.int64]  # (n_drugs) place among the drugs of that model
@@ -402,7 +403,6 @@ def follow(drug, kinetics, plan, state, exposure, clock):
     hour, dt = clock
     row = plan.row[drug]
     is_antibody = plan.model[drug] == ANTIBODY
-    absorption = antibodies.absorption_rate[row] if is_antibody else small_molecules.absorption_rate[row]
     available = antibodies.bioavailability[row] if is_antibody else small_molecules.bioavailability[row]
     last = plan.first[drug + 1]
     running = plan.first[drug]
@@ -422,11 +422,10 @@ def follow(drug, kinetics, plan, state, exposure, clock):
         while t < end:
             while coming < last and plan.start[coming] <= t:
                 if plan.duration[coming] == 0.0:
-                    given = available * plan.amount[coming]
-                    if absorption > 0.0:
-                        x = Amounts(x.depot + given, x.central, x.peripheral, x.target, x.area)
+                    if plan.absorbed[coming]:
+                        x = Amounts(x.depot + available * plan.amount[coming], x.central, x.peripheral, x.target, x.area)
                     else:
-                        x = Amounts(x.depot, x.central + given, x.peripheral, x.target, x.area)
+                        x = Amounts(x.depot, x.central + plan.amount[coming], x.peripheral, x.target, x.area)
                 coming += 1
             while running < coming and plan.start[running] + plan.duration[running] <= t:
                 running += 1
@@ -441,7 +440,7 @@ def follow(drug, kinetics, plan, state, exposure, clock):
             for dose in range(running, coming):
                 finish = plan.start[dose] + plan.duration[dose]
                 if finish > t:
-                    infusion += available * plan.amount[dose] / plan.duration[dose]
+                    infusion += plan.amount[dose] / plan.duration[dose]
                     stop = min(stop, finish)
             if is_antibody:
                 x = antibody_segment(x, antibodies, row, t - begun, (stop - t, infusion))

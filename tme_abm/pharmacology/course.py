@@ -75,6 +75,11 @@ class Course:
         for name in regimen.drugs:
             if name not in known:
                 raise InputError(f"regimen '{regimen.key}': no drug '{name}' was loaded{did_you_mean(name, known)}")
+        for dose in regimen.doses:
+            if dose.route == "subcutaneous" and not known[dose.drug].goes_under_the_skin:
+                raise InputError(
+                    f"regimen '{regimen.key}': nothing is known of {dose.drug} under the skin: {known[dose.drug].file.name} says nothing"
+                )
         self.regimen = regimen
         self.drugs = tuple(known[name] for name in regimen.drugs)
         self.hour = 0.0
@@ -207,7 +212,9 @@ class Course:
             row[model == kind] = np.arange(int(np.sum(model == kind)))
         first = np.searchsorted(calendar.drug[order], np.arange(len(self.drugs) + 1)).astype(np.int64)
         full = calendar.amount_mg[order]
-        return Plan(first, calendar.start_h[order], calendar.duration_h[order], full.copy(), model, row), full
+        by_mouth = np.array([drug.is_absorbed for drug in self.drugs] or [False], np.bool_)
+        absorbed = (by_mouth[calendar.drug] | calendar.is_subcutaneous)[order]
+        return Plan(first, calendar.start_h[order], calendar.duration_h[order], absorbed, full.copy(), model, row), full
 
     def _extend(self) -> None:
         """Write the calendar twice as far ahead; doses up to now stay as they were given."""

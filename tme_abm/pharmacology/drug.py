@@ -11,6 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 from tme_abm.foundation.declare import GRADES, Filled, Origin, Param, fill, notes, number
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.references import check_source
 from tme_abm.foundation.toml import parse_toml, read_text
 from tme_abm.marrow.antigen import Antigen
 from tme_abm.pharmacology.body import Body
@@ -35,6 +36,13 @@ MAY_BE_ZERO = (
     "target_binding",
     "absorption_rate",
 )
+
+
+class Subcutaneous(NamedTuple):
+    """How a dose under the skin reaches the blood, of a drug that is else given into a vein."""
+
+    absorption_rate: Annotated[float, Param("1/h", "first-order absorption from under the skin", "gibaldi1982", low=1e-6)]
+    bioavailability: Annotated[float, Param("1", "fraction of such a dose that reaches the blood", "gibaldi1982", high=1.0)] = 1.0
 
 
 class Infusion(NamedTuple):
@@ -109,6 +117,7 @@ class Drug:
         covariates: What depends on the patient.
         effects: Mechanism name -> its parameters for this drug.
         file: The TOML file.
+        subcutaneous: Absorption from under the skin, where the drug's own route is another one; None where nothing is known of it.
     """
 
     name: str
@@ -123,6 +132,17 @@ class Drug:
     covariates: tuple[Covariate, ...] = ()
     effects: dict[str, Filled] = field(default_factory=dict)
     file: Path = Path()
+    subcutaneous: Filled | None = None
+
+    @property
+    def is_absorbed(self) -> bool:
+        """Whether by its own route it is swallowed or put under the skin."""
+        return self.route in ("oral", "subcutaneous")
+
+    @property
+    def goes_under_the_skin(self) -> bool:
+        """Whether a regimen may give it under the skin."""
+        return self.route == "subcutaneous" or self.subcutaneous is not None
 
     @property
     def infusion_hours(self) -> float:
@@ -133,6 +153,8 @@ class Drug:
         """Every number of the drug, by its place in the file, with unit, meaning, source and grade."""
         found = {f"drug.{name}": origin for name, origin in self.infusion.origins.items()}
         found |= {f"kinetics.{name}": origin for name, origin in self.kinetics.origins.items()}
+        if self.subcutaneous is not None:
+            found |= {f"subcutaneous.{name}": origin for name, origin in self.subcutaneous.origins.items()}
         found |= {f"kinetics.variability.{v.parameter}": v.origin for v in self.variability}
         for c in self.covariates:
             place = f"kinetics.covariates.{c.parameter}.{c.covariate}"
@@ -230,7 +252,7 @@ def _registered() -> dict[str, type]:
 
 
 def _drug(table: Mapping[str, Any], file: Path, mechanisms: Mapping[str, type]) -> Drug:
-    _known(table, ("drug", "kinetics", "mechanisms"), str(file), "table")
+    _known(table, ("drug", "kinetics", "subcutaneous", "mechanisms"), str(file), "table")
     head = _table(table, "drug", str(file))
     where = f"{file} [drug]"
     _known(head, ("name", "label", "class", "antigen", "route", "infusion_hours"), where, "key")
@@ -264,6 +286,13 @@ def _drug(table: Mapping[str, Any], file: Path, mechanisms: Mapping[str, type]) 
             "injected under the skin is absorbed"
         )
 
+    subcutaneous = None
+    if "subcutaneous" in table:
+        if route in ("oral", "subcutaneous"):
+            raise InputError(f"{file}: [subcutaneous] is for a drug whose own route is another one; this is {route}")
+        subcutaneous = fill(Subcutaneous, _table(table, "subcutaneous", str(file)), f"{file} [subcutaneous]")
+        kinetics = Filled(kinetics.params._replace(**subcutaneous.params._asdict()), kinetics.origins)
+
     effects: dict[str, Filled] = {}
     for mechanism, given in _table(table, "mechanisms", str(file), {}).items():
         if mechanism not in mechanisms:
@@ -284,6 +313,7 @@ def _drug(table: Mapping[str, Any], file: Path, mechanisms: Mapping[str, type]) 
         covariates=_covariates(depends, MODELS[model], file),
         effects=effects,
         file=file,
+        subcutaneous=subcutaneous,
     )
 
 
@@ -341,7 +371,7 @@ def _origin(entry: Mapping[str, Any], value: float, unit: str, meaning: str, whe
     grade = str(entry.get("grade", "A"))
     if grade not in GRADES:
         raise InputError(f"{where}: unknown grade '{grade}'{did_you_mean(grade, GRADES)}")
-    return Origin(value, unit, meaning, str(entry.get("source", "this study")), grade)
+    return Origin(value, unit, meaning, check_source(str(entry.get("source", "this study")), where), grade)
 
 
 def _check_range(name: str, value: float, where: str) -> None:

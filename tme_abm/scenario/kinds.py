@@ -38,7 +38,10 @@ KINDS = {
     "assay": Kind("tme_abm.laboratory.assay", "tme_abm.laboratory.running"),
     "time_course": Kind("tme_abm.laboratory.time_course", "tme_abm.laboratory.running"),
     "xenograft": Kind("tme_abm.laboratory.xenograft", "tme_abm.laboratory.running"),
+    "sweep": Kind("tme_abm.analysis.sweep.form", "tme_abm.analysis.sweep.run"),
+    "sensitivity": Kind("tme_abm.analysis.sensitivity.form", "tme_abm.analysis.sensitivity.run"),
 }
+COMMANDS = {"sweep": "tme sweep", "sensitivity": "tme sensitivity"}  # kinds that ask something of a trial, and what runs them
 
 
 class Running(Protocol):
@@ -148,7 +151,11 @@ def load_scenario(
     Raises:
         InputError: One sentence with file, line, what is wrong and the nearest right word.
     """
-    return resolve(read(given, overrides, patients, seed, without, mechanisms))
+    source = read(given, overrides, patients, seed, without, mechanisms)
+    if (kind := kind_of(source)) in COMMANDS:
+        raise source.error(("kind",), f"a {kind} is run by `{COMMANDS[kind]} {given if isinstance(given, str | Path) else 'FILE'}`")
+    found: Study | Experiment = resolve(source)
+    return found
 
 
 def load_trial(
@@ -172,11 +179,23 @@ def load_trial(
     return found
 
 
-def resolve(source: Source) -> "Study | Experiment":
+def load_question(kind: str, given: str | Path, overrides: Iterable[str] = (), patients: int | None = None, seed: int | None = None) -> Any:
+    """Read a sweep or a sensitivity analysis; arguments as `load_scenario` takes them.
+
+    Raises:
+        InputError: As `load_scenario`, and for a scenario of another kind.
+    """
+    source = read(given, overrides, patients, seed)
+    if (found := kind_of(source)) != kind:
+        command = COMMANDS.get(found, "tme run")
+        raise source.error(("kind",) if "kind" in source.table else (), f"this is no {kind}; a {found} is run by `{command} {given}`")
+    return resolve(source)
+
+
+def resolve(source: Source) -> Any:
     """What a scenario describes, with everything that it names looked up and checked.
 
     Raises:
         InputError: One sentence with the place, what is wrong and the nearest right word.
     """
-    found: Study | Experiment = import_module(KINDS[kind_of(source)].form).build(check(source), source)
-    return found
+    return import_module(KINDS[kind_of(source)].form).build(check(source), source)

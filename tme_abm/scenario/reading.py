@@ -16,11 +16,20 @@ MARK = "scenario.toml"  # a folder that holds it is a folder of results
 
 def scenarios(kind: str | None = None) -> dict[str, Path]:
     """The scenarios that come with the package, by name; all, or those of one kind."""
+    found = {path.stem: path for path in sorted(_folder().glob("*.toml"))}
+    return found if kind is None else {name: path for name, path in found.items() if _declared(path) == kind}
+
+
+def questions() -> dict[str, Path]:
+    """The sweeps and sensitivity analyses that come with the package, by name."""
+    return {path.stem: path for path in sorted(_folder().glob("*/*.toml"))}
+
+
+def _folder() -> Path:
+    """Where the scenarios of the package stand."""
     package = Path(__file__).parents[1]
     installed = package / "scenarios"
-    folder = installed if installed.is_dir() else package.parent / "scenarios"
-    found = {path.stem: path for path in sorted(folder.glob("*.toml"))}
-    return found if kind is None else {name: path for name, path in found.items() if _declared(path) == kind}
+    return installed if installed.is_dir() else package.parent / "scenarios"
 
 
 @cache
@@ -78,9 +87,9 @@ def read(
 
 def _find(given: str | Path) -> tuple[Path, str]:
     """The file of a scenario, and how messages name it."""
-    bundled, text = scenarios(), str(given)
+    bundled, text = scenarios() | questions(), str(given)
     if text in bundled:
-        return bundled[text], f"scenarios/{text}.toml"
+        return bundled[text], f"scenarios/{bundled[text].relative_to(_folder()).as_posix()}"
     path = Path(text)
     if not path.is_file():
         what = "file" if path.suffix == ".toml" else "scenario"

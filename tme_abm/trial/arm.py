@@ -2,6 +2,7 @@
 
 import math
 from typing import Any, NamedTuple
+from zlib import crc32
 
 from tme_abm.foundation.clock import DAYS_PER_MONTH, HOURS_PER_DAY, months
 from tme_abm.foundation.columns import Heading, count, truth, word
@@ -11,6 +12,7 @@ from tme_abm.outcomes.imwg import NOT_EVALUABLE, RESPONSES, Reading, is_at_least
 from tme_abm.patients.patient import HEADINGS as COVARIATES
 from tme_abm.patients.patient import VirtualPatient, covariates
 from tme_abm.pharmacology.regimen import Regimen
+from tme_abm.pharmacology.tolerance import RuleKeeper, body_facts
 from tme_abm.simulation.observation import HEADINGS as OBSERVED
 from tme_abm.simulation.simulation import Simulation
 from tme_abm.trial.study import Study
@@ -60,22 +62,25 @@ class Arm:
         self.stopped_day = math.inf  # day from which nothing was given for adverse events
         self._deaths = {name: 0 for name in study.settings.catalogue.deaths}
         self._model: Any = None
-        self.clinic = Clinic(simulation, study.visit_days)
+        self.clinic = Clinic(simulation, study.visits)
+        self.keeper = RuleKeeper(regimen.rules, self._draw)
         self._note(0, self.clinic.baseline)
 
     def follow(self) -> pfs.Record:
         """Run to confirmed progression, another exit or the cut-off."""
         step_h = self.simulation.settings.step_h
-        per_visit = round(self.study.visit_days * HOURS_PER_DAY / step_h)
-        number = 0
+        visits, number = self.study.visits, 0
         while True:
             number += 1
-            if self.simulation.day + self.study.visit_days > self.exits.last_day:
+            days = visits.length(number)
+            if self.simulation.day + days > self.exits.last_day:
                 break
             if self.simulation.day >= self.exits.discontinuation_day:  # decided at a visit
                 self.simulation.course.stop_all()
                 self.stopped_day = min(self.stopped_day, self.simulation.day)
-            self._advance(per_visit)
+            elif self.keeper.rules:
+                self.keeper.apply(self.simulation.course, self.simulation.day, number - 1, self._facts(number - 1))
+            self._advance(round(days * HOURS_PER_DAY / step_h))
             visit = self.clinic.see(self.simulation, number)
             self._note(number, visit.reading)
             if visit.assessment.is_progression_confirmed:
@@ -87,6 +92,23 @@ class Arm:
             self.exits.death_day if math.isfinite(self.exits.death_day) else None,
             self.exits.dropout_day if math.isfinite(self.exits.dropout_day) else None,
         )
+
+    def _draw(self, drug: str, rule: int, visit: int) -> float:
+        """The dice of a rule at a visit, the same in every arm."""
+        return float(uniform(stream_key(self.simulation.key, int(Stream.DOSE_RULE), crc32(f"{drug} {rule}".encode())), visit))
+
+    def _facts(self, number: int) -> dict[str, Any]:
+        """What is known at a visit, by the words of the rules."""
+        m_protein, last = self.rows[-1]["m_protein_measured_g_per_l"], self.clinic.last
+        return body_facts(self.simulation.course.body) | {
+            "visit": number,
+            "month": months(self.simulation.day),
+            "m_protein": m_protein,
+            "m_protein_change": 100.0 * (m_protein / self.clinic.baseline.m_protein - 1.0),
+            "response": last.response if last is not None else NOT_EVALUABLE,
+            "best_response": last.best_confirmed_response if last is not None else NOT_EVALUABLE,
+            "mrd_negative": self.clinic.mrd_negative,
+        }
 
     def _advance(self, n_steps: int) -> None:
         """Let steps pass, a day at a time where there are rules in plain Python to be called."""

@@ -14,15 +14,18 @@ from tme_abm.forms import (
     Table,
     Value,
     as_resolved,
+    check_routes,
     drug_places,
     hours,
     load_drugs,
     make_population,
     make_regimen,
     make_settings,
+    rhythm_at,
 )
 from tme_abm.foundation.clock import HOURS_PER_DAY
-from tme_abm.foundation.errors import did_you_mean
+from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.references import check_source
 from tme_abm.foundation.toml import Keys, dotted
 
 if TYPE_CHECKING:
@@ -35,7 +38,9 @@ ENDPOINTS = {  # endpoint -> unit in which it is published; "pfs_36_months" and 
     "cr_or_better": "percent",
     "mrd_negative": "percent",
     "hazard_ratio_pfs": "ratio",
+    "median_pfs_difference": "month",
 }
+OF_COMPARISONS = ("hazard_ratio_pfs", "median_pfs_difference")
 PFS_AT = re.compile(r"pfs_\d+_months")
 
 
@@ -46,7 +51,7 @@ class Trial(Table):
     allocation: list[int] | None = Field(None, description="weights of the arms in a parallel design; alike where not given")
     compare: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = Field([], description="pairs of arm and reference")
     follow_up: Annotated[list[str], Field(min_length=2, max_length=2)] = Field(description="shortest and longest at the cut-off")
-    visits: str = Field("28 d", description="time between assessments")
+    visits: str | list[str] = Field("28 d", description='time between assessments: "28 d", or ["12 x 28 d", "84 d"] where it changes')
     ci_level: float = Field(0.95, gt=0.0, lt=1.0, description="level of the intervals of hazard ratios")
 
 
@@ -63,7 +68,7 @@ class Published(Table):
     ci_high: float | None = None
     ci_level: float | None = Field(None, gt=0.0, lt=1.0)
     n: int | None = Field(None, ge=1, description="patients of the arm, from whom an interval follows where none was published")
-    subgroup: str | None = Field(None, description="where the figure is not of all patients")
+    subgroup: str | None = Field(None, description='where it is not of all: "high risk", or a condition, "age >= 65 and not mrd_negative"')
     source: str
     grade: str | None = None
     note: str | None = None
@@ -108,16 +113,16 @@ def build(scenario: Scenario, source: Source) -> "Study":
 
     arms = tuple(make_regimen(key, arm, ("arms", key), source) for key, arm in scenario.arms.items())
     drugs = load_drugs(drug_places(scenario.arms, ("arms",)), scenario.drugs, source)
+    check_routes(scenario.arms, drugs, ("arms",), source)
     _check_arms(scenario, source)
     trial = scenario.trial
     shortest, longest = (hours(text, ("trial", "follow_up", i), source) / HOURS_PER_DAY for i, text in enumerate(trial.follow_up))
-    visit_days = hours(trial.visits, ("trial", "visits"), source) / HOURS_PER_DAY
+    visits = rhythm_at(trial.visits, ("trial", "visits"), source)
     if longest < shortest:
         raise source.error(("trial", "follow_up"), f'the longest follow-up comes second, not "{trial.follow_up[1]}"')
-    if visit_days % 1.0:
-        raise source.error(("trial", "visits"), f'trial.visits must be whole days, not "{trial.visits}"')
-    if visit_days > shortest:
-        raise source.error(("trial", "visits"), f'no visit "{trial.visits}" after the last fits into a follow-up of "{trial.follow_up[0]}"')
+    if visits.length(1) > shortest:
+        text = f'no visit "{trial.visits}" after the last fits into a follow-up of "{trial.follow_up[0]}"'
+        raise source.error(("trial", "visits"), text)
     return Study(
         name=source.name,
         title=scenario.title,
@@ -132,7 +137,8 @@ def build(scenario: Scenario, source: Source) -> "Study":
         settings=make_settings(scenario.marrow, scenario.without, scenario.parameters, source),
         drugs=drugs,
         follow_up=FollowUp(shortest, longest),
-        visit_days=visit_days,
+        visit_days=visits.days,
+        first_visits=visits.first,
         ci_level=trial.ci_level,
         published=tuple(row.model_dump(exclude_none=True) for row in scenario.published),
         resolved=as_resolved(scenario, source),
@@ -167,7 +173,7 @@ def _check_arms(scenario: Scenario, source: Source) -> None:
 
 
 def _check_published(row: Published, at: Keys, scenario: Scenario, source: Source) -> None:
-    from tme_abm.trial.subgroups import SHORT_NAMES, SUBGROUPS
+    from tme_abm.trial.subgroups import find_subgroup
 
     if (row.arm is None) == (row.comparison is None):
         raise source.error(at, f"{dotted(at)}: give either arm or comparison")
@@ -178,11 +184,18 @@ def _check_published(row: Published, at: Keys, scenario: Scenario, source: Sourc
         raise source.error((*at, "endpoint"), f"unknown endpoint '{row.endpoint}'{did_you_mean(row.endpoint, ENDPOINTS)}")
     if row.unit != unit:
         raise source.error((*at, "unit"), f"the unit of {row.endpoint} must be '{unit}', not '{row.unit}'")
-    if (unit == "ratio") != (row.comparison is not None):
-        raise source.error(at, f"{dotted(at)}: a hazard ratio belongs to a comparison, and other endpoints to an arm")
-    subgroups = [*SHORT_NAMES, *(f"{s.group}: {s.label}" for s in SUBGROUPS)]
-    if row.subgroup is not None and row.subgroup not in subgroups:
-        raise source.error((*at, "subgroup"), f"unknown subgroup '{row.subgroup}'{did_you_mean(row.subgroup, subgroups)}")
+    if (row.endpoint in OF_COMPARISONS) != (row.comparison is not None):
+        text = "hazard ratios and differences belong to a comparison, and other endpoints to an arm"
+        raise source.error(at, f"{dotted(at)}: {text}")
+    try:
+        check_source(row.source, f"{dotted(at)}.source")
+    except InputError as error:
+        raise source.error((*at, "source"), str(error)) from None
+    if row.subgroup is not None:
+        try:
+            find_subgroup(row.subgroup, f"{dotted(at)}.subgroup")
+        except InputError as error:
+            raise source.error((*at, "subgroup"), str(error)) from None
 
 
 def _check_arm(key: str, path: Keys, scenario: Scenario, source: Source) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.trial.comparison import hazard_ratio
+from tme_abm.trial.medians import median_difference
 from tme_abm.trial.subgroups import find_subgroup, is_inside
 from tme_abm.trial.summary import arm_summary
 from tme_abm.trial.survival import Interval, check_level, quantile_time, rate, survival, survival_at
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 
 WORDS = {  # endpoint -> its words; "pfs_12_months" and the like are known too
+    "median_pfs_difference": "difference of median PFS",  # before the shorter one, of which it begins
     "median_pfs": "median PFS",
     "orr": "overall response",
     "vgpr_or_better": "VGPR or better",
@@ -37,11 +39,11 @@ def compare_published(
     Args:
         published: Entries `{arm | comparison: [arm, reference], endpoint, value?, ci_low?, ci_high?, ci_level?, unit?,
             n?, subgroup?, source?}`. Endpoints: `median_pfs`, `orr`, `vgpr_or_better`, `cr_or_better`, `mrd_negative`,
-            `pfs_<n>_months` and, of a comparison, `hazard_ratio_pfs`; a further word at their end (`_months`, `_1e-5`,
-            `_final`) says nothing to the calculation. A rate above 1 or with the unit "percent" is read as per
-            cent; one with the number of patients `n` and no interval gets Wilson's. A subgroup is the label of one in
-            `SUBGROUPS` or a short name in `SHORT_NAMES`. An entry of any other endpoint brings the simulated value
-            along: `simulated, simulated_low?, simulated_high?`, in its own unit.
+            `pfs_<n>_months` and, of a comparison, `hazard_ratio_pfs` and `median_pfs_difference`; a further word at their
+            end (`_months`, `_1e-5`, `_final`) says nothing to the calculation. A rate above 1 or with the unit "percent" is
+            read as per cent; one with the number of patients `n` and no interval gets Wilson's. A subgroup is the label of
+            one in `SUBGROUPS`, a short name in `SHORT_NAMES`, or a condition on columns of `patients`. An entry of any other
+            endpoint brings the simulated value along: `simulated, simulated_low?, simulated_high?`, in its own unit.
         patients: A row per patient and arm.
         design: `"paired"` or `"parallel"`.
         level: Of the simulated intervals [1], where an entry does not say its own.
@@ -104,11 +106,11 @@ def _read_endpoint(entry: Mapping[str, Any], where: str) -> tuple[str, str, str]
         if not found:
             raise InputError(f"{where}: unknown endpoint '{given}'{did_you_mean(given, WORDS)}")
         name, label = found[0], WORDS[found[0]]
-    kind = {"median_pfs": "months", "hazard_ratio_pfs": "ratio"}.get(name, "rate")
-    if kind == "ratio":
+    kind = {"median_pfs": "months", "median_pfs_difference": "months", "hazard_ratio_pfs": "ratio"}.get(name, "rate")
+    if name in ("hazard_ratio_pfs", "median_pfs_difference"):
         pair = entry.get("comparison")
         if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise InputError(f"{where}: a hazard ratio needs comparison = [arm, reference]")
+            raise InputError(f"{where}: a {WORDS[name].removesuffix(' of PFS')} needs comparison = [arm, reference]")
         return kind, name, label
     if "arm" not in entry:
         raise InputError(f"{where}: '{given}' needs an arm")
@@ -145,13 +147,15 @@ def _simulated(
             level,
         )
         return scaled[0], scaled[1:], "" if scaled[0] is not None else "not recorded"
-    wanted = list(entry["comparison"]) if kind == "ratio" else [entry["arm"]]
+    wanted = list(entry["comparison"]) if entry.get("comparison") else [entry["arm"]]
     for arm in wanted:
         if not (table["arm"] == arm).any():
             return None, (None, None), f"no patient in arm '{arm}'"
     if kind == "ratio":
         ratio = hazard_ratio(survival(table, wanted[0]), survival(table, wanted[1]), design, level)
         return ratio.value, (ratio.ci_low, ratio.ci_high), ratio.note
+    if name == "median_pfs_difference":
+        return median_difference(survival(table, wanted[0]), survival(table, wanted[1]), design, level)
     return _one_arm(table, wanted[0], name, level)
 
 

@@ -205,13 +205,24 @@ def regimen_words(key: str, regimen: Mapping[str, Any], labels: Mapping[str, str
     `unit`, `first_cycle`, `last_cycle`).
     """
     cycle = regimen.get("cycle") or (f"{regimen['cycle_days']} d" if regimen.get("cycle_days") else "")
+    cycle = cycle if isinstance(cycle, str) else ", then ".join(cycle)
     stop = regimen.get("stop") or (f"{regimen['stop_day']:g} d" if regimen.get("stop_day") else "")
     return {
         "label": labels[key],
         "cycle": str(cycle).replace(" d", " days"),
         "stop": str(stop).replace(" d", " days") if str(stop).endswith(" d") else str(stop),
-        "doses": [dose_words(dose) for dose in regimen.get("doses") or ()],
+        "doses": [*(dose_words(dose) for dose in regimen.get("doses") or ()), *(rule_words(rule) for rule in regimen.get("rules") or ())],
     }
+
+
+def rule_words(rule: Mapping[str, Any]) -> str:
+    """A rule by which doses are held or reduced, in words."""
+    drugs = [rule["drug"]] if isinstance(rule["drug"], str) else rule["drug"]
+    give = rule["give"] if isinstance(rule["give"], list) else [rule["give"]]
+    text = f"{' and '.join(drugs)} " + ", then ".join("held" if share == 0 else f"reduced to {100 * share:g} %" for share in give)
+    text += f" for {rule['duration']}" if rule.get("duration") else " for good"
+    text += f" where {rule['when']}" if rule.get("when") else ""
+    return text + (f", with a chance of {100 * rule['chance']:g} % at each visit" if rule.get("chance") else "")
 
 
 def dose_words(dose: Mapping[str, Any]) -> str:
@@ -221,10 +232,17 @@ def dose_words(dose: Mapping[str, Any]) -> str:
     if elderly is None and dose.get("elderly_amount") is not None:
         elderly = f"{dose['elderly_amount']:g} {dose['unit']}"
     text = f"{dose['drug']} {amount}"
-    if elderly:
-        text += f" ({elderly} from 75 years of age)"
+    others = []
+    for other in dose.get("adjust") or ():
+        on = f" on days {_shown(other['days'])}" if other.get("days") else ""
+        others.append(f"{other['dose']}{on} where {other['when']}")
+    if elderly or dose.get("elderly_days"):
+        on = f" on days {_shown(dose['elderly_days'])}" if dose.get("elderly_days") else ""
+        others.append(f"{elderly or amount}{on} from 75 years of age")
+    text += " under the skin" if dose.get("route") == "subcutaneous" else ""
+    text += f" ({'; '.join(others)})" if others else ""
     days = dose["days"]
-    shown = str(days).replace("-", DASH) if isinstance(days, str) else ranges([int(day) for day in days])
+    shown = _shown(days)
     text += f", day{'' if shown.isdigit() else 's'} {shown}"
     cycles = str(dose.get("cycles") or _cycles(dose.get("first_cycle") or 1, dose.get("last_cycle")))
     if cycles in ("", "1-"):
@@ -232,6 +250,11 @@ def dose_words(dose: Mapping[str, Any]) -> str:
     if cycles.endswith("-"):
         return f"{text}, from cycle {cycles[:-1]}"
     return f"{text}, cycle{'s' if '-' in cycles else ''} {cycles.replace('-', DASH)}"
+
+
+def _shown(days: Any) -> str:
+    """Days as a reader reads them."""
+    return str(days).replace("-", DASH) if isinstance(days, str | int) else ranges([int(day) for day in days])
 
 
 def _cycles(first: int, last: int | None) -> str:

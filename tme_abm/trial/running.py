@@ -7,7 +7,7 @@ from typing import Any
 from tme_abm.batch.desk import Desk
 from tme_abm.batch.results import Results
 from tme_abm.foundation.clock import months
-from tme_abm.pharmacology.words import regimen_in_words
+from tme_abm.pharmacology.words import regimen_in_words, visits_in_words
 from tme_abm.trial.headline import Headline
 from tme_abm.trial.headline import headline as _headline
 from tme_abm.trial.study import Study
@@ -44,15 +44,18 @@ def headline(study: Study, summary: Mapping[str, Any]) -> Headline:
 
 def facts(study: Study) -> dict[str, str]:
     """What would be run, in words: name of a fact -> the fact."""
+    from tme_abm.patients.portrait import portray
+
     follow_up, settings = study.follow_up, study.settings
     how = "every patient under every arm" if study.design == "paired" else f"randomised {':'.join(map(str, study.allocation))}"
     if len(study.arms) == 1:
         how = "one arm"
     return {
         "population": f"{study.population.label}: {study.population.summary}",
+        **portray(study.population, study.seed),
         "patients": f"{study.patients}, {how}; seed {study.seed}",
         "follow-up": f"{months(follow_up.shortest_days):.1f} to {months(follow_up.longest_days):.1f} months",
-        "visits": f"every {study.visit_days:g} days",
+        "visits": visits_in_words(study.visits),
         "patch": f"{settings.height} x {settings.width} sites, a step of {settings.step_h:g} h",
         "comparisons": "; ".join(f"{a} against {b}" for a, b in study.comparisons) or "none",
         "without": ", ".join(sorted(settings.without)) or "nothing: all mechanisms act",

@@ -5,6 +5,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tme_abm.foundation.clock import Rhythm
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.patients.population import Population
 from tme_abm.pharmacology.drug import Drug
@@ -42,10 +43,11 @@ class Study:
         settings: The marrow and its rules.
         drugs: The drugs of all arms by name.
         follow_up: Until the cut-off.
-        visit_days: Days between assessments.
+        visit_days: Days between assessments; between the last ones, where that changes.
         ci_level: Level of the intervals of hazard ratios, e.g. 0.95.
         published: Published figures for the report to print; the model never reads them.
         resolved: The scenario as resolved, for run.json.
+        first_visits: Number of visits and days between them that come first, where the interval changes.
     """
 
     name: str
@@ -65,6 +67,12 @@ class Study:
     ci_level: float = 0.95
     published: tuple[Mapping[str, Any], ...] = ()
     resolved: Mapping[str, Any] = field(default_factory=dict)
+    first_visits: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def visits(self) -> Rhythm:
+        """The intervals that end with a visit."""
+        return Rhythm(self.visit_days, self.first_visits)
 
     def with_dose(self, arm: str, drug: str, dose: str, instead_of: str | None = None, name: str | None = None) -> "Study":
         """The same study, seed and patients included, with another dose of one drug in one arm.

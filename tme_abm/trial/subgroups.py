@@ -2,11 +2,15 @@
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tme_abm.foundation.condition import Condition, Kind, Words, parse_condition
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.outcomes.imwg import RESPONSES
+from tme_abm.patients.patient import TRAITS
 from tme_abm.trial.comparison import hazard_ratio
 from tme_abm.trial.survival import Interval, Survival, completed, survival
 
@@ -118,7 +122,11 @@ def subgroup_table(
 
 
 def find_subgroup(name: str, where: str = "subgroup") -> Subgroup:
-    """The subgroup of a label or short name."""
+    """The subgroup of a label, of a short name, or of a condition on columns of the patient table.
+
+    Raises:
+        InputError: For a name that is none, or a condition that cannot be read.
+    """
     folded = re.sub(r"\s*(>=|<=|>|<|:)\s*", r"\1", name.lower().strip())
     target = SHORT_NAMES.get(folded)
     for subgroup in SUBGROUPS:
@@ -128,7 +136,28 @@ def find_subgroup(name: str, where: str = "subgroup") -> Subgroup:
         ):
             return subgroup
     known = [*SHORT_NAMES, *(f"{s.group}: {s.label}".lower() for s in SUBGROUPS)]
-    raise InputError(f"{where}: unknown subgroup '{name}'{did_you_mean(name, known)}")
+    first = re.match(r"\s*(?:not\s+)?(\w+)", name)
+    if (first and first[1] in patient_columns()) or re.search(r"[<>=]", name):
+        condition = parse_condition(name, patient_columns(), where)
+        return Subgroup("Patients", condition.text, condition.names, lambda t: hold_in(condition, t))
+    raise InputError(f"{where}: unknown subgroup '{name}'{did_you_mean(name, [*known, *patient_columns()])}")
+
+
+def hold_in(condition: Condition, table: "pd.DataFrame") -> "np.ndarray[Any, np.dtype[np.bool_]]":
+    """Of whom in the table a condition holds."""
+    rows = table[list(dict.fromkeys(condition.names))].to_dict("records")
+    return np.array([condition.holds({str(key): value for key, value in row.items()}) for row in rows], bool)
+
+
+@cache
+def patient_columns() -> dict[str, Kind]:
+    """Columns of the patient table that a condition may ask for: what was known at the start, and how the patient responded."""
+    found: dict[str, Kind] = {}
+    for name, trait in TRAITS.items():
+        found[trait.column or name] = Words(trait.words) if trait.words else bool if trait.kind is bool else float
+    found |= dict.fromkeys(("bsa_m2", "creatinine_clearance_ml_per_min", "iss", "baseline_m_protein_g_per_l"), float)
+    found |= dict.fromkeys(("renal_impairment", "high_risk", "tp53_mutated", "responder", "mrd_negative"), bool)
+    return found | {"best_response": Words(("NE", *RESPONSES), True)}
 
 
 def is_inside(published: Sequence[float | None], value: float | None, interval: Interval) -> bool | None:

@@ -6,6 +6,7 @@ visit meets the same noise in every arm, in a trial as on the live page: both ar
 
 from typing import Annotated, NamedTuple
 
+from tme_abm.foundation.clock import Rhythm
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.rng import Stream, normal, stream_key, uniform
 from tme_abm.outcomes import mrd
@@ -29,7 +30,7 @@ class Clinic:
     """Sees one patient under one regimen, first before treatment, then at every visit.
 
     Attributes:
-        visit_days: Days between visits.
+        visits: The intervals that end with a visit.
         baseline: What was measured before treatment.
         assessor: Judges the readings by the criteria of the IMWG.
         last: The latest assessment, None before the first visit.
@@ -37,9 +38,9 @@ class Clinic:
         mrd_negative: Whether a test found none.
     """
 
-    def __init__(self, simulation: Simulation, visit_days: float) -> None:
+    def __init__(self, simulation: Simulation, visits: Rhythm) -> None:
         """See a patient who is about to begin treatment."""
-        self.visit_days = visit_days
+        self.visits = visits
         self.baseline = read(simulation, 0)
         interference = float(uniform(stream_key(simulation.key, int(Stream.INTERFERENCE), 0), 0))
         self.assessor = Assessor(self.baseline, interference)
@@ -59,7 +60,7 @@ class Clinic:
         if self.mrd_negative or not is_at_least(best, "VGPR"):
             return
         stop = simulation.regimen.stop_day
-        ends_now = stop is not None and simulation.day - self.visit_days < stop <= simulation.day
+        ends_now = stop is not None and simulation.day - self.visits.length(number) < stop <= simulation.day
         if self.mrd_tested and number % MRD_EVERY != 0 and not ends_now:
             return
         u = float(uniform(stream_key(simulation.key, int(Stream.MRD_SAMPLE), number), 0))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from tme_abm.foundation.clock import HOURS_PER_DAY
+from tme_abm.foundation.clock import HOURS_PER_DAY, Rhythm
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.marrow.cell_types import records
 from tme_abm.marrow.clones import ANTIBODY_ESCAPED, CLONE_NAMES, IMID_RESISTANT, PROTEASOME_RESISTANT
@@ -61,13 +61,13 @@ class Running:
         visits: What the clinic says every 28 days.
     """
 
-    def __init__(self, simulation: Simulation, drugs: tuple[str, ...], visit_days: float) -> None:
+    def __init__(self, simulation: Simulation, drugs: tuple[str, ...], visits: Rhythm) -> None:
         """Begin treatment.
 
         Args:
             simulation: Forked, with its regimen.
             drugs: Drugs of both arms, in the order of the columns.
-            visit_days: Days between visits.
+            visits: The intervals that end with a visit.
         """
         self.simulation = simulation
         self.drugs = drugs
@@ -81,7 +81,7 @@ class Running:
         for start, drug, amount in zip(calendar.start_h, calendar.drug, calendar.amount_mg, strict=True):
             key = (int(start // HOURS_PER_DAY), simulation.regimen.drugs[drug])
             self._doses[key] = self._doses.get(key, 0.0) + float(amount)
-        self.clinic = Clinic(simulation, visit_days)
+        self.clinic = Clinic(simulation, visits)
         self.note()
 
     @property
@@ -101,8 +101,8 @@ class Running:
         today = round(day)
         row += [self._doses.get((today, name), 0.0) * self.factor.get(name, 0.0) for name in self.drugs]
         self.rows.append(row)
-        number = round(day / self.clinic.visit_days)
-        if number > 0 and abs(day - number * self.clinic.visit_days) < 1e-6:
+        number = self.clinic.visits.begun(day + 1e-6) - 1
+        if number > 0 and abs(day - self.clinic.visits.start(number + 1)) < 1e-6:
             self.visits.append(self.clinic.see(self.simulation, number))
 
 
@@ -187,7 +187,7 @@ class Pair:
 
     def _fork(self) -> tuple[Running, ...]:
         return tuple(
-            Running(self.grown.fork(regimen, self.study.drugs, self.study.settings.without | off), self.drugs, self.study.visit_days)
+            Running(self.grown.fork(regimen, self.study.drugs, self.study.settings.without | off), self.drugs, self.study.visits)
             for regimen, off in zip(self.regimens, self.choice.without, strict=True)
         )
 

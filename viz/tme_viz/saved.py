@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from tme_abm.forms import parse_cycles
+from tme_abm.foundation.clock import Rhythm
 from tme_abm.foundation.toml import to_toml
 from tme_abm.pharmacology.regimen import parse_days, parse_dose
 from tme_viz.choice import Event
@@ -33,7 +34,7 @@ def scenario_toml(pair: Pair, language: str = "en") -> str:
         if changes:
             before = arms[keys[side]]
             keys[side] = unused(f"{keys[side]}-{name}", arms)
-            arms[keys[side]] = changed_arm(before, pair.regimens[side].cycle_days, changes) | {"label": new_label(before, name, arms)}
+            arms[keys[side]] = changed_arm(before, pair.regimens[side].rhythm, changes) | {"label": new_label(before, name, arms)}
     trial = resolved["trial"] = dict(resolved["trial"])
     if "allocation" in trial:
         trial["allocation"] = [*trial["allocation"], *[1] * (len(arms) - len(trial["allocation"]))]
@@ -102,16 +103,16 @@ def new_label(arm: dict[str, Any], name: str, arms: dict[str, Any]) -> str:
     return found
 
 
-def changed_arm(arm: dict[str, Any], cycle_days: int, changes: dict[str, list[Change]]) -> dict[str, Any]:
+def changed_arm(arm: dict[str, Any], cycles: Rhythm, changes: dict[str, list[Change]]) -> dict[str, Any]:
     """An arm as the table of a scenario, with doses that change at a day."""
     lines: list[dict[str, Any]] = []
     for line in arm.get("doses", ()):
         given = changes.get(line["drug"])
-        lines += changed_line(line, cycle_days, given) if given else [line]
+        lines += changed_line(line, cycles, given) if given else [line]
     return {**arm, "doses": lines}
 
 
-def changed_line(line: dict[str, Any], cycle_days: int, changes: list[Change]) -> list[dict[str, Any]]:
+def changed_line(line: dict[str, Any], cycles: Rhythm, changes: list[Change]) -> list[dict[str, Any]]:
     """One line of a regimen as the lines that give the same until the dose changes, and the changed dose from then on."""
     days = parse_days(line["days"])
     first, last = parse_cycles(line.get("cycles", "1-"))
@@ -122,30 +123,36 @@ def changed_line(line: dict[str, Any], cycle_days: int, changes: list[Change]) -
     for start, stop, factor in zip(starts, stops, factors, strict=True):
         if factor <= 0.0 or start == stop:
             continue
-        for days_now, low, high in spans(days, cycle_days, start, stop):
+        for days_now, low, high in spans(days, cycles, start, stop):
             low, high = max(low, first), high if last is None else last if high is None else min(high, last)
             if high is not None and low > high:
                 continue
-            cycles = f"{low}-" if high is None else f"{low}" if low == high else f"{low}-{high}"
-            new = {**line, "days": line["days"] if days_now == days else list(days_now), "cycles": cycles}
+            held = f"{low}-" if high is None else f"{low}" if low == high else f"{low}-{high}"
+            new = {**line, "days": line["days"] if days_now == days else list(days_now), "cycles": held}
             for name in ("dose", "elderly_dose"):
                 if name in line and factor != 1.0:
-                    amount, unit = parse_dose(line[name])
-                    new[name] = f"{amount * factor:.12g} {unit}"
+                    new[name] = _times(line[name], factor)
+            if "adjust" in line and factor != 1.0:
+                new["adjust"] = [{**other, "dose": _times(other["dose"], factor)} for other in line["adjust"]]
             found.append(new)
     return found
 
 
-def spans(days: tuple[int, ...], cycle_days: int, start: int, stop: int | None) -> list[tuple[tuple[int, ...], int, int | None]]:
+def _times(dose: str, factor: float) -> str:
+    amount, unit = parse_dose(dose, may_be_zero=True)
+    return f"{amount * factor:.12g} {unit}"
+
+
+def spans(days: tuple[int, ...], cycles: Rhythm, start: int, stop: int | None) -> list[tuple[tuple[int, ...], int, int | None]]:
     """The days of a line that fall between two days of treatment: (days of the cycle, first cycle, last cycle).
 
     Args:
         days: Days of the cycle, from 1.
-        cycle_days: Length of a cycle.
+        cycles: Their lengths.
         start: First day of treatment, from 0.
         stop: Day of treatment before which it ends; None for an open end.
     """
-    low, rest = divmod(start, cycle_days)
+    low, rest = _cycle_at(start, cycles)
     begun = tuple(day for day in days if day > rest)  # what of the first cycle is still to come
     low += 1
     found: list[tuple[tuple[int, ...], int, int | None]] = []
@@ -153,7 +160,7 @@ def spans(days: tuple[int, ...], cycle_days: int, start: int, stop: int | None) 
         if begun != days:
             found, low = [(begun, low, low)] if begun else [], low + 1
         return [*found, (days, low, None)]
-    high, rest_high = divmod(stop, cycle_days)
+    high, rest_high = _cycle_at(stop, cycles)
     ended = tuple(day for day in days if day <= rest_high)  # what of the last cycle came before
     high += 1
     if low == high:
@@ -166,3 +173,9 @@ def spans(days: tuple[int, ...], cycle_days: int, start: int, stop: int | None) 
     else:
         tail, high = [(ended, high, high)] if ended else [], high - 1
     return [*found, *([(days, low, high)] if low <= high else []), *tail]
+
+
+def _cycle_at(day: int, cycles: Rhythm) -> tuple[int, int]:
+    """Cycles that have ended before a day of treatment, from 0, and days since."""
+    ended = cycles.begun(day + 1) - 1
+    return ended, day - int(cycles.start(ended + 1))

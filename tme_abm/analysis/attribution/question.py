@@ -151,7 +151,7 @@ def own_mechanisms(study: Study, arm: Regimen, reference: Regimen) -> tuple[str,
 
     def lines(regimen: Regimen, drug: str) -> tuple[Any, ...]:
         given = tuple(dose for dose in regimen.doses if dose.drug == drug)
-        return (given, regimen.cycle_days, regimen.stop_day) if given else ()
+        return (given, regimen.rhythm, regimen.stop_day, regimen.rules) if given else ()
 
     differing = [drug for drug in {*arm.drugs, *reference.drugs} if lines(arm, drug) != lines(reference, drug)]
     known = study.settings.catalogue

@@ -1,0 +1,208 @@
+"""The same patients under many variants of a trial: what sweeps and sensitivity analyses share.
+
+A condition is one arm of one variant. Two variants that differ in nothing that an arm is touched by have that condition in common, and
+it is run once: a sweep over the dose of an antibody runs its control arm once. Whoever grows alike is grown once and forked into all
+conditions. All variants meet the same patients, marrows and dice, so differences between them have far smaller errors than the
+values. As in an attribution, nobody drops out and no cut-off comes before the horizon.
+"""
+
+import math
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tme_abm.analysis.run_book import FOLLOWED, Point, RunBook, digest, duration, probe_seconds, watch
+from tme_abm.batch.desk import Desk
+from tme_abm.batch.executors import Threads
+from tme_abm.batch.results import open_results
+from tme_abm.foundation.clock import DAYS_PER_MONTH
+from tme_abm.foundation.errors import InputError
+from tme_abm.foundation.toml import to_toml
+from tme_abm.mechanisms.outside.catalogue import BrokenMechanism
+from tme_abm.patients.population import provenance
+from tme_abm.pharmacology.regimen import Regimen
+from tme_abm.simulation.simulation import enrol
+from tme_abm.trial.arm import draw_exits
+from tme_abm.trial.execution import compile_kernels
+from tme_abm.trial.provenance import describe_outside, model_digest
+from tme_abm.trial.study import Study
+
+Load = Callable[[Sequence[str], Sequence[str], int], Study]  # (PATH=VALUE ..., mechanisms off, seed) -> the trial so changed
+
+
+class Condition(NamedTuple):
+    """One arm of one variant of a trial.
+
+    Attributes:
+        study: The variant.
+        arm: The arm.
+        growth: Digest of what a patient has grown from when the arm begins.
+        key: Digest of all that a run of it follows from.
+    """
+
+    study: Study
+    arm: Regimen
+    growth: str
+    key: str
+
+    @property
+    def point(self) -> Point:
+        """Its place in a book of runs."""
+        return Point(self.key)
+
+
+def conditions_of(study: Study, arms: Iterable[str] | None = None) -> dict[str, Condition]:
+    """The conditions of a variant by arm; of some arms, or of all."""
+    settings = study.settings
+    patients = (study.population.at_median, [row[:3] for row in provenance(study.population)])
+    numbers = [(name, origin.value) for name, origin in settings.origins().items()]
+    outside = describe_outside(settings.catalogue)
+    growth = digest([study.seed, outside, patients, settings.height, settings.width, settings.step_h, numbers])
+    chosen = None if arms is None else set(arms)
+    found = {}
+    for arm in study.arms:
+        if chosen is not None and arm.key not in chosen:
+            continue
+        drugs = [repr(replace(study.drugs[name], file=Path())) for name in arm.drugs]
+        given = [growth, repr(replace(arm, key="", label="")), drugs, sorted(settings.without), study.visits]
+        found[arm.key] = Condition(study, arm, growth, digest(given))
+    return found
+
+
+@contextmanager
+def open_book(folder: Path, resolved: Mapping[str, Any], horizon_days: float, force: bool = False) -> Iterator[RunBook]:
+    """Make a folder for the runs of some variants, or go on in one; the key of a condition says what a run depends on.
+
+    Args:
+        folder: Where.
+        resolved: What the folder's scenario.toml holds.
+        horizon_days: How long patients are watched [d].
+        force: Whether to begin anew where it holds runs.
+
+    Raises:
+        InputError: For a file, a folder that holds something else, runs over another time or of another version of the model, or one
+            that is in use.
+    """
+    stamp = {"kind": resolved["kind"], "horizon_days": horizon_days, "version_of_the_model": model_digest()}
+    with open_results(folder, stamp, force) as results:
+        (results.new / "scenario.toml").write_text(to_toml(dict(resolved)), encoding="utf-8")
+        yield RunBook(results)
+
+
+def carry_out(conditions: Sequence[Condition], patients: int, book: RunBook, horizon_days: float, desk: Desk) -> None:
+    """Run every patient under every condition that the book does not hold yet, and say first how long that will take.
+
+    Args:
+        conditions: Where one comes twice, it is run once.
+        patients: How many of each.
+        book: Where runs are written.
+        horizon_days: How long patients are watched; a whole number of visits [d].
+        desk: Who does the work, and who is told of each run (under "running") and how long it will take.
+    """
+    wanted = {c.key: c for c in conditions}
+    groups: dict[tuple[int, str], list[Condition]] = {}
+    for index in range(patients):
+        for condition in wanted.values():
+            if (index, condition.point) not in book.rows:
+                groups.setdefault((index, condition.growth), []).append(condition)
+    n = sum(len(group) for group in groups.values())
+    if not n:
+        desk.say("all runs stand on disk")
+        return
+    progress, workers = desk.progress, desk.executor.workers
+    first = next(iter(groups.values()))[0].study
+    progress.phase("compiling", 1)
+    compile_kernels(first)
+    progress.advance(1, "compiling")
+    desk.stop.check()
+    seconds = n * probe_seconds(first) * FOLLOWED * horizon_days / DAYS_PER_MONTH / workers
+    desk.say(f"{n} runs, {len(book.rows)} stand on disk; about {duration(seconds)} with {workers} at a time")
+    progress.phase("running", n)
+    runs = Runs([(index, group) for (index, _), group in groups.items()], horizon_days)
+
+    def keep(row: Mapping[str, Any]) -> None:
+        book.add(row)
+        progress.advance(1, "running")
+
+    work: Callable[[int], Any] = partial(runs.carry_out, keep=keep) if isinstance(desk.executor, Threads) else runs.collect
+    for done in desk.executor.run(work, range(len(runs.groups)), desk.stop):
+        for row in done.result or ():
+            keep(row)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs that are to be made.
+
+    Attributes:
+        groups: Patients, each with conditions that grow alike.
+        horizon_days: How long patients are watched [d].
+    """
+
+    groups: Sequence[tuple[int, Sequence[Condition]]]
+    horizon_days: float
+
+    def carry_out(self, number: int, keep: Callable[[Mapping[str, Any]], None]) -> None:
+        """The runs of a group, each kept as it ends."""
+        index, group = self.groups[number]
+        follow(index, group, self.horizon_days, keep)
+
+    def collect(self, number: int) -> list[Mapping[str, Any]]:
+        """The runs of a group, together: in another process."""
+        rows: list[Mapping[str, Any]] = []
+        self.carry_out(number, rows.append)
+        return rows
+
+
+def follow(index: int, group: Sequence[Condition], horizon_days: float, keep: Callable[[Mapping[str, Any]], None]) -> None:
+    """Grow a patient once and follow her under conditions that grow alike, keeping each run as it ends."""
+    own = group[0].study
+    grown, exits, failure = None, None, ""
+    for condition in group:
+        row: dict[str, Any] = {"patient": index, "arm": condition.key, "without": [], "height": 0, "width": 0, "step_h": 0.0}
+        row |= {"status": "completed", "failure": ""}
+        start = time.perf_counter()
+        try:
+            if failure:
+                raise RuntimeError(failure)
+            if grown is None or exits is None:
+                try:
+                    grown, _ = enrol(own.population, own.settings, own.seed, index)
+                except BrokenMechanism:
+                    raise
+                except Exception as error:
+                    failure = f"{type(error).__name__}: {error}"
+                    raise
+                exits = draw_exits(grown.patient, own, grown.key)._replace(dropout_day=math.inf, cutoff_day=horizon_days)
+            row |= watch(grown, condition.arm, exits, condition.study, frozenset())
+        except BrokenMechanism:  # every run would fail of it, or be wrong
+            raise
+        except Exception as error:  # one failed run neither ends nor silently thins a batch
+            where = traceback.extract_tb(error.__traceback__)[-1].name
+            row |= {"status": "failed", "failure": failure or f"{type(error).__name__}: {error} ({where})"}
+        row["seconds"] = round(time.perf_counter() - start, 3)
+        keep(row)
+
+
+def rows_of(condition: Condition, patients: int, book: RunBook) -> list[Mapping[str, Any] | None]:
+    """The runs of a condition in the order of the patients; None for one that failed."""
+    return [book.rows.get((index, condition.point)) for index in range(patients)]
+
+
+def check_completed(conditions: Iterable[Condition], patients: int, book: RunBook) -> int:
+    """How many runs failed.
+
+    Raises:
+        InputError: Where all did.
+    """
+    rows = [row for condition in {c.key: c for c in conditions}.values() for row in rows_of(condition, patients, book)]
+    failed = sum(row is None for row in rows)
+    if failed == len(rows):
+        reason = next((row["failure"] for row in book.failed.values()), "no patient")
+        raise InputError(f"every run failed; the first: {reason}")
+    return failed

@@ -1,0 +1,1 @@
+"""Sensitivity: which numbers of the model carry the conclusion of a trial."""

@@ -1,0 +1,134 @@
+"""The numbers of a trial that are varied: chosen by their grade, each between two ends.
+
+A number is divided and multiplied by the factor of its grade. Of a fold change, such as `armed_fold` = 1.5, the excess over one is, so
+that what strengthens never weakens. What its declaration allows (`Param.low`, `Param.high`) bounds both. A number that is zero has no
+factor and is left out, as is one whose mechanism is off.
+"""
+
+from typing import NamedTuple
+
+from tme_abm.analysis.conditions import Load
+from tme_abm.analysis.sensitivity.form import Sensitivity
+from tme_abm.analysis.sweep.form import overrides_of
+from tme_abm.foundation.declare import Origin, Param, notes
+from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.mechanisms import BY_NAME
+from tme_abm.simulation.settings import FLOORS
+from tme_abm.trial.study import Study
+
+FACTOR = 2.0
+FOLD = "_fold"
+
+
+class Input(NamedTuple):
+    """A number that is varied.
+
+    Attributes:
+        path: As `tme run --set` takes it.
+        value: In the trial as it stands.
+        low: Least value.
+        high: Largest value.
+        scale: "log", "linear", or "fold": the excess over one is varied on a log scale.
+        grade: How well it is known.
+        unit: Its unit.
+        meaning: In words.
+        group: The mechanism that it belongs to.
+    """
+
+    path: str
+    value: float
+    low: float
+    high: float
+    scale: str
+    grade: str
+    unit: str
+    meaning: str
+    group: str
+
+    def at(self, share: float) -> float:
+        """The number at a share of the way from low to high."""
+        if self.scale == "linear":
+            return self.low + share * (self.high - self.low)
+        one = 1.0 if self.scale == "fold" else 0.0
+        low, high = self.low - one, self.high - one
+        return float(one + low * (high / low) ** share)
+
+
+def find_inputs(given: Sensitivity, load: Load) -> tuple[Study, list[Input]]:
+    """The trial as it stands, and what is varied in it.
+
+    Raises:
+        InputError: For a change that the trial refuses, an arm that it lacks, a range of what is no number of it, or nothing to vary.
+    """
+    form, source = given.form, given.source
+    try:
+        study = load(overrides_of(form.set), (), 0)
+    except InputError as error:
+        raise source.error(("scenario",), str(error)) from None
+    known = [arm.key for arm in study.arms]
+    for i, key in enumerate(form.compare):
+        if key not in known:
+            raise source.error(("compare", i), f"the trial has no arm '{key}'{did_you_mean(key, known)}")
+    numbers = numbers_of(study, form.compare)
+    for path in form.ranges:
+        if path not in numbers:
+            raise source.error(("ranges", path), f"the trial has no number '{path}'{did_you_mean(path, numbers)}")
+    for word in ("only", "leave_out"):
+        for i, start in enumerate(getattr(form, word)):
+            if not any(path.startswith(start) for path in numbers):
+                raise source.error((word, i), f"no number of the trial begins with '{start}'{did_you_mean(start, numbers)}")
+    inputs = []
+    for path, (origin, note, group) in numbers.items():
+        if path in form.ranges:
+            own = form.ranges[path]
+            inputs.append(Input(path, origin.value, own.low, own.high, own.scale, origin.grade, origin.unit, origin.meaning, group))
+            continue
+        is_named = not form.only or any(path.startswith(start) for start in form.only)
+        if origin.grade not in form.grades or not is_named or any(path.startswith(start) for start in form.leave_out):
+            continue
+        found = _spread(path, origin, note, form.spread.get(origin.grade, FACTOR), group)
+        if found is not None:
+            inputs.append(found)
+    if len(inputs) < 2:
+        raise source.error(("grades",), f"only {len(inputs)} number of the grades {', '.join(form.grades)} can be varied; name more grades")
+    for put in inputs:  # the ends are values that the trial takes, or nothing runs
+        for end in (put.low, put.high):
+            try:
+                load((*overrides_of(form.set), f"{put.path}={end!r}"), (), 0)
+            except InputError as error:
+                raise source.error(("ranges", put.path) if put.path in form.ranges else ("spread",), str(error)) from None
+    return study, inputs
+
+
+def numbers_of(study: Study, arms: list[str]) -> dict[str, tuple[Origin, Param, str]]:
+    """Every number that a trial may set and that acts in some arms: path -> (origin, declaration, mechanism)."""
+    off = study.settings.without
+    found: dict[str, tuple[Origin, Param, str]] = {}
+    for block, filled in study.settings.fill().items():
+        if block in off:
+            continue
+        declared = notes(FLOORS[block] if block in FLOORS else BY_NAME[block].Params)
+        found |= {f"parameters.{block}.{name}": (origin, declared[name], block) for name, origin in filled.origins.items()}
+    given = dict.fromkeys(name for arm in study.arms if arm.key in arms for name in arm.drugs)
+    for drug in given:
+        for mechanism, filled in study.drugs[drug].effects.items():
+            if mechanism in off:
+                continue
+            declared = notes(BY_NAME[mechanism].Params)
+            places = {f"drugs.{drug}.{mechanism}.{name}": name for name in filled.origins}
+            found |= {path: (filled.origins[name], declared[name], f"{drug}: {mechanism}") for path, name in places.items()}
+    return found
+
+
+def _spread(path: str, origin: Origin, note: Param, factor: float, group: str) -> Input | None:
+    """A number between its value over the factor and its value times the factor, as far as its declaration lets it."""
+    value = float(origin.value)
+    is_fold = path.endswith(FOLD)
+    own = value - 1.0 if is_fold else value
+    if own <= 0.0:
+        return None
+    low, high = own / factor + is_fold, own * factor + is_fold
+    low, high = max(low, note.low), min(high, note.high)
+    if not low < high:
+        return None
+    return Input(path, value, low, high, "fold" if is_fold else "log", origin.grade, origin.unit, origin.meaning, group)
