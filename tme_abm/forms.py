@@ -388,12 +388,12 @@ def load_drugs(places: Mapping[str, Keys], given: Drugs, source: Source, species
 def change_drug(drug: "Drug", mechanism: str, values: Mapping[str, Value], source: Source) -> "Drug":
     """A drug with some coefficients of a mechanism as this study wants them."""
     from tme_abm.foundation.declare import fill
-    from tme_abm.mechanisms.outside.catalogue import FROM_OUTSIDE
+    from tme_abm.mechanisms.outside.catalogue import or_from_outside
 
     path: Keys = ("drugs", drug.name, mechanism)
     blocks = source.catalogue.of_drugs
     if mechanism not in blocks:
-        raise source.error(path, f"'{mechanism}' is no mechanism of a drug{did_you_mean(mechanism, blocks)}{FROM_OUTSIDE}")
+        raise source.error(path, f"'{mechanism}' is no mechanism of a drug{or_from_outside(mechanism, blocks)}")
     before = drug.effects[mechanism].origins if mechanism in drug.effects else {}
     given = {name: {"value": o.value, "unit": o.unit, "source": o.source, "grade": o.grade} for name, o in before.items()}
     given |= {name: value.model_dump(exclude_none=True) for name, value in values.items()}

@@ -21,8 +21,6 @@ from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple, TypeVar, cast, get_type_hints
 
-import numpy as np
-
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.references import check_source
 
@@ -164,21 +162,27 @@ def number(value: Any, where: str) -> float:
     Raises:
         InputError: Where it is not one (a truth value counts as none).
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InputError(f"{where}: expected a number, got {value!r}")
     return float(value)
 
 
 def allocate(table: type[T], n: int) -> T:
     """A `table` of zeroed arrays of length `n` with the declared dtypes."""
+    import numpy as np  # only here and below: what is declared is light to read
+
     return table(**{name: np.zeros(n, note.dtype) for name, note in notes(cast(Any, table)).items()})
 
 
 def at_rest(table: type[T]) -> T:
     """A `table` of arrays that have the declared shapes and hold their rest values."""
+    import numpy as np
+
     return table(**{name: np.full(note.shape, note.rest, note.dtype) for name, note in notes(cast(Any, table)).items()})
 
 
 def stack(block: type[T], tuples: list[Any]) -> T:
     """Several parameter blocks as one whose members are float64 arrays of shape (len(tuples),)."""
+    import numpy as np
+
     return block(**{name: np.array([getattr(t, name) for t in tuples], np.float64) for name in notes(cast(Any, block))})

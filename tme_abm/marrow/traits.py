@@ -48,7 +48,7 @@ class Traits(NamedTuple):
     sites: Annotated[float, Column("f8", "sites/cell", "(N_TYPES, antigens) median of each Antigen")] = 0.0
 
 
-PROPERTIES = tuple(name[3:] for name in Traits._fields if name.startswith("is_"))
+PROPERTIES = tuple(name.removeprefix("is_") for name in Traits._fields if name.startswith("is_"))
 NUMBERS = tuple(name for name, note in notes(Traits).items() if isinstance(note, Param))
 
 

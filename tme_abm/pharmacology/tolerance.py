@@ -2,13 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from tme_abm.foundation.condition import Condition, Kind, Words, parse_condition
 from tme_abm.pharmacology.body import Body
-
-if TYPE_CHECKING:
-    from tme_abm.pharmacology.course import Course
 
 OF_THE_BODY = {  # word in a scenario -> member of `Body`
     "age": "age",
@@ -66,6 +63,13 @@ class Rule:
     for_days: float | None = None
 
 
+class Doses(Protocol):
+    """Whose doses a rule changes: the regimen running (`course.Course`)."""
+
+    def change_dose(self, drug: str, factor: float) -> None:
+        """Multiply the doses of a drug from now on, relative to what the regimen says."""
+
+
 class _Standing(NamedTuple):
     """Where a rule stands in a patient: how often it has been applied, and until which day it holds."""
 
@@ -92,7 +96,7 @@ class RuleKeeper:
         self._standing = [_Standing() for _ in rules]
         self._given = dict.fromkeys((drug for rule in rules for drug in rule.drugs), 1.0)
 
-    def apply(self, course: "Course", day: float, visit: int, facts: Mapping[str, Any]) -> None:
+    def apply(self, course: Doses, day: float, visit: int, facts: Mapping[str, Any]) -> None:
         """What changes at a visit.
 
         Args:

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.declare import Filled, Origin, Param, constants, fill, notes
-from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.errors import InputError
 from tme_abm.marrow import burden, clones, fate
 from tme_abm.marrow.traits import load_traits
-from tme_abm.mechanisms.outside.catalogue import FROM_OUTSIDE, PLAIN, Catalogue
+from tme_abm.mechanisms.outside.catalogue import PLAIN, Catalogue, or_from_outside
 
 __all__ = ["PLAIN", "Catalogue", "Settings"]
 
@@ -59,7 +59,7 @@ class Settings:
                 raise InputError(f"parameters.{name}.{fixed}: a constant, which no study changes")
             if name not in blocks:
                 of_a_drug = name in self.catalogue.by_name
-                hint = " (its coefficients belong to a drug)" if of_a_drug else did_you_mean(name, blocks) + FROM_OUTSIDE
+                hint = " (its coefficients belong to a drug)" if of_a_drug else or_from_outside(name, blocks)
                 raise InputError(f"parameters.{name}: no such block of parameters{hint}")
         return {name: fill(block, self.parameters.get(name), f"parameters.{name}") for name, block in blocks.items()}
 

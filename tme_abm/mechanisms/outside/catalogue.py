@@ -27,6 +27,12 @@ NAME = re.compile(r"[a-z][a-z0-9_]*")  # of a mechanism or a rule
 FROM_OUTSIDE = " (one from a file of your own comes with --mechanism FILE)"
 
 
+def or_from_outside(name: str, known: Iterable[str]) -> str:
+    """A hint for a name that nobody knows: the nearest right one, or, where none is near, where others come from."""
+    hint = did_you_mean(name, known)
+    return hint if "did you mean" in hint else hint + FROM_OUTSIDE
+
+
 class BrokenMechanism(InputError):
     """A mechanism from outside that did what it must not: no patient's fault, so no run goes on."""
 
@@ -159,7 +165,7 @@ class Catalogue:
 
     def unknown(self, name: str) -> str:
         """What to say of a name that no mechanism has."""
-        return f"unknown mechanism '{name}'{did_you_mean(str(name), self.by_name)}{FROM_OUTSIDE}"
+        return f"unknown mechanism '{name}'{or_from_outside(str(name), self.by_name)}"
 
     @cached_property
     def files(self) -> tuple[File, ...]:
