@@ -95,25 +95,25 @@ def visitors(n: int, seconds: float) -> tuple[list[Row], Row]:
     """Memory at each moment, and how quickly the server answers a class of `n`."""
     os.environ["SOLARA_KERNEL_CULL_TIMEOUT"] = CULL
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as (address, process), browsing() as browser:
-        room = Class(address, process, browser)
-        room.come(1)
-        room.note("one page")
-        room.come(n - 1)
-        room.note(f"{n} pages")
-        first = room.pages[0]
+        visitor = Class(address, process, browser)
+        visitor.come(1)
+        visitor.note("one page")
+        visitor.come(n - 1)
+        visitor.note(f"{n} pages")
+        first = visitor.pages[0]
         first.bring_to_front()
         first.keyboard.press(" ")
         first.wait_for_timeout(1000)
         rate = frame_rate(first, seconds)
-        waits = room.steps()
+        waits = visitor.steps()
         first.keyboard.press(" ")
-        room.note(f"{n} pages, used")
-        room.go()
-        room.note("one page again")
-        room.come(n - 1)
-        room.note(f"a second class of {n}")
-        room.go()
-        room.note("one page again, at last")
+        visitor.note(f"{n} pages, used")
+        visitor.go()
+        visitor.note("one page again")
+        visitor.come(n - 1)
+        visitor.note(f"a second class of {n}")
+        visitor.go()
+        visitor.note("one page again, at last")
     facts = {
         "visitors": n,
         "frames_per_s_of_one_who_plays": rate,
@@ -122,7 +122,7 @@ def visitors(n: int, seconds: float) -> tuple[list[Row], Row]:
     }
     for name, value in facts.items():
         print(f"{name}: {value:.0f}")
-    return room.rows, facts
+    return visitor.rows, facts
 
 
 def main() -> None:

@@ -61,7 +61,7 @@ def test_deaths_of_plasma_cells_lie_where_a_plasma_cell_stood(treated):
                 total += 1
                 near += close.ravel()[death.site]
     assert total > 10
-    assert near / total > 0.95  # a plasma cell creeps by a site in a step, hardly ever by more
+    assert near / total > 0.95  # a plasma cell crawls by a site in a step, hardly ever by more
 
 
 def test_it_opens_in_anndata_with_every_cell(treated, opened):

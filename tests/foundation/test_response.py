@@ -99,5 +99,5 @@ def test_shielded_by_hand():
 
 
 @given(st.floats(0.0, 1.0), st.floats(1.0, 20.0))
-def test_shielding_never_helps_a_drug(held, fold):
-    assert 1.0 / fold - 1e-12 <= shielded(held, fold) <= 1.0
+def test_shielding_never_helps_a_drug(adherence, fold):
+    assert 1.0 / fold - 1e-12 <= shielded(adherence, fold) <= 1.0

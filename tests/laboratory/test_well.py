@@ -49,7 +49,7 @@ def test_a_well_holds_what_was_pipetted():
 
 
 def test_the_line_is_what_the_experiment_says():
-    line = {"cd38_sites": 5e5, "cd38_spread": 0.2, "cip_level": 2.0, "tp53_mutated": 1.0, "cd38_share": 0.25}
+    line = {"cd38_sites": 5e5, "cd38_spread": 0.2, "complement_inhibitor_level": 2.0, "tp53_mutated": 1.0, "cd38_share": 0.25}
     marrow = plate(DONOR, HOST, SETTINGS, Well({"plasma": 900}, 1.0, line), make_patient_key(1, 0), DRUGS)
     log = np.log(marrow.cells.cd38[marrow.cells.kind == CellType.PLASMA] / 5e5)
     assert abs(log.mean()) < 4.0 * 0.2 / 30.0

@@ -314,16 +314,16 @@ def test_so_many_clonotypes_see_the_tumour_as_asked_for(bare, put, reactive):
 
 def test_room_is_the_share_of_plasma_cells_with_a_free_neighbour(bare, put):
     marrow = bare()
-    assert seeding.room(marrow) == 1.0
+    assert seeding.share_with_space(marrow) == 1.0
     put(marrow, np.arange(256))
-    assert seeding.room(marrow) == 0.0
+    assert seeding.share_with_space(marrow) == 0.0
     clear(marrow.cells, 100)
-    assert seeding.room(marrow) == pytest.approx(8 / 255)
+    assert seeding.share_with_space(marrow) == pytest.approx(8 / 255)
 
 
 def test_a_new_body_is_undisturbed():
     body = make_body()
-    zero = {Gauge.REVIVAL, Gauge.M_PROTEIN, Gauge.SOLVED_OUTPUT, Gauge.VIOLATIONS, Gauge.CREEP_BLOCK}
+    zero = {Gauge.REVIVAL, Gauge.M_PROTEIN, Gauge.SOLVED_OUTPUT, Gauge.VIOLATIONS, Gauge.CRAWL_BLOCK}
     for gauge in Gauge:
         expected = 0.0 if gauge in zero else math.inf if gauge is Gauge.FIELD_AGE else 1.0
         assert body.gauge[gauge] == expected

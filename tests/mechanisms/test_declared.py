@@ -118,8 +118,8 @@ def test_a_quantity_goes_back_to_its_declared_rest():
     twins = Twins()
     one = declared.specimen(2, twins)
     one.body.gauge[:], one.fields.il6[:], one.body.clone_cd38[:] = 7.0, 7.0, 7.0
-    twins.of(resting(("gauge.CREEP_BLOCK", "gauge.FIELD_AGE", "fields.il6", "body.clone_cd38")))(one, None, None)
-    assert one.body.gauge[Gauge.CREEP_BLOCK] == 0.0 and math.isinf(one.body.gauge[Gauge.FIELD_AGE])
+    twins.of(resting(("gauge.CRAWL_BLOCK", "gauge.FIELD_AGE", "fields.il6", "body.clone_cd38")))(one, None, None)
+    assert one.body.gauge[Gauge.CRAWL_BLOCK] == 0.0 and math.isinf(one.body.gauge[Gauge.FIELD_AGE])
     assert (one.fields.il6 == 1.0).all() and (one.body.clone_cd38 == 1.0).all()
     assert np.count_nonzero(one.body.gauge == 7.0) == len(Gauge) - 2
 
@@ -210,7 +210,7 @@ def test_the_step_reads_as_biology_and_names_no_mechanism():
 
 
 def test_fields_are_solved_before_contacts_are_made_in_the_memory_of_their_solver():
-    """What is lent (`state.lend`) would be overwritten by a solve later in the step."""
+    """What is lent (`state.share_memory`) would be overwritten by a solve later in the step."""
     solves = {name for name in BY_NAME if any("grid" in touched.reads for touched in seen(name).values())}
     assert solves == {"adenosine", "interleukin6", "chemokine"} and {BY_NAME[name].phase for name in solves} == {Phase.FIELDS}
     order = step.step.py_func.__code__.co_names
@@ -297,7 +297,7 @@ def test_what_the_marrow_makes_of_quantities_is_as_said():
     read, written = ({n for t in found.values() for n in getattr(t, what)} for what in ("reads", "writes"))
     assert set(MADE_OF) <= written
     made = {n for n in written if n.startswith(("at_risk.", "gauge.")) and n not in UNNAMED and n not in MADE_OF}
-    assert made == {"at_risk.held", "gauge.SOLVED_OUTPUT"}  # put to rest; and known to nobody else
+    assert made == {"at_risk.adherence", "gauge.SOLVED_OUTPUT"}  # put to rest; and known to nobody else
     sources = {n for names in MADE_OF.values() for n in names}
     assert sources <= read
     others = {n for n in read if n not in sources and n not in UNNAMED and not n.startswith("hazard.")}
@@ -323,8 +323,8 @@ def test_who_needs_what_another_makes_comes_after_it():
     ("name", "before", "message"),
     [
         ("ectoenzyme", "binding", "'ectoenzyme' reads drugs.occupancy before 'binding' writes drugs.occupancy"),
-        ("niche_release", "adhesion", "'niche_release' reads at_risk.held before 'adhesion' writes at_risk.held"),
-        ("imid", "niche_release", "'imid' reads at_risk.held before 'niche_release' writes at_risk.held"),
+        ("niche_release", "adhesion", "'niche_release' reads at_risk.adherence before 'adhesion' writes at_risk.adherence"),
+        ("imid", "niche_release", "'imid' reads at_risk.adherence before 'niche_release' writes at_risk.adherence"),
         ("suppression", "exhaustion", "'suppression' reads cells.activity before 'exhaustion' writes cells.activity"),
     ],
 )

@@ -251,14 +251,14 @@ def test_complement_spares_protected_cells(bare, rules, enlist):
 
 def test_antibodies_to_other_antigens_deplete_release_and_kill_nobody_directly(bare, rules, enlist):
     for antigen, acts in ((SLAMF7, False), (CD38, True)):
-        marrow = enlist(bare(antigens=(antigen,)), 2, np.array([PLASMA, CellType.BREG]), cd38=3e5, held=1.0)
+        marrow = enlist(bare(antigens=(antigen,)), 2, np.array([PLASMA, CellType.BREG]), cd38=3e5, adherence=1.0)
         marrow.drugs.occupancy[:] = 0.8
         direct_killing.hazard(marrow, rules("direct_killing"), NOW)
         depletion.hazard(marrow, rules("depletion"), NOW)
         niche_release.hazard(marrow, rules("niche_release"), NOW)
         assert (marrow.hazard[0, Cause.DIRECT] > 0.0) == acts
         assert (marrow.hazard[1, Cause.DEPLETION] > 0.0) == acts
-        assert (marrow.at_risk.held[0] < 1.0) == acts
+        assert (marrow.at_risk.adherence[0] < 1.0) == acts
         assert marrow.hazard[0, Cause.DEPLETION] == marrow.hazard[1, Cause.DIRECT] == 0.0
 
 
@@ -286,28 +286,28 @@ def test_cells_that_touch_stroma_are_held(bare, enlist):
     mark_niche(marrow.lattice, stroma)
     marrow.at_risk.site[:3] = (101, 150, 99)
     adhesion.hazard(marrow, adhesion.Params(), NOW)
-    assert marrow.at_risk.held[:3].tolist() == [1.0, 0.0, 0.0]
+    assert marrow.at_risk.adherence[:3].tolist() == [1.0, 0.0, 0.0]
 
 
 def test_antibody_loosens_the_hold_on_cells_rich_in_cd38(bare, rules, enlist):
-    marrow = enlist(bare(antigens=(CD38,)), 3, held=np.array([1.0, 1.0, 0.0]), cd38=np.array([1e5, 1e4, 1e5]))
+    marrow = enlist(bare(antigens=(CD38,)), 3, adherence=np.array([1.0, 1.0, 0.0]), cd38=np.array([1e5, 1e4, 1e5]))
     marrow.drugs.occupancy[:] = 0.8
     niche_release.hazard(marrow, rules("niche_release", {"max_release": 0.5, "half_density": 1e5, "steepness": 2.0}), NOW)
-    np.testing.assert_allclose(marrow.at_risk.held[:3], [0.8, 1.0 - 0.4 / 101.0, 0.0], rtol=1e-12)
+    np.testing.assert_allclose(marrow.at_risk.adherence[:3], [0.8, 1.0 - 0.4 / 101.0, 0.0], rtol=1e-12)
 
 
-def test_antibodies_on_cd38_block_creep_together(bare, rules):
+def test_antibodies_on_cd38_block_crawl_together(bare, rules):
     marrow = bare(antigens=(CD38, CD38, SLAMF7))
     marrow.drugs.occupancy[:] = (0.5, 0.4, 0.9)
     niche_release.prepare(marrow, rules("niche_release", {"max_slowing": 0.4}, {"max_slowing": 0.5}, {"max_slowing": 0.9}), NOW)
-    assert marrow.body.gauge[Gauge.CREEP_BLOCK] == pytest.approx(1.0 - 0.8 * 0.8, rel=1e-12)
+    assert marrow.body.gauge[Gauge.CRAWL_BLOCK] == pytest.approx(1.0 - 0.8 * 0.8, rel=1e-12)
     marrow.drugs.occupancy[:2] = 0.0
     niche_release.prepare(marrow, rules("niche_release", {}, {}, {}), NOW)
-    assert marrow.body.gauge[Gauge.CREEP_BLOCK] == 0.0
+    assert marrow.body.gauge[Gauge.CRAWL_BLOCK] == 0.0
 
 
 def test_the_niche_protects_from_small_molecules_and_not_from_antibodies(bare, rules, enlist):
-    marrow = enlist(bare(antigens=(CD38, NONE)), 2, held=np.array([0.0, 1.0]), cd38=5e5, nk=1.0, phagocyte=1.0)
+    marrow = enlist(bare(antigens=(CD38, NONE)), 2, adherence=np.array([0.0, 1.0]), cd38=5e5, nk=1.0, phagocyte=1.0)
     marrow.drugs.occupancy[:] = (0.8, 0.0)
     marrow.drugs.effect[:] = (0.0, 0.9)
     for module in (adcc, adcp, cdc, direct_killing):
@@ -315,11 +315,11 @@ def test_the_niche_protects_from_small_molecules_and_not_from_antibodies(bare, r
     for module, fold in ((imid, 1.25), (proteasome, 2.0), (glucocorticoid, 4.0)):
         p = rules(module.__name__.rsplit(".", 1)[1], {"adhesion_fold": fold})
         module.hazard(marrow, p._replace(drug=np.array([1])), NOW)
-    free, held = marrow.hazard[:2]
+    free, adherence = marrow.hazard[:2]
     for cause in (Cause.ADCC, Cause.ADCP, Cause.CDC, Cause.DIRECT):
-        assert free[cause] == held[cause] > 0.0
+        assert free[cause] == adherence[cause] > 0.0
     for cause, fold in ((Cause.IMID, 1.25), (Cause.PROTEASOME, 2.0), (Cause.GLUCOCORTICOID, 4.0)):
-        assert free[cause] / held[cause] == pytest.approx(fold, rel=1e-12)
+        assert free[cause] / adherence[cause] == pytest.approx(fold, rel=1e-12)
 
 
 # ---- small molecules -------------------------------------------------------------------------------------------------
@@ -582,7 +582,7 @@ def test_the_niche_holds_plasma_cells_where_they_are(bare, put):
     before = set(np.flatnonzero(marrow.cells.kind))
     for step in range(40):
         roster.index_cells(marrow)
-        motility.creep(marrow, motility.Params(), Tick(24.0, step, 2))
+        motility.crawl(marrow, motility.Params(), Tick(24.0, step, 2))
     after = set(np.flatnonzero(marrow.cells.kind))
     assert {s for s in before if s < 128} <= after
     assert {s for s in before if s >= 128} - after
@@ -592,14 +592,14 @@ FAR_APART = np.array([32 * y + x for y in range(0, 32, 4) for x in range(0, 32, 
 
 
 def crept(bare, put, block, cd38, surface=1.0, steps=30):
-    """Who creeps where in steps of six hours: {(step, uid): site}, out of 64 plasma cells that start anew each time."""
+    """Who crawls where in steps of six hours: {(step, uid): site}, out of 64 plasma cells that start anew each time."""
     found = {}
     for step in range(steps):
         marrow = bare(32, 32)
         put(marrow, FAR_APART, cd38=cd38)
-        marrow.body.gauge[Gauge.CREEP_BLOCK], marrow.body.gauge[Gauge.SURFACE_CD38] = block, surface
+        marrow.body.gauge[Gauge.CRAWL_BLOCK], marrow.body.gauge[Gauge.SURFACE_CD38] = block, surface
         roster.index_cells(marrow)
-        motility.creep(marrow, motility.Params(creep_density=100e3, creep_steepness=2.0), Tick(6.0, step, 2))
+        motility.crawl(marrow, motility.Params(crawl_density=100e3, crawl_steepness=2.0), Tick(6.0, step, 2))
         for site in np.flatnonzero(marrow.cells.kind):
             if marrow.cells.uid[site] != site + 1:
                 found[step, int(marrow.cells.uid[site])] = int(site)

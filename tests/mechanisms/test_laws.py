@@ -114,7 +114,7 @@ def exposed(bare, name, seed):
     risk.clone[:n][plasma] %= N_CLONES
     risk.cd38[:n] = 10.0 ** extreme(2.0, 8.0)
     risk.complement_inhibitors[:n] = extreme(0.0, 5.0)
-    risk.held[:n] = extreme(0.0, 1.0)
+    risk.adherence[:n] = extreme(0.0, 1.0)
     for column in (risk.nk, risk.t_cell, risk.phagocyte):
         column[:n] = np.where(plasma, extreme(0.0, CROWD), 0.0)
     marrow.clones.division[:] = random.uniform(0.0, 0.01, N_CLONES)
@@ -227,7 +227,7 @@ def drugs():
 @pytest.fixture(scope="module")
 def rich():
     """A patient whose plasma cells carry so much CD38 that every mode of killing has something to do."""
-    return preset("typical", cd38_sites=500e3, cip_level=0.5, effector_fitness=1.5, imid_sensitivity=4.0)
+    return preset("typical", cd38_sites=500e3, complement_inhibitor_level=0.5, effector_fitness=1.5, imid_sensitivity=4.0)
 
 
 @pytest.fixture(scope="module")
@@ -337,15 +337,15 @@ def test_a_mechanism_switched_off_forgets_what_it_did(grown, drugs):
     arm.advance(28)
     body = arm.marrow.body
     gauge = body.gauge
-    held = (Gauge.SURFACE_CD38, Gauge.CD16, Gauge.CD38_INDUCTION, Gauge.ENZYME_ACTIVITY, Gauge.ESCAPED_CD38)
-    assert all(gauge[g] != 1.0 for g in held)
-    assert gauge[Gauge.CREEP_BLOCK] > 0.0 and body.clone_stress[0] > 0.0
+    adherence = (Gauge.SURFACE_CD38, Gauge.CD16, Gauge.CD38_INDUCTION, Gauge.ENZYME_ACTIVITY, Gauge.ESCAPED_CD38)
+    assert all(gauge[g] != 1.0 for g in adherence)
+    assert gauge[Gauge.CRAWL_BLOCK] > 0.0 and body.clone_stress[0] > 0.0
     assert body.clone_cd38[0] > 1.0 > body.clone_cd38[5]  # cereblon and no escape; escape and little cereblon
     for name in ("trogocytosis", "nk_activation", "imid", "ectoenzyme", "antigen_loss", "niche_release", "proteasome"):
         arm.switch(name, False)
     arm.advance(1)
-    assert all(gauge[g] == 1.0 for g in held)
-    assert gauge[Gauge.CREEP_BLOCK] == 0.0 and not body.clone_stress.any()
+    assert all(gauge[g] == 1.0 for g in adherence)
+    assert gauge[Gauge.CRAWL_BLOCK] == 0.0 and not body.clone_stress.any()
     assert (body.clone_cd38 == 1.0).all()
 
 
@@ -368,7 +368,7 @@ def test_each_kernel_is_compiled_for_one_signature(grown, drugs):
     for regimen in (Regimen("none", "None", 28), Regimen("isa", "Isa", 28, QUADRUPLET.doses[:1]), QUADRUPLET, ANTIBODIES):
         grown.fork(regimen, drugs).advance(2)
     roster.index_cells(grown.pinned)
-    for kernel in (step.advance, roster.index_cells, seeding.scatter, seeding.nest, seeding.room):
+    for kernel in (step.advance, roster.index_cells, seeding.scatter, seeding.nest, seeding.share_with_space):
         pinned = [types for types in kernel.signatures if isinstance(types[0], PinnedType)]  # other tests hand over bare tuples
         assert len(pinned) == 1, kernel.__name__
 

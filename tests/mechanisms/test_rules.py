@@ -331,10 +331,10 @@ def test_more_antibody_on_a_cell_never_protects_it(a, b, contact):
 
 
 @given(fractions, fractions, fractions)
-def test_more_effect_of_a_small_molecule_never_protects_a_cell(a, b, held):
+def test_more_effect_of_a_small_molecule_never_protects_a_cell(a, b, adherence):
     for module in (imid, glucocorticoid, proteasome):
         p = one(module)
-        assert module.rate.py_func(min(a, b), 1.0, held, p, 0) <= module.rate.py_func(max(a, b), 1.0, held, p, 0)
+        assert module.rate.py_func(min(a, b), 1.0, adherence, p, 0) <= module.rate.py_func(max(a, b), 1.0, adherence, p, 0)
         assert module.rate.py_func(a, 1.0, 1.0, p, 0) <= module.rate.py_func(a, 1.0, 0.0, p, 0)
 
 

@@ -11,7 +11,7 @@ def mean_hold(arm):
     arm.advance(1)
     risk, n = arm.marrow.at_risk, int(arm.marrow.n_at_risk[1])
     touching = (risk.kind[:n] == CellType.PLASMA) & (arm.marrow.lattice.niche[risk.site[:n]] == 1)
-    return float(risk.held[:n][touching].mean())
+    return float(risk.adherence[:n][touching].mean())
 
 
 @pytest.mark.parametrize("drug", ["isatuximab", "daratumumab"])

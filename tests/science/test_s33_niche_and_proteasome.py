@@ -9,7 +9,7 @@ from tme_abm.laboratory.xenograft import run_again
 from tme_abm.scenario.kinds import load_scenario
 from tme_abm.scenario.reading import scenarios
 
-# slower creep takes 1 % of the growth, stroma or not: another effect of the antibody on CD38, which S14 asks for
+# slower crawl takes 1 % of the growth, stroma or not: another effect of the antibody on CD38, which S14 asks for
 RELEASE_ALONE = "drugs.isatuximab.niche_release.max_slowing=0.0"
 EFFECTORS = ["adcc", "adcp", "cdc"]
 V = {"drug": "bortezomib", "dose": "0.6 mg/kg", "days": [1, 4, 8, 11]}

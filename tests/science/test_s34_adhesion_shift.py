@@ -15,7 +15,7 @@ from tme_abm.pharmacology.drug import load_drug
 HOURS, STEP = 48.0, 0.1
 
 
-def surviving(drug, concentration, held, sensitivity):
+def surviving(drug, concentration, adherence, sensitivity):
     """Share of cells alive after two days at a constant concentration [ug/mL]."""
     kinetics = drug.kinetics.params
     block = stack(proteasome.Params, [drug.effects["proteasome"].params])
@@ -25,15 +25,15 @@ def surviving(drug, concentration, held, sensitivity):
     hazard = 0.0
     for i in range(steps):
         inhibited = engaged / rate * (1.0 - math.exp(-rate * (i + 0.5) * STEP))
-        hazard += STEP * proteasome.rate.py_func(inhibited, sensitivity, held, block, 0)
+        hazard += STEP * proteasome.rate.py_func(inhibited, sensitivity, adherence, block, 0)
     return math.exp(-hazard)
 
 
-def ec50(drug, held, sensitivity):
+def ec50(drug, adherence, sensitivity):
     low, high = 1e-6, 1e3
     for _ in range(60):
         middle = math.sqrt(low * high)
-        low, high = (middle, high) if surviving(drug, middle, held, sensitivity) > 0.5 else (low, middle)
+        low, high = (middle, high) if surviving(drug, middle, adherence, sensitivity) > 0.5 else (low, middle)
     return math.sqrt(low * high)
 
 

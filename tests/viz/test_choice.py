@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tme_viz.allowed_files import Places
 from tme_viz.choice import SIZES, Choice, Event
 from tme_viz.pair import Pair, pick_arms
-from tme_viz.places import Places
 from tme_viz.words import message
 
 from tme_abm.foundation.errors import InputError
@@ -101,7 +101,7 @@ def test_only_trials_are_offered(tmp_path, monkeypatch):
         (results / name / "scenario.toml").write_text(text)
         (results / name / "summary.json").write_text("{}")
     files = {path.stem: path for path in tmp_path.glob("*.toml")}
-    monkeypatch.setattr("tme_viz.places.scenarios", lambda *_: files)
+    monkeypatch.setattr("tme_viz.allowed_files.scenarios", lambda *_: files)
     places = Places(results)
     assert set(places.scenarios()) == set(places.runs()) == {"trial", "said"}
     with pytest.raises(InputError, match="there is no scenario 'assay'"):

@@ -4,11 +4,11 @@ import re
 from types import SimpleNamespace
 
 import pytest
+from tme_viz.allowed_files import Places
 from tme_viz.lessons import lessons
 from tme_viz.live import scale
 from tme_viz.pair import Pair
 from tme_viz.picture import LAYERS
-from tme_viz.places import Places
 from tme_viz.words import drug, phrase, words
 
 from tme_abm.mechanisms.outside.catalogue import PLAIN

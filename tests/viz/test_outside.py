@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 from tme_viz import charts
+from tme_viz.allowed_files import Places
 from tme_viz.choice import Choice
 from tme_viz.pair import Pair
-from tme_viz.places import Places
 from tme_viz.words import message
 
 from tme_abm.foundation.errors import InputError

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tme_viz.allowed_files import Places
 from tme_viz.choice import Choice, Event
 from tme_viz.pair import Pair
-from tme_viz.places import Places
 
 from tme_abm.foundation.errors import InputError
 from tme_abm.patients.presets import preset, presets

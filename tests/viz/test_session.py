@@ -5,12 +5,12 @@ import time
 from dataclasses import replace
 
 import pytest
+from tme_viz.allowed_files import Places
 from tme_viz.choice import Choice
-from tme_viz.places import Places
-from tme_viz.room import Room
-from tme_viz.saved import scenario_toml
+from tme_viz.saved_scenario import scenario_toml
 from tme_viz.session import Session
 from tme_viz.takeaway import ask, film_gif, table_csv
+from tme_viz.visitor import Visitor
 
 SMALL = Choice(scenario="combinations", arms=("isa-pd", "pd"), size=32)
 
@@ -142,20 +142,20 @@ def test_a_new_choice_does_not_wait_for_a_long_treatment(session):
 
 
 def test_two_quick_choices_both_hold():
-    room = Room(Places(), "size=32&arms=isa-pd,pd&day=2000", SMALL)
-    until(lambda: room.status.value.phase == "treating", 300)
-    room.change(patient="elderly")
-    room.change(arms=("isa", "isa"))
-    room.session.wait(300)
-    choice = room.status.value.choice
+    visitor = Visitor(Places(), "size=32&arms=isa-pd,pd&day=2000", SMALL)
+    until(lambda: visitor.status.value.phase == "treating", 300)
+    visitor.change(patient="elderly")
+    visitor.change(arms=("isa", "isa"))
+    visitor.session.wait(300)
+    choice = visitor.status.value.choice
     assert (choice.patient, choice.arms, choice.day) == ("elderly", ("isa", "isa"), 0.0)
-    room.change(patient="nobody")
-    room.session.wait(300)
-    assert "nobody" in room.status.value.message
-    room.change(patient="typical")
-    room.session.wait(300)
-    assert (room.status.value.choice.patient, room.status.value.message) == ("typical", "")
-    room.leave()
+    visitor.change(patient="nobody")
+    visitor.session.wait(300)
+    assert "nobody" in visitor.status.value.message
+    visitor.change(patient="typical")
+    visitor.session.wait(300)
+    assert (visitor.status.value.choice.patient, visitor.status.value.message) == ("typical", "")
+    visitor.leave()
 
 
 def test_what_cannot_be_made_leaves_the_pair_that_is_told(session):
@@ -181,13 +181,13 @@ def test_what_cannot_be_made_leaves_the_pair_that_is_told(session):
 
 
 def test_a_page_that_has_nothing_yet_falls_back_on_the_plain_pair():
-    room = Room(Places(), "size=32&arms=isa-pd,pd&day=3000&patient=elderly", SMALL)
-    until(lambda: room.status.value.share > 0.0, 300)
-    room.change(patient="nobody")
-    room.session.wait(300)
-    status = room.status.value
+    visitor = Visitor(Places(), "size=32&arms=isa-pd,pd&day=3000&patient=elderly", SMALL)
+    until(lambda: visitor.status.value.share > 0.0, 300)
+    visitor.change(patient="nobody")
+    visitor.session.wait(300)
+    status = visitor.status.value
     assert (status.phase, status.choice.patient, status.generation) == ("ready", "typical", 1) and "nobody" in status.message
-    room.leave()
+    visitor.leave()
 
 
 def test_a_choice_made_while_the_fallback_is_made_builds_on_the_fallback():

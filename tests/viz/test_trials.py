@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pandas as pd
 from matplotlib.figure import Figure
 from tme_viz import trials
-from tme_viz.places import Places
+from tme_viz.allowed_files import Places
 
 
 def run_of(values):

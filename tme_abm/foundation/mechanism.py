@@ -57,7 +57,7 @@ class Mechanism:
 
     A mechanism acts in one or more of three ways, each a kernel with the arguments (marrow, parameters, tick). What it reads and writes
     are names of what a kernel of it says after `marrow.`: "cells.granzyme", "fields.adenosine", "contacts.nk", "drugs.occupancy",
-    "clones.division", "host.exhaustion", "traits.renewal", "at_risk.held", "body.clone_stress"; "cells" for whole rows that come or
+    "clones.division", "host.exhaustion", "traits.renewal", "at_risk.adherence", "body.clone_stress"; "cells" for whole rows that come or
     move, and beside it the columns whose content matters; a gauge by its name, "gauge.NK_ARMED", and a hazard by its cause,
     "hazard.ADCC". What it writes it may read without saying so. All this is checked (mechanisms/declared.py).
 

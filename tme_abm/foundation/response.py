@@ -45,6 +45,6 @@ def eased(stress, fold):
 
 
 @kernel
-def shielded(held, fold):
-    """Effect of a drug on a cell that is `held` (0 to 1) by the niche, where a cell fully held feels 1/`fold` of it."""
-    return 1.0 - held * (1.0 - 1.0 / fold)
+def shielded(adherence, fold):
+    """Effect of a drug on a cell of an `adherence` to the niche (0 to 1), where a fully adherent cell feels 1/`fold` of it."""
+    return 1.0 - adherence * (1.0 - 1.0 / fold)

@@ -178,7 +178,11 @@ class Assay(Experiment):
             if self.form.samples is not None and self.samples_from is not None:
                 for index in range(self.form.samples.patients):
                     patient = draw_patient(self.samples_from, self.seed, index)
-                    own = {"cd38_sites": patient.cd38_sites, "cd38_spread": patient.cd38_spread, "cip_level": patient.cip_level}
+                    own = {
+                        "cd38_sites": patient.cd38_sites,
+                        "cd38_spread": patient.cd38_spread,
+                        "complement_inhibitor_level": patient.complement_inhibitor_level,
+                    }
                     own = line | own | {"tp53_mutated": float(patient.tp53_mutated)}
                     x = own.get(sweep.over, float("nan"))
                     plans.append(_Plan(key, x, index, index, dict(cells), own, dict(condition.drugs)))

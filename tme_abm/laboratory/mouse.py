@@ -169,11 +169,11 @@ class Xenograft(Simulation):
         self._pins = {}
         self._filled = settings.fill()
         self._take(UNTREATED, {}, SWITCHED_OFF)
-        self.marrow = found_nodule(mouse, settings, self._filled, self.key)
+        self.marrow = make_nodule(mouse, settings, self._filled, self.key)
         roster.index_cells(self.pinned)
 
     def _body(self) -> Physique:
-        """A mouse as pharmacology sees it: of weight and surface; no kinetics in a mouse depend on the rest."""
+        """A mouse as pharmacokinetics need to know it: of weight and surface; no kinetics in a mouse depend on the rest."""
         host = self.patient.host.traits
         return Physique(0.2, host.weight_kg, host.surface_m2, True, 30.0, 1.0, 1.0, False, 0.0)
 
@@ -239,7 +239,7 @@ def draw_mouse(seed: int, index: int, host: Preset, line: Preset, has_stroma: bo
     return Mouse(index, host, line, has_stroma, vigour), key
 
 
-def found_nodule(mouse: Mouse, settings: Settings, filled: Mapping[str, Filled], key: int) -> Marrow:
+def make_nodule(mouse: Mouse, settings: Settings, filled: Mapping[str, Filled], key: int) -> Marrow:
     """A disc of plasma cells in the middle of a patch that holds stroma, NK cells and macrophages of the mouse."""
     host = mouse.host.traits
     n_sites = settings.height * settings.width

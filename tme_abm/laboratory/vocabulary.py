@@ -21,7 +21,7 @@ CAUSES = ("adcc", "adcp", "cdc", "direct", "t_cell", "imid", "proteasome", "gluc
 LINE = {  # what an experiment can say of its plasma cells
     "cd38_sites": Quantity("cd38_sites_per_cell", "sites/cell", "CD38 on a plasma cell (sites)", "CD38", True),
     "cd38_spread": Quantity("cd38_spread", "1", "spread of CD38 between cells (SD of the log)", "the spread of CD38"),
-    "cip_level": Quantity("cip_level", "1", "CD55 and CD59 (typical = 1)", "CD55 and CD59", True),
+    "complement_inhibitor_level": Quantity("complement_inhibitor_level", "1", "CD55 and CD59 (typical = 1)", "CD55 and CD59", True),
     "effector_fitness": Quantity("effector_fitness", "1", "fitness of the effectors (typical = 1)", "the fitness of effectors", True),
     "tp53_mutated": Quantity("tp53_mutated", "-", "TP53 mutated", "mutated TP53"),
     "cd38_share": Quantity("cd38_share", "1", "share of CD38 in the making of adenosine", "the share of CD38"),

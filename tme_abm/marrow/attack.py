@@ -124,6 +124,6 @@ def by_small_molecule(rate: Callable[..., Any], sensitivity: Callable[..., Any],
                 continue
             for k in range(marrow.n_at_risk[1]):
                 if risk.kind[k] == PLASMA:
-                    marrow.hazard[k, why] += rate(effect, sensitivity(marrow.clones, risk.clone[k]), risk.held[k], rows.p, i)
+                    marrow.hazard[k, why] += rate(effect, sensitivity(marrow.clones, risk.clone[k]), risk.adherence[k], rows.p, i)
 
     return ceiling, hazard

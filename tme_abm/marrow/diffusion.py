@@ -67,7 +67,7 @@ class Grid(NamedTuple):
     """Memory for solving on one lattice; the same types for every shape, so kernels compile once.
 
     Sheets have the shape (rows of all levels, padded width). A solve begins by writing them anew and leaves nothing in them that is
-    needed later, so others keep things there between two solves (`marrow.state.lend`), which the next one overwrites.
+    needed later, so others keep things there between two solves (`marrow.state.share_memory`), which the next one overwrites.
     """
 
     field: NDArray[np.float32]  # concentration (finest level) or its correction (the others)

@@ -69,7 +69,7 @@ def enrol(marrow, row, site, draw):
 def reset(marrow, row):
     """Nothing acts on a row yet."""
     risk = marrow.at_risk
-    risk.held[row] = 0.0
+    risk.adherence[row] = 0.0
     for e in range(N_EVENTS):
         marrow.hazard[row, e] = 0.0
     for e in range(N_EVENTS, marrow.hazard.shape[1]):

@@ -141,7 +141,7 @@ def lay_niche(marrow: Marrow) -> None:
 
 
 @kernel
-def room(marrow):
+def share_with_space(marrow):
     """Share of the plasma cells that have a free neighbour."""
     n, free = 0, 0
     for s in range(marrow.cells.kind.size):

@@ -41,7 +41,7 @@ class Fields(NamedTuple):
 
 
 class Contacts(NamedTuple):
-    """Where effectors spent this step, each of shape (n_sites,): share of the step times potency, at the sites visited (see `lend`)."""
+    """Where effectors spent this step, each of shape (n_sites,): share of the step times potency, at sites visited (`share_memory`)."""
 
     nk: Annotated[Array, Column("f4", "1", "NK cells, by their granzyme", 0.0, False)]
     t_cell: Annotated[Array, Column("f4", "1", "tumour-reactive T cells, by their granzyme", 0.0, False)]
@@ -72,7 +72,7 @@ class AtRisk(NamedTuple):
     clone: Annotated[Array, Column("u1", "-", "clone")]
     cd38: Annotated[Array, Column("f8", "sites/cell", "CD38 on the surface now")]
     complement_inhibitors: Annotated[Array, Column("f8", "1", "CD55 and CD59")]
-    held: Annotated[Array, Column("f8", "1", "how firmly the niche holds the cell: 0 free to 1 adherent")]
+    adherence: Annotated[Array, Column("f8", "1", "how firmly the niche holds the cell: 0 free to 1 adherent")]
     nk: Annotated[Array, Column("f8", "1", "NK cells in contact, by potency")]
     t_cell: Annotated[Array, Column("f8", "1", "tumour-reactive T cells in contact, by potency")]
     phagocyte: Annotated[Array, Column("f8", "1", "macrophages in contact")]
@@ -80,7 +80,7 @@ class AtRisk(NamedTuple):
 
 
 class Events(NamedTuple):
-    """What the hazards decided in this step, in the order of the cells; it happens once all is decided (see `lend`)."""
+    """What the hazards decided in this step, in the order of the cells; it happens once all is decided (see `share_memory`)."""
 
     site: Array  # (n_sites,) int32
     event: Array  # (n_sites,) int8, a Cause
@@ -126,7 +126,7 @@ class Gauge(IntEnum):
     SOLVED_OUTPUT = ("1/h", "adenosine production of the patch when the fields were last solved", 0.0, True)
     VIOLATIONS = ("1", "hazards found above their ceiling: must stay 0", 0.0, True)
     ESCAPED_CD38 = ("1", "CD38 that escaped clones express under an anti-CD38 antibody", 1.0, True)
-    CREEP_BLOCK = ("1", "share of the creep of CD38-rich plasma cells that antibodies on CD38 take", 0.0)
+    CRAWL_BLOCK = ("1", "share of the crawl of CD38-rich plasma cells that antibodies on CD38 take", 0.0)
 
 
 class Body(NamedTuple):
@@ -255,7 +255,7 @@ def make_roster(height: int, width: int) -> Roster:
     return Roster(np.zeros(height * width, np.int32), np.zeros(N_TYPES + 1, np.int64), blocks, cursor, np.zeros(1))
 
 
-def lend(grid: Grid, contacts: Contacts, events: Events) -> tuple[Contacts, Events]:
+def share_memory(grid: Grid, contacts: Contacts, events: Events) -> tuple[Contacts, Events]:
     """Contacts (suppressors excepted) and events, in the memory of the solver.
 
     To the solver, what stands in its sheets between two solves means nothing; the fields are solved before the contacts of a step are
@@ -284,7 +284,7 @@ def copy_marrow(marrow: Marrow) -> Marrow:
         return type(bundle)(*map(copied, bundle)) if isinstance(bundle, tuple) else bundle
 
     grid = allocate_grid(marrow.lattice.height, marrow.lattice.width)  # not a copy: its rows start on cache lines
-    contacts, events = lend(grid, marrow.contacts, marrow.events)
+    contacts, events = share_memory(grid, marrow.contacts, marrow.events)
     kept: dict[str, Any] = {
         "grid": grid,
         "contacts": contacts._replace(suppressor=contacts.suppressor.copy()),
@@ -298,7 +298,7 @@ def make_marrow(lattice: Lattice, clones: Clones, traits: Traits, host: Host, an
     n = lattice.height * lattice.width
     rows = rows_at_risk(n)
     grid = allocate_grid(lattice.height, lattice.width)
-    contacts, events = lend(grid, allocate(Contacts, n), Events(np.zeros(n, np.int32), np.zeros(n, np.int8), np.zeros(3, np.int64)))
+    contacts, events = share_memory(grid, allocate(Contacts, n), Events(np.zeros(n, np.int32), np.zeros(n, np.int8), np.zeros(3, np.int64)))
     return Marrow(
         cells=allocate(Cells, n),
         fields=allocate(Fields, n),

@@ -1,6 +1,6 @@
 """Adhesion: a plasma cell that touches stroma is held by the niche, and held cells resist drugs (cell-adhesion-mediated resistance).
 
-`held` is 1 for a cell with a stromal cell among its neighbours. How much resistance that gives is a coefficient of each drug
+`adherence` is 1 for a cell with a stromal cell among its neighbours. How much resistance that gives is a coefficient of each drug
 (bortezomib 1.3-3 fold, dexamethasone 3-10, IMiD 1-1.5); ADCC and CDC are not hindered (de Weers 2011). Stroma comes
 with the patient's marrow; switching this mechanism off leaves the stroma and takes its protection away.
 """
@@ -24,7 +24,7 @@ def hazard(marrow, p, tick):
     risk = marrow.at_risk
     for k in range(marrow.n_at_risk[1]):
         if risk.kind[k] == PLASMA:
-            risk.held[k] = float(marrow.lattice.niche[risk.site[k]])
+            risk.adherence[k] = float(marrow.lattice.niche[risk.site[k]])
 
 
 ADHESION = Mechanism(
@@ -34,7 +34,7 @@ ADHESION = Mechanism(
     summary="Plasma cells that touch stroma are protected from proteasome inhibitor, dexamethasone and partly IMiD.",
     group=Group.NICHE,
     reads=("lattice.niche",),
-    writes=("at_risk.held",),
+    writes=("at_risk.adherence",),
     hazard=hazard,
     italian=Words(
         "Protezione della nicchia",

@@ -1,4 +1,4 @@
-"""Depletion: an anti-CD38 antibody removes immune cells other than NK in the measure of their CD38.
+"""Depletion: an anti-CD38 antibody removes immune cells other than NK in proportion to their CD38.
 
     hazard = max_rate * hill(CD38 on the cell * occupancy, half_density, steepness)
 
@@ -56,7 +56,7 @@ DEPLETION = Mechanism(
     name="depletion",
     Params=Params,
     label="Suppressor depletion",
-    summary="Immune cells other than NK are depleted in the measure of their CD38: Breg, Treg and MDSC, hardly T cells.",
+    summary="Immune cells other than NK are depleted in proportion to their CD38: Breg, Treg and MDSC, hardly T cells.",
     group=Group.ANTIBODY,
     reads=("drugs.occupancy", "drugs.antigen", "at_risk.cd38"),
     writes=("hazard.DEPLETION",),

@@ -1,6 +1,6 @@
 """Glucocorticoid: dexamethasone kills plasma cells, thins lymphocytes and blunts those that stay.
 
-    kill hazard of plasma cells = kill_rate * E * sensitivity of the clone * shielded(held, adhesion_fold)
+    kill hazard of plasma cells = kill_rate * E * sensitivity of the clone * shielded(adherence, adhesion_fold)
     loss of lymphocytes         = lympholysis * E
     lytic capacity of T and NK  x (1 - lytic_loss * E)
 
@@ -51,9 +51,9 @@ class Params(NamedTuple):
 
 
 @part
-def rate(effect, sensitivity, held, p, i):
+def rate(effect, sensitivity, adherence, p, i):
     """Death hazard [1/h] of a plasma cell, for drug `i`."""
-    return p.kill_rate[i] * effect * sensitivity * shielded(held, p.adhesion_fold[i])
+    return p.kill_rate[i] * effect * sensitivity * shielded(adherence, p.adhesion_fold[i])
 
 
 @part
@@ -102,7 +102,7 @@ GLUCOCORTICOID = Mechanism(
     label="Dexamethasone",
     summary="Dexamethasone kills plasma cells, thins lymphocytes and blunts T and NK cells.",
     group=Group.DRUG,
-    reads=("drugs.effect", "clones.glucocorticoid_sensitivity", "at_risk.held"),
+    reads=("drugs.effect", "clones.glucocorticoid_sensitivity", "at_risk.adherence"),
     writes=("gauge.STIMULATION", "hazard.GLUCOCORTICOID"),
     by_drug=True,
     prepare=prepare,

@@ -1,6 +1,6 @@
 """Immunomodulatory drugs (IMiD): bound to cereblon they have Ikaros and Aiolos degraded, in plasma cells and in lymphocytes.
 
-    kill hazard   = kill_rate * E * sensitivity of the clone * shielded(held, adhesion_fold)
+    kill hazard   = kill_rate * E * sensitivity of the clone * shielded(adherence, adhesion_fold)
     T and NK      supply x (1 + (supply_fold - 1) E), lytic capacity x (1 + (stimulation_fold - 1) E), exhaustion taken back by revival * E
     IL-6 output   x (1 - il6_inhibition * E)
     CD38          on plasma cells with cereblon moves towards x (1 + (cd38_fold - 1) E) with a lag of one to three days
@@ -54,9 +54,9 @@ class Params(NamedTuple):
 
 
 @part
-def rate(effect, sensitivity, held, p, i):
+def rate(effect, sensitivity, adherence, p, i):
     """Death hazard [1/h] of a plasma cell, for drug `i`."""
-    return p.kill_rate[i] * effect * sensitivity * shielded(held, p.adhesion_fold[i])
+    return p.kill_rate[i] * effect * sensitivity * shielded(adherence, p.adhesion_fold[i])
 
 
 @part
@@ -97,7 +97,7 @@ IMID = Mechanism(
     label="IMiD",
     summary="Through cereblon, Ikaros and Aiolos: kills plasma cells, raises T and NK cells, lowers IL-6, raises CD38.",
     group=Group.DRUG,
-    reads=("drugs.effect", "clones.imid_response", "clones.imid_sensitivity", "at_risk.held"),
+    reads=("drugs.effect", "clones.imid_response", "clones.imid_sensitivity", "at_risk.adherence"),
     writes=(
         "gauge.CD38_INDUCTION",
         "gauge.NK_SUPPLY",

@@ -1,9 +1,9 @@
-"""Motility: immune cells walk several sites an hour through the marrow; a plasma cell creeps while the niche does not hold it.
+"""Motility: immune cells walk several sites an hour through the marrow; a plasma cell crawls while the niche does not hold it.
 
 An immune cell makes a displacement every `stop` hours, as far in mean square as its diffusion coefficient gives in that time, squeezing
 past others on the way. It touches those around the place that it comes to; it stays there where the site is free, and goes back where
 not. T and NK cells prefer, of two places, the one with more chemokine, the oftener the longer the way, so that their drift does not
-depend on the step. A plasma cell moves to a free neighbouring site; one that creeps by its CD38, the less the more of that antibodies
+depend on the step. A plasma cell moves to a free neighbouring site; one that crawls by its CD38, the less the more of that antibodies
 cover.
 """
 
@@ -34,16 +34,16 @@ class Params(NamedTuple):
     stop: Annotated[
         float, Param("h", "time between two displacements of an immune cell; the step, where that is shorter", "tme_abm", "A", low=0.1)
     ] = 2.0
-    creep_density: Annotated[
+    crawl_density: Annotated[
         float,
         Param(
             "sites/cell",
-            "CD38 with which half of the creep of a plasma cell can be blocked on it",
+            "CD38 with which half of the crawl of a plasma cell can be blocked on it",
             "tme_abm: as for the release from the niche",
             "A",
         ),
     ] = 100e3
-    creep_steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm: as for the release from the niche", "A")] = 2.0
+    crawl_steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm: as for the release from the niche", "A")] = 2.0
     chemotaxis: Annotated[
         float,
         Param("1", "how often a T or NK cell compares two places a stop apart and goes for more chemokine", "tme_abm", "A", high=0.5),
@@ -102,12 +102,12 @@ def walk(marrow, kind, begin, end, p, tick):
 
 
 @part
-def creep(marrow, p, tick):
+def crawl(marrow, p, tick):
     """Move plasma cells that the niche does not hold, at most one site."""
     site, start, cells = marrow.roster.site, marrow.roster.start, marrow.cells
     key = stream_key(tick.key, Stream.PLASMA_MOTION, tick.step)
     chance = probability(2.0 * marrow.traits.motility[PLASMA] / STEP_VARIANCE, tick.dt)
-    block = marrow.body.gauge[Gauge.CREEP_BLOCK]
+    block = marrow.body.gauge[Gauge.CRAWL_BLOCK]
     for i in range(start[PLASMA], start[PLASMA + 1]):
         s = int(site[i])
         if marrow.lattice.niche[s] == 1:
@@ -117,7 +117,7 @@ def creep(marrow, p, tick):
         if mark < chance:
             if block > 0.0:
                 cd38 = surface_cd38(marrow, PLASMA, cells.clone[s], cells.cd38[s])
-                if mark >= chance * (1.0 - block * hill(cd38, p.creep_density, p.creep_steepness)):
+                if mark >= chance * (1.0 - block * hill(cd38, p.crawl_density, p.crawl_steepness)):
                     continue
             end = find_free_neighbour(cells.kind, s, below(again(word), FAIR), marrow.lattice)
             if end >= 0:
@@ -133,7 +133,7 @@ def prepare(marrow, p, tick):
         for kind in range(N_TYPES):
             if marrow.traits.is_mobile[kind]:
                 walk(marrow, kind, first_of(marrow.roster, block, kind), end_of(marrow.roster, block, kind), p, tick)
-    creep(marrow, p, tick)
+    crawl(marrow, p, tick)
 
 
 @part
@@ -146,14 +146,14 @@ MOTILITY = Mechanism(
     name="motility",
     Params=Params,
     label="Motility",
-    summary="Immune cells walk, T and NK cells towards chemokine; plasma cells creep where the niche does not hold them.",
+    summary="Immune cells walk, T and NK cells towards chemokine; plasma cells crawl where the niche does not hold them.",
     group=Group.IMMUNE,
     reads=(
         "cells",
         "cells.granzyme",
         "fields.chemokine",
         "lattice.niche",
-        "gauge.CREEP_BLOCK",
+        "gauge.CRAWL_BLOCK",
         "gauge.SURFACE_CD38",
         "body.clone_cd38",
         "traits.motility",

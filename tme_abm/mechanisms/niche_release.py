@@ -1,7 +1,7 @@
 """Release from the niche: antibody on CD38 loosens the hold of the stroma on plasma cells rich in CD38.
 
-    held        = held * (1 - max_release * occupancy * hill(CD38, half_density, steepness))
-    creep = creep * (1 - block * hill(CD38)), in motility; block = 1 - product over antibodies of (1 - max_slowing * occupancy)
+    adherence = adherence * (1 - max_release * occupancy * hill(CD38, half_density, steepness))
+    crawl = crawl * (1 - block * hill(CD38)), in motility; block = 1 - product over antibodies of (1 - max_slowing * occupancy)
 
 CD38 binds CD31 and hyaluronic acid; isatuximab interferes with adhesion and migration, and sensitises CD38-rich cells only to bortezomib
 and dexamethasone in the presence of stroma (Moreno 2019). Size 20-50 % (M-low).
@@ -24,7 +24,7 @@ class Params(NamedTuple):
         float, Param("1", "hold lost by a cell rich in CD38 at full occupancy", "pharmaceutics2025", "M-low", high=1.0)
     ] = 0.5
     max_slowing: Annotated[
-        float, Param("1", "creep lost by a cell rich in CD38 at full occupancy", "pharmaceutics2025", "M-low", high=1.0)
+        float, Param("1", "crawl lost by a cell rich in CD38 at full occupancy", "pharmaceutics2025", "M-low", high=1.0)
     ] = 0.35
     half_density: Annotated[
         float,
@@ -43,13 +43,13 @@ def kept(cd38, occupancy, p, i):
 
 @part
 def prepare(marrow, rows, tick):
-    """Take from the creep of plasma cells what the antibodies cover."""
+    """Take from the crawl of plasma cells what the antibodies cover."""
     left = 1.0
     for i in range(rows.drug.size):
         d = rows.drug[i]
         if marrow.drugs.antigen[d] == Antigen.CD38:
             left *= 1.0 - rows.p.max_slowing[i] * marrow.drugs.occupancy[d]
-    marrow.body.gauge[Gauge.CREEP_BLOCK] = 1.0 - left
+    marrow.body.gauge[Gauge.CRAWL_BLOCK] = 1.0 - left
 
 
 @part
@@ -61,8 +61,8 @@ def hazard(marrow, rows, tick):
         if marrow.drugs.antigen[d] != Antigen.CD38 or marrow.drugs.occupancy[d] <= 0.0:
             continue
         for k in range(marrow.n_at_risk[1]):
-            if risk.held[k] > 0.0:
-                risk.held[k] *= kept(risk.cd38[k], marrow.drugs.occupancy[d], rows.p, i)
+            if risk.adherence[k] > 0.0:
+                risk.adherence[k] *= kept(risk.cd38[k], marrow.drugs.occupancy[d], rows.p, i)
 
 
 NICHE_RELEASE = Mechanism(
@@ -71,8 +71,8 @@ NICHE_RELEASE = Mechanism(
     label="Release from niche",
     summary="The antibody loosens the hold of the niche on CD38-rich plasma cells and slows them.",
     group=Group.ANTIBODY,
-    reads=("drugs.occupancy", "drugs.antigen", "at_risk.held", "at_risk.cd38"),
-    writes=("gauge.CREEP_BLOCK", "at_risk.held"),
+    reads=("drugs.occupancy", "drugs.antigen", "at_risk.adherence", "at_risk.cd38"),
+    writes=("gauge.CRAWL_BLOCK", "at_risk.adherence"),
     by_drug=True,
     prepare=prepare,
     hazard=hazard,

@@ -1,6 +1,6 @@
 """Proteasome inhibition: plasma cells, full of immunoglobulin to be cleared, die when most of their proteasomes are blocked.
 
-    hazard = kill_rate * hill(E, half_inhibition, steepness) * sensitivity of the clone * shielded(held, adhesion_fold)
+    hazard = kill_rate * hill(E, half_inhibition, steepness) * sensitivity of the clone * shielded(adherence, adhesion_fold)
     stress = hill(E, half_inhibition, steepness) * response of the clone, read by ADCC and ADCP
 
 E is the fraction of proteasomes inhibited; it recovers by resynthesis after carfilzomib, which binds irreversibly, and by dissociation
@@ -39,9 +39,9 @@ class Params(NamedTuple):
 
 
 @part
-def rate(effect, sensitivity, held, p, i):
+def rate(effect, sensitivity, adherence, p, i):
     """Death hazard [1/h] of a plasma cell, for drug `i`."""
-    return p.kill_rate[i] * hill(effect, p.half_inhibition[i], p.steepness[i]) * sensitivity * shielded(held, p.adhesion_fold[i])
+    return p.kill_rate[i] * hill(effect, p.half_inhibition[i], p.steepness[i]) * sensitivity * shielded(adherence, p.adhesion_fold[i])
 
 
 @part
@@ -70,7 +70,7 @@ PROTEASOME = Mechanism(
     label="Proteasome inhibitor",
     summary="Plasma cells die while most of their proteasomes are inhibited, and those that live are easier prey.",
     group=Group.DRUG,
-    reads=("drugs.effect", "clones.proteasome_response", "clones.proteasome_sensitivity", "at_risk.held"),
+    reads=("drugs.effect", "clones.proteasome_response", "clones.proteasome_sensitivity", "at_risk.adherence"),
     writes=("body.clone_stress", "hazard.PROTEASOME"),
     by_drug=True,
     prepare=prepare,

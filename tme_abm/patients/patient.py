@@ -17,7 +17,8 @@ class Trait(NamedTuple):
     """Note on a quantity of a patient.
 
     `kind` is the Python type of its values, `low` to `high` the range outside which a value is nonsense, `words` the
-    values of a quantity in words, `column` its name in a table where that is not the name of the field.
+    values of a quantity in words, `column` its name in a table where that is not the name of the field,
+    `address` the name from which its dice come where the quantity was called otherwise once.
     """
 
     kind: type
@@ -27,10 +28,11 @@ class Trait(NamedTuple):
     high: float = math.inf
     words: tuple[str, ...] = ()
     column: str = ""
+    address: str = ""
 
 
-def _number(unit: str, meaning: str, low: float, high: float, column: str = "") -> Trait:
-    return Trait(float, unit, meaning, low, high, (), column)
+def _number(unit: str, meaning: str, low: float, high: float, column: str = "", address: str = "") -> Trait:
+    return Trait(float, unit, meaning, low, high, (), column, address)
 
 
 def _truth(meaning: str) -> Trait:
@@ -77,7 +79,9 @@ class VirtualPatient:
     growth_rate: Annotated[float, _number("1/d", "net growth of the untreated disease", 1e-4, 0.2, "growth_rate_per_day")]
     cd38_sites: Annotated[float, _number("sites/cell", "median CD38 of plasma cells", 1e3, 2e6, "cd38_sites_per_cell")]
     cd38_spread: Annotated[float, _number("1", "standard deviation of log CD38 between plasma cells", 0.0, 2.0)]
-    cip_level: Annotated[float, _number("1", "complement inhibitors CD55 and CD59, 1 = typical", 0.01, 100.0)]
+    complement_inhibitor_level: Annotated[
+        float, _number("1", "complement inhibitors CD55 and CD59, 1 = typical", 0.01, 100.0, address="cip_level")
+    ]
     adherent_fraction: Annotated[float, _number("1", "plasma cells that adhere to stroma", 0.0, 1.0)]
     imid_resistant_fraction: Annotated[float, _number("1", "tumour cells resistant to IMiDs", 0.0, 1.0)]
     pi_resistant_fraction: Annotated[float, _number("1", "tumour cells resistant to proteasome inhibitors", 0.0, 1.0)]

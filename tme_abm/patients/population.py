@@ -19,7 +19,7 @@ from tme_abm.patients.distributions import Bernoulli, Distribution
 from tme_abm.patients.patient import ORDER, TRAITS, VirtualPatient, check
 
 MEDIAN = 0.5
-ADDRESSES = np.array([zlib.crc32(name.encode()) for name in TRAITS], np.int64)
+ADDRESSES = np.array([zlib.crc32((trait.address or name).encode()) for name, trait in TRAITS.items()], np.int64)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from tme_abm.marrow import clones, serum
 from tme_abm.marrow.cell_types import N_TYPES, CellType, records
 from tme_abm.marrow.clones import N_CLONES, Clones, clone_fractions
 from tme_abm.marrow.lattice import density_for, make_lattice
-from tme_abm.marrow.seeding import CELLULARITY, NUCLEATED_CELLS, Composition, deal_clones, deal_clonotypes, populate, room
+from tme_abm.marrow.seeding import CELLULARITY, NUCLEATED_CELLS, Composition, deal_clones, deal_clonotypes, populate, share_with_space
 from tme_abm.marrow.state import Gauge, Host, Marrow, make_marrow
 from tme_abm.marrow.traits import having, load_traits
 from tme_abm.mechanisms import adenosine, chemokine, exhaustion, growth, interleukin6, suppression, t_cell_killing, t_cell_recovery
@@ -156,7 +156,7 @@ def inherit(patient: VirtualPatient, p: clones.Params) -> Clones:
     """What the clones of a patient pass on; their division is set once the marrow stands (`set_division`)."""
     table = Clones(**{name: np.ones(N_CLONES, note.dtype) for name, note in notes(Clones).items()})
     table.cd38[:] = patient.cd38_sites
-    table.complement_inhibitors[:] = patient.cip_level
+    table.complement_inhibitors[:] = patient.complement_inhibitor_level
     table.tp53_mutated[:] = patient.tp53_mutated
     by_tp53 = np.where(table.tp53_mutated == 1, p.tp53_drug_factor, 1.0)
     table.glucocorticoid_sensitivity[:] = patient.glucocorticoid_sensitivity
@@ -210,4 +210,4 @@ def set_division(marrow: Marrow, patient: VirtualPatient, filled: Mapping[str, F
         filled["t_cell_killing"].params,
     )
     gross = growth.gross(patient.growth_rate / HOURS_PER_DAY, toll, filled["growth"].params)
-    marrow.clones.division[:] = clones.fitness(filled["clones"].params) * gross / max(room(pin(marrow)), LEAST_ROOM)
+    marrow.clones.division[:] = clones.fitness(filled["clones"].params) * gross / max(share_with_space(pin(marrow)), LEAST_ROOM)

@@ -10,10 +10,10 @@ from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.mechanism import Group
 from tme_abm.patients.presets import presets
 from tme_abm.pharmacology.regimen import parse_days, parse_dose
+from tme_viz.allowed_files import RESULTS
 from tme_viz.choice import DIGITS, MOST_PATIENTS, SIZES, Choice
 from tme_viz.pair import Pair
-from tme_viz.places import RESULTS
-from tme_viz.room import Room
+from tme_viz.visitor import Visitor
 from tme_viz.words import drug
 
 DRAWN = "#"  # stands for a patient who is drawn by number
@@ -40,30 +40,30 @@ def Choose(label: str, options: dict[Any, str], value: Any, on_value: Callable[[
 
 
 @solara.component
-def Controls(room: Room) -> None:
+def Controls(visitor: Visitor) -> None:
     """All controls."""
-    status = room.status.value
+    status = visitor.status.value
     choice = status.choice
     with solara.Div(classes=["tme-new"]):
-        NewPair(room)
-    if room.session.pair is not None and status.generation:
-        WhatIf(room)
-        with solara.Details(room.w["regimen"]):
-            Regimens(room).key(f"{choice.scenario}{choice.changes}{choice.arms}")
+        NewPair(visitor)
+    if visitor.session.pair is not None and status.generation:
+        WhatIf(visitor)
+        with solara.Details(visitor.w["regimen"]):
+            Regimens(visitor).key(f"{choice.scenario}{choice.changes}{choice.arms}")
 
 
 @solara.component
-def NewPair(room: Room) -> None:
+def NewPair(visitor: Visitor) -> None:
     """What makes a new pair of marrows: scenario, arms, patient and size of the patch."""
-    status, w = room.status.value, room.w
+    status, w = visitor.status.value, visitor.w
     choice = status.choice
     is_preset = choice.patient in presets()
     drawing, set_drawing = solara.use_state(not is_preset)
-    names = {name: name.replace("_", " ") for name in room.places.scenarios()}
+    names = {name: name.replace("_", " ") for name in visitor.places.scenarios()}
     if choice.scenario.startswith(RESULTS):
         names[choice.scenario] = f"{w['results']}: {choice.scenario.removeprefix(RESULTS)}"
-    Choose(w["scenario"], names, choice.scenario, lambda name: room.change(scenario=name, arms=("", ""), changes=(), without=NONE_OFF))
-    pair = room.session.pair
+    Choose(w["scenario"], names, choice.scenario, lambda name: visitor.change(scenario=name, arms=("", ""), changes=(), without=NONE_OFF))
+    pair = visitor.session.pair
     if pair is not None and status.generation:
         arms = {arm.key: arm.label for arm in pair.study.arms}
         with solara.Div(classes=["tme-two"]):
@@ -73,19 +73,19 @@ def NewPair(room: Room) -> None:
                 def pick(arm: str, side: int = side) -> None:
                     now = list(choice.arms)
                     now[side] = arm
-                    room.change(arms=(now[0], now[1]))
+                    visitor.change(arms=(now[0], now[1]))
 
                 Choose(f"{w['arm']} {'AB'[side]}", arms, key, pick)
 
     def choose_patient(name: str) -> None:
         set_drawing(name == DRAWN)
-        room.change(patient="1" if name == DRAWN else name)
+        visitor.change(patient="1" if name == DRAWN else name)
 
     people = {name: w["preset"].get(name, name) for name in presets()} | {DRAWN: w["drawn"]}
     Choose(w["patient"], people, DRAWN if drawing else choice.patient if is_preset else DRAWN, choose_patient)
     if drawing or not is_preset:
-        PatientNumber(room)
-    Choose(w["size"], {n: f"{n} x {n} {w['size_unit']}" for n in SIZES}, choice.size, lambda n: room.change(size=n))
+        PatientNumber(visitor)
+    Choose(w["size"], {n: f"{n} x {n} {w['size_unit']}" for n in SIZES}, choice.size, lambda n: visitor.change(size=n))
     solara.Text(w["stroma_note"], classes=["tme-small"])
 
 
@@ -93,9 +93,9 @@ NONE_OFF: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
 
 
 @solara.component
-def PatientNumber(room: Room) -> None:
+def PatientNumber(visitor: Visitor) -> None:
     """The number of a patient, with a message beside it where it is none."""
-    given = room.status.value.choice.patient
+    given = visitor.status.value.choice.patient
     text, set_text = solara.use_state(given if given.isdigit() else "1")
 
     def is_good(value: str) -> bool:
@@ -104,9 +104,9 @@ def PatientNumber(room: Room) -> None:
     def enter(value: str) -> None:
         set_text(value)
         if is_good(value):
-            room.change(patient=str(int(value)))
+            visitor.change(patient=str(int(value)))
 
-    solara.InputText(room.w["patient_number"], value=text, on_value=enter, error=False if is_good(text) else room.w["number_wanted"])
+    solara.InputText(visitor.w["patient_number"], value=text, on_value=enter, error=False if is_good(text) else visitor.w["number_wanted"])
 
 
 def off_now(pair: Pair, choice: Choice, side: int) -> frozenset[str]:
@@ -119,11 +119,11 @@ def off_now(pair: Pair, choice: Choice, side: int) -> frozenset[str]:
 
 
 @solara.component
-def WhatIf(room: Room) -> None:
+def WhatIf(visitor: Visitor) -> None:
     """Doses and switches, which act on the running marrow."""
-    pair, w, language = room.session.pair, room.w, room.language.value
+    pair, w, language = visitor.session.pair, visitor.w, visitor.language.value
     assert pair is not None
-    choice = room.status.value.choice
+    choice = visitor.status.value.choice
     factor: list[dict[str, float]] = [{}, {}]
     for event in choice.events:
         if event.kind == "dose":
@@ -149,14 +149,14 @@ def WhatIf(room: Room) -> None:
         ],
         off=[sorted(off_now(pair, choice, side)) for side in (0, 1)],
         words={k: w[k] for k in ("doses", "mechanisms")},
-        event_act=lambda given: room.session.act(int(given[0]), str(given[1]), str(given[2]), float(given[3])),
+        event_act=lambda given: visitor.session.act(int(given[0]), str(given[1]), str(given[2]), float(given[3])),
     )
 
 
 @solara.component
-def Regimens(room: Room) -> None:
+def Regimens(visitor: Visitor) -> None:
     """The lines of both arms' regimens, to be edited; what cannot be is told beside the field."""
-    pair, w = room.session.pair, room.w
+    pair, w = visitor.session.pair, visitor.w
     assert pair is not None
     table: dict[str, Any] = dict(pair.study.resolved["arms"])
     start: dict[str, str] = {}
@@ -166,12 +166,12 @@ def Regimens(room: Room) -> None:
     for key in dict.fromkeys(pair.choice.arms):
         solara.Text(str(table[key]["label"]), style={"font-weight": "600"})
         for i, line in enumerate(table[key].get("doses", ())):
-            solara.Text(drug(str(line["drug"]), room.language.value))
+            solara.Text(drug(str(line["drug"]), visitor.language.value))
             with solara.Div(classes=["tme-three"]):
                 for name in ("dose", "days", "cycles"):
                     path = f"arms.{key}.doses[{i}].{name}"
                     text = changed.get(path, shown(line.get(name, "1-")))
-                    message = trouble(checks[name], text, w[name], w[f"{name}_wanted"] if room.language.value != "en" else "")
+                    message = trouble(checks[name], text, w[name], w[f"{name}_wanted"] if visitor.language.value != "en" else "")
                     is_good = is_good and not message
 
                     def enter(value: str, path: str = path) -> None:
@@ -180,9 +180,9 @@ def Regimens(room: Room) -> None:
                     solara.InputText(w[name], value=text, on_value=enter, error=message or False, continuous_update=True)
 
     def apply() -> None:
-        old = {change.partition("=")[0]: change for change in room.status.value.choice.changes}
+        old = {change.partition("=")[0]: change for change in visitor.status.value.choice.changes}
         new = old | {path: f'{path}="{value.strip()}"' for path, value in changed.items()}
-        room.change(changes=tuple(new.values()))
+        visitor.change(changes=tuple(new.values()))
 
     solara.Button(w["apply"], on_click=apply, disabled=not (is_good and changed), color="primary", classes=["tme-apply"])
 

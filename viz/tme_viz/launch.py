@@ -47,8 +47,8 @@ def main(
     from tme_abm.scenario.kinds import load_trial
     from tme_abm.scenario.reading import scenarios
     from tme_viz import page
+    from tme_viz.allowed_files import KIND, Places, kind
     from tme_viz.choice import Choice
-    from tme_viz.places import KIND, Places, kind
 
     given, choice = None, Choice()
     if scenario is not None:

@@ -14,9 +14,9 @@ from tme_viz import charts, takeaway
 from tme_viz.controls import Controls, off_now
 from tme_viz.lesson_page import LessonCard
 from tme_viz.picture import ACTIVE, CLONE_COLOURS, COLOURS, LAYERS, SHADES
-from tme_viz.room import Room
 from tme_viz.screen import THIN_SPACE
 from tme_viz.session import SPEEDS
+from tme_viz.visitor import Visitor
 from tme_viz.words import message
 
 TRANSPORT_WORDS = ("play", "pause", "step", "back", "reset", "speed", "day", "month", "rewind", "past", "present", "on", "off")
@@ -67,7 +67,7 @@ def CurvesFrame(
     """Curves of both arms; `update` is pushed by the session."""
 
 
-def use_push(room: Room, element: solara.Element, name: str, trait: str) -> None:
+def use_push(visitor: Visitor, element: solara.Element, name: str, trait: str) -> None:
     """Let the session write a trait of a widget directly, without a pass through the component tree."""
     start: list[solara.Element] = []
     elements = solara.use_ref(start)
@@ -75,9 +75,9 @@ def use_push(room: Room, element: solara.Element, name: str, trait: str) -> None
 
     def bind() -> Callable[[], None]:
         widget = find_widget(elements.current)
-        return room.session.attach(name, lambda content: setattr(widget, trait, content))
+        return visitor.session.attach(name, lambda content: setattr(widget, trait, content))
 
-    solara.use_effect(bind, [room])
+    solara.use_effect(bind, [visitor])
 
 
 def find_widget(elements: list[solara.Element]) -> Any:
@@ -96,33 +96,33 @@ def find_widget(elements: list[solara.Element]) -> Any:
 
 
 @solara.component
-def Live(room: Room) -> None:
+def Live(visitor: Visitor) -> None:
     """The page."""
-    solara.use_effect(room.session.mounted, [])
+    solara.use_effect(visitor.session.mounted, [])
     with solara.Div(classes=["tme-live"]):
         with solara.Div(classes=["tme-main"]):
-            if room.lesson.value:
-                LessonCard(room)
-            Notice(room)
-            Transport(room)
-            Legend(room)
+            if visitor.lesson.value:
+                LessonCard(visitor)
+            Notice(visitor)
+            Transport(visitor)
+            Legend(visitor)
             with solara.Div(classes=["tme-pair"]):
                 for side in (0, 1):
-                    Marrow(room, side).key(f"marrow{side}")
-            Life(room)
+                    Marrow(visitor, side).key(f"marrow{side}")
+            Life(visitor)
             with solara.Div(classes=["tme-below"]):
-                Curves(room)
-                takeaway.TakeAway(room)
+                Curves(visitor)
+                takeaway.TakeAway(visitor)
         with solara.Div(classes=["tme-side"]):
-            Controls(room)
+            Controls(visitor)
 
 
 @solara.component
-def Notice(room: Room) -> None:
+def Notice(visitor: Visitor) -> None:
     """What the session is busy with, or why it failed."""
-    status, w = room.status.value, room.w
+    status, w = visitor.status.value, visitor.w
     if status.message:
-        with solara.Error(f"{w['failed']}: {message(status.message, room.language.value)}", classes=["tme-error"]):
+        with solara.Error(f"{w['failed']}: {message(status.message, visitor.language.value)}", classes=["tme-error"]):
             pass
     if status.phase not in ("ready", "failed"):
         with solara.Div(classes=["tme-busy"]):
@@ -131,12 +131,12 @@ def Notice(room: Room) -> None:
 
 
 @solara.component
-def Transport(room: Room) -> None:
+def Transport(visitor: Visitor) -> None:
     """Play, step, rewind."""
-    status, w, session = room.status.value, room.w, room.session
+    status, w, session = visitor.status.value, visitor.w, visitor.session
 
     def command(what: str) -> None:
-        {"step": session.step, "back": lambda: session.step(-1), "reset": room.restart}[what]()
+        {"step": session.step, "back": lambda: session.step(-1), "reset": visitor.restart}[what]()
 
     def pace(steps: int) -> str:
         hours = steps * 6
@@ -148,56 +148,56 @@ def Transport(room: Room) -> None:
         message=status.message,
         speeds=[[s, f"{pace(s)} {w['a_frame']}"] for s in SPEEDS],
         words={k: w[k] for k in TRANSPORT_WORDS},
-        names={m.name: m.words(room.language.value).label for m in room.places.catalogue.mechanisms},
+        names={m.name: m.words(visitor.language.value).label for m in visitor.places.catalogue.mechanisms},
         event_play=session.play,
         event_command=command,
         event_seek=session.seek,
         event_speed=session.speed,
     )
-    use_push(room, bar, "transport", "now")
+    use_push(visitor, bar, "transport", "now")
 
 
 @solara.component
-def Legend(room: Room) -> None:
+def Legend(visitor: Visitor) -> None:
     """A chip for each type of cell, which shows or hides it, and the layer with its scale."""
     dark = solara.lab.use_dark_effective()
-    w = room.w
+    w = visitor.w
 
     def toggle(kind: int) -> None:
-        room.hidden.value = room.hidden.value ^ {kind}
+        visitor.hidden.value = visitor.hidden.value ^ {kind}
 
     def choose(name: str) -> None:
-        room.layer.value = name
-        room.session.layer(name)
+        visitor.layer.value = name
+        visitor.session.layer(name)
 
     with solara.Div(classes=["tme-legend"]):
         for kind in CellType:
             if kind is CellType.EMPTY:
                 continue
-            is_off = int(kind) in room.hidden.value
+            is_off = int(kind) in visitor.hidden.value
             with solara.Div(classes=["tme-chip-box"]):
                 solara.Button(
                     w[kind.name],
                     on_click=lambda kind=int(kind): toggle(kind),
                     text=True,
                     classes=["tme-chip", "tme-off" if is_off else "tme-on"],
-                    style={"--dot": COLOURS[kind.name] if LAYERS[room.layer.value].is_field else "transparent"},
+                    style={"--dot": COLOURS[kind.name] if LAYERS[visitor.layer.value].is_field else "transparent"},
                 )
         names = {name: w[name] for name in LAYERS}
         with solara.Div(classes=["tme-layer"]):
             solara.Select(
                 w["layer"],
                 values=list(names.values()),
-                value=names[room.layer.value],
+                value=names[visitor.layer.value],
                 dense=True,
                 on_value=lambda text: choose(next(n for n, word in names.items() if word == text)),
             )
-            solara.HTML(tag="div", classes=["tme-scale"], unsafe_innerHTML=scale(room, bool(dark)))
+            solara.HTML(tag="div", classes=["tme-scale"], unsafe_innerHTML=scale(visitor, bool(dark)))
 
 
-def scale(room: Room, dark: bool) -> str:
+def scale(visitor: Visitor, dark: bool) -> str:
     """What the colours of the layer mean, as HTML."""
-    w, name = room.w, room.layer.value
+    w, name = visitor.w, visitor.layer.value
 
     def dot(colour: str) -> str:
         return f"<i style='background:{colour}'></i>"
@@ -213,14 +213,14 @@ def scale(room: Room, dark: bool) -> str:
     return f"{low}<b style='background:linear-gradient(to right,{','.join(shades)})'></b>{high} <em>{w['scale'][name]}</em>"
 
 
-def clone_words(room: Room) -> list[str]:
+def clone_words(visitor: Visitor) -> list[str]:
     """What each clone is called, by its number."""
-    w = room.w
+    w = visitor.w
     carry = {0: w["sensitive"], 1: w["carrying_imid"], 2: w["carrying_proteasome"], 4: w["carrying_antibody"]}
     return [", ".join(word for bit, word in carry.items() if (c & bit if bit else c == 0)) for c in range(N_CLONES)]
 
 
-def look(room: Room, dark: bool) -> dict[str, Any]:
+def look(visitor: Visitor, dark: bool) -> dict[str, Any]:
     """Colours and scales for marrow.vue."""
     return {
         "dark": dark,
@@ -231,61 +231,61 @@ def look(room: Room, dark: bool) -> dict[str, Any]:
         "active": ACTIVE,
         "plasma": int(CellType.PLASMA),
         "clones": list(CLONE_COLOURS),
-        "clone_words": clone_words(room),
+        "clone_words": clone_words(visitor),
         "field": list(SHADES[dark].field),
         "ramp": list(SHADES[dark].ramp),
         "layers": {name: layer._asdict() for name, layer in LAYERS.items()},
-        "hidden": sorted(room.hidden.value),
+        "hidden": sorted(visitor.hidden.value),
     }
 
 
-def heading(room: Room, side: int) -> str:
+def heading(visitor: Visitor, side: int) -> str:
     """The arm, and what is off in it."""
-    pair = room.session.pair
+    pair = visitor.session.pair
     assert pair is not None
-    off = off_now(pair, room.status.value.choice, side) - pair.study.settings.without
-    names = ", ".join(sorted(pair.study.settings.catalogue.by_name[name].words(room.language.value).label for name in off))
-    extra = f" - {names} {room.w['off']}" if names else ""
+    off = off_now(pair, visitor.status.value.choice, side) - pair.study.settings.without
+    names = ", ".join(sorted(pair.study.settings.catalogue.by_name[name].words(visitor.language.value).label for name in off))
+    extra = f" - {names} {visitor.w['off']}" if names else ""
     return f"{pair.regimens[side].label}{extra}"
 
 
 @solara.component
-def Marrow(room: Room, side: int) -> None:
+def Marrow(visitor: Visitor, side: int) -> None:
     """One marrow."""
     dark = solara.lab.use_dark_effective()
-    w, session = room.w, room.session
-    is_there = room.status.value.generation > 0
-    title = heading(room, side) if is_there and session.pair is not None else ""
+    w, session = visitor.w, visitor.session
+    is_there = visitor.status.value.generation > 0
+    title = heading(visitor, side) if is_there and session.pair is not None else ""
     names = ("close", "lost", "life", "m_protein", "plasma_cells", "response", "progressed", *LAYERS, *KINDS)
     names += ("type", "age", "clonotype", "granzyme")
 
     def life(_: Any = None) -> None:
-        session.post(lambda: room.lives.set((side, session.life(side))))
+        session.post(lambda: visitor.lives.set((side, session.life(side))))
 
     canvas = MarrowCanvas(
         side=side,
         title=title,
         label=f"{title}: {', '.join(w[k] for k in KINDS[1:])}",
-        look=look(room, bool(dark)),
+        look=look(visitor, bool(dark)),
         words={k: w[k] for k in names},
         event_drawn=session.drawn if side == 1 else None,
         event_pick=lambda site: session.pick(side, None if site < 0 else int(site)),
         event_life=life,
     )
-    use_push(room, canvas, f"marrow{side}", "moment")
+    use_push(visitor, canvas, f"marrow{side}", "moment")
 
 
 @solara.component
-def Life(room: Room) -> None:
+def Life(visitor: Visitor) -> None:
     """The recorded life of the cell that is followed."""
-    side, lived = room.lives.value
+    side, lived = visitor.lives.value
     if not lived:
         return
-    w = room.w
+    w = visitor.w
     with solara.Details(f"{w['life']} · {'AB'[side]}", expand=True):
         told = [*lived[: -1 : -(-len(lived) // LIFE_ROWS)], lived[-1]]
         heads = [key for key, _ in lived[0][1] if key not in ("type", "age")]
-        named = clone_words(room)
+        named = clone_words(visitor)
 
         def cell(key: str, value: str) -> str:
             return f"<td>{named[int(value)] if key == 'clone' else value}</td>"
@@ -297,20 +297,20 @@ def Life(room: Room) -> None:
         kind = w[lived[0][1][0][1]]
         table = f"<table class='tme-table'><caption>{kind}</caption><tr><th>{w['day']}</th>{head}</tr>{rows}</table>"
         solara.HTML(tag="div", unsafe_innerHTML=table)
-        solara.Button(w["close"], on_click=lambda: room.lives.set((0, [])), text=True)
+        solara.Button(w["close"], on_click=lambda: visitor.lives.set((0, [])), text=True)
 
 
 @solara.component
-def Curves(room: Room) -> None:
+def Curves(visitor: Visitor) -> None:
     """The curves of both arms."""
     dark = solara.lab.use_dark_effective()
-    is_there, language = room.status.value.generation > 0, room.language.value
-    pair = room.session.pair
-    solara.Text(room.w["month_axis"], classes=["tme-small"])
+    is_there, language = visitor.status.value.generation > 0, visitor.language.value
+    pair = visitor.session.pair
+    solara.Text(visitor.w["month_axis"], classes=["tme-small"])
     frame = CurvesFrame(
         charts=charts.charts(pair, language) if is_there and pair is not None else [],
         causes=charts.causes(pair, language) if is_there and pair is not None else [],
         dark=bool(dark),
-        words={k: room.w[k] for k in ("ledger", "ledger_unit")},
+        words={k: visitor.w[k] for k in ("ledger", "ledger_unit")},
     )
-    use_push(room, frame, "curves", "update")
+    use_push(visitor, frame, "curves", "update")

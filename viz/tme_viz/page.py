@@ -1,4 +1,4 @@
-"""The page: its head, and one of three views. Each browser tab has a room of its own."""
+"""The page: its head, and one of three views. Each browser tab is a visitor of its own."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,12 +8,12 @@ import pandas  # noqa: F401 - Solara looks for its types at every change, and fa
 import solara
 import solara.lab
 
+from tme_viz.allowed_files import Places
 from tme_viz.choice import Choice
 from tme_viz.lesson_page import Lessons
 from tme_viz.live import Live
-from tme_viz.places import Places
-from tme_viz.room import Room
 from tme_viz.trial_page import Trials
+from tme_viz.visitor import Visitor
 from tme_viz.words import LANGUAGES
 
 STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
@@ -42,32 +42,32 @@ def Page() -> None:
     router = solara.use_router()
     places, plain = _start["places"], _start["choice"]
     assert isinstance(places, Places) and isinstance(plain, Choice)
-    room = solara.use_memo(lambda: Room(places, router.search or "", plain), [])
+    visitor = solara.use_memo(lambda: Visitor(places, router.search or "", plain), [])
 
     def leave() -> Callable[[], None]:
-        return room.leave
+        return visitor.leave
 
     solara.use_effect(leave, [])
     solara.Style(STYLE)
-    solara.Title(room.w["title"])
+    solara.Title(visitor.w["title"])
     with solara.Div(classes=["tme-page"]):
-        Head(room)
-        if room.view.value == "live":
-            Live(room)
-        elif room.view.value == "lessons":
-            Lessons(room)
+        Head(visitor)
+        if visitor.view.value == "live":
+            Live(visitor)
+        elif visitor.view.value == "lessons":
+            Lessons(visitor)
         else:
-            Trials(room)
+            Trials(visitor)
 
 
 @solara.component
-def Head(room: Room) -> None:
+def Head(visitor: Visitor) -> None:
     """Title, views, language and theme."""
-    w = room.w
+    w = visitor.w
 
     def show(view: str) -> None:
-        room.session.play(False)
-        room.view.value = view
+        visitor.session.play(False)
+        visitor.view.value = view
 
     with solara.Div(classes=["tme-top"]):
         solara.HTML(tag="h1", unsafe_innerHTML=w["title"])
@@ -75,15 +75,15 @@ def Head(room: Room) -> None:
             solara.Button(
                 w[view],
                 on_click=lambda view=view: show(view),
-                text=room.view.value != view,
-                color="primary" if room.view.value == view else None,
+                text=visitor.view.value != view,
+                color="primary" if visitor.view.value == view else None,
                 classes=[f"tme-view-{view}"],
             )
         with solara.Div(classes=["tme-right"]):
-            other = next(key for key in LANGUAGES if key != room.language.value)
-            solara.Button(LANGUAGES[other], on_click=lambda: room.language.set(other), text=True, classes=["tme-language"])
+            other = next(key for key in LANGUAGES if key != visitor.language.value)
+            solara.Button(LANGUAGES[other], on_click=lambda: visitor.language.set(other), text=True, classes=["tme-language"])
             ThemeButton(
-                language=room.language.value,
+                language=visitor.language.value,
                 words={k: w[k] for k in ("to_light", "to_dark")},
                 event_sync=lambda dark: setattr(solara.lab.theme, "dark", bool(dark)),
             )

@@ -24,9 +24,9 @@ from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key, p
 from tme_abm.trial.execution import compile_kernels
 from tme_abm.trial.study import Study
 from tme_abm.trial.visit import Clinic, Visit
+from tme_viz.allowed_files import Places
 from tme_viz.choice import Choice, Event
 from tme_viz.history import FASTEST, Place, Shelf
-from tme_viz.places import Places
 
 T = TypeVar("T")
 Tell = Callable[[str], None]

@@ -17,11 +17,11 @@ from typing import Any
 
 from tme_abm.foundation.errors import InputError
 from tme_abm.simulation.simulation import Simulation
+from tme_viz.allowed_files import Places
 from tme_viz.choice import Choice, Event
 from tme_viz.history import History, pack
 from tme_viz.pair import Pair, together
 from tme_viz.picture import LAYERS, take
-from tme_viz.places import Places
 from tme_viz.screen import Screen, Sink
 
 PATIENCE = 10.0  # seconds without an answer from the browser, after which play stops

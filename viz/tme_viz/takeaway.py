@@ -10,9 +10,9 @@ import solara
 from tme_viz.history import History
 from tme_viz.pair import Pair
 from tme_viz.picture import image
-from tme_viz.room import Room
-from tme_viz.saved import scenario_toml
+from tme_viz.saved_scenario import scenario_toml
 from tme_viz.session import Session
+from tme_viz.visitor import Visitor
 
 T = TypeVar("T")
 
@@ -90,10 +90,10 @@ def Souvenir(link: str = "", words: dict[str, Any] = {}, title: str = "") -> Non
 
 
 @solara.component
-def TakeAway(room: Room) -> None:
+def TakeAway(visitor: Visitor) -> None:
     """Buttons."""
-    session, w = room.session, room.w
-    is_there, pair = room.status.value.generation > 0, session.pair
+    session, w = visitor.session, visitor.w
+    is_there, pair = visitor.status.value.generation > 0, session.pair
     if pair is None or not is_there:
         return
     labels = tuple(f"{side} · {regimen.label}" for side, regimen in zip("AB", pair.regimens, strict=True))
@@ -102,15 +102,17 @@ def TakeAway(room: Room) -> None:
         solara.Text(w["take_away"], style={"font-size": "20px", "font-weight": "600"})
         with solara.Row(style={"flex-wrap": "wrap", "background": "transparent"}):
             solara.FileDownload(
-                lambda: ask(session, lambda: scenario_toml(need(session), room.language.value)), f"{name}.toml", label=w["save_toml"]
+                lambda: ask(session, lambda: scenario_toml(need(session), visitor.language.value)), f"{name}.toml", label=w["save_toml"]
             )
             solara.FileDownload(lambda: ask(session, lambda: table_csv(need(session))), f"{name}.csv", label=w["save_csv"])
             solara.FileDownload(
-                lambda: ask(session, lambda: film_gif(session.history, room.layer.value, need(session).choice.size, room.w["day"], labels)),
+                lambda: ask(
+                    session, lambda: film_gif(session.history, visitor.layer.value, need(session).choice.size, visitor.w["day"], labels)
+                ),
                 f"{name}.gif",
                 label=w["save_gif"],
             )
-        Souvenir(link=room.link(), words={k: w[k] for k in ("save_png", "link", "copied")}, title=" / ".join(labels))
+        Souvenir(link=visitor.link(), words={k: w[k] for k in ("save_png", "link", "copied")}, title=" / ".join(labels))
 
 
 def need(session: Session) -> Pair:

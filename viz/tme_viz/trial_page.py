@@ -11,7 +11,7 @@ from tme_abm.foundation.errors import InputError
 from tme_viz import trials
 from tme_viz.choice import DIGITS
 from tme_viz.controls import Choose
-from tme_viz.room import Room
+from tme_viz.visitor import Visitor
 from tme_viz.words import message, phrase
 
 FIGURES = ("survival", "responses", "published", "subgroups", "deaths")
@@ -23,30 +23,30 @@ def Plot(svg: str = "", event_pick: Callable[[int], None] | None = None) -> None
 
 
 @solara.component
-def Trials(room: Room) -> None:
+def Trials(visitor: Visitor) -> None:
     """The page."""
-    w = room.w
-    SmallTrial(room)
-    runs = list(room.places.runs())
+    w = visitor.w
+    SmallTrial(visitor)
+    runs = list(visitor.places.runs())
     if not runs:
         solara.Info(w["no_results"])
         return
-    name = room.trial.value if room.trial.value in runs else runs[0]
+    name = visitor.trial.value if visitor.trial.value in runs else runs[0]
     with solara.Div(classes=["tme-narrow"]):
-        Choose(w["results"], {run: run for run in runs}, name, room.trial.set)
-    Results(room, name).key(name)
+        Choose(w["results"], {run: run for run in runs}, name, visitor.trial.set)
+    Results(visitor, name).key(name)
 
 
 @solara.component
-def Results(room: Room, name: str) -> None:
+def Results(visitor: Visitor, name: str) -> None:
     """One finished run."""
-    w = room.w
+    w = visitor.w
 
     def read() -> tuple[trials.Run, dict[str, str]]:
-        opened = trials.open_run(room.places, name)
+        opened = trials.open_run(visitor.places, name)
         return opened, trials.figures_of(opened, language)
 
-    language = room.language.value
+    language = visitor.language.value
     task = solara.lab.use_task(read, dependencies=[name, language], raise_error=False)
     if task.error:
         solara.Error(message(str(task.exception), language))
@@ -56,7 +56,7 @@ def Results(room: Room, name: str) -> None:
         return
     opened, drawn = task.value
     solara.HTML(tag="h2", unsafe_innerHTML=escape(str(opened.run["scenario"].get("title", name))))
-    Summary(room, opened)
+    Summary(visitor, opened)
     with solara.Div(classes=["tme-figures"]):
         for key in FIGURES:
             if key in drawn:
@@ -69,10 +69,10 @@ def Results(room: Room, name: str) -> None:
             for arm in opened.arms:
                 with solara.Div(classes=["tme-figure", "tme-own", f"tme-{key}"]):
                     solara.Text(opened.labels[arm], style={"font-weight": "600"})
-                    Plot(svg=plot(opened, arm), event_pick=partial(visit, room, opened, arm))
+                    Plot(svg=plot(opened, arm), event_pick=partial(visit, visitor, opened, arm))
 
 
-def visit(room: Room, opened: trials.Run, arm: str, patient: int) -> None:
+def visit(visitor: Visitor, opened: trials.Run, arm: str, patient: int) -> None:
     """Open the marrow of a patient: the arm that was clicked, beside the one that it is compared with."""
     other = next((a for a in opened.arms if a != arm), arm)
     for pair in opened.summary["comparisons"]:
@@ -80,15 +80,15 @@ def visit(room: Room, opened: trials.Run, arm: str, patient: int) -> None:
             other = pair["reference"] if arm == pair["arm"] else pair["arm"]
             break
     arms = (arm, other) if opened.arms.index(arm) <= opened.arms.index(other) else (other, arm)
-    room.lesson.value = ""
-    room.session.prepare(trials.marrow_of(opened, patient, arms))
-    room.view.value = "live"
+    visitor.lesson.value = ""
+    visitor.session.prepare(trials.marrow_of(opened, patient, arms))
+    visitor.view.value = "live"
 
 
 @solara.component
-def Summary(room: Room, opened: trials.Run) -> None:
+def Summary(visitor: Visitor, opened: trials.Run) -> None:
     """Numbers of each arm and each comparison."""
-    w, rows = room.w, []
+    w, rows = visitor.w, []
     from tme_abm.trial.report import interval, number, percent
 
     for key, arm in opened.summary["arms"].items():
@@ -101,21 +101,21 @@ def Summary(room: Room, opened: trials.Run) -> None:
     ratios = "".join(
         f"<p><b>{escape(opened.labels[pair['arm']])} / {escape(opened.labels[pair['reference']])}</b>: {w['hazard_ratio']} "
         f"{number(pair['hazard_ratio'], 2)} ({w['ci'].format(100 * float(pair['ci_level']))}: "
-        f"{phrase(interval((pair['ci_low'], pair['ci_high']), 2), room.language.value)})</p>"
+        f"{phrase(interval((pair['ci_low'], pair['ci_high']), 2), visitor.language.value)})</p>"
         for pair in opened.summary["comparisons"]
     )
     solara.HTML(tag="div", unsafe_innerHTML=f"<table class='tme-table'>{head}{''.join(rows)}</table>{ratios}")
 
 
 @solara.component
-def SmallTrial(room: Room) -> None:
+def SmallTrial(visitor: Visitor) -> None:
     """A small trial with progress and cancel."""
-    w = room.w
-    offered = list(room.places.scenarios())
+    w = visitor.w
+    offered = list(visitor.places.scenarios())
     scenario, set_scenario = solara.use_state("icaria" if "icaria" in offered else offered[0])
     text, set_text = solara.use_state("20")
     error, set_error = solara.use_state("")
-    trial, _ = room.small.value, room.beat.value  # drawn anew at each sign of life
+    trial, _ = visitor.small.value, visitor.beat.value  # drawn anew at each sign of life
     is_good = text.isascii() and text.isdigit() and len(text) <= DIGITS and 2 <= int(text) <= trials.MOST_PATIENTS
     is_running = trial is not None and trial.state == "running"
 
@@ -126,7 +126,7 @@ def SmallTrial(room: Room) -> None:
     def run() -> None:
         set_error("")
         try:
-            room.begin_trial(scenario, int(text))
+            visitor.begin_trial(scenario, int(text))
         except InputError as wrong:
             set_error(str(wrong))
 
@@ -147,6 +147,6 @@ def SmallTrial(room: Room) -> None:
         elif trial is not None and trial.state == "cancelled":
             solara.Info(w["cancelled"])
         elif trial is not None and trial.state == "failed":
-            solara.Error(message(trial.message, room.language.value))
+            solara.Error(message(trial.message, visitor.language.value))
         if error:
-            solara.Error(message(error, room.language.value))
+            solara.Error(message(error, visitor.language.value))

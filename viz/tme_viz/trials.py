@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tme_abm.foundation.errors import InputError
+from tme_viz.allowed_files import RESULTS, Places
 from tme_viz.choice import Choice
-from tme_viz.places import RESULTS, Places
 from tme_viz.words import phrase
 
 if TYPE_CHECKING:

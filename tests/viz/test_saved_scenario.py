@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tme_viz.allowed_files import Places
 from tme_viz.choice import Choice, Event
 from tme_viz.pair import Pair
-from tme_viz.places import Places
-from tme_viz.saved import changed_line, scenario_toml
+from tme_viz.saved_scenario import changed_line, scenario_toml
 
 from tme_abm.forms import parse_cycles
 from tme_abm.foundation.clock import Rhythm

@@ -7,16 +7,16 @@ import solara
 
 from tme_abm.foundation.errors import InputError
 from tme_abm.marrow.cells import CellType
+from tme_viz.allowed_files import Places
 from tme_viz.choice import Choice, values_by_name
 from tme_viz.memory import give_back_soon
 from tme_viz.picture import LAYERS
-from tme_viz.places import Places
 from tme_viz.session import Session, Status
 from tme_viz.trials import SmallTrial
 from tme_viz.words import words
 
 
-class Room:
+class Visitor:
     """One visitor's page.
 
     Attributes:
