@@ -1,6 +1,12 @@
 """What holds for all tests: figures need no screen, and hypothesis draws the same examples on every machine."""
 
 import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,3 +24,70 @@ def small_trial(tmp_path_factory):
 
     small = ["marrow.shape=[32, 32]", 'trial.follow_up=["5 month", "9 month"]']
     return run(load_trial("icaria", small, patients=12, seed=5), tmp_path_factory.mktemp("results") / "icaria", 2)
+
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"^<!-- (file|edit|append|run|recipe)(?:: ([^>]+?))? -->\n(?:```(\w+)\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+
+
+class Block(NamedTuple):
+    """A marked block of CONTRIBUTING.md."""
+
+    act: str  # file, edit, append, run
+    path: str
+    text: str
+
+    def follow(self, folder, env=None):
+        """Do in a folder what the block says; of commands, what each has printed."""
+        path = folder / self.path
+        if self.act == "file":
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(self.text, encoding="utf-8")
+        elif self.act == "append":
+            path.write_text(path.read_text(encoding="utf-8") + self.text, encoding="utf-8")
+        elif self.act == "edit":
+            lines = self.text.splitlines(keepends=True)
+            old, new = ("".join(line[1:] for line in lines if line[0] in signs) for signs in (" -", " +"))
+            text = path.read_text(encoding="utf-8")
+            assert text.count(old) == 1, f"{self.path}: {old!r} stands there {text.count(old)} times"
+            path.write_text(text.replace(old, new), encoding="utf-8")
+        else:
+            return {command: _run(command, folder, env) for command in self.text.splitlines()}
+        return {}
+
+
+def _run(command, folder, env):
+    """Run a command with the interpreter and the package of the tests, or those that `env` leads to."""
+    names = f'python() {{ "{sys.executable}" "$@"; }}\ntme() {{ python -m tme_abm.cli "$@"; }}\n'
+    env = os.environ | {"COLUMNS": "200"} | (env or {})
+    done = subprocess.run(["bash", "-c", names + command], cwd=folder, env=env, capture_output=True, text=True, timeout=1800, check=False)
+    assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def recipes():
+    """The recipes of CONTRIBUTING.md: name -> its blocks in their order."""
+    found = {}
+    for act, what, language, text in BLOCK.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")):
+        if act == "recipe":
+            blocks = found[what] = []
+        else:
+            assert language, f"{act} {what}: no block follows"
+            blocks.append(Block(act, what, text))
+    return found
+
+
+@pytest.fixture(scope="session")
+def clone():
+    """Makes a copy of the clone in a folder, and gives the environment in which the copy is what is imported."""
+
+    def make(folder):
+        ignored = shutil.ignore_patterns("__pycache__", "results", "images")
+        for name in ("tme_abm", "viz", "scenarios", "tests", "docs"):
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+        for name in ("pyproject.toml", "README.md", "CONTRIBUTING.md", "Makefile"):
+            shutil.copy(ROOT / name, folder / name)
+        return {"PYTHONPATH": os.pathsep.join((str(folder), str(folder / "viz"))), "NUMBA_CACHE_DIR": str(folder / "cache")}
+
+    return make

@@ -1,43 +1,16 @@
-"""A type of cell is its name, its record and what it does: a dendritic cell, added in three places of a copy of the package.
+"""The recipes of CONTRIBUTING.md for a mechanism and a cell type of the package, followed as written in a copy of it.
 
-Nothing else of the copy is touched, and the step, Mesa, a well, a trial with its report and the page know the new type.
+A type of cell is its name, its record and what it does: a dendritic cell, added in three places. Nothing else of the copy is touched for it,
+and the step, Mesa, a well, a trial with its report and the page know the new type.
 """
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
+import pandas as pd
 import pytest
-
-ROOT = Path(__file__).parents[1]
-RECORD = """
-[DENDRITIC]
-english           = "dendritic cell"
-plural            = "dendritic cells"
-italian           = "cellula dendritica"
-agent             = "DendriticCell"
-colour            = "#332288"
-radius            = 0.45
-panel             = "presenting cells"
-amount            = { value = 0.02, unit = "1", source = "tme_abm", grade = "A" }
-is                = ["mobile", "chemotactic", "renewed", "depleted"]
-cd38              = { value = 5e3,   unit = "sites/cell", source = "tme_abm", grade = "A" }
-renewal           = { value = 0.1,   unit = "1/d", source = "tme_abm", grade = "A" }
-motility          = { value = 10.0,  unit = "um2/min", source = "tme_abm", grade = "A" }
-"""
-PLACES = (  # file, what stands there, what is written instead
-    ("marrow/cell_types.py", "    STROMA = 8\n", "    STROMA = 8\n    DENDRITIC = 9\n"),
-    ("marrow/cell_types.toml", "\n[STROMA]\n", RECORD + "\n[STROMA]\n"),
-    (  # what it does: it presents antigen, and reactive T cells divide the more
-        "mechanisms/t_cell_recovery.py",
-        "    return body.count[PLASMA] / marrow.cells.kind.size, share\n",
-        "    share *= 1.0 + 200.0 * body.count[CellType.DENDRITIC] / marrow.cells.kind.size\n"
-        "    return body.count[PLASMA] / marrow.cells.kind.size, share\n",
-    ),
-)
 
 SCRIPT = """
 import json, pickle, sys
@@ -138,20 +111,28 @@ print(json.dumps(told))
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("dendritic")
-    ignored = shutil.ignore_patterns("__pycache__", "results")
-    shutil.copytree(ROOT / "tme_abm", folder / "tme_abm", ignore=ignored)
-    shutil.copytree(ROOT / "viz", folder / "viz", ignore=ignored)
-    shutil.copytree(ROOT / "scenarios", folder / "scenarios", ignore=ignored)
-    for name, old, new in PLACES:
-        path = folder / "tme_abm" / name
-        text = path.read_text(encoding="utf-8")
-        assert text.count(old) == 1, f"{name}: {old!r}"
-        path.write_text(text.replace(old, new), encoding="utf-8")
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (folder, folder / "viz"))), "NUMBA_CACHE_DIR": str(folder / "cache")}
+def places(recipes, clone, tmp_path_factory):
+    """A copy with the mechanism and the cell type of the recipes, and what the commands before the first compilation have printed.
+
+    Both changes compile the step anew, so the copy runs no trial before it has both.
+    """
+    folder = tmp_path_factory.mktemp("clone")
+    env = clone(folder)
+    printed, trials = {}, []
+    recipes["mechanism of one's own"][0].follow(folder)
+    for block in (*recipes["mechanism of the package"], *recipes["cell type"]):
+        if "tme run" in block.text and block.act == "run":
+            trials.append(block)
+        else:
+            printed |= block.follow(folder, env)
+    return folder, env, printed, trials
+
+
+@pytest.fixture(scope="module")
+def told(places):
+    folder, env, *_ = places
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(folder / "out")], cwd=folder, env=env, capture_output=True, text=True, timeout=1800, check=False
+        [sys.executable, "-c", SCRIPT, str(folder / "out")], cwd=folder, env=os.environ | env, capture_output=True, text=True, timeout=1800
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1])
@@ -197,3 +178,31 @@ def test_the_page_knows_it(told):
     assert told["curves"] == ["dendritic cell"]
     if "look" in told:
         assert told["look"] == ["DENDRITIC", "#332288", 0.45, False, False]
+
+
+@pytest.fixture(scope="module")
+def ran(places, told):
+    """The trials of both recipes, once the step is compiled; what the commands have printed."""
+    folder, env, printed, trials = places
+    for block in trials:
+        printed = printed | block.follow(folder, env)
+    return folder, printed
+
+
+def visits(folder):
+    return pd.read_parquet(folder / "trajectory.parquet")
+
+
+def test_the_recipe_of_a_mechanism_holds(ran):
+    folder, printed = ran
+    assert "Plasma cells die where the marrow is full of them." in " ".join(printed["tme describe starvation"].split())
+    starved, fed = (visits(folder / "results" / name) for name in ("inside", "fed"))
+    assert starved["deaths_starvation"].sum() > 0
+    assert fed["deaths_starvation"].sum() == 0
+    assert starved["plasma_cells"].sum() < fed["plasma_cells"].sum()
+
+
+def test_the_recipe_of_a_cell_type_holds(ran):
+    folder, printed = ran
+    assert "cell_types.dendritic.amount" in printed["tme show untreated"]
+    assert visits(folder / "results" / "dendritic")["dendritic_cells"].max() > 0
