@@ -1,7 +1,7 @@
 """The recipes of CONTRIBUTING.md for a mechanism and a cell type of the package, followed as written in a copy of it.
 
-A type of cell is its name, its record and what it does: a dendritic cell, added in three places. Nothing else of the copy is touched for it,
-and the step, Mesa, a well, a trial with its report and the page know the new type.
+A type of cell is its name, its record and what it does: a dendritic cell, added in three places. Nothing else of the copy is touched
+for it, and the step, Mesa, a well, a trial with its report and the page know the new type.
 """
 
 import json

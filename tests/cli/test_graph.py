@@ -16,7 +16,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 @pytest.fixture(scope="module")
 def laid_out():
     nodes, recalls = graph.build(MECHANISMS)
-    graph.settle(nodes)
+    graph.lay_out(nodes)
     return nodes, recalls
 
 

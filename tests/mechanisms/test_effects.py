@@ -315,11 +315,11 @@ def test_the_niche_protects_from_small_molecules_and_not_from_antibodies(bare, r
     for module, fold in ((imid, 1.25), (proteasome, 2.0), (glucocorticoid, 4.0)):
         p = rules(module.__name__.rsplit(".", 1)[1], {"adhesion_fold": fold})
         module.hazard(marrow, p._replace(drug=np.array([1])), NOW)
-    free, adherence = marrow.hazard[:2]
+    free, adherent = marrow.hazard[:2]
     for cause in (Cause.ADCC, Cause.ADCP, Cause.CDC, Cause.DIRECT):
-        assert free[cause] == adherence[cause] > 0.0
+        assert free[cause] == adherent[cause] > 0.0
     for cause, fold in ((Cause.IMID, 1.25), (Cause.PROTEASOME, 2.0), (Cause.GLUCOCORTICOID, 4.0)):
-        assert free[cause] / adherence[cause] == pytest.approx(fold, rel=1e-12)
+        assert free[cause] / adherent[cause] == pytest.approx(fold, rel=1e-12)
 
 
 # ---- small molecules -------------------------------------------------------------------------------------------------

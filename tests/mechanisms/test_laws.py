@@ -337,14 +337,14 @@ def test_a_mechanism_switched_off_forgets_what_it_did(grown, drugs):
     arm.advance(28)
     body = arm.marrow.body
     gauge = body.gauge
-    adherence = (Gauge.SURFACE_CD38, Gauge.CD16, Gauge.CD38_INDUCTION, Gauge.ENZYME_ACTIVITY, Gauge.ESCAPED_CD38)
-    assert all(gauge[g] != 1.0 for g in adherence)
+    memory = (Gauge.SURFACE_CD38, Gauge.CD16, Gauge.CD38_INDUCTION, Gauge.ENZYME_ACTIVITY, Gauge.ESCAPED_CD38)
+    assert all(gauge[g] != 1.0 for g in memory)
     assert gauge[Gauge.CRAWL_BLOCK] > 0.0 and body.clone_stress[0] > 0.0
     assert body.clone_cd38[0] > 1.0 > body.clone_cd38[5]  # cereblon and no escape; escape and little cereblon
     for name in ("trogocytosis", "nk_activation", "imid", "ectoenzyme", "antigen_loss", "niche_release", "proteasome"):
         arm.switch(name, False)
     arm.advance(1)
-    assert all(gauge[g] == 1.0 for g in adherence)
+    assert all(gauge[g] == 1.0 for g in memory)
     assert gauge[Gauge.CRAWL_BLOCK] == 0.0 and not body.clone_stress.any()
     assert (body.clone_cd38 == 1.0).all()
 

@@ -128,7 +128,7 @@ def test_a_rule_by_response():
 
 def test_chance_decides_where_a_rule_says_so():
     never, always = (keep(Rule(("x",), None, 0.3, (0.0,)), lambda visit: {}, dice=dice) for dice in (0.31, 0.29))
-    assert never == [1.0] * 8 and always == [0.0] * 8
+    assert never == [1.0] * 8 and always == [1.0] + [0.0] * 7  # at the first visit nothing has been given yet
 
 
 def test_rules_on_one_drug_multiply():
@@ -191,3 +191,31 @@ def test_the_route_may_change_within_a_course(start):
 def test_a_drug_of_which_nothing_is_known_under_the_skin_is_refused(start):
     with pytest.raises(InputError, match="nothing is known of isatuximab under the skin"):
         start(Dose("isatuximab", 1400.0, "mg", (1,), route="subcutaneous"))
+
+
+# ---- the same dice in every arm ------------------------------------------------------------------------------------------
+
+
+def test_rules_of_other_drugs_do_not_change_the_dice_of_a_drug():
+    asked = []
+
+    def note(drug, number, visit):
+        asked.append((drug, number, visit))
+        return 0.99
+
+    own = (Rule(("lenalidomide",), None, 0.1, (0.5,)), Rule(("lenalidomide",), None, 0.2, (0.0,)))
+    for rules in (own, (Rule(("isatuximab",), None, 0.3, (0.0,)), *own)):
+        asked.clear()
+        RuleKeeper(rules, note).apply(Recorder(), 28.0, 1, {})
+        assert [a for a in asked if a[0] == "lenalidomide"] == [("lenalidomide", 0, 1), ("lenalidomide", 1, 1)]
+
+
+def test_chance_does_nothing_before_the_first_dose_and_a_condition_does():
+    chance, condition = Rule(("x",), None, 0.5, (0.5,)), Rule(("x",), visit_condition("visit >= 0", "x"), 1.0, (0.5,))
+    for rule, expected in ((chance, []), (condition, [("x", 0.5)])):
+        keeper, course = RuleKeeper((rule,), lambda drug, number, visit: 0.0), Recorder()
+        keeper.apply(course, 0.0, 0, {"visit": 0})
+        assert course.changes == expected
+    keeper, course = RuleKeeper((chance,), lambda drug, number, visit: 0.0), Recorder()
+    keeper.apply(course, 28.0, 1, {"visit": 1})
+    assert course.changes == [("x", 0.5)]

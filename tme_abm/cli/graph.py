@@ -148,7 +148,7 @@ def run_past(nodes: list[Node]) -> list[Node]:
     return found
 
 
-def settle(nodes: list[Node]) -> float:
+def lay_out(nodes: list[Node]) -> float:
     """Put the nodes of each column one below the other, near to what they are tied to; the height that they take [px]."""
     columns: dict[int, list[Node]] = {}
     for node in nodes:
@@ -203,7 +203,7 @@ def apart(a: Node, b: Node) -> float:
 def as_svg(mechanisms: Sequence[Mechanism]) -> str:
     """The graph as a picture."""
     nodes, recalls = build(mechanisms)
-    height = settle(nodes)
+    height = lay_out(nodes)
     width = max(n.x for n in nodes) + BOX[0] / 2 + MARGIN
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" {FONT}>',

@@ -173,7 +173,7 @@ class Xenograft(Simulation):
         roster.index_cells(self.pinned)
 
     def _body(self) -> Physique:
-        """A mouse as pharmacokinetics need to know it: of weight and surface; no kinetics in a mouse depend on the rest."""
+        """The body of the mouse for pharmacokinetics: its weight and surface; no kinetics in a mouse depend on the rest."""
         host = self.patient.host.traits
         return Physique(0.2, host.weight_kg, host.surface_m2, True, 30.0, 1.0, 1.0, False, 0.0)
 

@@ -31,7 +31,7 @@ from tme_abm.patients.patient import VirtualPatient
 from tme_abm.pharmacology.compartments import Exposure
 from tme_abm.pharmacology.drug import Drug
 from tme_abm.simulation.observation import surface_cd38
-from tme_abm.simulation.onset import describe_host, inherit, settle
+from tme_abm.simulation.onset import balance_at_eligibility, describe_host, inherit
 from tme_abm.simulation.settings import Settings
 from tme_abm.simulation.simulation import antigens, check_ceilings, make_rules, make_switches
 
@@ -85,7 +85,7 @@ class Outcome(NamedTuple):
 
 def donor_host(donor: VirtualPatient, settings: Settings, filled: Mapping[str, Filled]) -> Host:
     """What the donor's cells make and suffer, each for itself, as in the donor's marrow at eligibility."""
-    return describe_host(donor, settle(donor, settings.height * settings.width, filled), filled)
+    return describe_host(donor, balance_at_eligibility(donor, settings.height * settings.width, filled), filled)
 
 
 def plate(donor: VirtualPatient, host: Host, settings: Settings, well: Well, key: int, drugs: Mapping[str, Drug]) -> Marrow:

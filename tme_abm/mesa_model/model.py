@@ -254,14 +254,21 @@ class TumourModel(CellRegistry, mesa.Model):
     def _make_each(self, n_steps: int) -> None:
         """Call a `step` that somebody has written until so many steps of the engine have passed, and collect nothing meanwhile.
 
-        One call may take several of them, or, as a rule that only looks, none: it is called that often at most.
+        Raises:
+            InputError: Where as many calls as that let no step pass.
         """
         end = self.simulation.step + n_steps
         self._is_collecting_later = True
         try:
-            for _ in range(n_steps):
-                if self.simulation.step < end:
-                    self.step()
+            idle = 0
+            while self.simulation.step < end:
+                before = self.simulation.step
+                self.step()
+                idle = idle + 1 if self.simulation.step == before else 0
+                if idle > n_steps:
+                    raise InputError(
+                        f"{type(self).__name__}.step was called {idle} times and no time has passed; let it call super().step()"
+                    )
         finally:
             self._is_collecting_later = False
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Body(NamedTuple):
-    """The patient as pharmacokinetics need to know her; truth values count as 0 and 1 in covariate effects.
+    """What pharmacokinetics depend on in a patient; truth values count as 0 and 1 in covariate effects.
 
     Attributes:
         age: Age [a].

@@ -89,10 +89,12 @@ class RuleKeeper:
 
         Args:
             rules: Of the regimen.
-            draw: (drug, number of the rule, visit) -> uniform draw in [0, 1), the same in every arm.
+            draw: (drug, number of the rule among those of the drug, visit) -> uniform draw in [0, 1), the same in every arm.
         """
         self.rules = rules
         self._draw = draw
+        # counted within its drug: what other drugs an arm gives, and with which rules, does not change the dice of this one
+        self._numbers = [sum(other.drugs[0] == rule.drugs[0] for other in rules[:i]) for i, rule in enumerate(rules)]
         self._standing = [_Standing() for _ in rules]
         self._given = dict.fromkeys((drug for rule in rules for drug in rule.drugs), 1.0)
 
@@ -111,7 +113,8 @@ class RuleKeeper:
                 continue  # still held
             if rule.condition is not None and not rule.condition.holds(facts):
                 continue
-            if rule.chance < 1.0 and self._draw(rule.drugs[0], i, visit) >= rule.chance:
+            # nothing has been given yet at the first visit, so there is nothing that chance could have done
+            if rule.chance < 1.0 and (visit == 0 or self._draw(rule.drugs[0], self._numbers[i], visit) >= rule.chance):
                 continue
             self._standing[i] = _Standing(times + 1, float("inf") if rule.for_days is None else day + rule.for_days)
         for drug, before in self._given.items():

@@ -64,7 +64,7 @@ def make(patient: VirtualPatient, settings: Settings, filled: Mapping[str, Fille
     Raises:
         InputError: Where the patch cannot hold what the patient's marrow contains.
     """
-    balance = settle(patient, settings.height * settings.width, filled)
+    balance = balance_at_eligibility(patient, settings.height * settings.width, filled)
     host = describe_host(patient, balance, filled)
     fractions = divide_tumour(patient, filled["clones"].params)
     composition = count_cells(patient, balance, fractions, key)
@@ -90,7 +90,7 @@ def compose(patient: VirtualPatient, n_sites: int) -> np.ndarray:
     return target
 
 
-def settle(patient: VirtualPatient, n_sites: int, filled: Mapping[str, Filled]) -> Balance:
+def balance_at_eligibility(patient: VirtualPatient, n_sites: int, filled: Mapping[str, Filled]) -> Balance:
     """Ask each mechanism where it comes to rest with what a patch of `n_sites` holds at eligibility."""
     target = compose(patient, n_sites)
     traits: Any = load_traits().traits
@@ -202,7 +202,7 @@ def set_division(marrow: Marrow, patient: VirtualPatient, filled: Mapping[str, F
     Division makes up for apoptosis, for the toll of T cells at the composition of eligibility, and for the plasma cells that have
     no free neighbour. Later, the room may change: fast disease in a packed marrow slows down.
     """
-    balance = settle(patient, marrow.cells.kind.size, filled)
+    balance = balance_at_eligibility(patient, marrow.cells.kind.size, filled)
     toll = t_cell_killing.toll(
         marrow.body.target[CellType.T],
         (balance.t_cell_fold, balance.reactive, balance.activity_t, balance.restraint),

@@ -102,7 +102,7 @@ class Simulation:
         return known[1]
 
     def _body(self) -> Physique:
-        """The one who is treated, as pharmacokinetics need to know her."""
+        """What pharmacokinetics depend on in the patient."""
         return physique(self.patient)
 
     @property
@@ -280,7 +280,7 @@ def enrol(population: Population, settings: Settings, seed: int, index: int) -> 
 
 
 def physique(patient: VirtualPatient) -> Physique:
-    """The patient as pharmacokinetics need to know her."""
+    """What pharmacokinetics depend on in a patient."""
     return Physique(
         age=float(patient.age),
         weight_kg=float(patient.weight_kg),

@@ -138,7 +138,7 @@ def on_tissue(patient: VirtualPatient, settings: Settings, key: int, section: Se
     marrow = simulation.marrow
     cells, body = marrow.cells, marrow.body
     filled = settings.fill()
-    balance = onset.settle(own, cells.kind.size, filled)
+    balance = onset.balance_at_eligibility(own, cells.kind.size, filled)
     shares = body.burden / body.burden.sum()
     for column in cells:
         column[:] = 0

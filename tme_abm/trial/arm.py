@@ -105,8 +105,8 @@ class Arm:
             "month": months(self.simulation.day),
             "m_protein": m_protein,
             "m_protein_change": 100.0 * (m_protein / self.clinic.baseline.m_protein - 1.0),
-            "response": last.response if last is not None else NOT_EVALUABLE,
-            "best_response": last.best_confirmed_response if last is not None else NOT_EVALUABLE,
+            "response": last.response if last is not None else None,  # none is known yet
+            "best_response": last.best_confirmed_response if last is not None else None,
             "mrd_negative": self.clinic.mrd_negative,
         }
 

@@ -207,16 +207,16 @@ class Catalogue:
         Returns:
             The hooks, and the pinned bundles, which must live as long.
         """
-        acts, adherence = [], []
+        acts, bundles = [], []
         for number, o in enumerate(self.outside):
             name = o.mechanism.name
             pinned = pin(rules[name])
-            adherence.append(pinned)
+            bundles.append(pinned)
             acts += [Act(act.hook, number, act.address, pinned) for act in o.acts if act.is_on == (name not in without)]
         resets = [
             (len(Gauge) + file.first[1] + i, gauge.rest) for file in self.files for i, gauge in enumerate(file.gauges) if not gauge.lasts
         ]
-        return make_hooks(acts, len(self.outside), resets, n_rows), adherence
+        return make_hooks(acts, len(self.outside), resets, n_rows), bundles
 
     def blame(self, hooks: Hooks) -> None:
         """Raise a `BrokenMechanism` for the first mechanism from outside whose hazard was above its ceiling."""
