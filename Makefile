@@ -1,7 +1,7 @@
 # The everyday commands, from a clone with its virtual environment in .venv (README.md: set up; CONTRIBUTING.md: what each is for).
 PYTHON = .venv/bin/python
 
-.PHONY: setup test quick lint format baseline page all
+.PHONY: setup test quick lint format baseline schema page all
 
 setup:  ## the virtual environment with all that tests and linters need
 	python3 -m venv .venv && .venv/bin/pip install -e '.[test,lint]'
@@ -20,6 +20,10 @@ format:  ## put the code into the house's form
 
 baseline:  ## after a change that is meant to move numbers: freeze them anew, and say so in the CHANGELOG under Numbers
 	$(PYTHON) -m tests.baseline.refresh
+
+schema:  ## after a change of what a scenario may say: the file by which editors complete and check scenarios
+	$(PYTHON) -c "import json; from tme_abm.scenario import kinds, reading; \
+	    reading.schema_file().write_text(json.dumps(kinds.schema(), indent=2) + '\n', encoding='utf-8')"
 
 page:  ## two marrows side by side in the browser
 	.venv/bin/tme view icaria

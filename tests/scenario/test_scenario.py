@@ -1,6 +1,5 @@
 """Scenario files: what they may say, what is said where they are wrong, and what a study is made of."""
 
-import json
 import tomllib
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.toml import to_toml
 from tme_abm.patients.population import provenance
 from tme_abm.pharmacology.body import Body
-from tme_abm.scenario import kinds, reading
+from tme_abm.scenario import reading
 from tme_abm.scenario.kinds import load_scenario
 from tme_abm.scenario.reading import read, scenarios
 from tme_abm.trial import form, published
@@ -215,11 +214,6 @@ def test_daratumumab_is_given_weekly_then_every_second_then_every_fourth_week():
     calendar = arm.calendar(body(), 280.0)
     weeks = calendar.start_h[calendar.drug == 0] / (7 * 24.0)
     assert weeks.tolist() == [*range(8), *range(8, 24, 2), *range(24, 40, 4)]
-
-
-def test_the_schema_file_is_up_to_date():
-    written = json.loads(Path(reading.__file__).parents[1].joinpath("scenario.schema.json").read_text(encoding="utf-8"))
-    assert written == kinds.schema()
 
 
 def test_scenario_and_statistics_know_the_same_endpoints():

@@ -1,4 +1,4 @@
-"""What there is to run, and what it says: list, validate, show, describe."""
+"""What there is to run, and what it says: list, new, validate, show, describe."""
 
 from pathlib import Path
 from typing import Annotated
@@ -35,6 +35,18 @@ def list_() -> None:
             given = check(read(name))
             table.add_row(name, given.kind.replace("_", " "), given.size(), ", ".join(given.labels()), given.title)
         make_console().print(table)
+
+
+def new(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="Where the copy is written.")],
+    like: Annotated[str, typer.Option("--from", metavar="SCENARIO", help="Name of a bundled scenario.")],
+) -> None:
+    """Begin a scenario of your own: a copy of a bundled one, which editors can complete and check."""
+    with in_plain_words():
+        from tme_abm.scenario.reading import copy_scenario
+
+        copy_scenario(like, file)
+        typer.echo(f"{file} is a copy of {like}; `tme validate {file}` checks it")
 
 
 def validate(

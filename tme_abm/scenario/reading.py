@@ -12,6 +12,7 @@ from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.toml import Keys, Lines, dotted, parse_path, parse_toml, read_text
 
 MARK = "scenario.toml"  # a folder that holds it is a folder of results
+SCHEMA_LINE = "#:schema "  # by which editors find what a scenario may say
 
 
 def scenarios(kind: str | None = None) -> dict[str, Path]:
@@ -23,6 +24,34 @@ def scenarios(kind: str | None = None) -> dict[str, Path]:
 def questions() -> dict[str, Path]:
     """The sweeps and sensitivity analyses that come with the package, by name."""
     return {path.stem: path for path in sorted(_folder().glob("*/*.toml"))}
+
+
+def schema_file() -> Path:
+    """The JSON schema of scenarios, beside those of the package."""
+    return _folder() / "scenario.schema.json"
+
+
+def copy_scenario(name: str, target: Path) -> None:
+    """Write a copy of a scenario of the package that belongs to the user, whose editor finds the schema wherever the copy lies.
+
+    Raises:
+        InputError: For a name that no scenario of the package has, a file that is there, or one that cannot be written.
+    """
+    bundled = scenarios() | questions()
+    if name not in bundled:
+        raise InputError(f"no scenario of the package is called '{name}'{did_you_mean(name, bundled)}")
+    if target.suffix != ".toml":
+        raise InputError(f"{target}: a scenario is a .toml file")
+    lines = bundled[name].read_text(encoding="utf-8").splitlines(keepends=True)
+    if lines[0].startswith(SCHEMA_LINE):
+        del lines[0]
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.writelines([f"{SCHEMA_LINE}{schema_file().resolve().as_uri()}\n", *lines])
+    except FileExistsError:
+        raise InputError(f"{target} is there already") from None
+    except OSError as error:
+        raise InputError(f"{target} cannot be written: {error.strerror}") from None
 
 
 def _folder() -> Path:
