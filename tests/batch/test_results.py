@@ -13,7 +13,7 @@ import pytest
 
 from tme_abm.batch import results as module
 from tme_abm.batch.lock import LOCK, Lock
-from tme_abm.batch.results import MARKER, WORK, holds, open_results, record_files, refuse_foreign, written
+from tme_abm.batch.results import MARKER, WORK, holds, open_results, refuse_foreign, write_again, written
 from tme_abm.foundation.errors import InputError
 
 ONE, TWO = {"seed": 1, "scenario": {"dose": "10 mg"}}, {"seed": 2, "scenario": {"dose": "20 mg"}}
@@ -182,9 +182,20 @@ def test_a_later_format_is_refused(tmp_path):
 def test_a_report_that_is_written_again_stays_replaceable(tmp_path):
     folder = tmp_path / "r"
     make(folder)
-    (folder / "a.txt").write_text("written again")
-    record_files(folder, [folder / "a.txt"])
+    (folder / "figures" / "thesis.pdf").write_text("mine")
+    assert not write_again(folder, lambda to: (to / "a.txt").write_text("written again"))
+    assert {p.name for p in written(folder)} == {"a.txt", "b.svg"}
     assert not make(folder, TWO, force=True).set_aside
+    assert contents(folder) == {"a.txt": "a.txt of 2", "figures/b.svg": "figures/b.svg of 2", "figures/thesis.pdf": "mine"}
+
+
+def test_what_was_edited_is_set_aside_when_it_is_written_again(tmp_path):
+    folder = tmp_path / "r"
+    make(folder)
+    (folder / "a.txt").write_text("edited by hand")
+    (aside,) = write_again(folder, lambda to: (to / "a.txt").write_text("written again"))
+    assert (aside.name, aside.read_text()) == ("a.kept1.txt", "edited by hand")
+    assert (folder / "a.txt").read_text() == "written again" and set(os.listdir(folder)) == {MARKER, "a.txt", aside.name, "figures"}
 
 
 # ---- one at a time ---------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ is mended by whoever opens the folder next.
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from tme_abm.foundation.errors import InputError
 
 MARKER = ".tme-results.json"  # what makes a folder one of results; nobody else writes it
 WORK = ".tme-run"  # an unfinished run
+AGAIN = ".tme-again"  # files that are made again, until they are complete
 FORMAT = 1
 SHOWN = 3  # differences that a refusal names
 
@@ -100,7 +101,7 @@ class Results:
         """
         if is_final and self.before_publishing is not None:
             self.before_publishing(self.new)
-        files = {path.relative_to(self.new).as_posix(): digest(path) for path in sorted(self.new.rglob("*")) if path.is_file()}
+        files = _digests(self.new)
         for name in files:
             sync(self.new / name)
         plan = {
@@ -187,13 +188,28 @@ def holds(folder: Path, identity: Mapping[str, Any]) -> bool:
     return run is None or run == _as_json(identity)
 
 
-def record_files(folder: Path, paths: Iterable[Path]) -> None:
-    """Enter files that were written into a finished folder afterwards, such as its report."""
-    marker = read_marker(folder)
-    if marker is None:
-        return
-    files = {path.relative_to(folder).as_posix(): digest(path) for path in paths if path.is_file()}
-    write_json(folder / MARKER, {**marker, "files": {**marker["files"], **files}})
+def write_again(folder: Path, write: Callable[[Path], Any]) -> list[Path]:
+    """Have some files of a finished folder made again, such as its report; only these become this program's own.
+
+    Args:
+        folder: Of the results, its lock held.
+        write: Writes them into the folder that it is given.
+
+    Returns:
+        Files of somebody else that were in the way, or files that somebody has edited, under their new names.
+    """
+    moved, new = _mend(folder), folder / AGAIN
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
+    try:
+        write(new)
+        marker, files = read_marker(folder), _digests(new)
+        moved += _move(new, folder, files, (marker or {"files": {}})["files"])
+        if marker is not None:
+            write_json(folder / MARKER, {**marker, "files": {**marker["files"], **files}})
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return moved
 
 
 def written(folder: Path) -> list[Path]:
@@ -211,18 +227,7 @@ def _mend(folder: Path) -> list[Path]:
     plan = _json(work / "commit.json")
     if plan is None:
         return []
-    moved = []
-    for name, wanted in plan["files"].items():
-        source, target = work / "new" / name, folder / name
-        if not source.exists():
-            continue  # it has moved already
-        for place in reversed(list(target.relative_to(folder).parents)[:-1]):
-            if (folder / place).is_symlink() or ((folder / place).exists() and not (folder / place).is_dir()):
-                moved.append(_set_aside(folder / place))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if os.path.lexists(target) and not _is_ours(target, plan["old"].get(name), wanted):
-            moved.append(_set_aside(target))
-        os.replace(source, target)
+    moved = _move(work / "new", folder, plan["files"], plan["old"])
     for name, was in plan["old"].items():
         old = folder / name
         if name not in plan["files"] and name not in plan["keep"] and _is_ours(old, was):
@@ -237,6 +242,38 @@ def _mend(folder: Path) -> list[Path]:
     else:
         (work / "commit.json").unlink()
     return moved
+
+
+def _move(new: Path, folder: Path, files: Mapping[str, str], old: Mapping[str, str]) -> list[Path]:
+    """Let new files take their places; those that have moved already are passed over.
+
+    Args:
+        new: Where they stand.
+        folder: Where they go.
+        files: Their names with their digests.
+        old: What this program wrote there before, with digests; whatever else is in the way is set aside.
+
+    Returns:
+        What was set aside, under its new names.
+    """
+    moved = []
+    for name, wanted in files.items():
+        source, target = new / name, folder / name
+        if not source.exists():
+            continue
+        for place in reversed(list(target.relative_to(folder).parents)[:-1]):
+            if (folder / place).is_symlink() or ((folder / place).exists() and not (folder / place).is_dir()):
+                moved.append(_set_aside(folder / place))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if os.path.lexists(target) and not _is_ours(target, old.get(name), wanted):
+            moved.append(_set_aside(target))
+        os.replace(source, target)
+    return moved
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """The files of a folder, by their names within, with digests."""
+    return {path.relative_to(folder).as_posix(): digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def _is_ours(path: Path, *digests: str | None) -> bool:
