@@ -162,6 +162,25 @@ def test_a_run_goes_on_from_its_journal_and_resume_asks_for_it(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("damage", ["", '{"seed": 1', None])
+def test_work_whose_identity_cannot_be_read_is_kept_until_force(tmp_path, damage):
+    folder = tmp_path / "r"
+    with open_results(folder, ONE) as results:
+        results.journal.add("0", {"x": 1})
+    identity = folder / WORK / "identity.json"
+    honest = identity.read_text()
+    identity.unlink() if damage is None else identity.write_text(damage)
+    for options in ({}, {"resume": True}):
+        with pytest.raises(InputError, match=r"identity\.json, which says of what, cannot be read"), open_results(folder, ONE, **options):
+            pass
+    identity.write_text(honest)
+    with open_results(folder, ONE) as results:
+        assert results.journal.read("0") == {"x": 1}
+    identity.write_text("")
+    with open_results(folder, ONE, force=True) as results:
+        assert results.resumed == 0
+
+
 def test_attachments_are_published_with_their_digests(tmp_path):
     with open_results(tmp_path / "r", ONE) as results:
         results.attach("sources/drugs/mine.toml", b"x = 1\n")

@@ -44,7 +44,7 @@ class Results:
         """Take a folder that is known to be one of results, or empty.
 
         Raises:
-            InputError: Where it holds another run, or nothing to resume.
+            InputError: Where it holds another run, one of which nobody can tell what it is, or nothing to resume.
         """
         self.folder, self.identity = folder, _as_json(identity)
         self.set_aside: list[Path] = []
@@ -59,10 +59,8 @@ class Results:
         self.is_finished = finished == self.identity and begun is None and not force
         if force:
             begun = None
-        elif begun is not None:
-            _refuse_another(folder, "an unfinished run", begun, self.identity)
-        elif finished is not None:
-            _refuse_another(folder, "a finished run", finished, self.identity)
+        else:
+            refuse_another(folder, self.identity)
         if resume and begun is None and not self.is_finished:
             raise InputError(f"{folder} holds no run that could be resumed; leave out --resume to begin one")
         if begun is None and not self.is_finished:
@@ -117,11 +115,6 @@ class Results:
         self.marker = read_marker(self.folder) or self.marker
         if not is_final:
             self.new.mkdir(parents=True, exist_ok=True)
-
-    def survivors(self) -> str:
-        """What would be there after a failure now, in words."""
-        n = len(self.journal)
-        return f"{n} finished piece{'s' * (n != 1)} of work stand{'s' * (n == 1)} in {self.folder}" if n else ""
 
 
 @contextmanager
@@ -186,6 +179,26 @@ def holds(folder: Path, identity: Mapping[str, Any]) -> bool:
     """Whether a folder holds no run, or one of an identity; an unfinished one counts before a finished one."""
     run = _json(folder / WORK / "identity.json") or (read_marker(folder) or {"finished": None})["finished"]
     return run is None or run == _as_json(identity)
+
+
+def refuse_another(folder: Path, identity: Mapping[str, Any]) -> None:
+    """Raise an `InputError` where a folder holds a run of another identity, or one whose identity cannot be read.
+
+    An unfinished run counts before a finished one. What is done of a run stays until somebody says --force.
+    """
+    work = folder / WORK
+    begun, finished = _json(work / "identity.json"), (read_marker(folder) or {"finished": None})["finished"]
+    if begun is None and not (work / "commit.json").exists() and any((work / "journal").glob("*.shard")):
+        raise InputError(
+            f"{folder} holds an unfinished run, but {work / 'identity.json'}, which says of what, cannot be read; put it back, "
+            "begin anew with --force, which discards what is done, or choose another folder with --out"
+        )
+    run = begun or finished
+    found = [] if run is None else list(_differences(run, _as_json(identity)))
+    if found:
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        what, told = "an unfinished run" if begun else "a finished run", ", ".join(found[:SHOWN])
+        raise InputError(f"{folder} holds {what} with {told}{more}; begin anew with --force, or choose another folder with --out")
 
 
 def write_again(folder: Path, write: Callable[[Path], Any]) -> list[Path]:
@@ -288,15 +301,6 @@ def _set_aside(path: Path) -> Path:
         number += 1
     os.rename(path, other)
     return other
-
-
-def _refuse_another(folder: Path, what: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    """Raise an `InputError` that says in what two runs differ, where they do."""
-    found = list(_differences(there, here))
-    if found:
-        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-        told = ", ".join(found[:SHOWN])
-        raise InputError(f"{folder} holds {what} with {told}{more}; begin anew with --force, or choose another folder with --out")
 
 
 def _differences(there: Any, here: Any, path: str = "") -> Iterator[str]:
