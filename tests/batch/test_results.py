@@ -144,6 +144,47 @@ def test_a_crash_in_the_midst_of_the_change_is_mended(tmp_path, monkeypatch, die
     assert contents(folder) == {name: f"{name} of 2" for name in ("a.txt", "b.txt", "c.txt")}
 
 
+def test_a_crash_while_a_finished_run_is_cleared_up_costs_nothing(tmp_path, monkeypatch):
+    """The process dies after each of the files and folders that are removed at the very end: the run is finished all the same."""
+
+    class Died(BaseException):
+        pass
+
+    has_died, removed = True, 0
+    while has_died:
+        folder, left, has_died = tmp_path / f"r{removed}", removed, False
+
+        def dying(honest):
+            def last_breath(path, *arguments, **options):
+                nonlocal left
+                if LOCK in str(path):
+                    return honest(path, *arguments, **options)
+                if left == 0:
+                    raise Died
+                left -= 1
+                return honest(path, *arguments, **options)
+
+            return last_breath
+
+        with monkeypatch.context() as patch:
+            try:
+                with open_results(folder, ONE) as results:
+                    (results.new / "figures").mkdir()
+                    for name in ("a.txt", "figures/b.svg"):
+                        (results.new / name).write_text(name)
+                    results.journal.add("0", {"x": 1})
+                    for function in ("unlink", "rmdir"):
+                        patch.setattr(module.os, function, dying(getattr(os, function)))
+                    results.publish()
+            except Died:
+                has_died = True
+        with open_results(folder, ONE) as results:
+            assert results.is_finished, removed
+        assert contents(folder) == {"a.txt": "a.txt", "figures/b.svg": "figures/b.svg"} and not (folder / WORK).exists()
+        removed += 1
+    assert removed > 6  # identity, shard, journal, figures, new, commit, work
+
+
 def test_a_run_goes_on_from_its_journal_and_resume_asks_for_it(tmp_path):
     folder = tmp_path / "r"
     with pytest.raises(InputError, match="no folder"), open_results(folder, ONE, resume=True):

@@ -72,6 +72,8 @@ class Results:
         shutil.rmtree(self.new, ignore_errors=True)
         if not self.is_finished:
             self.new.mkdir(parents=True)
+        elif work.is_dir():
+            work.rmdir()  # all that a crash at the very end has left
         self.journal = Journal(work / "journal")
         self.resumed = len(self.journal)
 
@@ -251,10 +253,22 @@ def _mend(folder: Path) -> list[Path]:
         sync_folder(parent)
     write_json(folder / MARKER, {"format": FORMAT, "files": {**plan["keep"], **plan["files"]}, "finished": plan["finished"]})
     if plan["is_final"]:
-        shutil.rmtree(work, ignore_errors=True)
+        _clear(work)
     else:
         (work / "commit.json").unlink()
     return moved
+
+
+def _clear(work: Path) -> None:
+    """Remove a run that is over. The list of its files goes last: a crash in between leaves it to the next command to clear up."""
+    (work / "identity.json").unlink(missing_ok=True)
+    for path in work.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != "commit.json":
+            path.unlink()
+    (work / "commit.json").unlink()
+    work.rmdir()
 
 
 def _move(new: Path, folder: Path, files: Mapping[str, str], old: Mapping[str, str]) -> list[Path]:
