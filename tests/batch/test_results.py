@@ -13,7 +13,7 @@ import pytest
 
 from tme_abm.batch import results as module
 from tme_abm.batch.lock import LOCK, Lock
-from tme_abm.batch.results import MARKER, WORK, holds, open_results, record_files, refuse_foreign, written
+from tme_abm.batch.results import MARKER, WORK, holds, open_results, refuse_foreign, write_again, written
 from tme_abm.foundation.errors import InputError
 
 ONE, TWO = {"seed": 1, "scenario": {"dose": "10 mg"}}, {"seed": 2, "scenario": {"dose": "20 mg"}}
@@ -144,6 +144,47 @@ def test_a_crash_in_the_midst_of_the_change_is_mended(tmp_path, monkeypatch, die
     assert contents(folder) == {name: f"{name} of 2" for name in ("a.txt", "b.txt", "c.txt")}
 
 
+def test_a_crash_while_a_finished_run_is_cleared_up_costs_nothing(tmp_path, monkeypatch):
+    """The process dies after each of the files and folders that are removed at the very end: the run is finished all the same."""
+
+    class Died(BaseException):
+        pass
+
+    has_died, removed = True, 0
+    while has_died:
+        folder, left, has_died = tmp_path / f"r{removed}", removed, False
+
+        def dying(honest):
+            def last_breath(path, *arguments, **options):
+                nonlocal left
+                if LOCK in str(path):
+                    return honest(path, *arguments, **options)
+                if left == 0:
+                    raise Died
+                left -= 1
+                return honest(path, *arguments, **options)
+
+            return last_breath
+
+        with monkeypatch.context() as patch:
+            try:
+                with open_results(folder, ONE) as results:
+                    (results.new / "figures").mkdir()
+                    for name in ("a.txt", "figures/b.svg"):
+                        (results.new / name).write_text(name)
+                    results.journal.add("0", {"x": 1})
+                    for function in ("unlink", "rmdir"):
+                        patch.setattr(module.os, function, dying(getattr(os, function)))
+                    results.publish()
+            except Died:
+                has_died = True
+        with open_results(folder, ONE) as results:
+            assert results.is_finished, removed
+        assert contents(folder) == {"a.txt": "a.txt", "figures/b.svg": "figures/b.svg"} and not (folder / WORK).exists()
+        removed += 1
+    assert removed > 6  # identity, shard, journal, figures, new, commit, work
+
+
 def test_a_run_goes_on_from_its_journal_and_resume_asks_for_it(tmp_path):
     folder = tmp_path / "r"
     with pytest.raises(InputError, match="no folder"), open_results(folder, ONE, resume=True):
@@ -160,6 +201,25 @@ def test_a_run_goes_on_from_its_journal_and_resume_asks_for_it(tmp_path):
         results.publish()
     with pytest.raises(InputError, match="a finished run with"), open_results(folder, TWO, resume=True):
         pass
+
+
+@pytest.mark.parametrize("damage", ["", '{"seed": 1', None])
+def test_work_whose_identity_cannot_be_read_is_kept_until_force(tmp_path, damage):
+    folder = tmp_path / "r"
+    with open_results(folder, ONE) as results:
+        results.journal.add("0", {"x": 1})
+    identity = folder / WORK / "identity.json"
+    honest = identity.read_text()
+    identity.unlink() if damage is None else identity.write_text(damage)
+    for options in ({}, {"resume": True}):
+        with pytest.raises(InputError, match=r"identity\.json, which says of what, cannot be read"), open_results(folder, ONE, **options):
+            pass
+    identity.write_text(honest)
+    with open_results(folder, ONE) as results:
+        assert results.journal.read("0") == {"x": 1}
+    identity.write_text("")
+    with open_results(folder, ONE, force=True) as results:
+        assert results.resumed == 0
 
 
 def test_attachments_are_published_with_their_digests(tmp_path):
@@ -182,9 +242,20 @@ def test_a_later_format_is_refused(tmp_path):
 def test_a_report_that_is_written_again_stays_replaceable(tmp_path):
     folder = tmp_path / "r"
     make(folder)
-    (folder / "a.txt").write_text("written again")
-    record_files(folder, [folder / "a.txt"])
+    (folder / "figures" / "thesis.pdf").write_text("mine")
+    assert not write_again(folder, lambda to: (to / "a.txt").write_text("written again"))
+    assert {p.name for p in written(folder)} == {"a.txt", "b.svg"}
     assert not make(folder, TWO, force=True).set_aside
+    assert contents(folder) == {"a.txt": "a.txt of 2", "figures/b.svg": "figures/b.svg of 2", "figures/thesis.pdf": "mine"}
+
+
+def test_what_was_edited_is_set_aside_when_it_is_written_again(tmp_path):
+    folder = tmp_path / "r"
+    make(folder)
+    (folder / "a.txt").write_text("edited by hand")
+    (aside,) = write_again(folder, lambda to: (to / "a.txt").write_text("written again"))
+    assert (aside.name, aside.read_text()) == ("a.kept1.txt", "edited by hand")
+    assert (folder / "a.txt").read_text() == "written again" and set(os.listdir(folder)) == {MARKER, "a.txt", aside.name, "figures"}
 
 
 # ---- one at a time ---------------------------------------------------------------------------------------------------

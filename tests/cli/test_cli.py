@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import tme_abm
 from tme_abm.cli.app import app
 from tme_abm.cli.progress import Lines, in_words
+from tme_abm.export.crate import CRATE
 from tme_abm.pharmacology.regimen import Dose, Regimen
 from tme_abm.pharmacology.words import regimen_in_words
 from tme_abm.scenario.kinds import load_scenario
@@ -439,9 +440,20 @@ def test_a_small_study_runs_to_its_report(tme, tmp_path):
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert run["scenario"] == load_scenario(folder / "scenario.toml").resolved
     page = (folder / "report.html").read_text(encoding="utf-8")
+    crate = (folder / CRATE).read_text(encoding="utf-8")
     (folder / "report.html").unlink()
     assert tme("report", str(folder)).exit_code == 0
     assert (folder / "report.html").read_text(encoding="utf-8") == page
+    (folder / "figures" / "thesis.pdf").write_text("years of work")
+    (folder / "report.html").write_text("with notes", encoding="utf-8")
+    told = tme("report", str(folder))
+    kept = folder / "report.kept1.html"
+    assert told.exit_code == 0 and "a file of yours was in the way of the results; it is kept as" in told.stderr
+    assert (folder / "report.html").read_text(encoding="utf-8") == page
+    assert (folder / CRATE).read_text(encoding="utf-8") == crate  # which lists what is ours, as it is now
+    other = tme("run", "untreated", *small, "--seed", "9", "--force")
+    assert other.exit_code == 0, other.output
+    assert (folder / "figures" / "thesis.pdf").read_text() == "years of work" and kept.read_text(encoding="utf-8") == "with notes"
 
 
 def test_show_says_what_a_population_amounts_to(tme):

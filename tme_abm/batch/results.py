@@ -8,7 +8,7 @@ is mended by whoever opens the folder next.
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from tme_abm.foundation.errors import InputError
 
 MARKER = ".tme-results.json"  # what makes a folder one of results; nobody else writes it
 WORK = ".tme-run"  # an unfinished run
+AGAIN = ".tme-again"  # files that are made again, until they are complete
 FORMAT = 1
 SHOWN = 3  # differences that a refusal names
 
@@ -43,7 +44,7 @@ class Results:
         """Take a folder that is known to be one of results, or empty.
 
         Raises:
-            InputError: Where it holds another run, or nothing to resume.
+            InputError: Where it holds another run, one of which nobody can tell what it is, or nothing to resume.
         """
         self.folder, self.identity = folder, _as_json(identity)
         self.set_aside: list[Path] = []
@@ -58,10 +59,8 @@ class Results:
         self.is_finished = finished == self.identity and begun is None and not force
         if force:
             begun = None
-        elif begun is not None:
-            _refuse_another(folder, "an unfinished run", begun, self.identity)
-        elif finished is not None:
-            _refuse_another(folder, "a finished run", finished, self.identity)
+        else:
+            refuse_another(folder, self.identity)
         if resume and begun is None and not self.is_finished:
             raise InputError(f"{folder} holds no run that could be resumed; leave out --resume to begin one")
         if begun is None and not self.is_finished:
@@ -73,6 +72,8 @@ class Results:
         shutil.rmtree(self.new, ignore_errors=True)
         if not self.is_finished:
             self.new.mkdir(parents=True)
+        elif work.is_dir():
+            work.rmdir()  # all that a crash at the very end has left
         self.journal = Journal(work / "journal")
         self.resumed = len(self.journal)
 
@@ -100,7 +101,7 @@ class Results:
         """
         if is_final and self.before_publishing is not None:
             self.before_publishing(self.new)
-        files = {path.relative_to(self.new).as_posix(): digest(path) for path in sorted(self.new.rglob("*")) if path.is_file()}
+        files = _digests(self.new)
         for name in files:
             sync(self.new / name)
         plan = {
@@ -116,11 +117,6 @@ class Results:
         self.marker = read_marker(self.folder) or self.marker
         if not is_final:
             self.new.mkdir(parents=True, exist_ok=True)
-
-    def survivors(self) -> str:
-        """What would be there after a failure now, in words."""
-        n = len(self.journal)
-        return f"{n} finished piece{'s' * (n != 1)} of work stand{'s' * (n == 1)} in {self.folder}" if n else ""
 
 
 @contextmanager
@@ -187,13 +183,48 @@ def holds(folder: Path, identity: Mapping[str, Any]) -> bool:
     return run is None or run == _as_json(identity)
 
 
-def record_files(folder: Path, paths: Iterable[Path]) -> None:
-    """Enter files that were written into a finished folder afterwards, such as its report."""
-    marker = read_marker(folder)
-    if marker is None:
-        return
-    files = {path.relative_to(folder).as_posix(): digest(path) for path in paths if path.is_file()}
-    write_json(folder / MARKER, {**marker, "files": {**marker["files"], **files}})
+def refuse_another(folder: Path, identity: Mapping[str, Any]) -> None:
+    """Raise an `InputError` where a folder holds a run of another identity, or one whose identity cannot be read.
+
+    An unfinished run counts before a finished one. What is done of a run stays until somebody says --force.
+    """
+    work = folder / WORK
+    begun, finished = _json(work / "identity.json"), (read_marker(folder) or {"finished": None})["finished"]
+    if begun is None and not (work / "commit.json").exists() and any((work / "journal").glob("*.shard")):
+        raise InputError(
+            f"{folder} holds an unfinished run, but {work / 'identity.json'}, which says of what, cannot be read; put it back, "
+            "begin anew with --force, which discards what is done, or choose another folder with --out"
+        )
+    run = begun or finished
+    found = [] if run is None else list(_differences(run, _as_json(identity)))
+    if found:
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        what, told = "an unfinished run" if begun else "a finished run", ", ".join(found[:SHOWN])
+        raise InputError(f"{folder} holds {what} with {told}{more}; begin anew with --force, or choose another folder with --out")
+
+
+def write_again(folder: Path, write: Callable[[Path], Any]) -> list[Path]:
+    """Have some files of a finished folder made again, such as its report; only these become this program's own.
+
+    Args:
+        folder: Of the results, its lock held.
+        write: Writes them into the folder that it is given.
+
+    Returns:
+        Files of somebody else that were in the way, or files that somebody has edited, under their new names.
+    """
+    moved, new = _mend(folder), folder / AGAIN
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
+    try:
+        write(new)
+        marker, files = read_marker(folder), _digests(new)
+        moved += _move(new, folder, files, (marker or {"files": {}})["files"])
+        if marker is not None:
+            write_json(folder / MARKER, {**marker, "files": {**marker["files"], **files}})
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return moved
 
 
 def written(folder: Path) -> list[Path]:
@@ -211,18 +242,7 @@ def _mend(folder: Path) -> list[Path]:
     plan = _json(work / "commit.json")
     if plan is None:
         return []
-    moved = []
-    for name, wanted in plan["files"].items():
-        source, target = work / "new" / name, folder / name
-        if not source.exists():
-            continue  # it has moved already
-        for place in reversed(list(target.relative_to(folder).parents)[:-1]):
-            if (folder / place).is_symlink() or ((folder / place).exists() and not (folder / place).is_dir()):
-                moved.append(_set_aside(folder / place))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if os.path.lexists(target) and not _is_ours(target, plan["old"].get(name), wanted):
-            moved.append(_set_aside(target))
-        os.replace(source, target)
+    moved = _move(work / "new", folder, plan["files"], plan["old"])
     for name, was in plan["old"].items():
         old = folder / name
         if name not in plan["files"] and name not in plan["keep"] and _is_ours(old, was):
@@ -233,10 +253,54 @@ def _mend(folder: Path) -> list[Path]:
         sync_folder(parent)
     write_json(folder / MARKER, {"format": FORMAT, "files": {**plan["keep"], **plan["files"]}, "finished": plan["finished"]})
     if plan["is_final"]:
-        shutil.rmtree(work, ignore_errors=True)
+        _clear(work)
     else:
         (work / "commit.json").unlink()
     return moved
+
+
+def _clear(work: Path) -> None:
+    """Remove a run that is over. The list of its files goes last: a crash in between leaves it to the next command to clear up."""
+    (work / "identity.json").unlink(missing_ok=True)
+    for path in work.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != "commit.json":
+            path.unlink()
+    (work / "commit.json").unlink()
+    work.rmdir()
+
+
+def _move(new: Path, folder: Path, files: Mapping[str, str], old: Mapping[str, str]) -> list[Path]:
+    """Let new files take their places; those that have moved already are passed over.
+
+    Args:
+        new: Where they stand.
+        folder: Where they go.
+        files: Their names with their digests.
+        old: What this program wrote there before, with digests; whatever else is in the way is set aside.
+
+    Returns:
+        What was set aside, under its new names.
+    """
+    moved = []
+    for name, wanted in files.items():
+        source, target = new / name, folder / name
+        if not source.exists():
+            continue
+        for place in reversed(list(target.relative_to(folder).parents)[:-1]):
+            if (folder / place).is_symlink() or ((folder / place).exists() and not (folder / place).is_dir()):
+                moved.append(_set_aside(folder / place))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if os.path.lexists(target) and not _is_ours(target, old.get(name), wanted):
+            moved.append(_set_aside(target))
+        os.replace(source, target)
+    return moved
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """The files of a folder, by their names within, with digests."""
+    return {path.relative_to(folder).as_posix(): digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def _is_ours(path: Path, *digests: str | None) -> bool:
@@ -251,15 +315,6 @@ def _set_aside(path: Path) -> Path:
         number += 1
     os.rename(path, other)
     return other
-
-
-def _refuse_another(folder: Path, what: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    """Raise an `InputError` that says in what two runs differ, where they do."""
-    found = list(_differences(there, here))
-    if found:
-        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-        told = ", ".join(found[:SHOWN])
-        raise InputError(f"{folder} holds {what} with {told}{more}; begin anew with --force, or choose another folder with --out")
 
 
 def _differences(there: Any, here: Any, path: str = "") -> Iterator[str]:

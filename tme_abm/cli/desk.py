@@ -1,6 +1,6 @@
 """What a command of the terminal brings to long work: workers, progress, and an ear for signals."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +55,12 @@ def working(
             progress.stop()
             _tell(str(error))
             raise typer.Exit(FAILURE) from None
+
+
+def tell_aside(paths: Iterable[Path]) -> None:
+    """Say which files of the user's were in the way of results, and what they are called now."""
+    for path in paths:
+        _tell(f"a file of yours was in the way of the results; it is kept as {path}")
 
 
 def _tell(words: str) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tme_abm.cli.desk import working
+from tme_abm.cli.desk import tell_aside, working
 from tme_abm.cli.headline import print_headline
 from tme_abm.cli.options import (
     FAILED_PATIENTS,
@@ -73,7 +73,8 @@ def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of
     """Write the report of a finished run again."""
     with in_plain_words():
         from tme_abm.batch.lock import Lock
-        from tme_abm.batch.results import record_files
+        from tme_abm.batch.results import write_again, written
+        from tme_abm.export.crate import CRATE, describe_folder
 
         if not folder.is_dir():
             raise InputError(f"there is no folder '{folder}'")
@@ -85,11 +86,13 @@ def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of
         kind = kind_of(read(folder / MARK)) if (folder / MARK).is_file() else "trial"
         lock = Lock(folder)
         try:
-            page = running_of_kind(kind).report(folder, lambda: load_scenario(folder / MARK))
-            record_files(folder, [page or folder / "report.html", *(folder / "figures").glob("*")])
+            aside = write_again(folder, lambda to: running_of_kind(kind).report(folder, lambda: load_scenario(folder / MARK), to))
+            if folder / CRATE in (ours := written(folder)):  # whose digests were those of the old report
+                aside += write_again(folder, lambda to: describe_folder(folder, load_scenario(folder / MARK), ours, to))
         finally:
             lock.release()
-        typer.echo(str(page or folder / "report.html"))
+        tell_aside(aside)
+        typer.echo(str(folder / "report.html"))
 
 
 def view(

@@ -7,7 +7,7 @@ their units, and the run as an action of the software on the scenario. Times are
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import Any
@@ -38,20 +38,23 @@ LICENCE = "#licence"
 SOFTWARE = "#tme_abm"
 
 
-def describe_folder(folder: Path, study: Any) -> list[Path]:
+def describe_folder(folder: Path, study: Any, paths: Iterable[Path] | None = None, to: Path | None = None) -> list[Path]:
     """Write the manifest and codemeta.json into a results folder whose other files are there.
 
     Args:
         folder: Of the results.
         study: What has run: its `name`, `title` and `summary` are told.
+        paths: The files of the results, where the folder holds others too; all by default.
+        to: Where to write, if not there.
 
     Returns:
         The files written.
     """
     run = _read(folder / "run.json")
-    code, crate = folder / CODE, folder / CRATE
+    code, crate = (to or folder) / CODE, (to or folder) / CRATE
     code.write_text(json.dumps(codemeta(run), indent=2) + "\n", encoding="utf-8")
-    crate.write_text(json.dumps(manifest(folder, run, study.name, study.title, study.summary), indent=2) + "\n", encoding="utf-8")
+    table = manifest(folder, run, study.name, study.title, study.summary, folder.rglob("*") if paths is None else paths)
+    crate.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
     return [code, crate]
 
 
@@ -77,10 +80,10 @@ def codemeta(run: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def manifest(folder: Path, run: dict[str, Any], name: str, title: str, summary: str) -> dict[str, Any]:
+def manifest(folder: Path, run: dict[str, Any], name: str, title: str, summary: str, paths: Iterable[Path]) -> dict[str, Any]:
     """The RO-Crate of a results folder."""
     finished = str(run.get("finished") or utc_now())
-    files = [_file(path, folder) for path in sorted(folder.rglob("*")) if _is_ours(path, folder)]
+    files = [_file(path, folder) for path in sorted(paths) if _is_ours(path, folder)]
     columns = [column for path in sorted(folder.glob("*.parquet")) for column in _columns(path)]
     software = codemeta(run)
     return {

@@ -17,11 +17,11 @@ def run(experiment: Experiment, results: Results, desk: Desk) -> dict[str, Any]:
     return run_experiment(experiment, results, desk)
 
 
-def report(folder: Path, load: Callable[[], Experiment]) -> Path:
-    """Write the report of a finished run again."""
+def report(folder: Path, load: Callable[[], Experiment], to: Path) -> Path:
+    """Write the report of a finished run again, into the folder `to`, from which it takes its place in `folder`."""
     from tme_abm.laboratory.results import read_table, write_report
 
-    return write_report(load(), folder, read_table(folder))
+    return write_report(load(), to, read_table(folder), folder)
 
 
 def size(experiment: Experiment) -> str:

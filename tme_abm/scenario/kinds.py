@@ -50,8 +50,8 @@ class Running(Protocol):
     def run(self, experiment: Any, results: "Results", desk: "Desk") -> dict[str, Any]:
         """Run it, or go on with it, and write its results; the summary."""
 
-    def report(self, folder: Path, load: Callable[[], Any]) -> Path:
-        """Write the report of a finished run again."""
+    def report(self, folder: Path, load: Callable[[], Any], to: Path) -> Path:
+        """Write the report of a finished run again, into the folder `to`, from which it takes its place in `folder`."""
 
     def size(self, experiment: Any) -> str:
         """How much is run, in words."""

@@ -32,14 +32,15 @@ if TYPE_CHECKING:
 DASH = "\N{EN DASH}"
 
 
-def write_report(folder: Path | str, home: Path | None = None) -> Path:
+def write_report(folder: Path | str, home: Path | None = None, source: Path | None = None) -> Path:
     """Write `report.html` and the files of its figures (`figures/*.svg`) into a results folder.
 
     The same folder gives the same page: it holds no date but those of the run.
 
     Args:
-        folder: Where `run.json`, `summary.json`, `patients.parquet` and, if recorded, `trajectory.parquet` are.
+        folder: Where to write.
         home: Where the folder's files will stand, if not there.
+        source: Where `run.json`, `summary.json`, `patients.parquet` and, if recorded, `trajectory.parquet` are, if not in `folder`.
 
     Returns:
         Path of the page.
@@ -50,9 +51,10 @@ def write_report(folder: Path | str, home: Path | None = None) -> Path:
     import pandas as pd
 
     folder = Path(folder)
-    run, summary = _json(folder / "run.json"), _json(folder / "summary.json")
-    patients = _table(folder / "patients.parquet")
-    path = folder / "trajectory.parquet"
+    source = source or folder
+    run, summary = _json(source / "run.json"), _json(source / "summary.json")
+    patients = _table(source / "patients.parquet")
+    path = source / "trajectory.parquet"
     trajectory = _table(path) if path.exists() else pd.DataFrame()
     page = render(run, summary, patients, trajectory, folder, home)
     target = folder / "report.html"

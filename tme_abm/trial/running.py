@@ -20,11 +20,11 @@ def run(study: Study, results: Results, desk: Desk) -> dict[str, Any]:
     return execution.run_study(study, results, desk)
 
 
-def report(folder: Path, load: Callable[[], Study]) -> Path:
-    """Write the report of a finished run again."""
+def report(folder: Path, load: Callable[[], Study], to: Path) -> Path:
+    """Write the report of a finished run again, into the folder `to`, from which it takes its place in `folder`."""
     from tme_abm.trial.report import write_report
 
-    return write_report(folder)
+    return write_report(to, folder, folder)
 
 
 def size(study: Study) -> str:
