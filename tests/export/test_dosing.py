@@ -1,10 +1,14 @@
 """The long table of doses and M-protein: doses by hand arithmetic, in an order in which a NONMEM reader takes them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from tme_abm.export import dosing
+from tme_abm.export import adam, dosing
+from tme_abm.foundation.errors import InputError
+from tme_abm.pharmacology.tolerance import Rule
 
 
 @pytest.fixture(scope="module")
@@ -61,4 +65,25 @@ def test_both_files_open_in_pandas(table, tmp_path):
     np.testing.assert_array_equal(again["DV"], table["DV"])
     assert "." in csv.read_text(encoding="utf-8").splitlines()[1].split(",")
     assert list(pd.read_parquet(parquet).columns) == [heading.name for heading in dosing.HEADINGS]
-    assert list(again.columns)[-2:] == ["DRUG", "ARMKEY"]  # words last
+    assert list(again.columns)[-3:] == ["DRUG", "ROUTE", "ARMKEY"]  # words last
+
+
+def with_first_arm(study, **changes):
+    return replace(study, arms=(replace(study.arms[0], **changes), *study.arms[1:]))
+
+
+def test_a_dose_under_the_skin_says_so_and_has_no_rate(table, result):
+    assert set(table[table["EVID"] == 1]["ROUTE"]) == {"OWN"} and table[table["EVID"] == 0]["ROUTE"].isna().all()
+    under_skin = [replace(dose, route="subcutaneous") if dose.drug == "isatuximab" else dose for dose in result.study.arms[0].doses]
+    study = with_first_arm(result.study, doses=tuple(under_skin))
+    given = dosing.make(study, result.patients, result.trajectory).query("EVID == 1 and ARMKEY == 'isa-pd'")
+    assert set(given[given["DRUG"] == "isatuximab"]["ROUTE"]) == {"SUBCUTANEOUS"}
+    assert (given[given["DRUG"] == "isatuximab"]["RATE"] == 0.0).all()
+    assert set(given[given["DRUG"] != "isatuximab"]["ROUTE"]) == {"OWN"}
+
+
+@pytest.mark.parametrize("make", [dosing.make, adam.make], ids=["nonmem", "adam"])
+def test_doses_that_follow_rules_are_refused_and_not_made_up(result, make):
+    study = with_first_arm(result.study, rules=(Rule(("isatuximab",), None, 0.5, (0.0,)),))
+    with pytest.raises(InputError, match="the doses of 'isa-pd' follow rules that are asked at visits"):
+        make(study, result.patients, result.trajectory)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.outcomes.confirmation import TimePoint, best_confirmed, confirmed
 from tme_abm.outcomes.imwg import NOT_EVALUABLE, RANK, is_at_least
@@ -324,7 +325,7 @@ class _Subject:
         from tme_abm.export.dosing import doses
 
         given = doses(self.arm, self.row, min(end, _or_inf(self.row["treatment_stopped_days"])))
-        return float(given.start_h[-1]) / 24.0 if given.start_h.size else math.nan
+        return float(given.start_h[-1]) / HOURS_PER_DAY if given.start_h.size else math.nan
 
     def times(self) -> list[dict[str, Any]]:
         """The rows of ADTTE."""

@@ -2,7 +2,7 @@
 
 A virtual patient under an arm is one individual (`ID`). Doses are those that were given: up to the last visit of the patient, and to the
 visit at which treatment was stopped. A measurement on the day of a dose stands before it, as at a visit. In the CSV a missing number is
-a dot; the two columns of words stand last, where `$INPUT` can drop them.
+a dot; the columns of words stand last, where `$INPUT` can drop them.
 """
 
 import math
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.columns import Heading, count, truth, word
+from tme_abm.foundation.errors import InputError
 from tme_abm.pharmacology.body import Body
 from tme_abm.pharmacology.regimen import Calendar, Regimen
 from tme_abm.trial.study import Study
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 M_PROTEIN = 1  # DVID
+SUBCUTANEOUS, OWN = "SUBCUTANEOUS", "OWN"  # routes: by choice of the regimen, and as the drug's file says
 HEADINGS = (
     count("ID", "-", "individual: a patient under an arm"),
     count("PATIENT", "-", "number of the virtual patient; the same patient has it in every arm"),
@@ -43,6 +45,7 @@ HEADINGS = (
     Heading("IGG", "-", "1 where the M-protein is an IgG", "whole number", 0, 1),
     truth("STOPPED", "whether treatment was stopped for adverse events before the end of follow-up"),
     word("DRUG", "name of the drug of a dose", missing="of a measurement"),
+    word("ROUTE", "SUBCUTANEOUS or, as the drug itself is given, OWN", missing="of a measurement"),
     word("ARMKEY", "key of the arm"),
 )
 
@@ -63,7 +66,13 @@ def body_of(row: Mapping[str, Any]) -> Body:
 
 
 def doses(regimen: Regimen, row: Mapping[str, Any], end_day: float, infusion_hours: Mapping[str, float] | None = None) -> Calendar:
-    """The doses that a patient was given before a day."""
+    """The doses that a patient was given before a day.
+
+    Raises:
+        InputError: Where rules hold or reduce doses on the way: what was given then stands in no table.
+    """
+    if regimen.rules:
+        raise InputError(f"the doses of '{regimen.key}' follow rules that are asked at visits; no doses can be exported of such an arm")
     return regimen.calendar(body_of(row), end_day, infusion_hours)
 
 
@@ -109,11 +118,19 @@ def make(study: Study, patients: "pd.DataFrame", trajectory: "pd.DataFrame") -> 
         for day, value in zip(seen["day"], seen["m_protein_measured_g_per_l"], strict=True):
             measured = {"TIME": HOURS_PER_DAY * day, "EVID": 0, "MDV": 0, "CMT": 0, "DVID": M_PROTEIN, "DV": value}
             records.append({**own, **measured, "BLQ": int(value == 0.0)})
-        for start, duration, drug, amount in zip(*(column.tolist() for column in given), strict=True):
+        for start, duration, drug, amount, is_subcutaneous in zip(
+            given.start_h.tolist(),
+            given.duration_h.tolist(),
+            given.drug.tolist(),
+            given.amount_mg.tolist(),
+            given.is_subcutaneous.tolist(),
+            strict=True,
+        ):
             name = regimen.drugs[drug]
             rate = amount / duration if duration > 0.0 else 0.0
-            dose = {"TIME": start, "EVID": 1, "MDV": 1, "CMT": drugs.index(name) + 1, "AMT": amount, "RATE": rate, "DRUG": name}
-            records.append({**own, **dose, "BLQ": 0})
+            route = SUBCUTANEOUS if is_subcutaneous else OWN
+            dose = {"TIME": start, "EVID": 1, "MDV": 1, "CMT": drugs.index(name) + 1, "AMT": amount, "RATE": rate}
+            records.append({**own, **dose, "BLQ": 0, "DRUG": name, "ROUTE": route})
         rows += sorted(records, key=lambda r: (r["TIME"], r["EVID"], r["CMT"]))
     table = pd.DataFrame(rows, columns=[heading.name for heading in HEADINGS])
     return table.astype({"DVID": "Int64"})
