@@ -126,10 +126,8 @@ def killed(bench: Bench, peace: str, kills: int, *options: str) -> None:
     ended = bench.run(folder, *options)
     same = bench.state_hash(folder) == peace
     kind = "processes" if "--processes" in options else "threads"
-    happened = (
     kept = f"{len(before)} of {bench.patients} on disk after the last, {lost} lost"
     happened = f"{times} of {kills} kills, {kept}, exit code {ended.returncode}"
-    )
     bench.note(f"kill -9, {kind}", happened, same and not lost and times == kills)
 
 
