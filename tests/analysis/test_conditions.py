@@ -26,6 +26,9 @@ TRIAL = """title = "Own"
 summary = "A test."
 population = "people.toml"
 patients = 4
+seed = 3
+[trial]
+follow_up = ["6 month", "8 month"]
 [arms.own]
 label = "Own"
 doses = [{ drug = "pomalidomide", dose = "4 mg", days = "1-21" }]
@@ -57,10 +60,10 @@ def test_a_folder_is_of_one_sweep_which_may_grow(given, tmp_path):
         pass
     with opened(given(patients=3), tmp_path / "out"):
         pass
-    with pytest.raises(InputError, match="values .* begin anew with --force"), opened(given(values="[2, 3]"), tmp_path / "out"):
+    with pytest.raises(InputError, match=r"values .* begin anew with --force"), opened(given(values="[2, 3]"), tmp_path / "out"):
         pass
     shutil.copy(tmp_path / "mine" / "trial_of_mine.toml", tmp_path / "mine" / "another.toml")
-    with pytest.raises(InputError, match="trial another instead of|trial trial_of_mine instead of"):
+    with pytest.raises(InputError, match=r"trial another instead of|trial trial_of_mine instead of"):
         with opened(given(trial="another.toml"), tmp_path / "out"):
             pass
 
