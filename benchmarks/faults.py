@@ -126,8 +126,9 @@ def killed(bench: Bench, peace: str, kills: int, *options: str) -> None:
     ended = bench.run(folder, *options)
     same = bench.state_hash(folder) == peace
     kind = "processes" if "--processes" in options else "threads"
-    happened = f"{times} kills, {len(before)} of {bench.patients} on disk after the last, {lost} lost, exit code {ended.returncode}"
-    bench.note(f"kill -9, {kind}", happened, same and not lost)
+    kept = f"{len(before)} of {bench.patients} on disk after the last, {lost} lost"
+    happened = f"{times} of {kills} kills, {kept}, exit code {ended.returncode}"
+    bench.note(f"kill -9, {kind}", happened, same and not lost and times == kills)
 
 
 def signalled(bench: Bench, peace: str, number: signal.Signals) -> None:
@@ -177,7 +178,7 @@ def full_disk(bench: Bench, peace: str) -> None:
     place.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)], capture_output=True, check=False)
     if mounted.returncode:
-        bench.rows.append(("full disk", "not tried: this user may mount nothing", "-", True))
+        bench.rows.append(("full disk", "not tried: this user may mount nothing", "not tried", False))
         return
     try:
         first = bench.run(place / "r")

@@ -86,3 +86,20 @@ def test_stopped_is_said_and_nothing_is_lost(tme, monkeypatch):
     monkeypatch.setattr(run_book, "watch", honest)
     again = tme("attribute", "icaria", "--mechanisms", "adcc", *SMALL)
     assert again.exit_code == 0 and "3 runs stand on disk" in again.output
+
+
+@pytest.mark.parametrize(
+    ("command", "module", "answer", "page"),
+    [
+        (("sweep", "isatuximab_monthly"), "sweep.run.sweep", {"failed": 2}, "sweep.run.in_words"),
+        (("attribute", "icaria"), "attribution.run.attribute", {"failed": 2}, "attribution.page.in_words"),
+        (("converge", "icaria"), "convergence.run.converge", {"failed": {"6 h": 1, "2 h": 1}, "axes": []}, "convergence.page.pages"),
+    ],
+)
+def test_runs_that_failed_end_in_a_line_and_an_exit_code_of_their_own(tme, monkeypatch, command, module, answer, page):
+    monkeypatch.setattr(f"tme_abm.analysis.{module}", lambda *_: answer)
+    monkeypatch.setattr(f"tme_abm.analysis.{page}", lambda *_: [])
+    monkeypatch.setattr("tme_abm.cli.variation._table", lambda path: None)
+    result = tme(*command)
+    assert result.exit_code == 3, result.output
+    assert result.stderr.startswith("tme: 2 runs failed and count nowhere; ") and result.stderr.count("\n") == 1

@@ -120,6 +120,22 @@ def test_subgroups_are_drawn_with_their_trial(icaria):
     assert spread["lenalidomide-refractory"] == pytest.approx(spread[None], rel=0.2)  # nine in ten of them
 
 
+def test_a_difference_of_medians_is_that_of_the_two_medians(icaria):
+    row = {"comparison": ["isa-pd", "pd"], "endpoint": "median_pfs_difference", "value": 5.0, "role": "prediction"}
+    study = replace(icaria, published=(row,))
+    table = people(study)
+    medians = [prediction.median(found.months, found.event) for found in prediction.gather(study, table).values()]
+    (found,) = prediction.beside(study, table, 30).to_dict("records")
+    assert found["simulated"] == pytest.approx(medians[0] - medians[1])
+    assert found["simulated_low"] < found["simulated"] < found["simulated_high"] and found["verdict"] in ("pass", "miss")
+
+
+def test_the_size_of_a_subgroup_is_not_that_of_its_arm(icaria):
+    of_some = {"arm": "pd", "endpoint": "orr", "subgroup": "age>=75", "n": 29, "value": 0.3}
+    study = replace(icaria, published=(*icaria.published, of_some))
+    assert prediction.arm_sizes(study) == {"isa-pd": 154, "pd": 153}
+
+
 def test_virtual_trials_are_the_same_again(icaria):
     table = people(icaria)
     once, again = (prediction.virtual_trials(icaria, table, 20) for _ in range(2))
@@ -150,6 +166,8 @@ def entry(kind, endpoint, published, simulated, low=math.nan, high=math.nan, is_
         (entry("months", "median_pfs", 10.0, 11.5), True),
         (entry("months", "median_pfs", 10.0, 8.4), False),
         (entry("months", "median_pfs", 10.0, math.nan), False),  # not reached
+        (entry("months", "median_pfs_difference", 0.5, 2.4), True),  # no share of a difference that is near nothing
+        (entry("months", "median_pfs_difference", 5.0, 7.1), False),
         (entry("rate", "orr", 0.60, 0.66), True),
         (entry("rate", "orr", 0.60, 0.67), False),
         (entry("rate", "cr_or_better", 0.60, 0.67), True),

@@ -1,6 +1,7 @@
 """Sensitivity: indices against functions whose own are known, which numbers are varied, a small run, what is refused."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from tme_abm.cli.app import app
 from tme_abm.cli.variation import loader
 from tme_abm.scenario import kinds
 
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "pd1_blockade.py"
 ANALYSIS = """kind = "sensitivity"
 title = "A test"
 summary = "A test."
@@ -151,12 +153,23 @@ def test_a_small_analysis_runs_and_goes_on(write, tmp_path):
         ),
         (', "drugs.isatuximab.cdc.max_rate"', "", "only 1 number of the grades A can be varied"),
         ('"morris"\nsamples = 2', '"sobol"\nsamples = 6', "a power of two, 4 or 8, not 6"),
+        ('"morris"\nsamples = 2', '"latin_hypercube"\nsamples = 5', "small.toml, line 7: partial rank correlations of 2 numbers take 6"),
     ],
 )
 def test_bad_input_is_one_line_with_its_place(write, old, new, message):
     result = CliRunner().invoke(app, ["sensitivity", write((old, new))])
     assert result.exit_code == 2, result.output
     assert message in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_the_numbers_of_a_mechanism_from_outside_are_varied(write):
+    only = ('"drugs.isatuximab.cdc.max_rate"', '"parameters.pd1_blockade"')
+    given = kinds.load_question("sensitivity", write(only))
+    found = inputs.find_inputs(given, loader(given, [str(EXAMPLE)]))[1]
+    assert "parameters.pd1_blockade.by_pd1" in {put.path for put in found}
+    checked = CliRunner().invoke(app, ["validate", "small.toml", "--mechanism", str(EXAMPLE)])
+    assert checked.exit_code == 0, checked.output
+    assert "no number of the trial begins with" in CliRunner().invoke(app, ["validate", "small.toml"]).stderr
 
 
 def test_what_is_said_without_salib(write, monkeypatch):

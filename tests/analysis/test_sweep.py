@@ -161,6 +161,7 @@ def test_means_differences_and_ratios_of_a_point():
         ("values = [1, 10]", "value = [1, 10]", "sweep.toml, line 15: unknown key 'value' in axes.dose; did you mean 'values'?"),
         ("values = [1, 10]", "low = 1", "sweep.toml, line 11: axes.dose: give either values, or low and high, or choices"),
         ("values = [1, 10]", "low = 2\nhigh = 1", "sweep.toml, line 16: axes.dose: high must be above low, got 2 and 1"),
+        ("values = [1, 10]", 'values = [1, "ten"]', "sweep.toml, line 15: axes.dose: values are either numbers or words"),
         ("values = [1, 10]", "values = [1, 1]", "sweep.toml, line 15: axes.dose: a value stands twice"),
         ("{} mg/kg", "mg/kg", "sweep.toml, line 14: axes.dose.write needs one place for the number"),
         ("{} mg/kg", "{} mg/kgs", "sweep.toml, line 11: --set"),

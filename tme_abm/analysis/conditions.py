@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from tme_abm.analysis.run_book import FOLLOWED, Point, RunBook, digest, duration, probe_seconds, watch
 from tme_abm.batch.desk import Desk
-from tme_abm.batch.executors import Threads
+from tme_abm.batch.executors import Crashed, Threads
 from tme_abm.batch.results import open_results
 from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_abm.foundation.errors import InputError
@@ -27,11 +27,13 @@ from tme_abm.mechanisms.outside.catalogue import BrokenMechanism
 from tme_abm.patients.population import provenance
 from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.simulation.simulation import enrol
+from tme_abm.trial import attachments
 from tme_abm.trial.arm import draw_exits
 from tme_abm.trial.execution import compile_kernels
 from tme_abm.trial.provenance import describe_outside, model_digest
 from tme_abm.trial.study import Study
 
+MAY_DIFFER = ("title", "summary", "scenario", "patients", "replicates")  # from one call to the next, in one folder
 Load = Callable[[Sequence[str], Sequence[str], int], Study]  # (PATH=VALUE ..., mechanisms off, seed) -> the trial so changed
 
 
@@ -75,22 +77,35 @@ def conditions_of(study: Study, arms: Iterable[str] | None = None) -> dict[str, 
 
 
 @contextmanager
-def open_book(folder: Path, resolved: Mapping[str, Any], horizon_days: float, force: bool = False) -> Iterator[RunBook]:
+def open_book(folder: Path, resolved: Mapping[str, Any], trial: Study, horizon_days: float, force: bool = False) -> Iterator[RunBook]:
     """Make a folder for the runs of some variants, or go on in one; the key of a condition says what a run depends on.
+
+    A trial that is no bundled one is copied beside the results, with the populations, drugs and mechanisms that it reads, and the
+    folder's scenario.toml leads there: the folder runs again elsewhere. More patients or replicates may be added to what stands there.
 
     Args:
         folder: Where.
-        resolved: What the folder's scenario.toml holds.
+        resolved: What the file asks.
+        trial: The trial that it names, without changes.
         horizon_days: How long patients are watched [d].
         force: Whether to begin anew where it holds runs.
 
     Raises:
-        InputError: For a file, a folder that holds something else, runs over another time or of another version of the model, or one
-            that is in use.
+        InputError: For a file, a folder that holds something else, another question, runs over another time or of another version of
+            the model, or one that is in use.
     """
-    stamp = {"kind": resolved["kind"], "horizon_days": horizon_days, "version_of_the_model": model_digest()}
+    asked = {key: value for key, value in resolved.items() if key not in MAY_DIFFER}
+    stamp = {"trial": trial.name, "scenario": asked, "horizon_days": horizon_days, "version_of_the_model": model_digest()}
+    copies = trial.settings.catalogue.copies()
+    table = dict(resolved)
+    if str(resolved["scenario"]).endswith(".toml"):
+        own, read = attachments.gather(trial.resolved, resolved)
+        table["scenario"] = "trial.toml" if trial.name == "scenario" else f"{trial.name}.toml"
+        copies = copies | read | {table["scenario"]: to_toml(own).encode()}
     with open_results(folder, stamp, force) as results:
-        (results.new / "scenario.toml").write_text(to_toml(dict(resolved)), encoding="utf-8")
+        for name, content in copies.items():
+            results.attach(name, content)
+        (results.new / "scenario.toml").write_text(to_toml(table), encoding="utf-8")
         yield RunBook(results)
 
 
@@ -130,7 +145,7 @@ def carry_out(conditions: Sequence[Condition], patients: int, book: RunBook, hor
         progress.advance(1, "running")
 
     work: Callable[[int], Any] = partial(runs.carry_out, keep=keep) if isinstance(desk.executor, Threads) else runs.collect
-    for done in desk.executor.run(work, range(len(runs.groups)), desk.stop):
+    for done in desk.executor.run(work, range(len(runs.groups)), desk.stop, runs.give_up):
         for row in done.result or ():
             keep(row)
 
@@ -158,14 +173,21 @@ class Runs:
         self.carry_out(number, rows.append)
         return rows
 
+    def give_up(self, number: int, error: Exception) -> list[Mapping[str, Any]]:
+        """The runs of a group over which worker processes died, as failed; any other error is raised."""
+        if not isinstance(error, Crashed):
+            raise error
+        index, group = self.groups[number]
+        failed = {"status": "failed", "failure": f"{type(error).__name__}: {error}", "seconds": 0.0}
+        return [_row(index, condition) | failed for condition in group]
+
 
 def follow(index: int, group: Sequence[Condition], horizon_days: float, keep: Callable[[Mapping[str, Any]], None]) -> None:
     """Grow a patient once and follow her under conditions that grow alike, keeping each run as it ends."""
     own = group[0].study
     grown, exits, failure = None, None, ""
     for condition in group:
-        row: dict[str, Any] = {"patient": index, "arm": condition.key, "without": [], "height": 0, "width": 0, "step_h": 0.0}
-        row |= {"status": "completed", "failure": ""}
+        row = _row(index, condition)
         start = time.perf_counter()
         try:
             if failure:
@@ -173,20 +195,26 @@ def follow(index: int, group: Sequence[Condition], horizon_days: float, keep: Ca
             if grown is None or exits is None:
                 try:
                     grown, _ = enrol(own.population, own.settings, own.seed, index)
-                except BrokenMechanism:
+                except (BrokenMechanism, MemoryError):
                     raise
                 except Exception as error:
                     failure = f"{type(error).__name__}: {error}"
                     raise
                 exits = draw_exits(grown.patient, own, grown.key)._replace(dropout_day=math.inf, cutoff_day=horizon_days)
             row |= watch(grown, condition.arm, exits, condition.study, frozenset())
-        except BrokenMechanism:  # every run would fail of it, or be wrong
+        except (BrokenMechanism, MemoryError):  # every run would fail of it, or be wrong
             raise
         except Exception as error:  # one failed run neither ends nor silently thins a batch
             where = traceback.extract_tb(error.__traceback__)[-1].name
             row |= {"status": "failed", "failure": failure or f"{type(error).__name__}: {error} ({where})"}
         row["seconds"] = round(time.perf_counter() - start, 3)
         keep(row)
+
+
+def _row(index: int, condition: Condition) -> dict[str, Any]:
+    """The beginning of a row: which run it is, and that it went well."""
+    place = {"patient": index, "arm": condition.key, "without": [], "height": 0, "width": 0, "step_h": 0.0}
+    return place | {"status": "completed", "failure": ""}
 
 
 def rows_of(condition: Condition, patients: int, book: RunBook) -> list[Mapping[str, Any] | None]:

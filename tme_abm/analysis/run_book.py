@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tme_abm.batch.desk import Desk
-from tme_abm.batch.executors import Threads
+from tme_abm.batch.executors import Crashed, Threads
 from tme_abm.batch.results import Results, open_results
 from tme_abm.foundation.clock import DAYS_PER_MONTH, HOURS_PER_DAY
 from tme_abm.foundation.errors import InputError
@@ -210,7 +210,7 @@ def carry_out(study: Study, plan: Callable[[int], Sequence[Point]], book: RunBoo
 
     is_here = isinstance(desk.executor, Threads)
     work: Callable[[int], Any] = partial(runs.carry_out, keep=keep) if is_here else runs.collect
-    for done in desk.executor.run(work, missing, desk.stop):
+    for done in desk.executor.run(work, missing, desk.stop, runs.give_up):
         for row in done.result or ():
             keep(row)
 
@@ -241,6 +241,13 @@ class Runs:
         self.carry_out(index, rows.append)
         return rows
 
+    def give_up(self, index: int, error: Exception) -> list[Mapping[str, Any]]:
+        """The runs of a patient over whom worker processes died, as failed; any other error is raised."""
+        if not isinstance(error, Crashed):
+            raise error
+        failed = {"screened_out": 0, "status": "failed", "failure": f"{type(error).__name__}: {error}", "seconds": 0.0}
+        return [_row(index, point) | failed for point in self.missing[index]]
+
 
 def run_points(study: Study, index: int, points: Sequence[Point], horizon_days: float, keep: Callable[[Mapping[str, Any]], None]) -> None:
     """Grow a patient once and follow it under conditions of the same numerics, keeping each run as it ends."""
@@ -248,8 +255,7 @@ def run_points(study: Study, index: int, points: Sequence[Point], horizon_days: 
     arms = {arm.key: arm for arm in at.arms}
     grown, exits, screened_out, failure = None, None, 0, ""
     for point in points:
-        row: dict[str, Any] = {"patient": index, "arm": point.arm, "without": sorted(point.without)}
-        row |= {"height": point.height, "width": point.width, "step_h": point.step_h, "status": "completed", "failure": ""}
+        row = _row(index, point)
         start = time.perf_counter()
         try:
             if failure:
@@ -257,20 +263,26 @@ def run_points(study: Study, index: int, points: Sequence[Point], horizon_days: 
             if grown is None or exits is None:
                 try:
                     grown, screened_out = enrol(at.population, at.settings, at.seed, index)
-                except BrokenMechanism:
+                except (BrokenMechanism, MemoryError):
                     raise
                 except Exception as error:
                     failure = f"{type(error).__name__}: {error}"
                     raise
                 exits = draw_exits(grown.patient, at, grown.key)._replace(dropout_day=math.inf, cutoff_day=horizon_days)
             row |= watch(grown, arms[point.arm], exits, at, point.without) | {"screened_out": screened_out}
-        except BrokenMechanism:  # every run would fail of it, or be wrong
+        except (BrokenMechanism, MemoryError):  # every run would fail of it, or be wrong
             raise
         except Exception as error:  # one failed run neither ends nor silently thins a batch
             where = traceback.extract_tb(error.__traceback__)[-1].name
             row |= {"status": "failed", "failure": failure or f"{type(error).__name__}: {error} ({where})"}
         row["seconds"] = round(time.perf_counter() - start, 3)
         keep(row)
+
+
+def _row(index: int, point: Point) -> dict[str, Any]:
+    """The beginning of a row: which run it is, and that it went well."""
+    row: dict[str, Any] = {"patient": index, "arm": point.arm, "without": sorted(point.without)}
+    return row | {"height": point.height, "width": point.width, "step_h": point.step_h, "status": "completed", "failure": ""}
 
 
 def watch(grown: Simulation, regimen: Regimen, exits: Exits, study: Study, without: frozenset[str]) -> dict[str, Any]:

@@ -106,7 +106,7 @@ class Results:
             sync(self.new / name)
         plan = {
             "files": files,
-            "keep": {} if is_final else self.marker["files"],
+            "keep": {},
             "old": self.marker["files"],
             "finished": self.identity if is_final else self.marker["finished"],
             "is_final": is_final,

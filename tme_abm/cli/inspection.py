@@ -63,7 +63,7 @@ def validate(
         study, given = resolve(source), check(source)
         labels = ", ".join(given.labels())
         if given.kind in COMMANDS:
-            variation.check(study)
+            variation.check(study, mechanism or ())
             typer.echo(f"{scenario} is a valid scenario: {given.kind} of {given.size()}, {labels}")
             return
         typer.echo(f"{scenario} is a valid scenario: {running_of(study).kind_in_words(study, given.size())}, {labels}")

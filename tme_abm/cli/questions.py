@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tme_abm.cli.desk import working
+from tme_abm.cli.desk import end_on_failures, working
 from tme_abm.cli.options import (
     ForceOption,
     HorizonOption,
@@ -66,6 +66,7 @@ def attribute(
         for line in page.in_words(summary):
             console.print(line)
         console.print(f"  {folder / 'report.html'}", soft_wrap=True)
+        end_on_failures(summary["failed"], folder)
 
 
 def converge(
@@ -109,6 +110,7 @@ def converge(
             console.print(page.verdict(axis), soft_wrap=True)
         for path in page.pages(folder) if docs is None else page.write_page(summary, docs, command):
             console.print(f"  {path}", soft_wrap=True)
+        end_on_failures(sum(summary["failed"].values()), folder)
 
 
 def calibrate(

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tme_abm.cli.desk import working
+from tme_abm.cli.desk import end_on_failures, working
 from tme_abm.cli.options import (
-    FAILURE,
     ForceOption,
     LogJsonOption,
     MechanismOption,
@@ -127,9 +126,9 @@ def loader(given: "Sweep | Sensitivity", mechanisms: Sequence[str] = ()) -> "Loa
     return load
 
 
-def check(given: Any) -> None:
+def check(given: Any, mechanisms: Sequence[str] = ()) -> None:
     """Refuse a sweep or an analysis whose trial refuses one of its changes; run nothing."""
-    load = loader(given)
+    load = loader(given, mechanisms)
     if given.form.kind == "sweep":
         from tme_abm.analysis.sweep.points import lay_out
 
@@ -150,6 +149,4 @@ def _close(summary: dict[str, Any], folder: Path, console: Any) -> None:
     """Where the results are, and whether any run failed."""
     for path in sorted(path for path in (*folder.glob("*"), *folder.glob("figures/*")) if path.is_file() and not path.name.startswith(".")):
         console.print(f"  {path}", soft_wrap=True)
-    if summary["failed"]:
-        typer.echo(f"tme: {summary['failed']} of {summary['runs']} runs failed; {folder / 'runs.jsonl'} says why", err=True)
-        raise typer.Exit(FAILURE)
+    end_on_failures(summary["failed"], folder)

@@ -26,11 +26,11 @@ class Kind(NamedTuple):
 
     Attributes:
         form: Module with its `Form` (what the file may say) and `build` (what that means); light to import.
-        running: Module that is a `Running`.
+        running: Module that is a `Running`; empty where a command of its own runs the kind (`COMMANDS`).
     """
 
     form: str
-    running: str
+    running: str = ""
 
 
 KINDS = {
@@ -38,8 +38,8 @@ KINDS = {
     "assay": Kind("tme_abm.laboratory.assay", "tme_abm.laboratory.running"),
     "time_course": Kind("tme_abm.laboratory.time_course", "tme_abm.laboratory.running"),
     "xenograft": Kind("tme_abm.laboratory.xenograft", "tme_abm.laboratory.running"),
-    "sweep": Kind("tme_abm.analysis.sweep.form", "tme_abm.analysis.sweep.run"),
-    "sensitivity": Kind("tme_abm.analysis.sensitivity.form", "tme_abm.analysis.sensitivity.run"),
+    "sweep": Kind("tme_abm.analysis.sweep.form"),
+    "sensitivity": Kind("tme_abm.analysis.sensitivity.form"),
 }
 COMMANDS = {"sweep": "tme sweep", "sensitivity": "tme sensitivity"}  # kinds that ask something of a trial, and what runs them
 
@@ -78,7 +78,13 @@ def running_of(experiment: "Study | Experiment") -> Running:
 
 
 def running_of_kind(kind: str) -> Running:
-    """Who runs experiments of a kind."""
+    """Who runs experiments of a kind.
+
+    Raises:
+        InputError: For a kind that a command of its own runs.
+    """
+    if kind in COMMANDS:
+        raise InputError(f"a {kind.replace('_', ' ')} is run by `{COMMANDS[kind]}`, which writes its tables and figures again, too")
     module: Any = import_module(KINDS[kind].running)
     return module  # type: ignore[no-any-return]
 

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from tme_abm.trial.result import Compared, TrialResult
     from tme_abm.trial.study import Study
 
-__all__ = ["cores", "run"]
-
 
 def run(  # noqa: PLR0913 - what a study is, and who does the work, are the arguments
     scenario: "str | Path | Mapping[str, Any] | Study | Experiment",
@@ -77,7 +75,7 @@ def run(  # noqa: PLR0913 - what a study is, and who does the work, are the argu
     table, copies = attachments.gather(study.resolved)
     with open_results(target, identify(study), force, desk.resume) as results:
         if results.took_over:
-            desk.say(f"taken over from {results.took_over}, which has ended")
+            desk.say(f"the lock of {results.took_over}, which has ended, was taken over")
         if results.is_finished:
             desk.say(f"{target} holds this very run, finished; --force runs it anew")
             return as_result(study, read_json(target / "summary.json"), target, keeper)

@@ -11,11 +11,12 @@ SOURCES = "sources"  # folder of the copies, in a folder of results
 INHERITS = re.compile(r"""^(\s*inherits\s*=\s*)(["'])(?P<path>[^"'\n]+\.toml)\2""", re.MULTILINE)
 
 
-def gather(resolved: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, bytes]]:
+def gather(resolved: Mapping[str, Any], asked: Any = None) -> tuple[dict[str, Any], dict[str, bytes]]:
     """A scenario whose paths lead to copies, and the copies.
 
     Args:
         resolved: A scenario as `Study.resolved` holds it, with absolute paths.
+        asked: What else may name drugs of the scenario's folder: changes that a sweep makes.
 
     Returns:
         The scenario with paths relative to the folder of results; name in that folder -> content.
@@ -30,7 +31,7 @@ def gather(resolved: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, bytes
     drugs = table.get("drugs")
     if isinstance(drugs, Mapping) and "folder" in drugs:
         folder = Path(drugs["folder"])
-        for path in sorted(_named(folder, set(_words(resolved)))):
+        for path in sorted(_named(folder, set(_words([resolved, asked])))):
             copies[f"{SOURCES}/drugs/{path.relative_to(folder).as_posix()}"] = path.read_bytes()
         table["drugs"] = {**drugs, "folder": f"{SOURCES}/drugs"}
         copies.setdefault(f"{SOURCES}/drugs/README", b"Drug files that the scenario reads before those of the package.\n")

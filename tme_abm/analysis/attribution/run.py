@@ -58,6 +58,7 @@ def _answer(question: Question, book: RunBook, desk: Desk, start: float) -> dict
         "labels": {arm.key: arm.label for arm in study.arms},
         "comparisons": [summarise(question, comparison, book, shares) for comparison in question.comparisons],
         "runs": len(book.rows),
+        "failed": sum((i, point) not in book.rows for i in range(study.patients) for point in question.points(i)),
         "wall_seconds": round(time.perf_counter() - start, 1),
     }
     write_json(folder / "summary.json", summary)

@@ -64,7 +64,7 @@ class Sensitivity:
         form: What the file says.
         source: Where it stands in the file.
         horizon_days: How long patients are watched [d]; None for the longest follow-up.
-        resolved: The file as resolved.
+        resolved: The file as resolved; the trial as the file names it.
     """
 
     name: str
@@ -109,7 +109,5 @@ def build(form: Form, source: Source) -> Sensitivity:
         raise source.error(("together",), "partial rank correlations are of single numbers; groups go with morris and sobol")
     horizon = None if form.horizon is None else hours(form.horizon, ("horizon",), source) / HOURS_PER_DAY
     resolved = form.model_dump(mode="json", exclude_none=True)
-    scenario = form.scenario
-    if scenario.endswith(".toml"):
-        scenario = resolved["scenario"] = str(source.folder / scenario)
+    scenario = str(source.folder / form.scenario) if form.scenario.endswith(".toml") else form.scenario
     return Sensitivity(source.name, form.title, form.summary, scenario, form, source, horizon, resolved)

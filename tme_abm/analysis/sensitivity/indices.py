@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tme_abm.analysis.sensitivity.inputs import Input
+from tme_abm.analysis.sensitivity.inputs import Input, least_samples
 from tme_abm.foundation.errors import InputError
 
 if TYPE_CHECKING:
@@ -139,8 +139,8 @@ def _sobol(shares: Floats, values: Floats, inputs: Sequence[Input], together: bo
 def _correlations(shares: Floats, values: Floats, inputs: Sequence[Input], together: bool) -> list[dict[str, Any]]:
     """Partial rank correlations with intervals by Fisher's transformation."""
     n, k = shares.shape
-    if n < k + 4:
-        raise InputError(f"partial rank correlations of {k} numbers take more than {k + 3} samples, got {n}")
+    if n < least_samples(k):
+        raise InputError(f"partial rank correlations of {k} numbers take {least_samples(k)} samples, got {n}")
     found = partial_rank_correlations(shares, values)
     reach = NormalDist().inv_cdf(0.5 + LEVEL / 2.0) / np.sqrt(n - k - 2.0)
     rows = []

@@ -12,7 +12,6 @@ from tme_abm.analysis.sensitivity.form import Sensitivity
 from tme_abm.analysis.sweep.form import overrides_of
 from tme_abm.foundation.declare import Origin, Param, notes
 from tme_abm.foundation.errors import InputError, did_you_mean
-from tme_abm.mechanisms import BY_NAME
 from tme_abm.simulation.settings import FLOORS
 from tme_abm.trial.study import Study
 
@@ -91,6 +90,9 @@ def find_inputs(given: Sensitivity, load: Load) -> tuple[Study, list[Input]]:
             inputs.append(found)
     if len(inputs) < 2:
         raise source.error(("grades",), f"only {len(inputs)} number of the grades {', '.join(form.grades)} can be varied; name more grades")
+    if form.method == "latin_hypercube" and form.samples < least_samples(len(inputs)):
+        least = least_samples(len(inputs))
+        raise source.error(("samples",), f"partial rank correlations of {len(inputs)} numbers take {least} samples, got {form.samples}")
     for put in inputs:  # the ends are values that the trial takes, or nothing runs
         for end in (put.low, put.high):
             try:
@@ -100,21 +102,26 @@ def find_inputs(given: Sensitivity, load: Load) -> tuple[Study, list[Input]]:
     return study, inputs
 
 
+def least_samples(numbers: int) -> int:
+    """Samples from which partial rank correlations have intervals."""
+    return numbers + 4
+
+
 def numbers_of(study: Study, arms: list[str]) -> dict[str, tuple[Origin, Param, str]]:
     """Every number that a trial may set and that acts in some arms: path -> (origin, declaration, mechanism)."""
-    off = study.settings.without
+    off, by_name = study.settings.without, study.settings.catalogue.by_name
     found: dict[str, tuple[Origin, Param, str]] = {}
     for block, filled in study.settings.fill().items():
         if block in off:
             continue
-        declared = notes(FLOORS[block] if block in FLOORS else BY_NAME[block].Params)
+        declared = notes(FLOORS[block] if block in FLOORS else by_name[block].Params)
         found |= {f"parameters.{block}.{name}": (origin, declared[name], block) for name, origin in filled.origins.items()}
     given = dict.fromkeys(name for arm in study.arms if arm.key in arms for name in arm.drugs)
     for drug in given:
         for mechanism, filled in study.drugs[drug].effects.items():
             if mechanism in off:
                 continue
-            declared = notes(BY_NAME[mechanism].Params)
+            declared = notes(by_name[mechanism].Params)
             places = {f"drugs.{drug}.{mechanism}.{name}": name for name in filled.origins}
             found |= {path: (filled.origins[name], declared[name], f"{drug}: {mechanism}") for path, name in places.items()}
     return found

@@ -33,7 +33,7 @@ OUTCOMES = {
 def sensitivity(given: Sensitivity, load: Load, folder: Path, desk: Desk | None = None, force: bool = False) -> dict[str, Any]:
     """Run an analysis; what stands in the folder is not run again.
 
-    Writes runs.jsonl (as runs finish), samples.parquet (a row per sample: numbers and outcomes), inputs.csv, indices.parquet and
+    Writes runs.jsonl, samples.parquet (a row per sample: numbers and outcomes), inputs.csv, indices.parquet and
     indices.csv, summary.json, run.json and figures/.
 
     Args:
@@ -53,7 +53,7 @@ def sensitivity(given: Sensitivity, load: Load, folder: Path, desk: Desk | None 
     horizon = whole_visits(base, given.horizon_days or base.follow_up.longest_days)
     shares = draw_samples(given.form.method, given.form.samples, inputs, base.seed, given.form.together)
     trials = [_conditions(row, inputs, given, load) for row in shares]
-    with open_book(folder, given.resolved, horizon, force) as book:
+    with open_book(folder, given.resolved, load((), (), 0), horizon, force) as book:
         return _answer(given, (base, inputs, shares, trials), book, horizon, desk or Desk())
 
 

@@ -27,15 +27,11 @@ def draw(sweep: Sweep, table: "pd.DataFrame", labels: Mapping[str, str]) -> dict
         return {f"cloud_{key}": _cloud(table, key, axes[key], labels, sweep.title) for key in axes}
     figures = {}
     first, *others = sorted(axes, key=lambda key: axes[key].choices is not None)  # numbers make the better x-axis
-    if not others or _places(axes[others[0]], table, others[0]) <= SEVERAL:
+    if not others or int(table[others[0]].nunique()) <= SEVERAL:
         figures["response"] = _response(table, (first, *others), axes, labels, sweep.title)
     if len(others) == 1:
         figures["heat_map"] = _heat_maps(table, (first, others[0]), axes, labels, sweep.title)
     return figures
-
-
-def _places(axis: Axis, table: "pd.DataFrame", key: str) -> int:
-    return int(table[key].nunique())
 
 
 def _panels(table: "pd.DataFrame", only_comparisons: bool = False) -> list[str]:
@@ -59,7 +55,7 @@ def _frame(n: int, title: str) -> tuple["Figure", list["Axes"]]:
     return figure, panels[:n]
 
 
-def _positions(axis: Axis, values: Sequence[Any]) -> tuple[list[float], list[str] | None]:
+def _positions(values: Sequence[Any]) -> tuple[list[float], list[str] | None]:
     """Where the places of an axis stand, and their words where they are no numbers."""
     if all(isinstance(value, int | float | np.number) for value in values):
         return [float(value) for value in values], None
@@ -82,7 +78,7 @@ def _response(table: "pd.DataFrame", keys: Sequence[str], axes: Mapping[str, Axi
     figure, panels = _frame(len(names), title)
     key, other = keys[0], keys[1] if len(keys) > 1 else None
     order = _order(axes[key], key, table)
-    x, words = _positions(axes[key], order)
+    x, words = _positions(order)
     is_log = words is None and _is_geometric(x)
     untouched = _untouched(table, other)
     handles: dict[str, Any] = {}
@@ -245,7 +241,7 @@ def _cloud(table: "pd.DataFrame", key: str, axis: Axis, labels: Mapping[str, str
             label = _curve_label(at, labels)
             ink = handles[label].get_color() if label in handles else ARM_COLOURS[len(handles) % 8]
             if axis.low is None:
-                places, words = _positions(axis, order)
+                places, words = _positions(order)
                 x = [places[order.index(value)] for value in group[key]]
             else:
                 x = group[key].to_numpy(np.float64).tolist()

@@ -89,7 +89,7 @@ class Sweep:
         form: What the file says.
         source: Where it stands in the file.
         horizon_days: How long patients are watched [d]; None for the longest follow-up.
-        resolved: The file as resolved.
+        resolved: The file as resolved; the trial as the file names it.
     """
 
     name: str
@@ -141,9 +141,7 @@ def build(form: Form, source: Source) -> Sweep:
             raise source.error(("compare", i), f"compare[{i}]: write a pair of arm and reference")
     horizon = None if form.horizon is None else hours(form.horizon, ("horizon",), source) / HOURS_PER_DAY
     resolved = form.model_dump(mode="json", exclude_none=True)
-    scenario = form.scenario
-    if scenario.endswith(".toml"):
-        scenario = resolved["scenario"] = str(source.folder / scenario)
+    scenario = str(source.folder / form.scenario) if form.scenario.endswith(".toml") else form.scenario
     return Sweep(source.name, form.title, form.summary, scenario, form, source, horizon, resolved)
 
 
@@ -170,6 +168,8 @@ def _check_axis(axis: Axis, at: Keys, source: Source) -> None:
         check_path(path, (*at, "path"), source)
     if axis.write is not None and axis.write.count("{}") != 1:
         raise source.error((*at, "write"), f'{name}.write needs one place for the number, as in "{{}} mg/kg", not "{axis.write}"')
+    if axis.values is not None and len({isinstance(value, str) for value in axis.values}) > 1:
+        raise source.error((*at, "values"), f"{name}: values are either numbers or words; write every one in the same way")
     if axis.values is not None and len(set(axis.values)) < len(axis.values):
         raise source.error((*at, "values"), f"{name}: a value stands twice")
     if axis.low is not None and axis.high is not None:

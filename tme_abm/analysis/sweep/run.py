@@ -12,6 +12,7 @@ from tme_abm.analysis.sweep.tables import OUTCOMES, point_table, run_table
 from tme_abm.batch.desk import Desk
 from tme_abm.batch.files import write_json
 from tme_abm.foundation.clock import DAYS_PER_MONTH
+from tme_abm.foundation.errors import InputError
 from tme_abm.trial.provenance import describe_run
 from tme_abm.trial.study import Study
 
@@ -19,7 +20,7 @@ from tme_abm.trial.study import Study
 def sweep(given: Sweep, load: Load, folder: Path, desk: Desk | None = None, force: bool = False) -> dict[str, Any]:
     """Run a sweep; what stands in the folder is not run again.
 
-    Writes runs.jsonl (as runs finish), sweep.parquet (a row per point, replicate, patient and arm), points.parquet and points.csv (a
+    Writes runs.jsonl, sweep.parquet (a row per point, replicate, patient and arm), points.parquet and points.csv (a
     row per point, arm or comparison, and outcome), summary.json, run.json and figures/.
 
     Args:
@@ -33,11 +34,11 @@ def sweep(given: Sweep, load: Load, folder: Path, desk: Desk | None = None, forc
         The summary, as summary.json holds it.
 
     Raises:
-        InputError: For a change that the trial refuses, or a folder that holds runs of another kind.
+        InputError: For a change that the trial refuses, a folder that holds another sweep, or too few patients who complete.
     """
     base, points = lay_out(given, load)
     horizon = whole_visits(base, given.horizon_days or base.follow_up.longest_days)
-    with open_book(folder, given.resolved, horizon, force) as book:
+    with open_book(folder, given.resolved, load((), (), 0), horizon, force) as book:
         return _answer(given, (base, points), book, horizon, desk or Desk())
 
 
@@ -58,6 +59,8 @@ def _answer(given: Sweep, laid_out: tuple[Study, list[Point]], book: RunBook, ho
     arms = list(dict.fromkeys(runs["arm"]))
     comparisons = comparisons_of(form, base, arms)
     table = point_table(runs, list(form.axes), comparisons, base.ci_level)
+    if not len(table):
+        raise InputError("at no point did two patients complete every arm; more patients would help")
     runs.to_parquet(folder / "sweep.parquet", index=False)
     table.to_parquet(folder / "points.parquet", index=False)
     table.to_csv(folder / "points.csv", index=False)

@@ -1,0 +1,32 @@
+"""Every kind answers what it is asked, or says in one line which command answers."""
+
+import inspect
+
+import pytest
+from typer.testing import CliRunner
+
+from tme_abm.cli.app import app
+from tme_abm.foundation.errors import InputError
+from tme_abm.scenario.kinds import COMMANDS, KINDS, Running, running_of_kind
+
+ASKED = [name for name, _ in inspect.getmembers(Running, inspect.isfunction) if not name.startswith("_")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_answers_or_names_its_command(kind):
+    assert len(ASKED) == 8
+    if kind in COMMANDS:
+        with pytest.raises(InputError, match=COMMANDS[kind]):
+            running_of_kind(kind)
+    else:
+        module = running_of_kind(kind)
+        assert not [name for name in ASKED if not callable(getattr(module, name, None))]
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_the_report_of_a_question_is_refused_in_one_line(kind, tmp_path):
+    (tmp_path / "scenario.toml").write_text(f'kind = "{kind}"\n', encoding="utf-8")
+    (tmp_path / "run.json").write_text("{}", encoding="utf-8")
+    result = CliRunner().invoke(app, ["report", str(tmp_path)])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"is run by `tme {kind}`" in result.stderr and result.stderr.count("\n") == 1
