@@ -359,6 +359,54 @@ def test_an_installed_package_brings_them_by_name(file, monkeypatch, tmp_path):
         load(["toxim"])
 
 
+VENOM = re.sub(r"\b(CAUSE|LEVEL|PASSING|LUCK)\b", r"OTHER_\1", TOXIN[len(HEAD) :]).replace("toxin", "venom").replace("TOXIN", "VENOM")
+TWO = TOXIN + VENOM
+
+
+def test_two_mechanisms_of_one_file_are_two_however_they_are_given(file, monkeypatch):
+    path = file(TWO, "two_of_mine.py")
+    monkeypatch.syspath_prepend(path.parent)
+    import two_of_mine
+
+    whole = load([path])
+    both = load([two_of_mine.TOXIN, two_of_mine.VENOM])
+    assert [o.mechanism.name for o in both.outside] == [o.mechanism.name for o in whole.outside] == ["toxin", "venom"]
+    assert both.own == whole.own
+    assert [o.mechanism.name for o in load([two_of_mine.VENOM]).outside] == ["venom"]
+    assert [o.mechanism.name for o in load([path, two_of_mine.VENOM]).outside] == ["toxin", "venom"]
+    behind = load([file(TOXIN.replace("toxin", "acid").replace("TOXIN", "ACID"), "acid.py"), two_of_mine.VENOM, two_of_mine.TOXIN])
+    assert list(behind.causes.values())[-3:] == [N_EVENTS, N_EVENTS + 1, N_EVENTS + 2]
+    assert [o.mechanism.name for o in pickle.loads(pickle.dumps(behind)).outside] == ["acid", "toxin", "venom"]
+
+
+def test_an_entry_point_brings_what_it_names(file, monkeypatch):
+    monkeypatch.syspath_prepend(file(TWO, "two_by_name.py").parent)
+    points = [importlib.metadata.EntryPoint(f"a_{n}", f"two_by_name:{n.upper()}", loading.GROUP) for n in ("toxin", "venom", "acid")]
+    monkeypatch.setattr(loading, "entry_points", lambda group: points)
+    assert [o.mechanism.name for o in load(["a_venom"]).outside] == ["venom"]
+    assert [o.mechanism.name for o in load(["a_venom", "a_toxin"]).outside] == ["toxin", "venom"]
+    with pytest.raises(InputError, match="no Mechanism in this file is called 'ACID'"):
+        load(["a_acid"])
+
+
+def test_a_file_is_read_once(file, monkeypatch):
+    one, other = file(TOXIN), file(TOXIN.replace("toxin", "venom").replace("TOXIN", "VENOM"), "venom.py")
+    read, times = loading.read_text, []
+    monkeypatch.setattr(loading, "read_text", lambda wish: times.append(wish.path) or read(wish))
+    load([one, other])
+    assert times == [one, other]
+
+
+def test_another_process_refuses_a_file_that_has_changed(file):
+    path = file(TOXIN)
+    sent = pickle.dumps(load([path]))
+    assert pickle.loads(sent).describe() == load([path]).describe()
+    path.write_text(TOXIN + "\n# another\n", encoding="utf-8")
+    with pytest.raises(BrokenMechanism, match=r"toxin\.py: the file has changed since this study took it"):
+        pickle.loads(sent)
+    load([path])
+
+
 # ---- bad files -------------------------------------------------------------------------------------------------------
 
 

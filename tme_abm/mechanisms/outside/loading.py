@@ -34,7 +34,7 @@ from tme_abm.marrow.state import Gauge, Host, Own, Tick, make_marrow
 from tme_abm.marrow.traits import load_traits
 from tme_abm.mechanisms import MECHANISMS
 from tme_abm.mechanisms.declared import check_names, measure, undeclared
-from tme_abm.mechanisms.outside.catalogue import NAME, PLAIN, Catalogue, Compiled, File, Outside, digest_of
+from tme_abm.mechanisms.outside.catalogue import NAME, PLAIN, BrokenMechanism, Catalogue, Compiled, File, Outside, digest_of
 from tme_abm.mechanisms.outside.hooks import Hook
 from tme_abm.mechanisms.outside.own import Numbers, handed_out, handing_out
 from tme_abm.mechanisms.step import Rules
@@ -51,15 +51,22 @@ class Wish:
         shown: As messages name it.
         path: The file; None for a mechanism that Python code has made where no file is.
         package: Of which the file is a module, for its relative imports; "" for none.
-        only: Name of the one mechanism that is wanted; "" for all.
+        only: Which mechanisms of the file are wanted, by their own names or, with a colon before them, by those of variables (":ADCC");
+            empty for all.
         made: The mechanism itself, where there is no file.
+        digest: Of the file as it was when a study took it; "" where nobody has taken it yet.
     """
 
     shown: str
     path: Path | None = None
     package: str = ""
-    only: str = ""
+    only: frozenset[str] = frozenset()
     made: Mechanism | None = None
+    digest: str = ""
+
+    def wants(self, variable: str, mechanism: Mechanism) -> bool:
+        """Whether a mechanism of the file, held by a variable, is among those that are wanted."""
+        return not self.only or not self.only.isdisjoint({mechanism.name, f":{variable}"})
 
 
 def load(given: Iterable[Any] = (), rules: Iterable[Any] = ()) -> Catalogue:
@@ -75,24 +82,23 @@ def load(given: Iterable[Any] = (), rules: Iterable[Any] = ()) -> Catalogue:
     asked = tuple(given)
     if len(asked) == 1 and isinstance(asked[0], Catalogue):
         return asked[0]
-    wishes = [wish_for(one) for one in asked]
+    wishes = joined(wish_for(one) for one in asked)
     if not wishes:
         chosen = tuple(rules)
         return PLAIN.with_rules(chosen) if chosen else PLAIN
     first = (len(handed_out().causes), len(handed_out().gauges)) if any(wish.path is None for wish in wishes) else (0, 0)
-    unplaced = [read(wish, (0, 0)) for wish in dict.fromkeys(wishes)]
-    check_taken(unplaced)
+    unplaced = [(wish, read(wish, (0, 0))) for wish in wishes]
+    check_taken([group for _, group in unplaced])
     placed: list[Outside] = []
-    for group in sorted(unplaced, key=lambda found: min(o.mechanism.name for o in found)):
+    for wish, group in sorted(unplaced, key=lambda one: min(o.mechanism.name for o in one[1])):
         file = group[0].file
         if file.path is None:
             placed += group
             continue
-        wish = next(w for w in wishes if w.path == file.path)
-        placed += group if first == (0, 0) else read(wish, first)
+        placed += group if first == (0, 0) else read(wish, first, file.text)
         first = (first[0] + len(file.causes), first[1] + len(file.gauges))
     ordered = in_order(sorted(placed, key=lambda o: o.mechanism.name))
-    catalogue = Catalogue(tuple(ordered), (), tuple(wishes))
+    catalogue = Catalogue(tuple(ordered), (), tuple(replace(wish, digest=group[0].file.digest) for wish, group in unplaced))
     check_own(catalogue)
     for o in ordered:
         check_declared(o)
@@ -101,6 +107,17 @@ def load(given: Iterable[Any] = (), rules: Iterable[Any] = ()) -> Catalogue:
 
 
 # ---- where from
+
+
+def joined(wishes: Iterable[Wish]) -> list[Wish]:
+    """Wishes of which no two are for the same file: what several want of one is wanted together, and it is numbered once."""
+    found: dict[Any, Wish] = {}
+    for wish in wishes:
+        key = wish.path or id(wish.made)
+        before = found.get(key, wish)
+        only = before.only | wish.only if before.only and wish.only else frozenset()
+        found[key] = replace(before, only=only, package=before.package or wish.package, digest=before.digest or wish.digest)
+    return list(found.values())
 
 
 def wish_for(given: Any) -> Wish:
@@ -131,7 +148,8 @@ def wish_for(given: Any) -> Wish:
     if spec is None or not spec.origin:
         raise InputError(f"--mechanism {text}: there is no module {point.module}")
     path = Path(spec.origin)
-    return Wish(f"{text} ({path.name})", path, spec.name if spec.submodule_search_locations else spec.parent or "")
+    only = frozenset({f":{point.attr}"} if point.attr else ())
+    return Wish(f"{text} ({path.name})", path, spec.name if spec.submodule_search_locations else spec.parent or "", only)
 
 
 def _wish_for_made(mechanism: Mechanism) -> Wish:
@@ -144,22 +162,24 @@ def _wish_for_made(mechanism: Mechanism) -> Wish:
             if path.is_file():
                 module = sys.modules.get(kernel.py_func.__module__)
                 spec = getattr(module, "__spec__", None)
-                return Wish(str(path), path.resolve(), spec.parent or "" if spec else "", mechanism.name)
+                return Wish(str(path), path.resolve(), spec.parent or "" if spec else "", frozenset({mechanism.name}))
     return Wish(f"mechanism '{mechanism.name}'", made=mechanism)
 
 
 # ---- reading
 
 
-def read(wish: Wish, first: tuple[int, int]) -> list[Outside]:
+def read(wish: Wish, first: tuple[int, int], text: str | None = None) -> list[Outside]:
     """The mechanisms of a file, not yet compiled.
 
     Args:
         wish: Which file.
         first: Numbers of its first cause and gauge among those from outside.
+        text: What it says, where it has been read before.
 
     Raises:
         InputError: For a file that does not run, or holds no mechanism, or one that does not hold together.
+        BrokenMechanism: For a file that is no longer what a study has taken.
     """
     if wish.path is None:
         assert wish.made is not None
@@ -167,15 +187,17 @@ def read(wish: Wish, first: tuple[int, int]) -> list[Outside]:
         file = File(wish.shown, None, "", digest_of(repr(wish.made)), tuple(numbers.causes), tuple(numbers.gauges))
         check(wish.made, wish.shown)
         return [Outside(wish.made, file)]
-    text = read_text(wish)
+    text = read_text(wish) if text is None else text
     digest = digest_of(text, *package_texts(wish))
+    if wish.digest not in ("", digest):
+        raise BrokenMechanism(f"{wish.shown}: the file has changed since this study took it; load the study anew")
     module, numbers = execute(wish, text, digest, first)
     file = File(wish.shown, wish.path, text, digest, tuple(numbers.causes), tuple(numbers.gauges), first)
     places = lines_of(text)
     named = {id(value): (name, value) for name, value in vars(module).items() if isinstance(value, Mechanism) and value not in MECHANISMS}
     found = []
     for name, mechanism in named.values():
-        if wish.only in ("", mechanism.name):
+        if wish.wants(name, mechanism):
             lines = {"": places.get(name, 0)}
             for act in ACTS:
                 lines[act] = line_of(getattr(mechanism, act), wish.path, places)
@@ -183,7 +205,8 @@ def read(wish: Wish, first: tuple[int, int]) -> list[Outside]:
             check(mechanism, outside.place())
             found.append(outside)
     if not found:
-        raise InputError(f"{wish.shown}, line 1: no Mechanism in this file{f' is called {wish.only!r}' if wish.only else ''}")
+        called = " or ".join(repr(name.removeprefix(":")) for name in sorted(wish.only))
+        raise InputError(f"{wish.shown}, line 1: no Mechanism in this file{f' is called {called}' if called else ''}")
     return found
 
 
@@ -359,7 +382,7 @@ def check_own(catalogue: Catalogue) -> None:
     ):
         seen: dict[str, File] = {}
         for name, file in names:
-            if name in seen:
+            if name in seen and (file.path or seen[name].path):  # what is written where no file is has its numbers together
                 raise InputError(f"{file.shown}: the {what} '{name}' is taken by {seen[name].shown}")
             seen[name] = file
 
