@@ -57,18 +57,17 @@ def working(
             raise typer.Exit(FAILURE) from None
 
 
-<<<<<<< HEAD
 def tell_aside(paths: Iterable[Path]) -> None:
     """Say which files of the user's were in the way of results, and what they are called now."""
     for path in paths:
         _tell(f"a file of yours was in the way of the results; it is kept as {path}")
-=======
+
+
 def end_on_failures(failed: int, folder: Path) -> None:
     """End a question over many runs with a line and its own exit code, where some failed."""
     if failed:
         _tell(f"{failed} run{'s' * (failed != 1)} failed and count{'s' * (failed == 1)} nowhere; {folder / 'runs.jsonl'} says why")
         raise typer.Exit(FAILED_PATIENTS)
->>>>>>> fix-b
 
 
 def _tell(words: str) -> None:
