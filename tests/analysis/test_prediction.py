@@ -2,6 +2,8 @@
 
 import json
 import math
+import sys
+import types
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +18,6 @@ from tme_abm.foundation.errors import InputError
 from tme_abm.scenario.kinds import load_scenario
 from tme_abm.scenario.reading import scenarios
 from tme_abm.trial import comparison, published, survival
-from tme_abm.trial.provenance import model_digest
 
 
 @pytest.fixture(scope="module")
@@ -210,26 +211,8 @@ def pretend(asked):
         asked.append(study.name)
         folder.mkdir(parents=True, exist_ok=True)
         people(study).to_parquet(folder / "patients.parquet")
-        content = {"scenario": study.resolved, "model": model_digest()}
-        (folder / "run.json").write_text(json.dumps(content), encoding="utf-8")
 
     return run
-
-
-def test_finished_runs_are_taken_up_and_others_are_not(icaria, tmp_path):
-    asked = []
-    first = prediction.predict([icaria], pretend(asked), tmp_path, 20)
-    again = prediction.predict([icaria], pretend(asked), tmp_path, 20)
-    assert asked == ["icaria"]
-    pd.testing.assert_frame_equal(first, again)
-    prediction.predict([load_scenario("icaria", patients=299)], pretend(asked), tmp_path, 20)
-    assert asked == ["icaria", "icaria"]
-    path = tmp_path / "icaria" / "run.json"
-    content = json.loads(path.read_text())
-    path.write_text(json.dumps({**content, "model": "another"}))
-    assert not prediction.is_finished(load_scenario("icaria", patients=299), tmp_path / "icaria")
-    path.write_text(json.dumps(content))
-    assert prediction.is_finished(load_scenario("icaria", patients=299), tmp_path / "icaria")
 
 
 def test_a_study_without_figures_is_refused(tmp_path):
@@ -256,8 +239,16 @@ def test_all_scenarios_with_something_to_predict_are_chosen():
 
 def test_tme_predict_prints_and_writes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    asked = []
-    monkeypatch.setattr("tme_abm.scenario.running.run", lambda study, to, force, desk: pretend(asked)(study, to))
+    asked, failed = [], 0
+
+    def execute(study, results, desk):
+        pretend(asked)(study, results.new)
+        (results.new / "run.json").write_text("{}", encoding="utf-8")
+        (results.new / "summary.json").write_text(json.dumps({"failed": failed}), encoding="utf-8")
+        results.publish()
+        return {"failed": failed}
+
+    monkeypatch.setitem(sys.modules, "tme_abm.trial.execution", types.SimpleNamespace(run_study=execute))
     call = ("predict", "--scenarios", "icaria,ikema", "--patients", "80", "--trials", "20", "--doc", "notes.md")
     told = CliRunner().invoke(app, list(call))
     assert told.exit_code == 0, told.output
@@ -265,4 +256,14 @@ def test_tme_predict_prints_and_writes(tmp_path, monkeypatch):
     assert "predictions pass. 80 virtual patients" in told.output
     assert "<!-- predictions -->" in (tmp_path / "notes.md").read_text(encoding="utf-8")
     again = CliRunner().invoke(app, list(call))
-    assert asked == ["icaria", "ikema"] and "is taken up" in again.output
+    assert asked == ["icaria", "ikema"] and again.exit_code == 0
+    assert again.output.count("holds this very run, finished") == 2
+    before = {path: path.read_bytes() for path in (tmp_path / "results").rglob("*") if path.is_file()}
+    other = ("predict", "--scenarios", "icaria,ikema", "--patients", "90", "--trials", "20")
+    refused = CliRunner().invoke(app, list(other))
+    assert refused.exit_code == 2 and "holds a finished run with size 80 patients" in refused.stderr and "--force" in refused.stderr
+    assert asked == ["icaria", "ikema"] and before == {path: path.read_bytes() for path in before}
+    failed = 3
+    anew = CliRunner().invoke(app, [*other, "--force"])
+    assert asked == ["icaria", "ikema"] * 2 and anew.exit_code == 3
+    assert "count nowhere: 3 of icaria, 3 of ikema." in anew.output and "tme: 6 patients failed" in anew.stderr

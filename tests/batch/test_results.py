@@ -13,7 +13,7 @@ import pytest
 
 from tme_abm.batch import results as module
 from tme_abm.batch.lock import LOCK, Lock
-from tme_abm.batch.results import MARKER, WORK, holds, open_results, refuse_foreign, write_again, written
+from tme_abm.batch.results import MARKER, WORK, open_results, refuse_another, refuse_foreign, write_again, written
 from tme_abm.foundation.errors import InputError
 
 ONE, TWO = {"seed": 1, "scenario": {"dose": "10 mg"}}, {"seed": 2, "scenario": {"dose": "20 mg"}}
@@ -49,7 +49,10 @@ def test_what_is_finished_is_known_and_another_run_is_refused(tmp_path):
         pass
     said = f"{tmp_path / 'r'} holds a finished run with dose 10 mg instead of 20 mg, seed 1 instead of 2; begin anew with --force"
     assert str(refused.value).startswith(said)
-    assert holds(tmp_path / "r", ONE) and not holds(tmp_path / "r", TWO) and holds(tmp_path / "none", TWO)
+    for folder, identity in ((tmp_path / "r", ONE), (tmp_path / "none", TWO)):
+        refuse_another(folder, identity)
+    with pytest.raises(InputError, match="begin anew with --force"):
+        refuse_another(tmp_path / "r", TWO)
 
 
 @pytest.mark.parametrize("force", [False, True])

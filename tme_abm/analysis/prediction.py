@@ -11,7 +11,6 @@ point, a subgroup's inside its interval; a median PFS within 15 %, a difference 
 residual disease and PFS at a time within 8; where no patient responded, none does in most virtual trials.
 """
 
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +20,6 @@ import numpy as np
 
 from tme_abm.foundation.errors import InputError
 from tme_abm.trial import published, subgroups, summary, survival
-from tme_abm.trial.provenance import model_digest
 from tme_abm.trial.study import Study
 
 if TYPE_CHECKING:
@@ -280,7 +278,7 @@ def predict(
 
     Args:
         studies: Those with published rows.
-        run: Runs a study into a folder.
+        run: Runs a study into a folder, or leaves the finished run that stands there.
         folder: Where the runs stand, each in a folder of its name.
         n_trials: Virtual trials from which the intervals come.
         tell: Who is told what happens.
@@ -298,29 +296,12 @@ def predict(
         if not study.published:
             continue
         place = folder / study.name
-        if is_finished(study, place):
-            tell(f"{study.name}: the finished run in {place} is taken up")
-        else:
-            tell(f"{study.name}: {study.patients} patients, {len(study.arms)} arms")
-            run(study, place)
+        tell(f"{study.name}: {study.patients} patients, {len(study.arms)} arms")
+        run(study, place)
         tables.append(beside(study, pd.read_parquet(place / "patients.parquet"), n_trials))
     if not tables:
         raise InputError("none of these scenarios has a published figure to predict")
     return pd.concat(tables, ignore_index=True)
-
-
-def is_finished(study: Study, folder: Path) -> bool:
-    """Whether a folder holds this very study, run with the model as it stands."""
-    if not all((folder / name).is_file() for name in ("run.json", "patients.parquet")):
-        return False
-    before = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    wanted = json.loads(json.dumps(study.resolved))
-
-    def runs(scenario: Mapping[str, Any]) -> dict[str, Any]:
-        """What a run depends on."""
-        return {key: value for key, value in scenario.items() if key not in ("published", "title", "summary")}
-
-    return bool(runs(before["scenario"]) == runs(wanted) and before.get("model") == model_digest())
 
 
 def write(table: "pd.DataFrame", folder: Path, facts: str) -> list[Path]:

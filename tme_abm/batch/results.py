@@ -177,12 +177,6 @@ def read_marker(folder: Path) -> dict[str, Any] | None:
     return {"finished": None, **marker}
 
 
-def holds(folder: Path, identity: Mapping[str, Any]) -> bool:
-    """Whether a folder holds no run, or one of an identity; an unfinished one counts before a finished one."""
-    run = _json(folder / WORK / "identity.json") or (read_marker(folder) or {"finished": None})["finished"]
-    return run is None or run == _as_json(identity)
-
-
 def refuse_another(folder: Path, identity: Mapping[str, Any]) -> None:
     """Raise an `InputError` where a folder holds a run of another identity, or one whose identity cannot be read.
 

@@ -8,6 +8,7 @@ import typer
 
 from tme_abm.cli.desk import end_on_failures, working
 from tme_abm.cli.options import (
+    FAILED_PATIENTS,
     ForceOption,
     HorizonOption,
     LogJsonOption,
@@ -15,6 +16,7 @@ from tme_abm.cli.options import (
     PatientsOption,
     ProcessesOption,
     QuietOption,
+    ResumeOption,
     ScenarioArgument,
     SeedOption,
     SetOption,
@@ -24,6 +26,7 @@ from tme_abm.cli.options import (
     make_console,
     parse_days,
     parse_numbers,
+    refuse_force_and_resume,
 )
 
 if TYPE_CHECKING:
@@ -119,6 +122,8 @@ def calibrate(
     patients: Annotated[int, typer.Option(min=2, help="Virtual patients of each scenario.")] = 100,
     replicates: Annotated[int, typer.Option(min=1, help="Runs of each scenario, of which the mean counts.")] = 1,
     workers: WorkersOption = None,
+    force: ForceOption = False,
+    resume: ResumeOption = False,
     quiet: QuietOption = False,
     log_json: LogJsonOption = False,
     out: Annotated[Path, typer.Option(help="Folder of the search; the same command goes on.")] = Path("results/calibration"),
@@ -133,10 +138,11 @@ def calibrate(
     with in_plain_words():
         from tme_abm.analysis.calibration import report as results
         from tme_abm.analysis.calibration import search
-        from tme_abm.analysis.calibration.plan import PLAN, read_plan
+        from tme_abm.analysis.calibration.plan import PLAN, STUDY_FILE, read_plan
         from tme_abm.batch.results import open_results
         from tme_abm.scenario.kinds import load_trial
 
+        refuse_force_and_resume(force, resume)
         chosen = read_plan(plan or PLAN)
         if only is not None:
             chosen = chosen.only(name.strip() for name in only.split(","))
@@ -144,7 +150,9 @@ def calibrate(
         with working(out, workers, quiet=quiet, log_json=log_json) as desk:
             fit = search.prepare(chosen, load_trial, out, patients, replicates, desk)
             desk.say(f"{len(fit.plan.free)} free numbers, {len(fit.goals)} targets in {', '.join(fit.plan.targets)}; {out}")
-            with open_results(out, fit.settings()) as place:
+            with open_results(out, fit.settings(), force, resume) as place:
+                if force:
+                    (out / STUDY_FILE).unlink(missing_ok=True)
                 fit = replace(fit, journal=place.journal)
                 study = search.search(fit, trials, desk.say)
                 outcome = results.conclude(fit, study)
@@ -166,6 +174,7 @@ def predict(
     trials: Annotated[int, typer.Option(min=2, help="Virtual trials of the published size, for the intervals.")] = 500,
     workers: WorkersOption = None,
     processes: ProcessesOption = False,
+    force: ForceOption = False,
     quiet: QuietOption = False,
     log_json: LogJsonOption = False,
     out: Annotated[Path, typer.Option(help="Folder of the runs; finished ones are taken up.")] = Path("results/prediction"),
@@ -181,13 +190,21 @@ def predict(
         names = [name.strip() for name in scenarios.split(",")] if scenarios else None
         names = prediction.chosen(names, reading.scenarios("trial"), kinds.load_trial)
         studies = [kinds.load_trial(name, patients=patients) for name in names]
+        for study in studies:
+            if not force:
+                running.refuse_another_run(study, out / study.name)
+        failed: dict[str, int] = {}
         with working(out, workers, processes, quiet, log_json) as desk:
 
             def run(study: "Study", to: Path) -> dict[str, Any]:
-                return dict(running.run(study, to, force=not running.is_of(study, to), desk=desk))
+                summary = dict(running.run(study, to, force=force, desk=desk))
+                failed.update({study.name: summary["failed"]} if summary.get("failed") else {})
+                return summary
 
             table = prediction.predict(studies, run, out, trials, desk.say)
         facts = f"{patients} virtual patients in each study, {trials} virtual trials, model {model_digest()}."
+        if failed:
+            facts += f" Patients who failed and count nowhere: {', '.join(f'{n} of {name}' for name, n in failed.items())}."
         typer.echo(prediction.report(table, facts))
         written = prediction.write(table, out, facts)
         if doc is not None:
@@ -195,3 +212,7 @@ def predict(
             written.append(doc)
         for path in written:
             typer.echo(f"  {path}")
+        if failed:
+            number = sum(failed.values())
+            typer.echo(f"tme: {number} patient{'s' * (number != 1)} failed; every denominator counts the others only", err=True)
+            raise typer.Exit(FAILED_PATIENTS)

@@ -13,7 +13,7 @@ from tme_abm import __version__
 from tme_abm.batch.desk import Desk, cores, silent
 from tme_abm.batch.executors import Threads
 from tme_abm.batch.progress import Progress, Silence
-from tme_abm.batch.results import holds, open_results, read_json
+from tme_abm.batch.results import open_results, read_json, refuse_another, refuse_foreign
 from tme_abm.export.crate import describe_folder
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.toml import to_toml
@@ -170,9 +170,10 @@ def _chosen(
     return replace(study, **changed, resolved={**study.resolved, **changed})  # type: ignore[arg-type]
 
 
-def is_of(study: "Study | Experiment", folder: Path) -> bool:
-    """Whether a folder holds no run, or one of this study, finished or not, with the model as it stands."""
-    return holds(folder, identify(study))
+def refuse_another_run(study: "Study | Experiment", folder: Path) -> None:
+    """Raise an `InputError` where a folder holds something else than runs of this study, finished or not, with the model as it stands."""
+    refuse_foreign(folder)
+    refuse_another(folder, identify(study))
 
 
 def identify(study: "Study | Experiment") -> dict[str, Any]:
