@@ -545,6 +545,19 @@ def test_tme_calibrate_from_the_first_trial_to_the_document(tme, tmp_path):
     assert more.exit_code == 0 and "trial 14: loss" in more.output and "trial 13: loss" not in more.output
 
 
+def test_tme_calibrate_begins_anew_when_told(tme):
+    call = ("calibrate", "--only", "mm002", "--free", "parameters.imid.kill_rate", "--trials", "12")
+    nothing = tme(*call, "--resume")
+    assert nothing.exit_code == 2 and "no folder" in nothing.stderr
+    assert tme(*call).exit_code == 0
+    other = (*call, "--patients", "50")
+    refused = tme(*other)
+    assert refused.exit_code == 2 and "begin anew with --force" in refused.stderr
+    anew = tme(*other, "--force")
+    assert anew.exit_code == 0 and "trial 0: loss" in anew.output
+    assert tme(*other, "--force", "--resume").exit_code == 2
+
+
 def test_tme_calibrate_refuses_what_it_cannot_do(tme):
     wrong = tme("calibrate", "--only", "icarai")
     assert wrong.exit_code == 2 and "did you mean 'icaria'" in wrong.output

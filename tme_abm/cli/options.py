@@ -45,6 +45,12 @@ def make_console(is_quiet: bool = False) -> "Console":
     return Console(width=width, highlight=False, markup=False, emoji=False, quiet=is_quiet)
 
 
+def refuse_force_and_resume(force: bool, resume: bool) -> None:
+    """Raise an `InputError` where both are asked for."""
+    if force and resume:
+        raise InputError("--resume goes on with a run and --force begins anew; give one of them")
+
+
 @contextmanager
 def in_plain_words() -> Iterator[None]:
     """Turn failures that are no bug into one line on stderr and an exit code."""

@@ -24,6 +24,7 @@ from tme_abm.cli.options import (
     WorkersOption,
     in_plain_words,
     make_console,
+    refuse_force_and_resume,
 )
 from tme_abm.foundation.errors import InputError
 
@@ -50,8 +51,7 @@ def run(
         from tme_abm.batch.results import refuse_foreign, written
         from tme_abm.scenario import kinds, running
 
-        if force and resume:
-            raise InputError("--resume goes on with a run and --force begins anew; give one of them")
+        refuse_force_and_resume(force, resume)
         study = kinds.load_scenario(scenario, set_ or (), patients, seed, without or (), mechanism or ())
         kind = kinds.running_of(study)
         folder = out if out is not None else Path("results") / study.name

@@ -177,7 +177,9 @@ def begin(fit: Fit) -> "optuna.Study":
         study.set_user_attr("settings", wanted)
     elif before != wanted:
         key = next(key for key in wanted if before.get(key) != wanted[key])
-        raise InputError(f"{fit.folder / STUDY_FILE} holds a search with other settings ({key}); give another --out, or remove it")
+        raise InputError(
+            f"{fit.folder / STUDY_FILE} holds a search with other settings ({key}); begin anew with --force, or give another --out"
+        )
     take_up(study)
     begun = optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.WAITING
     if not any(is_at(trial, fit.start) for trial in study.get_trials(deepcopy=False, states=begun)):
