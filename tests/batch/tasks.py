@@ -28,6 +28,18 @@ def loop(number):
         time.sleep(0.01)
 
 
+class BafflingError(Exception):
+    """Can be pickled, but not unpickled: it is made of two things and says one."""
+
+    def __init__(self, one, other):
+        super().__init__(f"{one} and {other}")
+
+
+def baffle(number):
+    """Fail with an error that nobody can read."""
+    raise BafflingError(number, "another")
+
+
 class Deadly(NamedTuple):
     """Kills its process at 5, as often as it may."""
 
@@ -39,6 +51,6 @@ class Deadly(NamedTuple):
         if number == 5:
             deaths = len(list(Path(self.folder).iterdir()))
             if deaths < self.times:
-                (Path(self.folder) / f"{deaths}").touch()
+                (Path(self.folder) / f"{deaths}").write_text(str(os.getpid()))
                 os.kill(os.getpid(), signal.SIGKILL)
         return number, os.getpid()

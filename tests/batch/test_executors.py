@@ -72,7 +72,8 @@ def test_what_is_done_when_the_end_is_asked_for_is_still_given():
 def test_a_worker_that_dies_costs_its_work_which_is_done_again(tmp_path):
     done = dict(Processes(2).run(tasks.Deadly(str(tmp_path), 1), range(12), Stop()))
     assert sorted(number for number, _ in done.values()) == list(range(12))
-    assert len({pid for _, pid in done.values()}) == 3 and os.getpid() not in {pid for _, pid in done.values()}
+    (dead,) = (int(path.read_text()) for path in tmp_path.iterdir())
+    assert done[5][1] != dead and os.getpid() not in {pid for _, pid in done.values()}
 
 
 def test_work_that_kills_every_worker_is_given_up(tmp_path):
@@ -80,6 +81,31 @@ def test_work_that_kills_every_worker_is_given_up(tmp_path):
     done = dict(run)
     assert isinstance(done[5], Crashed) and str(done[5]) == "the worker process died (signal SIGKILL, signal SIGKILL)"
     assert len(list(tmp_path.iterdir())) == executors.TRIES and len(done) == 8
+
+
+def test_an_answer_that_nobody_can_read_costs_no_worker(monkeypatch):
+    """An error whose class cannot be made again from what it says: the piece of work fails, and its worker goes on."""
+    begun, honest = [], executors._Worker
+    monkeypatch.setattr(executors, "_Worker", lambda task: begun.append(1) or honest(task))
+    done = dict(Processes(1).run(tasks.baffle, range(6), Stop(), lambda index, error: error))
+    assert len(begun) == 1 and all(isinstance(error, TypeError) for error in done.values()) and len(done) == 6
+
+
+def test_a_free_worker_that_another_thread_takes_first_is_not_waited_for(monkeypatch):
+    class Raced(executors.SimpleQueue):
+        """Seems to hold a worker, which is gone when it is asked for."""
+
+        def empty(self):
+            return False
+
+    processes = Processes(1)
+    processes._free = Raced()
+    monkeypatch.setattr(executors, "_Worker", lambda task: "new")
+    taken = []
+    thread = threading.Thread(target=lambda: taken.append(processes._take(b"")), daemon=True)
+    thread.start()
+    thread.join(5.0)
+    assert taken == ["new"]
 
 
 def test_no_worker_outlives_the_run():

@@ -14,11 +14,17 @@ from tme_abm.batch import signals
 from tme_abm.batch.stopping import Stop, Stopped
 signals.LONGEST_S = 2.0
 stop = Stop()
-with signals.ending_on_signals(stop, lambda name: print("heard", name, flush=True)):
+
+def say(name):
+    if sys.argv[1] == "mute":
+        raise RuntimeError("nobody is there to hear it")
+    print("heard", name, flush=True)
+
+with signals.ending_on_signals(stop, say):
     print("ready", flush=True)
     try:
         while True:
-            if sys.argv[1] == "heeds":
+            if sys.argv[1] in ("heeds", "mute"):
                 stop.check()
                 time.sleep(0.01)
             else:
@@ -49,6 +55,16 @@ def test_a_word_at_once_and_the_exit_code_of_the_signal(number, code):
     found, lines, heard, _ = told("heeds", number)
     assert (found, lines) == (code, [f"heard {number.name}", "kept"])
     assert heard < 1.0
+
+
+def test_the_end_is_asked_for_before_anything_is_said():
+    """Whatever telling it does, as where the terminal has been closed, the work ends by itself and in time."""
+    command = [sys.executable, "-c", PROGRAM, "mute"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGHUP)
+        said, _ = process.communicate()
+    assert (process.returncode, said) == (129, "kept\n")
 
 
 def test_who_does_not_end_in_time_is_ended():

@@ -166,6 +166,7 @@ def test_a_regimen_in_words():
 
 def test_describe_says_and_draws_who_depends_on_whom(tme):
     text = tme("describe", "growth").output
+    assert "\nWho depends on whom within a step (`--graph FILE.svg` draws it):\n" in text
     assert "growth needs fields.il6 from interleukin6" in text and "adcc needs" not in text
     assert tme("describe", "--graph", "step.svg").output.strip() == "The graph of the mechanisms stands in step.svg."
     assert "t_cell_recovery" in Path("step.svg").read_text(encoding="utf-8")

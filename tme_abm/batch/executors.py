@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import IO, Any, NamedTuple, Protocol
 
 from tme_abm.batch.stopping import Stop, Stopped, heeding
@@ -136,22 +136,25 @@ class Processes:
             stop.check()
             worker = self._take(task)
             try:
-                is_well, answer = worker.ask(index)
+                message = worker.ask(index)
             except (EOFError, OSError):
                 stop.check()
                 codes.append(worker.end())
                 with self._lock:
                     self._all.discard(worker)
                 continue
-            self._free.put(worker)
+            try:
+                is_well, answer = pickle.loads(message)  # which may fail, and is no fault of the worker
+            finally:
+                self._free.put(worker)
             if not is_well:
                 raise answer
             return answer
         raise Crashed(f"the worker process died ({', '.join(_cause(code) for code in codes)})")
 
     def _take(self, task: bytes) -> "_Worker":
-        if not self._free.empty():
-            return self._free.get()
+        with suppress(Empty):
+            return self._free.get_nowait()
         worker = _Worker(task)
         with self._lock:
             self._all.add(worker)
@@ -159,8 +162,9 @@ class Processes:
 
     def _end(self) -> None:
         """End all worker processes."""
-        while not self._free.empty():
-            self._free.get()
+        with suppress(Empty):
+            while True:
+                self._free.get_nowait()
         with self._lock:
             for worker in self._all:
                 worker.end()
@@ -178,16 +182,15 @@ class _Worker:
         )
         self._task: bytes | None = task
 
-    def ask(self, index: int) -> tuple[bool, Any]:
-        """Whether a piece of work went well, and what it gave or raised."""
+    def ask(self, index: int) -> bytes:
+        """Whether a piece of work went well, and what it gave or raised: a pair, pickled."""
         pipe_in, pipe_out = self._process.stdin, self._process.stdout
         assert pipe_in is not None and pipe_out is not None
         if self._task is not None:
             send(pipe_in, self._task)
             self._task = None
         send(pipe_in, pickle.dumps(index))
-        is_well, answer = pickle.loads(receive(pipe_out))
-        return is_well, answer
+        return receive(pipe_out)
 
     def end(self) -> int:
         """End the process, and tell how it ended."""

@@ -37,6 +37,7 @@ class Results:
         resumed: Pieces of work that an earlier command has done.
         took_over: Who held the folder before and died; empty where nobody did.
         set_aside: Files of somebody else that were in the way at the end, under their new names.
+        tell_aside: Called with these, if there are any, once they are moved.
         before_publishing: Called with the folder of new files once they are complete, to add what describes them.
     """
 
@@ -50,6 +51,7 @@ class Results:
         self.set_aside: list[Path] = []
         self.took_over = ""
         self._sources: list[dict[str, str]] = []
+        self.tell_aside: Callable[[list[Path]], Any] | None = None
         self.before_publishing: Callable[[Path], Any] | None = None
         work = folder / WORK
         _mend(folder)

@@ -56,9 +56,9 @@ def _listen(here: socket.socket, stop: Stop, say: Callable[[str], None]) -> None
             timer = threading.Timer(LONGEST_S, _leave, (number,))
             timer.daemon = True
             timer.start()
+            stop.set(number)  # first: a terminal that has gone, and is told something, must not keep work from ending
             with suppress(OSError, ValueError):
                 say(signal.Signals(number).name)
-            stop.set(number)
     if timer is not None:
         timer.cancel()
 

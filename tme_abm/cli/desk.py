@@ -28,7 +28,7 @@ def working(
         resume: Whether there must be something to go on with.
     """
     from tme_abm.batch.desk import Desk, cores
-    from tme_abm.batch.executors import Processes, Threads
+    from tme_abm.batch.executors import Crashed, Processes, Threads
     from tme_abm.batch.signals import ending_on_signals
     from tme_abm.batch.stopping import Stop, Stopped
     from tme_abm.cli.progress import make_progress
@@ -51,9 +51,9 @@ def working(
             progress.stop()
             _tell(f"{OUT_OF_MEMORY}; what was finished is kept: the same command goes on from what {folder} holds")
             raise typer.Exit(FAILURE) from None
-        except RuntimeError as error:
+        except Crashed as error:
             progress.stop()
-            _tell(str(error))
+            _tell(f"{error}; what was finished is kept: the same command goes on from what {folder} holds")
             raise typer.Exit(FAILURE) from None
 
 

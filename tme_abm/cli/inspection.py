@@ -144,7 +144,7 @@ def describe(
             table.add_row(*map(Text, texts))
         console.print(table)
         console.print()
-        console.print("[bold]Who depends on whom[/bold] within a step (`--graph FILE.svg` draws it):")
+        console.print(Text.assemble(("Who depends on whom", "bold"), " within a step (`--graph FILE.svg` draws it):"))
         for line in as_lines(catalogue.mechanisms, {m.name for m in chosen}):
             console.print(Text(line))
         console.print()

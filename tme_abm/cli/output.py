@@ -1,9 +1,12 @@
 """Output that nobody need read to its end: a reader who leaves early ends no run."""
 
+import errno
 import os
 import sys
 from contextlib import suppress
 from typing import Any, TextIO
+
+GONE = (errno.EPIPE, errno.EIO)  # how a stream says that its reader has gone: a pipe, a terminal
 
 
 class LastingOutput:
@@ -21,7 +24,9 @@ class LastingOutput:
         """Write, or forget."""
         try:
             return self._stream.write(text)
-        except BrokenPipeError:
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
             self._let_go()
             return len(text)
 
@@ -29,7 +34,9 @@ class LastingOutput:
         """Have it written, or forgotten."""
         try:
             self._stream.flush()
-        except BrokenPipeError:
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
             self._let_go()
 
     def _let_go(self) -> None:

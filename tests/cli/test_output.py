@@ -1,0 +1,55 @@
+"""A reader who leaves ends no run: a pipe that breaks, a terminal that is closed; other failures are told."""
+
+import errno
+import os
+import tempfile
+
+import pytest
+
+from tme_abm.cli.output import LastingOutput
+
+
+class Failing:
+    """A stream whose reader has gone, or whose disk is full."""
+
+    def __init__(self, number):
+        self.number = number
+        self.file = tempfile.TemporaryFile()
+
+    def fileno(self):
+        return self.file.fileno()
+
+    def write(self, text):
+        raise OSError(self.number, os.strerror(self.number))
+
+    def flush(self):
+        raise OSError(self.number, os.strerror(self.number))
+
+
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.EIO], ids=["pipe", "terminal"])
+def test_who_has_gone_is_written_to_no_more(number):
+    stream = Failing(number)
+    output = LastingOutput(stream)
+    assert output.write("word") == 4
+    output.flush()
+    assert os.path.samestat(os.fstat(stream.fileno()), os.stat(os.devnull))
+
+
+def test_a_full_disk_is_told():
+    output = LastingOutput(Failing(errno.ENOSPC))
+    with pytest.raises(OSError, match="No space left"):
+        output.write("word")
+    with pytest.raises(OSError, match="No space left"):
+        output.flush()
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs terminals as POSIX has them")
+def test_a_terminal_that_is_closed():
+    master, slave = os.openpty()
+    with os.fdopen(slave, "w", buffering=1) as terminal:
+        output = LastingOutput(terminal)
+        output.write("seen\n")
+        os.close(master)
+        for _ in range(3):
+            output.write("unseen\n")
+            output.flush()
