@@ -92,7 +92,15 @@ def test_what_somebody_else_laid_in_the_way_is_set_aside(tmp_path):
     (folder / "a.txt").write_text("edited by hand")
     (folder / "new.txt").write_text("mine")
     (folder / "table").write_text("a file where a folder is to be")
-    results = make(folder, TWO, ("a.txt", "new.txt", "table/t.csv"), force=True)
+    said = []
+    with open_results(folder, TWO, force=True) as results:
+        results.say = said.append
+        (results.new / "table").mkdir()
+        for name in ("a.txt", "new.txt", "table/t.csv"):
+            (results.new / name).write_text(f"{name} of 2")
+        results.publish()
+    names = ("a.kept1.txt", "new.kept1.txt", "table.kept1")
+    assert said == [f"a file of yours was in the way of the results; it is kept as {folder / name}" for name in names]
     assert {p.name for p in results.set_aside} == {"a.kept1.txt", "new.kept1.txt", "table.kept1"}
     assert contents(folder) == {
         **{"a.txt": "a.txt of 2", "new.txt": "new.txt of 2", "table/t.csv": "table/t.csv of 2"},

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import tme_abm
+from tme_abm.batch.executors import Crashed
 from tme_abm.cli.app import app
 from tme_abm.cli.progress import Lines, in_words
 from tme_abm.export.crate import CRATE
@@ -271,6 +272,31 @@ def test_a_finished_run_is_not_run_again(tme, pretend):
     assert again.exit_code == 0
     assert "here holds this very run, finished; --force runs it anew" in again.output
     assert again.output.splitlines()[-3:] == first.output.splitlines()[-3:]
+
+
+def test_what_was_in_the_way_of_results_is_told(tme, pretend, tmp_path):
+    pretend(written)
+    assert tme("run", "icaria", "--patients", "2").exit_code == 0
+    summary = tmp_path / "results" / "icaria" / "summary.json"
+    summary.write_text("with notes", encoding="utf-8")
+    again = tme("run", "icaria", "--patients", "2", "--force")
+    assert again.exit_code == 0 and "a file of yours was in the way of the results; it is kept as results" in again.output
+    assert summary.with_name("summary.kept1.json").read_text(encoding="utf-8") == "with notes"
+
+
+def test_a_bug_is_no_line_and_a_crash_is_one(tme, pretend):
+    """What nobody foresaw keeps its traceback; a worker that died is told with how to go on."""
+    for error, code in ((RuntimeError("a hazard exceeded"), None), (Crashed("the worker process died (signal SIGKILL)"), 1)):
+
+        def executor(study, results, desk, error=error):
+            raise error
+
+        pretend(executor)
+        result = tme("run", "icaria")
+        if code is None:
+            assert result.exception is error
+        else:
+            assert result.exit_code == code and "the worker process died (signal SIGKILL); what was finished is kept" in result.stderr
 
 
 def test_what_is_resumed_must_be_there(tme, pretend):

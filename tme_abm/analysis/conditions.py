@@ -119,6 +119,7 @@ def carry_out(conditions: Sequence[Condition], patients: int, book: RunBook, hor
         horizon_days: How long patients are watched; a whole number of visits [d].
         desk: Who does the work, and who is told of each run (under "running") and how long it will take.
     """
+    book.results.say = desk.say
     wanted = {c.key: c for c in conditions}
     groups: dict[tuple[int, str], list[Condition]] = {}
     for index in range(patients):

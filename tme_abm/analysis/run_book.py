@@ -187,6 +187,7 @@ def carry_out(study: Study, plan: Callable[[int], Sequence[Point]], book: RunBoo
         horizon_days: How long patients are watched; a whole number of visits [d].
         desk: Who does the work, and who is told of each run (under "running") and how long it will take.
     """
+    book.results.say = desk.say
     missing = {i: todo for i in range(study.patients) if (todo := [p for p in plan(i) if (i, p) not in book.rows])}
     n = sum(len(todo) for todo in missing.values())
     if not n:

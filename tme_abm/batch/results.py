@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tme_abm.batch.desk import silent
 from tme_abm.batch.files import digest, scratch_of, sync, sync_folder, write_json
 from tme_abm.batch.journal import Journal
 from tme_abm.batch.lock import LOCK, Lock
@@ -37,7 +38,7 @@ class Results:
         resumed: Pieces of work that an earlier command has done.
         took_over: Who held the folder before and died; empty where nobody did.
         set_aside: Files of somebody else that were in the way at the end, under their new names.
-        tell_aside: Called with these, if there are any, once they are moved.
+        say: Is told of these at the end; whoever carries the work out puts its own voice here.
         before_publishing: Called with the folder of new files once they are complete, to add what describes them.
     """
 
@@ -48,13 +49,12 @@ class Results:
             InputError: Where it holds another run, one of which nobody can tell what it is, or nothing to resume.
         """
         self.folder, self.identity = folder, _as_json(identity)
-        self.set_aside: list[Path] = []
+        self.set_aside = _mend(folder)
         self.took_over = ""
         self._sources: list[dict[str, str]] = []
-        self.tell_aside: Callable[[list[Path]], Any] | None = None
+        self.say: Callable[[str], Any] = silent
         self.before_publishing: Callable[[Path], Any] | None = None
         work = folder / WORK
-        _mend(folder)
         scratch_of(folder / MARKER).unlink(missing_ok=True)
         self.marker = read_marker(folder) or {"format": FORMAT, "files": {}, "finished": None}
         begun, finished = _json(work / "identity.json"), self.marker["finished"]
@@ -149,6 +149,8 @@ def open_results(folder: Path, identity: Mapping[str, Any], force: bool = False,
     finally:
         if results is not None:
             results.journal.close()
+            for path in results.set_aside:
+                results.say(aside_in_words(path))
         lock.release()
         if is_new:
             with suppress(OSError):
@@ -197,6 +199,11 @@ def refuse_another(folder: Path, identity: Mapping[str, Any]) -> None:
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         what, told = "an unfinished run" if begun else "a finished run", ", ".join(found[:SHOWN])
         raise InputError(f"{folder} holds {what} with {told}{more}; begin anew with --force, or choose another folder with --out")
+
+
+def aside_in_words(path: Path) -> str:
+    """That a file of the user's was in the way, and what it is called now."""
+    return f"a file of yours was in the way of the results; it is kept as {path}"
 
 
 def write_again(folder: Path, write: Callable[[Path], Any]) -> list[Path]:

@@ -59,8 +59,10 @@ def working(
 
 def tell_aside(paths: Iterable[Path]) -> None:
     """Say which files of the user's were in the way of results, and what they are called now."""
+    from tme_abm.batch.results import aside_in_words
+
     for path in paths:
-        _tell(f"a file of yours was in the way of the results; it is kept as {path}")
+        _tell(aside_in_words(path))
 
 
 def end_on_failures(failed: int, folder: Path) -> None:

@@ -151,6 +151,7 @@ def calibrate(
             fit = search.prepare(chosen, load_trial, out, patients, replicates, desk)
             desk.say(f"{len(fit.plan.free)} free numbers, {len(fit.goals)} targets in {', '.join(fit.plan.targets)}; {out}")
             with open_results(out, fit.settings(), force, resume) as place:
+                place.say = desk.say
                 if force:
                     (out / STUDY_FILE).unlink(missing_ok=True)
                 fit = replace(fit, journal=place.journal)

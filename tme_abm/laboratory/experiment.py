@@ -92,10 +92,13 @@ class Experiment(ABC):
         stop: "Stop",
         todo: Iterable[int],
         keep: Callable[[int, list[dict[str, Any]]], None],
+        n_done: int = 0,
     ) -> None:
-        """Have pieces carried out, each kept as soon as it is there."""
+        """Have pieces carried out, each kept as soon as it is there; some may have been done before."""
         name, number = self.pieces
         progress.phase(name, number)
+        if n_done:
+            progress.advance(n_done, name)
         for index, rows in executor.run(self.carry_out, todo, stop):
             keep(index, rows)
             progress.advance(1, name)
@@ -104,7 +107,7 @@ class Experiment(ABC):
         """Run what a journal does not hold yet; the table of all."""
         number = self.pieces[1]
         todo = [index for index in range(number) if str(index) not in journal]
-        self.run_pieces(executor, progress, stop, todo, lambda index, rows: journal.add(str(index), {"rows": rows}))
+        self.run_pieces(executor, progress, stop, todo, lambda index, rows: journal.add(str(index), {"rows": rows}), number - len(todo))
         return self.tabulate([row for record in journal.read_all(map(str, range(number))) for row in record["rows"]])
 
     @abstractmethod

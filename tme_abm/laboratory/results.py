@@ -14,7 +14,7 @@ from tme_abm.foundation.declare import GRADES
 from tme_abm.foundation.errors import InputError
 from tme_abm.laboratory.experiment import Experiment
 from tme_abm.laboratory.headings import HEADINGS
-from tme_abm.trial.provenance import describe_machine, describe_outside
+from tme_abm.trial.provenance import describe_machine, describe_outside, model_digest
 from tme_abm.trial.report import command, page
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def describe_experiment(experiment: Experiment) -> dict[str, Any]:
         "seed": experiment.seed,
         "scenario": experiment.resolved,
         "parameters": experiment.origins(),
+        "model": model_digest(),
         **describe_outside(experiment.settings.catalogue),
         **describe_machine(),
     }

@@ -74,6 +74,7 @@ def run(  # noqa: PLR0913 - what a study is, and who does the work, are the argu
     desk = desk or Desk(Threads(workers or cores()), progress or notebook_progress() or Silence(), silent)
     table, copies = attachments.gather(study.resolved)
     with open_results(target, identify(study), force, desk.resume) as results:
+        results.say = desk.say
         if results.took_over:
             desk.say(f"the lock of {results.took_over}, which has ended, was taken over")
         if results.is_finished:
