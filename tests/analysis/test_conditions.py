@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from tme_abm.analysis import conditions, run_book
+from tme_abm.analysis.sweep import run
 from tme_abm.analysis.sweep.points import lay_out
 from tme_abm.batch.executors import Crashed
 from tme_abm.cli.variation import loader
@@ -90,6 +91,19 @@ def test_the_folder_runs_elsewhere(given, tmp_path):
     assert str(tmp_path) not in (tmp_path / "moved" / "scenario.toml").read_text(encoding="utf-8")
     with opened(again, tmp_path / "moved"):  # the same sweep
         pass
+
+
+def test_too_few_patients_who_complete_are_told_in_a_line(given, tmp_path, monkeypatch):
+    def carry_out(wanted, patients, book, horizon_days, desk):
+        for condition in wanted:
+            row = conditions._row(0, condition) | {"pfs_days": 56.0, "pfs_event": True, "event_kind": "progression", "seconds": 0.1}
+            book.add(row | {"best_response": "PR", "mrd_negative": False, "log10_burden_visit_2": -1.0})
+            book.add(conditions._row(1, condition) | {"status": "failed", "failure": "of a test", "seconds": 0.1})
+
+    monkeypatch.setattr(run, "carry_out", carry_out)
+    sweep = given()
+    with pytest.raises(InputError, match="at no point did two patients complete every arm"):
+        run.sweep(sweep, loader(sweep), tmp_path / "out")
 
 
 def test_a_group_that_kills_its_workers_fails_alone(given):
