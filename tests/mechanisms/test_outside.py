@@ -407,6 +407,48 @@ def test_another_process_refuses_a_file_that_has_changed(file):
     load([path])
 
 
+def test_a_mechanism_is_one_file(file, monkeypatch):
+    beside = file("RATE = 0.5\n", "beside_of_mine.py")
+    monkeypatch.syspath_prepend(beside.parent)
+    for given in ("import beside_of_mine", "from beside_of_mine import RATE"):
+        text = f"import numpy, json\n{given}\n" + TOXIN
+        with pytest.raises(InputError, match=r"toxin\.py, line 2: imports 'beside_of_mine'.*a mechanism is one file"):
+            load([file(text)])
+    assert load([file("import numpy, json, tme_abm\n" + TOXIN)]).outside
+
+
+def test_copies_of_two_files_of_one_name_stand_side_by_side(file, tmp_path):
+    texts = [TOXIN, TOXIN.replace("toxin", "venom").replace("TOXIN", "VENOM"), TOXIN.replace("toxin", "acid").replace("TOXIN", "ACID")]
+    paths = []
+    for place, text in zip(("one", "Other/one", "third/rule_one"), texts, strict=True):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        paths.append(file(text, f"{place}.py"))
+
+    def one(model):
+        """A rule of that name too."""
+
+    catalogue = load(paths, [one])
+    copies = catalogue.copies()
+    assert {"mechanisms/one.py", "mechanisms/one_2.py", "mechanisms/mechanism_rule_one.py", "mechanisms/rule_one.py"} == set(copies)
+    told = {row["name"]: copies[row["file"]].decode() for row in catalogue.describe()}
+    assert told == dict(zip(("toxin", "venom", "acid"), texts, strict=True))
+
+
+def test_a_rule_is_what_its_whole_file_says(file):
+    digests, texts = [], []
+    for n in (1, 2):
+        path = file(f"N = {n}\n\n\ndef give(model):\n    return N\n", "rule_of_mine.py")
+        scope = {"__name__": "rule_of_mine"}
+        exec(compile(path.read_text(), str(path), "exec"), scope)
+        (rule,) = PLAIN.with_rules([scope["give"]]).rules
+        digests.append(rule.digest)
+        texts.append(rule.text)
+    assert digests[0] != digests[1]
+    copy = {}
+    exec(texts[1], copy)
+    assert copy["give"](None) == 2
+
+
 # ---- bad files -------------------------------------------------------------------------------------------------------
 
 

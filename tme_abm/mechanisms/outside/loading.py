@@ -10,6 +10,7 @@ import copyreg
 import importlib.util
 import re
 import sys
+import sysconfig
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -223,7 +224,8 @@ def package_texts(wish: Wish) -> list[str]:
     """What the other modules of a package say, which its mechanisms may be made of too."""
     if not wish.package or wish.path is None:
         return []
-    return [path.read_text(encoding="utf-8", errors="replace") for path in sorted(wish.path.parent.rglob("*.py"))]
+    top = wish.path.parents[wish.package.count(".")]
+    return [path.read_text(encoding="utf-8", errors="replace") for path in sorted(top.rglob("*.py"))]
 
 
 _executed: dict[str, tuple[ModuleType, Numbers]] = {}
@@ -252,6 +254,10 @@ def run_module(wish: Wish, text: str, name: str) -> ModuleType:
         InputError: Where it does not run, with the line.
     """
     assert wish.path is not None
+    try:
+        check_imports(wish, text)
+    except SyntaxError as error:
+        raise InputError(f"{wish.shown}, line {error.lineno}: {error.msg}") from None
     spec = importlib.util.spec_from_file_location(name, wish.path)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
@@ -267,6 +273,41 @@ def run_module(wish: Wish, text: str, name: str) -> ModuleType:
         said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         raise InputError(f"{wish.shown}, line {here[-1] if here else 1}: {said}") from None
     return module
+
+
+def check_imports(wish: Wish, text: str) -> None:
+    """Refuse a file that imports a module beside it: that module would be in no digest and no copy, and an edit of it go unseen.
+
+    What is installed may be imported, and what belongs to the package of the file.
+
+    Raises:
+        InputError: For the first such import, with its line.
+    """
+    own = wish.package.split(".")[0]
+    for node in ast.walk(ast.parse(text)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            names = [node.module]
+        for name in names:
+            top = name.split(".")[0]
+            if top not in ("tme_abm", own) and not is_installed(top):
+                what = f"imports '{name}', a module of its own folder or of another one"
+                raise InputError(f"{wish.shown}, line {node.lineno}: {what}; a mechanism is one file, or a module of an installed package")
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module comes with Python or was installed; also where there is none, which its import says better."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except ValueError:  # as of __main__
+        return False
+    if spec is None:
+        return True
+    folders = [Path(place) for place in spec.submodule_search_locations or [spec.origin or ""]]
+    if spec.origin in ("built-in", "frozen"):
+        return True
+    python = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")}
+    return all({"site-packages", "dist-packages"} & set(folder.parts) or python & set(folder.resolve().parents) for folder in folders)
 
 
 def lines_of(text: str) -> dict[str, int]:
