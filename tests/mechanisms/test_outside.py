@@ -40,7 +40,7 @@ from tme_abm.mechanism_kit import *
 
 
 class Params(NamedTuple):
-    rate: Annotated[float, Param("1/h", "death under the toxin", "this test", "A")] = 0.004
+    rate: Annotated[float, Param("1/h", "death under the toxin", "this study: a test", "A")] = 0.004
 """
 
 TOXIN = (
@@ -407,6 +407,21 @@ def test_another_process_refuses_a_file_that_has_changed(file):
     load([path])
 
 
+def test_no_two_files_share_a_stream_of_chance(file):
+    other = TOXIN.replace("toxin", "venom").replace("TOXIN", "VENOM").replace('own_stream("venom")', 'own_stream("toxin")')
+    with pytest.raises(InputError, match=r"venom\.py: the stream of chance 'toxin' is taken by .*toxin\.py"):
+        load([file(TOXIN), file(other, "venom.py")])
+
+
+def test_it_keeps_to_the_order_of_the_step(file):
+    early = TOXIN.replace("    gauge[PASSING] = ", "    gauge[LEVEL] += 0.0 * marrow.contacts.nk[0]\n    gauge[PASSING] = ")
+    early = early.replace('reads=("gauge.TOXIN_LEVEL",', 'reads=("contacts.nk", "gauge.TOXIN_LEVEL",')
+    with pytest.raises(InputError, match=rf"toxin\.py, line {line(early, 'TOXIN = Mech')}: mechanism 'toxin' reads contacts.nk before"):
+        load([file(early)])
+    late = early.replace("phase=Phase.DRUGS", "phase=Phase.ARRIVAL")
+    assert load([file(late)]).outside
+
+
 def test_a_mechanism_is_one_file(file, monkeypatch):
     beside = file("RATE = 0.5\n", "beside_of_mine.py")
     monkeypatch.syspath_prepend(beside.parent)
@@ -478,10 +493,16 @@ def line(text, words):
         ("marrow.body.ceiling[PLASMA] += p.rate", "marrow.body.ceilings[PLASMA] += p.rate", "marrow.body.ceilings", "ceilings"),
         ("marrow.body.ceiling[PLASMA] += p.rate", "return 3.0", "def ceiling", "it returns float64"),
         ("@part\ndef hazard", "def hazard", "TOXIN = Mechanism(", "put @part above"),
-        ('rate: Annotated[float, Param("1/h", "death under the toxin", "this test", "A")] = 0.004', "rate: float = 0.004",
+        ('rate: Annotated[float, Param("1/h", "death under the toxin", "this study: a test", "A")] = 0.004', "rate: float = 0.004",
          "TOXIN = Mechanism(", "the parameter 'rate' of 'toxin' has no Param"),
         ('own_cause("toxin")', 'own_cause("adcc")', "own_cause(", "'adcc' is no name for a cause of death"),
         ('own_gauge("TOXIN_LEVEL"', 'own_gauge("REVIVAL"', "own_gauge(", "'REVIVAL' is no name for a gauge"),
+        ('own_cause("toxin")', 'own_cause("Toxin")', "own_cause(", "'Toxin' has capitals"),
+        ('"this study: a test", "A"', '"this study: a test", "Z"', "TOXIN = Mechanism(", "'rate' of 'toxin': unknown grade 'Z'"),
+        ('"this study: a test"', '"morreno2019"', "TOXIN = Mechanism(", "unknown source 'morreno2019'; did you mean 'moreno2019'"),
+        ('"A")] = 0.004', '"A", high=0.001)] = 0.004', "TOXIN = Mechanism(", "the default 0.004 .1/h. is outside of 0 to 0.001"),
+        ("marrow.body.ceiling[PLASMA] +=", "marrow.body.ceiling[int(CellType.STROMA)] +=", "def ceiling",
+         "raises the ceiling of STROMA, a stromal type"),
         ('own_stream("toxin")', 'own_stream("walk")', "own_stream(", "'walk' is no name for a stream"),
     ],
 )  # fmt: skip

@@ -35,7 +35,7 @@ CAUSE, PLASMA = own_cause("toxin"), int(CellType.PLASMA)
 
 
 class Params(NamedTuple):
-    rate: Annotated[float, Param("1/h", "death under the toxin", "this test", "A")] = 0.002
+    rate: Annotated[float, Param("1/h", "death under the toxin", "this study: a test", "A")] = 0.002
 
 
 @part

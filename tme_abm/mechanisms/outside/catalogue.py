@@ -57,6 +57,7 @@ class File:
         causes: Names of its own causes of death, in order.
         gauges: Its own gauges, in order.
         first: Numbers of its first cause and of its first gauge among those from outside.
+        streams: Names of its own streams of chance.
     """
 
     shown: str
@@ -66,6 +67,7 @@ class File:
     causes: tuple[str, ...] = ()
     gauges: tuple[OwnGauge, ...] = ()
     first: tuple[int, int] = (0, 0)
+    streams: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
