@@ -1,5 +1,6 @@
 """Mechanisms from outside: loaded, checked, called by the step, counted, and never in the way of those that stand."""
 
+import ast
 import importlib.metadata
 import os
 import pickle
@@ -8,10 +9,12 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tme_abm import mechanism_kit, mechanisms
 from tme_abm.foundation import jit
 from tme_abm.foundation.errors import InputError
 from tme_abm.marrow.cells import N_CAUSES, N_EVENTS, CellType
@@ -420,6 +423,24 @@ def test_it_keeps_to_the_order_of_the_step(file):
         load([file(early)])
     late = early.replace("phase=Phase.DRUGS", "phase=Phase.ARRIVAL")
     assert load([file(late)]).outside
+
+
+def test_the_kit_holds_what_mechanisms_of_the_package_use():
+    known = {}
+    for path in Path(mechanisms.__file__).parent.glob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom) and node.module in ("tme_abm.foundation.response", "tme_abm.foundation.rng"):
+                known |= {alias.name: path.name for alias in node.names if alias.name != "Stream"}
+    assert known and {name: where for name, where in known.items() if name not in mechanism_kit.__all__} == {}
+    assert "neighbourhood_sum" in mechanism_kit.__all__
+    assert all(hasattr(mechanism_kit, name) for name in mechanism_kit.__all__)
+
+
+def test_the_guide_points_to_a_mechanism_that_loops_over_drugs():
+    guide = (Path(__file__).parents[2] / "docs" / "mechanism_of_your_own.md").read_text(encoding="utf-8")
+    (named,) = re.findall(r"`rows.p`, as in `tme_abm/mechanisms/(\w+\.py)`", guide)
+    text = (Path(mechanisms.__file__).parent / named).read_text(encoding="utf-8")
+    assert "rows.drug" in text and "rows.p" in text
 
 
 def test_a_mechanism_is_one_file(file, monkeypatch):
