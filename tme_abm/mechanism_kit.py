@@ -6,10 +6,11 @@ The example to begin with is docs/examples/pd1_blockade.py; docs/mechanism_of_yo
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
-from tme_abm.foundation.response import eased, happens, hill, probability
-from tme_abm.foundation.rng import bits, normal, stream_key, subkey, uniform
+from tme_abm.foundation.response import eased, happens, hill, probability, relax, saturation, shielded
+from tme_abm.foundation.rng import again, below, bits, lower, normal, poisson, stream_key, subkey, uniform, unit
 from tme_abm.marrow.antigen import density
 from tme_abm.marrow.cells import Cause, CellType
+from tme_abm.marrow.lattice import neighbourhood_sum
 from tme_abm.marrow.state import Effector, Gauge
 from tme_abm.mechanisms.outside.own import own_cause, own_gauge, own_stream
 
@@ -23,18 +24,27 @@ __all__ = [
     "Param",
     "Phase",
     "Words",
+    "again",
+    "below",
     "bits",
     "density",
     "eased",
     "happens",
     "hill",
+    "lower",
+    "neighbourhood_sum",
     "normal",
     "own_cause",
     "own_gauge",
     "own_stream",
     "part",
+    "poisson",
     "probability",
+    "relax",
+    "saturation",
+    "shielded",
     "stream_key",
     "subkey",
     "uniform",
+    "unit",
 ]

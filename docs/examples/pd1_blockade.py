@@ -16,10 +16,16 @@ class Params(NamedTuple):
 
     occupancy: Annotated[
         float,
-        Param("1", "PD-1 that the antibody holds from the first dose on", "brahmer2010: some 70 % on T cells, from memory", "M", high=1.0),
+        Param(
+            "1",
+            "PD-1 that the antibody holds from the first dose on",
+            "this study: some 70 % on T cells (Brahmer 2010, J Clin Oncol 28:3167, from memory)",
+            "M",
+            high=1.0,
+        ),
     ] = 0.7
     by_pd1: Annotated[
-        float, Param("1", "part of exhaustion that goes by PD-1, the rest by other receptors", "this example: assumed", "A", high=1.0)
+        float, Param("1", "part of exhaustion that goes by PD-1, the rest by other receptors", "this study: assumed", "A", high=1.0)
     ] = 0.5
 
 

@@ -1,5 +1,6 @@
 """Mechanisms from outside: loaded, checked, called by the step, counted, and never in the way of those that stand."""
 
+import ast
 import importlib.metadata
 import os
 import pickle
@@ -8,10 +9,12 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tme_abm import mechanism_kit, mechanisms
 from tme_abm.foundation import jit
 from tme_abm.foundation.errors import InputError
 from tme_abm.marrow.cells import N_CAUSES, N_EVENTS, CellType
@@ -40,7 +43,7 @@ from tme_abm.mechanism_kit import *
 
 
 class Params(NamedTuple):
-    rate: Annotated[float, Param("1/h", "death under the toxin", "this test", "A")] = 0.004
+    rate: Annotated[float, Param("1/h", "death under the toxin", "this study: a test", "A")] = 0.004
 """
 
 TOXIN = (
@@ -407,6 +410,81 @@ def test_another_process_refuses_a_file_that_has_changed(file):
     load([path])
 
 
+def test_no_two_files_share_a_stream_of_chance(file):
+    other = TOXIN.replace("toxin", "venom").replace("TOXIN", "VENOM").replace('own_stream("venom")', 'own_stream("toxin")')
+    with pytest.raises(InputError, match=r"venom\.py: the stream of chance 'toxin' is taken by .*toxin\.py"):
+        load([file(TOXIN), file(other, "venom.py")])
+
+
+def test_it_keeps_to_the_order_of_the_step(file):
+    early = TOXIN.replace("    gauge[PASSING] = ", "    gauge[LEVEL] += 0.0 * marrow.contacts.nk[0]\n    gauge[PASSING] = ")
+    early = early.replace('reads=("gauge.TOXIN_LEVEL",', 'reads=("contacts.nk", "gauge.TOXIN_LEVEL",')
+    with pytest.raises(InputError, match=rf"toxin\.py, line {line(early, 'TOXIN = Mech')}: mechanism 'toxin' reads contacts.nk before"):
+        load([file(early)])
+    late = early.replace("phase=Phase.DRUGS", "phase=Phase.ARRIVAL")
+    assert load([file(late)]).outside
+
+
+def test_the_kit_holds_what_mechanisms_of_the_package_use():
+    known = {}
+    for path in Path(mechanisms.__file__).parent.glob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom) and node.module in ("tme_abm.foundation.response", "tme_abm.foundation.rng"):
+                known |= {alias.name: path.name for alias in node.names if alias.name != "Stream"}
+    assert known and {name: where for name, where in known.items() if name not in mechanism_kit.__all__} == {}
+    assert "neighbourhood_sum" in mechanism_kit.__all__
+    assert all(hasattr(mechanism_kit, name) for name in mechanism_kit.__all__)
+
+
+def test_the_guide_points_to_a_mechanism_that_loops_over_drugs():
+    guide = (Path(__file__).parents[2] / "docs" / "mechanism_of_your_own.md").read_text(encoding="utf-8")
+    (named,) = re.findall(r"`rows.p`, as in `tme_abm/mechanisms/(\w+\.py)`", guide)
+    text = (Path(mechanisms.__file__).parent / named).read_text(encoding="utf-8")
+    assert "rows.drug" in text and "rows.p" in text
+
+
+def test_a_mechanism_is_one_file(file, monkeypatch):
+    beside = file("RATE = 0.5\n", "beside_of_mine.py")
+    monkeypatch.syspath_prepend(beside.parent)
+    for given in ("import beside_of_mine", "from beside_of_mine import RATE"):
+        text = f"import numpy, json\n{given}\n" + TOXIN
+        with pytest.raises(InputError, match=r"toxin\.py, line 2: imports 'beside_of_mine'.*a mechanism is one file"):
+            load([file(text)])
+    assert load([file("import numpy, json, tme_abm\n" + TOXIN)]).outside
+
+
+def test_copies_of_two_files_of_one_name_stand_side_by_side(file, tmp_path):
+    texts = [TOXIN, TOXIN.replace("toxin", "venom").replace("TOXIN", "VENOM"), TOXIN.replace("toxin", "acid").replace("TOXIN", "ACID")]
+    paths = []
+    for place, text in zip(("one", "Other/one", "third/rule_one"), texts, strict=True):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        paths.append(file(text, f"{place}.py"))
+
+    def one(model):
+        """A rule of that name too."""
+
+    catalogue = load(paths, [one])
+    copies = catalogue.copies()
+    assert {"mechanisms/one.py", "mechanisms/one_2.py", "mechanisms/mechanism_rule_one.py", "mechanisms/rule_one.py"} == set(copies)
+    told = {row["name"]: copies[row["file"]].decode() for row in catalogue.describe()}
+    assert told == dict(zip(("toxin", "venom", "acid"), texts, strict=True))
+
+
+def test_a_rule_is_what_its_whole_file_says(file):
+    digests, texts = [], []
+    for n in (1, 2):
+        path = file(f"N = {n}\n\n\ndef give(model):\n    return N\n", "rule_of_mine.py")
+        scope = {"__name__": "rule_of_mine"}
+        exec(compile(path.read_text(), str(path), "exec"), scope)
+        (rule,) = PLAIN.with_rules([scope["give"]]).rules
+        digests.append(rule.digest)
+        texts.append(rule.text)
+    assert digests[0] != digests[1]
+    copy = {}
+    exec(texts[1], copy)
+    assert copy["give"](None) == 2
+
+
 # ---- bad files -------------------------------------------------------------------------------------------------------
 
 
@@ -436,10 +514,16 @@ def line(text, words):
         ("marrow.body.ceiling[PLASMA] += p.rate", "marrow.body.ceilings[PLASMA] += p.rate", "marrow.body.ceilings", "ceilings"),
         ("marrow.body.ceiling[PLASMA] += p.rate", "return 3.0", "def ceiling", "it returns float64"),
         ("@part\ndef hazard", "def hazard", "TOXIN = Mechanism(", "put @part above"),
-        ('rate: Annotated[float, Param("1/h", "death under the toxin", "this test", "A")] = 0.004', "rate: float = 0.004",
+        ('rate: Annotated[float, Param("1/h", "death under the toxin", "this study: a test", "A")] = 0.004', "rate: float = 0.004",
          "TOXIN = Mechanism(", "the parameter 'rate' of 'toxin' has no Param"),
         ('own_cause("toxin")', 'own_cause("adcc")', "own_cause(", "'adcc' is no name for a cause of death"),
         ('own_gauge("TOXIN_LEVEL"', 'own_gauge("REVIVAL"', "own_gauge(", "'REVIVAL' is no name for a gauge"),
+        ('own_cause("toxin")', 'own_cause("Toxin")', "own_cause(", "'Toxin' has capitals"),
+        ('"this study: a test", "A"', '"this study: a test", "Z"', "TOXIN = Mechanism(", "'rate' of 'toxin': unknown grade 'Z'"),
+        ('"this study: a test"', '"morreno2019"', "TOXIN = Mechanism(", "unknown source 'morreno2019'; did you mean 'moreno2019'"),
+        ('"A")] = 0.004', '"A", high=0.001)] = 0.004', "TOXIN = Mechanism(", "the default 0.004 .1/h. is outside of 0 to 0.001"),
+        ("marrow.body.ceiling[PLASMA] +=", "marrow.body.ceiling[int(CellType.STROMA)] +=", "def ceiling",
+         "raises the ceiling of STROMA, a stromal type"),
         ('own_stream("toxin")', 'own_stream("walk")', "own_stream(", "'walk' is no name for a stream"),
     ],
 )  # fmt: skip

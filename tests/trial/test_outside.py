@@ -19,7 +19,7 @@ from tme_abm.batch.results import open_results
 from tme_abm.cli.app import app
 from tme_abm.foundation.errors import InputError
 from tme_abm.scenario.kinds import load_scenario
-from tme_abm.scenario.running import run
+from tme_abm.scenario.running import load_results, run
 from tme_abm.trial import execution
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -35,7 +35,7 @@ CAUSE, PLASMA = own_cause("toxin"), int(CellType.PLASMA)
 
 
 class Params(NamedTuple):
-    rate: Annotated[float, Param("1/h", "death under the toxin", "this test", "A")] = 0.002
+    rate: Annotated[float, Param("1/h", "death under the toxin", "this study: a test", "A")] = 0.002
 
 
 @part
@@ -114,6 +114,12 @@ def test_the_results_say_what_came_along_and_hold_a_copy(ran, toxin, tmp_path):
     assert [row["value"] for row in run_json["parameters"] if row["name"] == "toxin.rate"] == [0.002]
     again = load_scenario(ran[0] / "scenario.toml", mechanisms=[ran[0] / told["file"]])
     assert run_study(again, tmp_path, 2)["state_hash"] == ran[1]["state_hash"]
+
+
+def test_its_results_can_be_read_again(ran):
+    result = load_results(ran[0])
+    assert [o.mechanism.name for o in result.study.settings.catalogue.outside] == ["toxin"]
+    assert result["state_hash"] == ran[1]["state_hash"]
 
 
 def test_the_report_prints_the_command_that_runs_it_again(ran):

@@ -74,7 +74,11 @@ def moment(m: Mechanism, name: str, acts: Iterable[str]) -> int:
     return 2 * PHASES.index(m.phase) if prepares and m.phase is not None else AT_RISK
 
 
-def check_order(mechanisms: Sequence[Mechanism], seen: Mapping[str, Mapping[str, "Touched"]] | None = None) -> None:
+def check_order(
+    mechanisms: Sequence[Mechanism],
+    seen: Mapping[str, Mapping[str, "Touched"]] | None = None,
+    lasting: Mapping[str, bool] | None = None,
+) -> None:
     """See that who needs what another makes in the same step comes after it.
 
     What lasts for a step only must be complete before anybody reads it; of what lasts, somebody must have written it before in the step.
@@ -82,15 +86,20 @@ def check_order(mechanisms: Sequence[Mechanism], seen: Mapping[str, Mapping[str,
 
     Args:
         mechanisms: In their order.
-        seen: Of each mechanism what its acts touch (`measure`); without it, it is taken to read all from its first act on.
+        seen: Of mechanisms what their acts touch (`measure`); one that is not in it is taken to read all from its first act on.
+        lasting: Of quantities that mechanisms from outside bring along, whether they outlive a step.
 
     Raises:
         InputError: Naming who would read too early what whom writes.
     """
     place = {m.name: i for i, m in enumerate(mechanisms)}
-    known = quantities()
+    lasts = {name: quantity.lasts for name, quantity in quantities().items()} | dict(lasting or {})
     for reader in mechanisms:
-        acts = seen[reader.name] if seen is not None else {act: None for act in ACTS if getattr(reader, act) is not None}
+        acts = (
+            seen[reader.name]
+            if seen is not None and reader.name in seen
+            else {act: None for act in ACTS if getattr(reader, act) is not None}
+        )
         for name in reader.reads:
             if name in (WHOLE, "cells.kind"):
                 continue
@@ -101,7 +110,7 @@ def check_order(mechanisms: Sequence[Mechanism], seen: Mapping[str, Mapping[str,
                     continue
                 makers = [w for w in mechanisms if source in w.writes and w is not reader]
                 late = [w for w in makers if (moment(w, source, ACTS), place[w.name]) > now]
-                if late and (len(late) == len(makers) or not known[source].lasts):
+                if late and (len(late) == len(makers) or not lasts.get(source, True)):
                     raise InputError(f"mechanism '{reader.name}' reads {name} before '{late[0].name}' writes {source} in the step")
 
 

@@ -26,6 +26,7 @@ from tme_abm.trial.provenance import describe_outside, model_digest
 if TYPE_CHECKING:
     from tme_abm.laboratory.experiment import Experiment
     from tme_abm.laboratory.result import ExperimentResult
+    from tme_abm.mechanisms.outside.loading import Wish
     from tme_abm.trial.result import Compared, TrialResult
     from tme_abm.trial.study import Study
 
@@ -112,7 +113,17 @@ def load_results(folder: str | Path) -> "TrialResult | ExperimentResult":
     for name in (MARK, "summary.json"):
         if not (place / name).is_file():
             raise InputError(f"{place} holds no finished run: {name} is missing")
-    return as_result(load_scenario(place / MARK), json.loads((place / "summary.json").read_text(encoding="utf-8")), place)
+    study = load_scenario(place / MARK, mechanisms=kept_mechanisms(place))
+    return as_result(study, json.loads((place / "summary.json").read_text(encoding="utf-8")), place)
+
+
+def kept_mechanisms(place: Path) -> list["Wish"]:
+    """Mechanisms from outside that a run had along: of each copy that its folder keeps, those that run.json names."""
+    from tme_abm.mechanisms.outside.loading import Wish
+
+    run_json = place / "run.json"
+    rows = json.loads(run_json.read_text(encoding="utf-8")).get("mechanisms", []) if run_json.is_file() else []
+    return [Wish(str(place / row["file"]), (place / row["file"]).resolve(), only=frozenset({row["name"]})) for row in rows]
 
 
 def compare(

@@ -57,6 +57,7 @@ class File:
         causes: Names of its own causes of death, in order.
         gauges: Its own gauges, in order.
         first: Numbers of its first cause and of its first gauge among those from outside.
+        streams: Names of its own streams of chance.
     """
 
     shown: str
@@ -66,6 +67,7 @@ class File:
     causes: tuple[str, ...] = ()
     gauges: tuple[OwnGauge, ...] = ()
     first: tuple[int, int] = (0, 0)
+    streams: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,10 @@ class Outside:
 
 
 class Rule(NamedTuple):
-    """A rule in plain Python: called with the `TumourModel` once a day."""
+    """A rule in plain Python: called with the `TumourModel` once a day.
+
+    `text` is that of the whole file where there is one, since a function is made of the constants around it too.
+    """
 
     name: str
     function: Callable[[Any], Any]
@@ -118,7 +123,8 @@ def as_rule(given: Any) -> Rule:
     if not callable(given) or not NAME.fullmatch(name):
         raise InputError(f"a rule is a function with a name of small letters, which takes the model; got {given!r}")
     try:
-        text = textwrap.dedent(inspect.getsource(given))
+        file = Path(inspect.getsourcefile(given) or "")
+        text = file.read_text(encoding="utf-8") if file.is_file() else textwrap.dedent(inspect.getsource(given))
     except (OSError, TypeError):  # as of what was typed into a prompt
         text = ""
     return Rule(name, given, text, digest_of(text or repr(given.__code__.co_code)))
@@ -170,7 +176,7 @@ class Catalogue:
     @cached_property
     def files(self) -> tuple[File, ...]:
         """The files of the mechanisms from outside, once each."""
-        return tuple({o.file.shown: o.file for o in self.outside}.values())
+        return tuple({o.file.path or o.file.shown: o.file for o in self.outside}.values())
 
     @cached_property
     def own_causes(self) -> tuple[str, ...]:
@@ -240,22 +246,32 @@ class Catalogue:
             taken.add(rule.name)
         return replace(bare, rules=rules)
 
+    @cached_property
+    def copied_as(self) -> dict[str, str]:
+        """Where the copies of the files stand in a folder of results: as messages name a file -> its place, which no two share."""
+        taken, places = {f"rule_{rule.name}.py" for rule in self.rules}, {}
+        for file in self.files:
+            stem = file.path.stem if file.path else "notebook"
+            stem = f"mechanism_{stem}" if stem.startswith("rule_") else stem  # copies of rules alone begin so
+            name, n = f"{stem}.py", 1
+            while name.lower() in taken:
+                n += 1
+                name = f"{stem}_{n}.py"
+            taken.add(name.lower())
+            places[file.shown] = f"mechanisms/{name}"
+        return places
+
     def copies(self) -> dict[str, bytes]:
         """What a folder of results keeps of what came from outside: name in that folder -> content."""
-        files = {copied_as(file): file.text.encode() for file in self.files if file.path is not None}
+        files = {self.copied_as[file.shown]: file.text.encode() for file in self.files if file.path is not None}
         return files | {f"mechanisms/rule_{rule.name}.py": rule.text.encode() for rule in self.rules if rule.text}
 
     def describe(self) -> list[dict[str, Any]]:
         """What run.json says of the mechanisms from outside."""
         return [
-            {"name": o.mechanism.name, "summary": o.mechanism.summary, "file": copied_as(o.file), "digest": o.file.digest}
+            {"name": o.mechanism.name, "summary": o.mechanism.summary, "file": self.copied_as[o.file.shown], "digest": o.file.digest}
             for o in self.outside
         ]
-
-
-def copied_as(file: File) -> str:
-    """Where the copy of a file stands in a folder of results."""
-    return f"mechanisms/{file.path.name if file.path else 'notebook.py'}"
 
 
 PLAIN = Catalogue()  # the package's own mechanisms alone

@@ -10,6 +10,7 @@ import copyreg
 import importlib.util
 import re
 import sys
+import sysconfig
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,19 +22,21 @@ from typing import Any
 from numba.core.errors import NumbaError
 
 from tme_abm.foundation.calling import address, is_kernel
-from tme_abm.foundation.declare import Param, fill, notes
+from tme_abm.foundation.declare import GRADES, Param, fill, notes
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.jit import caching_in
 from tme_abm.foundation.mechanism import Mechanism, by_drug
 from tme_abm.foundation.pinned import pin
-from tme_abm.marrow.cells import N_EVENTS
+from tme_abm.foundation.references import check_source
+from tme_abm.foundation.twin import Twins
+from tme_abm.marrow.cells import N_EVENTS, CellType
 from tme_abm.marrow.clones import N_CLONES, Clones
 from tme_abm.marrow.lattice import make_lattice
 from tme_abm.marrow.quantities import resting
 from tme_abm.marrow.state import Gauge, Host, Own, Tick, make_marrow
 from tme_abm.marrow.traits import load_traits
 from tme_abm.mechanisms import MECHANISMS
-from tme_abm.mechanisms.declared import check_names, measure, undeclared
+from tme_abm.mechanisms.declared import NOW, Touched, check_names, check_order, measure, rules_of, specimen, undeclared
 from tme_abm.mechanisms.outside.catalogue import NAME, PLAIN, BrokenMechanism, Catalogue, Compiled, File, Outside, digest_of
 from tme_abm.mechanisms.outside.hooks import Hook
 from tme_abm.mechanisms.outside.own import Numbers, handed_out, handing_out
@@ -100,8 +103,8 @@ def load(given: Iterable[Any] = (), rules: Iterable[Any] = ()) -> Catalogue:
     ordered = in_order(sorted(placed, key=lambda o: o.mechanism.name))
     catalogue = Catalogue(tuple(ordered), (), tuple(replace(wish, digest=group[0].file.digest) for wish, group in unplaced))
     check_own(catalogue)
-    for o in ordered:
-        check_declared(o)
+    seen = {o.mechanism.name: check_declared(o) for o in ordered}
+    check_turns(ordered, seen)
     marrow = sample_marrow(catalogue.own)
     return replace(catalogue, outside=tuple(compile_acts(o, marrow) for o in ordered)).with_rules(rules)
 
@@ -184,7 +187,9 @@ def read(wish: Wish, first: tuple[int, int], text: str | None = None) -> list[Ou
     if wish.path is None:
         assert wish.made is not None
         numbers = handed_out()
-        file = File(wish.shown, None, "", digest_of(repr(wish.made)), tuple(numbers.causes), tuple(numbers.gauges))
+        file = File(
+            wish.shown, None, "", digest_of(repr(wish.made)), tuple(numbers.causes), tuple(numbers.gauges), streams=tuple(numbers.streams)
+        )
         check(wish.made, wish.shown)
         return [Outside(wish.made, file)]
     text = read_text(wish) if text is None else text
@@ -192,7 +197,7 @@ def read(wish: Wish, first: tuple[int, int], text: str | None = None) -> list[Ou
     if wish.digest not in ("", digest):
         raise BrokenMechanism(f"{wish.shown}: the file has changed since this study took it; load the study anew")
     module, numbers = execute(wish, text, digest, first)
-    file = File(wish.shown, wish.path, text, digest, tuple(numbers.causes), tuple(numbers.gauges), first)
+    file = File(wish.shown, wish.path, text, digest, tuple(numbers.causes), tuple(numbers.gauges), first, tuple(numbers.streams))
     places = lines_of(text)
     named = {id(value): (name, value) for name, value in vars(module).items() if isinstance(value, Mechanism) and value not in MECHANISMS}
     found = []
@@ -223,7 +228,8 @@ def package_texts(wish: Wish) -> list[str]:
     """What the other modules of a package say, which its mechanisms may be made of too."""
     if not wish.package or wish.path is None:
         return []
-    return [path.read_text(encoding="utf-8", errors="replace") for path in sorted(wish.path.parent.rglob("*.py"))]
+    top = wish.path.parents[wish.package.count(".")]
+    return [path.read_text(encoding="utf-8", errors="replace") for path in sorted(top.rglob("*.py"))]
 
 
 _executed: dict[str, tuple[ModuleType, Numbers]] = {}
@@ -252,6 +258,10 @@ def run_module(wish: Wish, text: str, name: str) -> ModuleType:
         InputError: Where it does not run, with the line.
     """
     assert wish.path is not None
+    try:
+        check_imports(wish, text)
+    except SyntaxError as error:
+        raise InputError(f"{wish.shown}, line {error.lineno}: {error.msg}") from None
     spec = importlib.util.spec_from_file_location(name, wish.path)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
@@ -267,6 +277,41 @@ def run_module(wish: Wish, text: str, name: str) -> ModuleType:
         said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         raise InputError(f"{wish.shown}, line {here[-1] if here else 1}: {said}") from None
     return module
+
+
+def check_imports(wish: Wish, text: str) -> None:
+    """Refuse a file that imports a module beside it: that module would be in no digest and no copy, and an edit of it go unseen.
+
+    What is installed may be imported, and what belongs to the package of the file.
+
+    Raises:
+        InputError: For the first such import, with its line.
+    """
+    own = wish.package.split(".")[0]
+    for node in ast.walk(ast.parse(text)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            names = [node.module]
+        for name in names:
+            top = name.split(".")[0]
+            if top not in ("tme_abm", own) and not is_installed(top):
+                what = f"imports '{name}', a module of its own folder or of another one"
+                raise InputError(f"{wish.shown}, line {node.lineno}: {what}; a mechanism is one file, or a module of an installed package")
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module comes with Python or was installed; also where there is none, which its import says better."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except ValueError:  # as of __main__
+        return False
+    if spec is None:
+        return True
+    folders = [Path(place) for place in spec.submodule_search_locations or [spec.origin or ""]]
+    if spec.origin in ("built-in", "frozen"):
+        return True
+    python = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")}
+    return all({"site-packages", "dist-packages"} & set(folder.parts) or python & set(folder.resolve().parents) for folder in folders)
 
 
 def lines_of(text: str) -> dict[str, int]:
@@ -318,6 +363,9 @@ def check(m: Mechanism, place: str) -> None:
         raise InputError(f"{place}: Params of '{m.name}' must be a NamedTuple") from None
     if bare:
         raise InputError(f"{place}: the parameter '{bare[0]}' of '{m.name}' has no Param with unit, meaning, source and grade")
+    for name, note in known.items():
+        if isinstance(note, Param):
+            check_parameter(f"{place}: parameter '{name}' of '{m.name}'", note, m.Params._field_defaults.get(name))  # type: ignore[attr-defined]
     if not m.by_drug:
         try:
             fill(m.Params)
@@ -325,10 +373,26 @@ def check(m: Mechanism, place: str) -> None:
             raise InputError(f"{place}: '{m.name}': {error}") from None
 
 
-def check_declared(o: Outside) -> None:
+def check_parameter(where: str, note: Param, default: float | None) -> None:
+    """Refuse a parameter whose grade nobody knows, whose source nobody finds, or whose default it would not take itself.
+
+    Raises:
+        InputError: For the first thing that is wrong.
+    """
+    if note.grade not in GRADES:
+        raise InputError(f"{where}: unknown grade '{note.grade}'{did_you_mean(str(note.grade), GRADES)}")
+    check_source(str(note.source), where)
+    if default is not None and not note.low <= default <= note.high:
+        raise InputError(f"{where}: the default {default:g} [{note.unit}] is outside of {note.low:g} to {note.high:g}")
+
+
+def check_declared(o: Outside) -> dict[str, Touched]:
     """Refuse a mechanism that names what there is not, or that reads or writes what it does not name.
 
     Its acts are run as plain Python on marrows that write down who touches what.
+
+    Returns:
+        By act what it reads and writes.
 
     Raises:
         InputError: For the first thing that is wrong, with the line of the read or write.
@@ -348,6 +412,40 @@ def check_declared(o: Outside) -> None:
         is_here = o.file.path is not None and Path(finding.place.file) == o.file.path
         place = f"{o.file.shown}, line {finding.place.line}" if is_here else o.place()
         raise InputError(f"{place}: '{m.name}' {finding.verb} {finding.name}, which it does not declare")
+    check_spared(o)
+    return found
+
+
+def check_spared(o: Outside) -> None:
+    """Refuse a ceiling of a stromal type: stromal cells stay for good and are never at risk, so a hazard on them would do nothing.
+
+    Raises:
+        InputError: Naming the type.
+    """
+    if o.mechanism.ceiling is None:
+        return
+    twins = Twins()
+    marrow = specimen(0, twins, own_numbers(o.file))
+    before = marrow.body.ceiling.copy()
+    twins.of(o.mechanism.ceiling)(marrow, rules_of(o.mechanism, marrow.drugs.antigen.size), NOW)
+    for kind in CellType:
+        if marrow.traits.is_stromal[kind] and marrow.body.ceiling[kind] != before[kind]:
+            what = f"raises the ceiling of {kind.name}, a stromal type; stromal cells are never at risk"
+            raise InputError(f"{o.place('ceiling')}: '{o.mechanism.name}' {what}")
+
+
+def check_turns(ordered: Sequence[Outside], seen: Mapping[str, Mapping[str, Touched]]) -> None:
+    """Refuse a mechanism that reads what is made only after it, or makes what others have read by then.
+
+    Raises:
+        InputError: For the first that does, with its line.
+    """
+    for n, o in enumerate(ordered, 1):
+        lasting = {f"gauge.{gauge.name}": gauge.lasts for other in ordered for gauge in other.file.gauges}
+        try:
+            check_order([*MECHANISMS, *(other.mechanism for other in ordered[:n])], seen, lasting)
+        except InputError as error:
+            raise InputError(f"{o.place()}: {error}") from None
 
 
 def own_numbers(file: File) -> dict[tuple[str, int], str]:
@@ -375,10 +473,11 @@ def check_taken(groups: Sequence[Sequence[Outside]]) -> None:
 
 
 def check_own(catalogue: Catalogue) -> None:
-    """Refuse a second cause or gauge of a name."""
+    """Refuse a second cause, gauge or stream of a name; two streams of one name would draw the same."""
     for what, names in (
         ("cause of death", [(name, file) for file in catalogue.files for name in file.causes]),
         ("gauge", [(gauge.name, file) for file in catalogue.files for gauge in file.gauges]),
+        ("stream of chance", [(name, file) for file in catalogue.files for name in file.streams]),
     ):
         seen: dict[str, File] = {}
         for name, file in names:

@@ -65,8 +65,10 @@ def own_cause(name: str) -> int:
         name: As tables show it, with small letters: "pd1_blockade" gives `deaths_pd1_blockade`.
 
     Raises:
-        InputError: For a name that the package has.
+        InputError: For a name that the package has, or one with capitals.
     """
+    if name != name.lower():
+        raise InputError(f"own_cause: '{name}' has capitals; write it with small letters, digits and _")
     if not name.isidentifier() or name.upper() in Cause.__members__:
         raise InputError(f"own_cause: '{name}' is no name for a cause of death of one's own")
     if name not in _numbers.causes:
