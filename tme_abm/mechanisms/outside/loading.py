@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from numba.core.errors import NumbaError
 
@@ -289,9 +289,9 @@ def check_imports(wish: Wish, text: str) -> None:
     """
     own = wish.package.split(".")[0]
     for node in ast.walk(ast.parse(text)):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            names = [node.module]
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""] * (not node.level)
         for name in names:
             top = name.split(".")[0]
             if top not in ("tme_abm", own) and not is_installed(top):
@@ -426,10 +426,10 @@ def check_spared(o: Outside) -> None:
         return
     twins = Twins()
     marrow = specimen(0, twins, own_numbers(o.file))
-    before = marrow.body.ceiling.copy()
+    before, stromal = marrow.body.ceiling.copy(), cast(Any, marrow.traits.is_stromal)
     twins.of(o.mechanism.ceiling)(marrow, rules_of(o.mechanism, marrow.drugs.antigen.size), NOW)
     for kind in CellType:
-        if marrow.traits.is_stromal[kind] and marrow.body.ceiling[kind] != before[kind]:
+        if stromal[kind] and marrow.body.ceiling[kind] != before[kind]:
             what = f"raises the ceiling of {kind.name}, a stromal type; stromal cells are never at risk"
             raise InputError(f"{o.place('ceiling')}: '{o.mechanism.name}' {what}")
 
