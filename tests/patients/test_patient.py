@@ -604,7 +604,7 @@ def test_bad_populations_are_refused_with_a_hint(source: object, message: str) -
 def test_messages_name_the_file(tmp_path: Path) -> None:
     """A broken file, an unknown key in it, a file that is not there, and two that inherit each other."""
     (tmp_path / "broken.toml").write_text("[quantities\n")
-    with pytest.raises(InputError, match=r"broken\.toml: not valid TOML"):
+    with pytest.raises(InputError, match=r"broken\.toml, line 1: not valid TOML"):
         load_population(tmp_path / "broken.toml")
     (tmp_path / "own.toml").write_text('inherits = "icaria"\n[quantities.age]\nnorml = 1\n')
     with pytest.raises(InputError, match=r"own\.toml: age: unknown key 'norml'; did you mean 'normal'\?"):
