@@ -145,7 +145,7 @@ def test_a_folder_goes_before_the_catalogue(tmp_path):
         ("lysis_rate =", "lysis =", "unknown parameter 'lysis'"),
         ("[mechanisms.adcc]", "[mechanism.adcc]", "did you mean 'mechanisms'"),
         ("[drug]", "[drugs]", "did you mean 'drug'"),
-        ("[drug]", "[drug", "not a readable TOML file"),
+        ("[drug]", "[drug", "not valid TOML"),
     ],
 )
 def test_a_wrong_file_is_named_and_the_word_corrected(tmp_path, old, new, message):
