@@ -50,7 +50,14 @@ def command(study, out, *options):
 
 
 def begin(study, out, *options):
-    return subprocess.Popen(command(study, out, *options), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command(study, out, *options),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a suite in the background ignores Ctrl-C
+    )
 
 
 def finish(study, out, *options):
