@@ -41,7 +41,7 @@ ALLOWED = {  # file -> where -> (numbers, why)
     "marrow/cell_types.py": {"_read": ((0.42, 0.5), "radius of a disc on the page")},
     "mechanisms/outside/catalogue.py": {"digest_of": ((12,), "letters of a digest")},
     "mechanisms/outside/hooks.py": {"SLACK": ((1e-9,), ROUNDING)},
-    "mechanisms/outside/loading.py": {
+    "mechanisms/outside/checking.py": {
         "sample_marrow": ((16,), "sites a side of a marrow in which acts are watched"),
         "boiled_down": ((200,), "letters of a message"),
     },
