@@ -52,7 +52,7 @@ def study():
 def without_report():
     """The report has its own tests; drawing it would take most of the time of these."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tme_abm.trial.report.write_report", lambda folder, home=None: None)
+        patch.setattr("tme_abm.trial.report.write_report", lambda *_: None)
         yield
 
 

@@ -59,7 +59,7 @@ TOXIN = Mechanism("toxin", Params, "Toxin", SUMMARY, Group.NICHE, (), ("hazard.t
 def without_figures():
     """The report has its own tests; drawing it would take most of the time of these."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tme_abm.trial.report.write_report", lambda folder, home=None: None)
+        patch.setattr("tme_abm.trial.report.write_report", lambda *_: None)
         yield
 
 

@@ -73,7 +73,7 @@ def test_a_run_without_a_folder_leaves_nothing_behind(tmp_path, monkeypatch, sma
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
-    monkeypatch.setattr("tme_abm.trial.report.write_report", lambda folder: None)
+    monkeypatch.setattr("tme_abm.trial.report.write_report", lambda *_: None)
     result = tme_abm.run(small_trial.study, workers=2, patients=2)
     assert not result.is_kept
     assert os.listdir(tmp_path) == ["tmp"]
