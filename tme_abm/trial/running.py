@@ -15,9 +15,9 @@ from tme_abm.trial.study import Study
 
 def run(study: Study, results: Results, desk: Desk) -> dict[str, Any]:
     """Run it, or go on with it, and write its results."""
-    from tme_abm.trial import execution
+    from tme_abm.trial.execution import run_study
 
-    return execution.run_study(study, results, desk)
+    return run_study(study, results, desk)
 
 
 def report(folder: Path, load: Callable[[], Study], to: Path) -> Path:
