@@ -15,7 +15,6 @@ from tme_abm.foundation.errors import InputError
 from tme_abm.laboratory import inhibition, xenograft_figures
 from tme_abm.laboratory.inhibition import Readings
 from tme_abm.laboratory.mouse import FOUNDERS, Xenograft, closed, draw_mouse, load_preset, presets, volume
-from tme_abm.laboratory.results import run_experiment
 from tme_abm.laboratory.xenograft import run_again
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.state import Gauge
@@ -243,7 +242,7 @@ def test_a_mechanism_of_a_variant_is_switched_off_under_treatment_only(study, ta
 
 
 def test_a_results_folder_holds_everything(study, tmp_path):
-    summary = run_experiment(study, tmp_path)
+    summary = tme_abm.run(study, tmp_path)
     for name in ("table.parquet", "table.csv", "summary.json", "run.json", "report.html"):
         assert (tmp_path / name).stat().st_size > 0
     for name in ("growth", "inhibition", "waterfall", "variants", "deaths"):
