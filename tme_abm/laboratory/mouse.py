@@ -33,11 +33,12 @@ from tme_abm.marrow import roster
 from tme_abm.marrow.cells import N_TYPES, CellType
 from tme_abm.marrow.clones import N_CLONES, Clones
 from tme_abm.marrow.lattice import SITE_UM, density_for, make_lattice
+from tme_abm.marrow.secretion import balanced_source
 from tme_abm.marrow.seeding import lay_niche, scatter
 from tme_abm.marrow.state import Body, Marrow, make_marrow
 from tme_abm.marrow.state import Host as Bearer
 from tme_abm.marrow.traits import load_traits
-from tme_abm.mechanisms import adenosine, chemokine
+from tme_abm.mechanisms import adenosine
 from tme_abm.pharmacology.body import Body as Physique
 from tme_abm.simulation.settings import Settings
 from tme_abm.simulation.simulation import UNTREATED, Simulation
@@ -320,7 +321,7 @@ def bearer(mouse: Mouse, filled: Mapping[str, Filled]) -> Bearer:
         adenosine_cd38=through_cd38,
         adenosine_other=other,
         il6_source=0.0,
-        chemokine_source=chemokine.source(packed, packed, 1, filled["chemokine"].params),
+        chemokine_source=balanced_source(filled["chemokine"].params.clearance, packed, packed, 1),
         cd38_spread=line.cd38_spread,
         exhaustion=0.0,
         t_cell_division=0.0,

@@ -12,10 +12,11 @@ from typing import Annotated, NamedTuple
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.rng import Stream, below, bits, normal, stream_key, subkey, unit
+from tme_abm.foundation.rng import Stream, below, bits, stream_key, subkey, unit
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.clones import N_CLONES, N_RESISTANCES
 from tme_abm.marrow.probes import VISIBLE
+from tme_abm.marrow.seeding import put
 
 PLASMA = int(CellType.PLASMA)
 CORRECTION_H: Annotated[
@@ -97,12 +98,7 @@ def reseed(marrow, p, tick):
             for attempt in range(TRIES):
                 s = below(bits(key, 1 + TRIES * j + attempt), cells.kind.size)
                 if cells.kind[s] == 0:
-                    cells.kind[s] = PLASMA
-                    cells.clone[s] = c
-                    cells.uid[s] = subkey(subkey(key, 1), j)
-                    z = normal(cells.uid[s], 1)
-                    cells.cd38[s] = marrow.clones.cd38[c] * math.exp(marrow.host.cd38_spread * z)
-                    cells.complement_inhibitors[s] = marrow.clones.complement_inhibitors[c]
+                    put(marrow, s, PLASMA, c, subkey(subkey(key, 1), j))
                     cells.activity[s] = 0.0
                     cells.granzyme[s] = 0.0
                     cells.born[s] = tick.step * tick.dt

@@ -39,6 +39,18 @@ def by_type(output: Callable[..., Any]) -> Callable[..., Any]:
     return lay_out
 
 
+def balanced_source(clearance: float, count: Any, relative: Any, n_sites: int) -> float:
+    """What a cell of relative output 1 makes [1/h] where the cells of a marrow keep its mean at 1, by balance of what is made and cleared.
+
+    Args:
+        clearance: Of the factor [1/h].
+        count: Cells of each kind (N_TYPES,).
+        relative: Output of a cell of each kind (N_TYPES,).
+        n_sites: Sites on which they live.
+    """
+    return clearance * n_sites / float((count * relative).sum())
+
+
 def when_due(lay_out: Callable[..., Any], solve: Callable[..., Any]) -> Callable[..., Any]:
     """What a mechanism does in each step to keep its field in balance with its sources.
 

@@ -33,13 +33,13 @@ class Composition(NamedTuple):
 
 
 @part
-def put(marrow, site, kind, clone, key):
-    """A founding cell on a free site."""
+def put(marrow, site, kind, clone, uid):
+    """A cell of a type on a free site, with surface densities of its own."""
     cells = marrow.cells
     cells.kind[site] = kind
     cells.clone[site] = clone
-    cells.uid[site] = subkey(key, site)
-    z = normal(cells.uid[site], 1)
+    cells.uid[site] = uid
+    z = normal(uid, 1)
     if kind == PLASMA:
         cells.cd38[site] = marrow.clones.cd38[clone] * math.exp(marrow.host.cd38_spread * z)
         cells.complement_inhibitors[site] = marrow.clones.complement_inhibitors[clone]
@@ -58,7 +58,7 @@ def scatter(marrow, kind, n, key):
         j += 1
         if marrow.cells.kind[s] == EMPTY:
             clonotype = below(bits(key + 1, s), N_CLONOTYPES) if marrow.traits.is_clonotypic[kind] else 0
-            put(marrow, s, kind, clonotype, key)
+            put(marrow, s, kind, clonotype, subkey(key, s))
             placed += 1
 
 
@@ -91,7 +91,7 @@ def nest(marrow, left, where, key):
             if marrow.cells.kind[s] != EMPTY:
                 s = -1
         if s >= 0 and clone >= 0:
-            put(marrow, s, PLASMA, clone, key)
+            put(marrow, s, PLASMA, clone, subkey(key, s))
             left[clone] -= 1
             where[placed] = s
             placed += 1

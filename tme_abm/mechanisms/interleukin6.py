@@ -22,18 +22,6 @@ class Params(NamedTuple):
     clearance: Annotated[float, Param("1/h", "clearance, which gives a reach of about 100 um", "tme_abm", "A")] = 16.0
 
 
-def source(count, relative, n_sites, p):
-    """Interleukin-6 made by a macrophage [1/h] where the cells of a marrow keep its mean at 1, by balance of what is made and cleared.
-
-    Args:
-        count: Cells of each kind (N_TYPES,).
-        relative: Output of a cell of each kind (N_TYPES,), relative to a macrophage.
-        n_sites: Sites on which they live.
-        p: Parameters.
-    """
-    return p.clearance * n_sites / float((count * relative).sum())
-
-
 @part
 def output(marrow, kind):
     """Interleukin-6 made by a cell of a kind [1/h]."""

@@ -15,7 +15,7 @@ from typing import Annotated, NamedTuple
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
-from tme_abm.foundation.response import hill
+from tme_abm.foundation.response import hill, relax
 from tme_abm.marrow.attack import by_bound_cd38
 from tme_abm.marrow.cells import Cause, CellType
 from tme_abm.marrow.state import Gauge
@@ -70,7 +70,7 @@ def prepare(marrow, rows, tick):
         shed += rows.p.shedding[i] * engagement
         fold += (rows.p.armed_fold[i] - 1.0) * engagement
     left = RECOVERY / (RECOVERY + shed)
-    gauge[Gauge.CD16] = left + (gauge[Gauge.CD16] - left) * math.exp(-(RECOVERY + shed) * tick.dt)
+    gauge[Gauge.CD16] = relax(gauge[Gauge.CD16], left, RECOVERY + shed, tick.dt)
     gauge[Gauge.NK_ARMED] = 1.0 + (fold - 1.0) * gauge[Gauge.CD16]
 
 

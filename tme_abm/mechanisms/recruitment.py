@@ -17,6 +17,7 @@ from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.foundation.rng import Stream, below, bits, normal, poisson, stream_key, subkey, unit
 from tme_abm.marrow.cells import N_TYPES, CellType
 from tme_abm.marrow.clones import N_CLONOTYPES
+from tme_abm.marrow.renewal import renewal
 from tme_abm.marrow.state import Gauge
 
 PLASMA, T, NK = int(CellType.PLASMA), int(CellType.T), int(CellType.NK)
@@ -87,8 +88,7 @@ def prepare(marrow, p, tick):
         if not marrow.traits.is_renewed[kind]:
             continue
         own = subkey(key, kind)
-        renewal = marrow.host.nk_renewal if kind == NK else marrow.traits.renewal[kind]
-        mean = marrow.body.target[kind] * renewal * supply(marrow, kind, p) * tick.dt
+        mean = marrow.body.target[kind] * renewal(marrow, kind) * supply(marrow, kind, p) * tick.dt
         arrivals = poisson(min(mean, MOST_ARRIVALS), unit(bits(own, 0)))
         for j in range(arrivals):
             one = subkey(own, j + 1)

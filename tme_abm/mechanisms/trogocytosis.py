@@ -6,12 +6,12 @@ S is the CD38 left on the surface, on all cells alike: the nibbling cells are ma
 meets them. It recovers with the turnover of CD38 once the antibody is gone (Krejcik 2017, Nijhof 2016).
 """
 
-import math
 from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
+from tme_abm.foundation.response import relax
 from tme_abm.marrow.state import Gauge
 
 RECOVERY: Annotated[float, Param("1/h", "turnover of CD38", "li2021", "V")] = 0.0082
@@ -30,8 +30,7 @@ class Params(NamedTuple):
 def surface(now, loss, stripped, dt):
     """CD38 left after `dt` [h]: exact solution for a total rate of loss `loss` [1/h] and its product with the floors `stripped` [1/h]."""
     rate = loss + RECOVERY
-    end = (stripped + RECOVERY) / rate
-    return end + (now - end) * math.exp(-rate * dt)
+    return relax(now, (stripped + RECOVERY) / rate, rate, dt)
 
 
 @part

@@ -7,19 +7,12 @@ from typing import NamedTuple
 
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Words
-from tme_abm.marrow.cells import N_TYPES, Cause, CellType
-
-NK = int(CellType.NK)
+from tme_abm.marrow.cells import N_TYPES, Cause
+from tme_abm.marrow.renewal import renewal
 
 
 class Params(NamedTuple):
     """None of its own: the rates stand with the cell types, that of NK cells with the patient."""
-
-
-@part
-def renewal(marrow, kind):
-    """Rate of turnover of a type of cell [1/h]."""
-    return marrow.host.nk_renewal if kind == NK else marrow.traits.renewal[kind]
 
 
 @part

@@ -21,10 +21,11 @@ from tme_abm.marrow import clones, serum
 from tme_abm.marrow.cell_types import N_TYPES, CellType, records
 from tme_abm.marrow.clones import N_CLONES, Clones, clone_fractions
 from tme_abm.marrow.lattice import density_for, make_lattice
+from tme_abm.marrow.secretion import balanced_source
 from tme_abm.marrow.seeding import CELLULARITY, NUCLEATED_CELLS, Composition, deal_clones, deal_clonotypes, populate, share_with_space
 from tme_abm.marrow.state import Gauge, Host, Marrow, make_marrow
 from tme_abm.marrow.traits import having, load_traits
-from tme_abm.mechanisms import adenosine, chemokine, exhaustion, growth, interleukin6, suppression, t_cell_killing, t_cell_recovery
+from tme_abm.mechanisms import adenosine, exhaustion, growth, suppression, t_cell_killing, t_cell_recovery
 from tme_abm.patients.composition import amount
 from tme_abm.patients.patient import VirtualPatient
 from tme_abm.simulation.settings import START, Settings
@@ -123,8 +124,8 @@ def describe_host(patient: VirtualPatient, balance: Balance, filled: Mapping[str
         nk_renewal=patient.nk_renewal_per_day / HOURS_PER_DAY,
         adenosine_cd38=through_cd38,
         adenosine_other=other,
-        il6_source=interleukin6.source(target, traits.il6, n_sites, filled["interleukin6"].params),
-        chemokine_source=chemokine.source(target, traits.chemokine, n_sites, filled["chemokine"].params),
+        il6_source=balanced_source(filled["interleukin6"].params.clearance, target, traits.il6, n_sites),
+        chemokine_source=balanced_source(filled["chemokine"].params.clearance, target, traits.chemokine, n_sites),
         cd38_spread=float(patient.cd38_spread),
         exhaustion=balance.exhaustion,
         t_cell_division=balance.t_cell_division,
