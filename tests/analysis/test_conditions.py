@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from tme_abm.analysis import conditions, run_book
+from tme_abm.analysis.run_book import Run
 from tme_abm.analysis.sweep import run
 from tme_abm.analysis.sweep.points import lay_out
 from tme_abm.batch.executors import Crashed
@@ -96,9 +97,9 @@ def test_the_folder_runs_elsewhere(given, tmp_path):
 def test_too_few_patients_who_complete_are_told_in_a_line(given, tmp_path, monkeypatch):
     def carry_out(wanted, patients, book, horizon_days, desk):
         for condition in wanted:
-            row = conditions._row(0, condition) | {"pfs_days": 56.0, "pfs_event": True, "event_kind": "progression", "seconds": 0.1}
+            row = run_book._row(0, condition.point) | {"pfs_days": 56.0, "pfs_event": True, "event_kind": "progression", "seconds": 0.1}
             book.add(row | {"best_response": "PR", "mrd_negative": False, "log10_burden_visit_2": -1.0})
-            book.add(conditions._row(1, condition) | {"status": "failed", "failure": "of a test", "seconds": 0.1})
+            book.add(run_book._row(1, condition.point) | {"status": "failed", "failure": "of a test", "seconds": 0.1})
 
     monkeypatch.setattr(run, "carry_out", carry_out)
     sweep = given()
@@ -108,18 +109,14 @@ def test_too_few_patients_who_complete_are_told_in_a_line(given, tmp_path, monke
 
 def test_a_group_that_kills_its_workers_fails_alone(given):
     sweep = given()
-    group = [c for point in lay_out(sweep, loader(sweep))[1] for c in point.replicates[0].values()]
-    runs = conditions.Runs([(0, group), (1, group)], 84.0)
+    group = [Run(c.point, c.study, c.arm) for point in lay_out(sweep, loader(sweep))[1] for c in point.replicates[0].values()]
+    runs = run_book.Runs([(0, group), (1, group)], 84.0)
     rows = runs.give_up(1, Crashed("the worker process died"))
-    assert [(row["patient"], row["arm"], row["status"]) for row in rows] == [(1, c.key, "failed") for c in group]
+    assert [(row["patient"], row["arm"], row["status"]) for row in rows] == [
+        (1, run.point.arm, "failed") for run in group
+    ] and "died" in rows[0]["failure"]
     with pytest.raises(OSError, match="full"):
         runs.give_up(1, OSError("full"))
-    study = group[0].study
-    of_book = run_book.Runs(study, {1: [run_book.Point("own")]}, 84.0)
-    (row,) = of_book.give_up(1, Crashed("the worker process died"))
-    assert (row["patient"], row["arm"], row["status"]) == (1, "own", "failed") and "died" in row["failure"]
-    with pytest.raises(OSError, match="full"):
-        of_book.give_up(1, OSError("full"))
 
 
 def test_no_memory_ends_the_work_and_is_no_failed_patient(given, monkeypatch):
@@ -127,12 +124,9 @@ def test_no_memory_ends_the_work_and_is_no_failed_patient(given, monkeypatch):
         raise MemoryError
 
     sweep = given()
-    group = list(lay_out(sweep, loader(sweep))[1][0].replicates[0].values())
+    group = [Run(c.point, c.study, c.arm) for c in lay_out(sweep, loader(sweep))[1][0].replicates[0].values()]
     kept = []
-    monkeypatch.setattr(conditions, "enrol", enrol)
-    with pytest.raises(MemoryError):
-        conditions.follow(0, group, 84.0, kept.append)
     monkeypatch.setattr(run_book, "enrol", enrol)
     with pytest.raises(MemoryError):
-        run_book.run_points(group[0].study, 0, [run_book.Point("own")], 84.0, kept.append)
+        run_book.follow(0, group, 84.0, kept.append)
     assert not kept

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tme_abm.analysis.run_book import Point, duration, make_stamp, open_book, relative_cost, whole_visits
+from tme_abm.analysis.run_book import Point, duration, make_stamp, open_book, relative_cost, whole_visits, with_numerics
 from tme_abm.foundation.errors import InputError
 from tme_abm.scenario.kinds import load_scenario
 
@@ -85,7 +85,7 @@ def test_a_horizon_is_a_visit(study):
 
 @pytest.mark.parametrize(("numerics", "cost"), [((0, 0, 0.0), 1.0), ((128, 128, 6.0), 4.0), ((64, 64, 2.0), 3.0)])
 def test_what_a_run_costs_relative_to_the_study_s_own(study, numerics, cost):
-    assert relative_cost(study, Point("pd", frozenset(), *numerics)) == pytest.approx(cost)
+    assert relative_cost(study, with_numerics(study, Point("pd", frozenset(), *numerics))) == pytest.approx(cost)
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.2, "1 s"), (42.4, "42 s"), (90.0, "2 min"), (1800.0, "30 min"), (9000.0, "2.5 h")])

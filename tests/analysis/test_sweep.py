@@ -114,7 +114,7 @@ def test_drawn_designs_fill_every_axis_evenly(tmp_path, design):
 def test_a_sweep_runs_goes_on_and_leaves_its_tables(tme, tmp_path):
     result = tme("sweep", "sweep.toml", "--workers", "1")
     assert result.exit_code == 0, result.output
-    assert "12 runs, 0 stand on disk" in result.output  # 4 of the arm and 2 of the reference, for two patients
+    assert "12 runs of 2 patients, 0 runs stand on disk" in result.output  # 4 of the arm and 2 of the reference, for two patients
     assert "Isa-Pd against Pd: ratio of mean PFS is most" in result.output
     folder = tmp_path / "results" / "sweep"
     runs = pd.read_parquet(folder / "sweep.parquet")

@@ -6,30 +6,20 @@ conditions. All variants meet the same patients, marrows and dice, so difference
 values. As in an attribution, nobody drops out and no cut-off comes before the horizon.
 """
 
-import math
-import time
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tme_abm.analysis.run_book import FOLLOWED, Point, RunBook, digest, duration, probe_seconds, watch
+from tme_abm.analysis.run_book import Point, Run, RunBook, digest, run_groups
 from tme_abm.batch.desk import Desk
-from tme_abm.batch.executors import Crashed, Threads
 from tme_abm.batch.results import open_results
-from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.toml import to_toml
-from tme_abm.mechanisms.outside.catalogue import BrokenMechanism
 from tme_abm.patients.population import provenance
 from tme_abm.pharmacology.regimen import Regimen
-from tme_abm.simulation.simulation import enrol
 from tme_abm.trial import attachments
-from tme_abm.trial.arm import draw_exits
-from tme_abm.trial.execution import compile_kernels
 from tme_abm.trial.provenance import describe_outside, model_digest
 from tme_abm.trial.study import Study
 
@@ -119,103 +109,13 @@ def carry_out(conditions: Sequence[Condition], patients: int, book: RunBook, hor
         horizon_days: How long patients are watched; a whole number of visits [d].
         desk: Who does the work, and who is told of each run (under "running") and how long it will take.
     """
-    book.results.say = desk.say
     wanted = {c.key: c for c in conditions}
-    groups: dict[tuple[int, str], list[Condition]] = {}
+    groups: dict[tuple[int, str], list[Run]] = {}
     for index in range(patients):
         for condition in wanted.values():
             if (index, condition.point) not in book.rows:
-                groups.setdefault((index, condition.growth), []).append(condition)
-    n = sum(len(group) for group in groups.values())
-    if not n:
-        desk.say("all runs stand on disk")
-        return
-    progress, workers = desk.progress, desk.executor.workers
-    first = next(iter(groups.values()))[0].study
-    progress.phase("compiling", 1)
-    compile_kernels(first)
-    progress.advance(1, "compiling")
-    desk.stop.check()
-    seconds = n * probe_seconds(first) * FOLLOWED * horizon_days / DAYS_PER_MONTH / workers
-    desk.say(f"{n} runs, {len(book.rows)} stand on disk; about {duration(seconds)} with {workers} at a time")
-    progress.phase("running", n)
-    runs = Runs([(index, group) for (index, _), group in groups.items()], horizon_days)
-
-    def keep(row: Mapping[str, Any]) -> None:
-        book.add(row)
-        progress.advance(1, "running")
-
-    work: Callable[[int], Any] = partial(runs.carry_out, keep=keep) if isinstance(desk.executor, Threads) else runs.collect
-    for done in desk.executor.run(work, range(len(runs.groups)), desk.stop, runs.give_up):
-        for row in done.result or ():
-            keep(row)
-
-
-@dataclass(frozen=True)
-class Runs:
-    """Runs that are to be made.
-
-    Attributes:
-        groups: Patients, each with conditions that grow alike.
-        horizon_days: How long patients are watched [d].
-    """
-
-    groups: Sequence[tuple[int, Sequence[Condition]]]
-    horizon_days: float
-
-    def carry_out(self, number: int, keep: Callable[[Mapping[str, Any]], None]) -> None:
-        """The runs of a group, each kept as it ends."""
-        index, group = self.groups[number]
-        follow(index, group, self.horizon_days, keep)
-
-    def collect(self, number: int) -> list[Mapping[str, Any]]:
-        """The runs of a group, together: in another process."""
-        rows: list[Mapping[str, Any]] = []
-        self.carry_out(number, rows.append)
-        return rows
-
-    def give_up(self, number: int, error: Exception) -> list[Mapping[str, Any]]:
-        """The runs of a group over which worker processes died, as failed; any other error is raised."""
-        if not isinstance(error, Crashed):
-            raise error
-        index, group = self.groups[number]
-        failed = {"status": "failed", "failure": f"{type(error).__name__}: {error}", "seconds": 0.0}
-        return [_row(index, condition) | failed for condition in group]
-
-
-def follow(index: int, group: Sequence[Condition], horizon_days: float, keep: Callable[[Mapping[str, Any]], None]) -> None:
-    """Grow a patient once and follow her under conditions that grow alike, keeping each run as it ends."""
-    own = group[0].study
-    grown, exits, failure = None, None, ""
-    for condition in group:
-        row = _row(index, condition)
-        start = time.perf_counter()
-        try:
-            if failure:
-                raise RuntimeError(failure)
-            if grown is None or exits is None:
-                try:
-                    grown, _ = enrol(own.population, own.settings, own.seed, index)
-                except (BrokenMechanism, MemoryError):
-                    raise
-                except Exception as error:
-                    failure = f"{type(error).__name__}: {error}"
-                    raise
-                exits = draw_exits(grown.patient, own, grown.key)._replace(dropout_day=math.inf, cutoff_day=horizon_days)
-            row |= watch(grown, condition.arm, exits, condition.study, frozenset())
-        except (BrokenMechanism, MemoryError):  # every run would fail of it, or be wrong
-            raise
-        except Exception as error:  # one failed run neither ends nor silently thins a batch
-            where = traceback.extract_tb(error.__traceback__)[-1].name
-            row |= {"status": "failed", "failure": failure or f"{type(error).__name__}: {error} ({where})"}
-        row["seconds"] = round(time.perf_counter() - start, 3)
-        keep(row)
-
-
-def _row(index: int, condition: Condition) -> dict[str, Any]:
-    """The beginning of a row: which run it is, and that it went well."""
-    place = {"patient": index, "arm": condition.key, "without": [], "height": 0, "width": 0, "step_h": 0.0}
-    return place | {"status": "completed", "failure": ""}
+                groups.setdefault((index, condition.growth), []).append(Run(condition.point, condition.study, condition.arm))
+    run_groups([(index, group) for (index, _), group in groups.items()], conditions[0].study, book, horizon_days, desk)
 
 
 def rows_of(condition: Condition, patients: int, book: RunBook) -> list[Mapping[str, Any] | None]:

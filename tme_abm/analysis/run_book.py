@@ -1,4 +1,4 @@
-"""The same patients under many conditions, remembered on disk: what attribution and the study of convergence share.
+"""The same patients under many conditions, remembered on disk: what all questions over many runs share.
 
 A condition (`Point`) is an arm, the mechanisms that are off in it, and the numerics. A patient is grown once for each choice of
 numerics and forked into all conditions, so they share patient, marrow and dice. Nobody drops out and no cut-off comes before the
@@ -177,6 +177,17 @@ def whole_visits(study: Study, days: float) -> float:
     return end if end <= days + 1e-9 else study.visits.start(visits)
 
 
+class Run(NamedTuple):
+    """A run that is wanted of a patient."""
+
+    point: Point  # its place in the book
+    study: Study  # with the numerics of the point
+    arm: Regimen
+
+
+Group = tuple[int, Sequence[Run]]  # a patient, and runs of hers that grow alike
+
+
 def carry_out(study: Study, plan: Callable[[int], Sequence[Point]], book: RunBook, horizon_days: float, desk: Desk) -> None:
     """Run what the plan wants of each patient and the book does not hold yet, and say first how long that will take.
 
@@ -187,23 +198,45 @@ def carry_out(study: Study, plan: Callable[[int], Sequence[Point]], book: RunBoo
         horizon_days: How long patients are watched; a whole number of visits [d].
         desk: Who does the work, and who is told of each run (under "running") and how long it will take.
     """
+    known: dict[tuple[int, int, float], Study] = {}
+    arms = {arm.key: arm for arm in study.arms}
+    groups: list[Group] = []
+    for index in range(study.patients):
+        alike: dict[tuple[int, int, float], list[Run]] = {}
+        for point in plan(index):
+            if (index, point) not in book.rows:
+                at = known.setdefault(point.numerics, with_numerics(study, point))
+                alike.setdefault(point.numerics, []).append(Run(point, at, arms[point.arm]))
+        groups += [(index, runs) for runs in alike.values()]
+    run_groups(groups, study, book, horizon_days, desk)
+
+
+def run_groups(groups: Sequence[Group], probe: Study, book: RunBook, horizon_days: float, desk: Desk) -> None:
+    """Make runs that the book does not hold yet, and say first how long that will take.
+
+    Args:
+        groups: Whose runs, and which.
+        probe: The study of which a month is run to see how fast this machine is.
+        book: Where runs are written.
+        horizon_days: How long patients are watched; a whole number of visits [d].
+        desk: Who does the work, and who is told of each run (under "running") and how long it will take.
+    """
     book.results.say = desk.say
-    missing = {i: todo for i in range(study.patients) if (todo := [p for p in plan(i) if (i, p) not in book.rows])}
-    n = sum(len(todo) for todo in missing.values())
-    if not n:
+    if not groups:
         desk.say("all runs stand on disk")
         return
     progress, workers = desk.progress, desk.executor.workers
     progress.phase("compiling", 1)
-    compile_kernels(study)
+    compile_kernels(probe)
     progress.advance(1, "compiling")
     desk.stop.check()
-    cost = sum(relative_cost(study, point) for todo in missing.values() for point in todo)
-    seconds = cost * probe_seconds(study) * FOLLOWED * horizon_days / DAYS_PER_MONTH / workers
-    there = f"{len(book.rows)} runs stand on disk"
-    desk.say(f"{n} runs of {len(missing)} patients, {there}; about {duration(seconds)} with {workers} at a time")
+    n = sum(len(group) for _, group in groups)
+    cost = sum(relative_cost(probe, run.study) for _, group in groups for run in group)
+    seconds = cost * probe_seconds(probe) * FOLLOWED * horizon_days / DAYS_PER_MONTH / workers
+    of_whom = f"{n} runs of {len({index for index, _ in groups})} patients, {len(book.rows)} runs stand on disk"
+    desk.say(f"{of_whom}; about {duration(seconds)} with {workers} at a time")
     progress.phase("running", n)
-    runs = Runs(study, missing, horizon_days)
+    runs = Runs(groups, horizon_days)
 
     def keep(row: Mapping[str, Any]) -> None:
         book.add(row)
@@ -211,7 +244,7 @@ def carry_out(study: Study, plan: Callable[[int], Sequence[Point]], book: RunBoo
 
     is_here = isinstance(desk.executor, Threads)
     work: Callable[[int], Any] = partial(runs.carry_out, keep=keep) if is_here else runs.collect
-    for done in desk.executor.run(work, missing, desk.stop, runs.give_up):
+    for done in desk.executor.run(work, range(len(groups)), desk.stop, runs.give_up):
         for row in done.result or ():
             keep(row)
 
@@ -221,56 +254,53 @@ class Runs:
     """Runs that are to be made.
 
     Attributes:
-        study: Who and what.
-        missing: Patient -> conditions.
+        groups: Whose, and which.
         horizon_days: How long patients are watched [d].
     """
 
-    study: Study
-    missing: Mapping[int, Sequence[Point]]
+    groups: Sequence[Group]
     horizon_days: float
 
-    def carry_out(self, index: int, keep: Callable[[Mapping[str, Any]], None]) -> None:
-        """The runs of a patient, each kept as it ends."""
-        todo = self.missing[index]
-        for numerics in dict.fromkeys(point.numerics for point in todo):
-            run_points(self.study, index, [p for p in todo if p.numerics == numerics], self.horizon_days, keep)
+    def carry_out(self, number: int, keep: Callable[[Mapping[str, Any]], None]) -> None:
+        """The runs of a group, each kept as it ends."""
+        index, group = self.groups[number]
+        follow(index, group, self.horizon_days, keep)
 
-    def collect(self, index: int) -> list[Mapping[str, Any]]:
-        """The runs of a patient, together: in another process."""
+    def collect(self, number: int) -> list[Mapping[str, Any]]:
+        """The runs of a group, together: in another process."""
         rows: list[Mapping[str, Any]] = []
-        self.carry_out(index, rows.append)
+        self.carry_out(number, rows.append)
         return rows
 
-    def give_up(self, index: int, error: Exception) -> list[Mapping[str, Any]]:
-        """The runs of a patient over whom worker processes died, as failed; any other error is raised."""
+    def give_up(self, number: int, error: Exception) -> list[Mapping[str, Any]]:
+        """The runs of a group over which worker processes died, as failed; any other error is raised."""
         if not isinstance(error, Crashed):
             raise error
+        index, group = self.groups[number]
         failed = {"screened_out": 0, "status": "failed", "failure": f"{type(error).__name__}: {error}", "seconds": 0.0}
-        return [_row(index, point) | failed for point in self.missing[index]]
+        return [_row(index, run.point) | failed for run in group]
 
 
-def run_points(study: Study, index: int, points: Sequence[Point], horizon_days: float, keep: Callable[[Mapping[str, Any]], None]) -> None:
-    """Grow a patient once and follow it under conditions of the same numerics, keeping each run as it ends."""
-    at = with_numerics(study, points[0])
-    arms = {arm.key: arm for arm in at.arms}
+def follow(index: int, group: Sequence[Run], horizon_days: float, keep: Callable[[Mapping[str, Any]], None]) -> None:
+    """Grow a patient once and follow her under conditions that grow alike, keeping each run as it ends."""
+    own = group[0].study
     grown, exits, screened_out, failure = None, None, 0, ""
-    for point in points:
-        row = _row(index, point)
+    for run in group:
+        row = _row(index, run.point)
         start = time.perf_counter()
         try:
             if failure:
                 raise RuntimeError(failure)
             if grown is None or exits is None:
                 try:
-                    grown, screened_out = enrol(at.population, at.settings, at.seed, index)
+                    grown, screened_out = enrol(own.population, own.settings, own.seed, index)
                 except (BrokenMechanism, MemoryError):
                     raise
                 except Exception as error:
                     failure = f"{type(error).__name__}: {error}"
                     raise
-                exits = draw_exits(grown.patient, at, grown.key)._replace(dropout_day=math.inf, cutoff_day=horizon_days)
-            row |= watch(grown, arms[point.arm], exits, at, point.without) | {"screened_out": screened_out}
+                exits = draw_exits(grown.patient, own, grown.key)._replace(dropout_day=math.inf, cutoff_day=horizon_days)
+            row |= watch(grown, run.arm, exits, run.study, run.point.without) | {"screened_out": screened_out}
         except (BrokenMechanism, MemoryError):  # every run would fail of it, or be wrong
             raise
         except Exception as error:  # one failed run neither ends nor silently thins a batch
@@ -320,9 +350,9 @@ def with_numerics(study: Study, point: Point) -> Study:
     return replace(study, settings=replace(settings, height=height, width=width, step_h=step_h))
 
 
-def relative_cost(study: Study, point: Point) -> float:
-    """What a run costs relative to one with the study's own patch and step."""
-    own, at = study.settings, with_numerics(study, point).settings
+def relative_cost(study: Study, other: Study) -> float:
+    """What a run of another study costs relative to one with a study's own patch and step."""
+    own, at = study.settings, other.settings
     return at.height * at.width / (own.height * own.width) * own.step_h / at.step_h
 
 
