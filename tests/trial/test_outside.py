@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import tme_abm
 from tme_abm.analysis import run_book
 from tme_abm.analysis.attribution.question import pose
+from tme_abm.analysis.attribution.run import attribute
 from tme_abm.batch.desk import Desk
 from tme_abm.batch.executors import Threads
 from tme_abm.batch.results import open_results
@@ -152,11 +153,51 @@ def test_attribution_can_ask_what_it_does(toxin):
     assert frozenset({"toxin"}) in pose(study, [], 0, 84.0).knock_outs["pd"]
 
 
+def test_an_attribution_calls_it_by_its_label(toxin, tmp_path):
+    question = pose(load_scenario("icaria", SMALL, patients=2, mechanisms=[toxin]), ["adcc", "adcp+toxin"], 0, 84.0)
+    summary = attribute(question, tmp_path / "out", Desk(Threads(2)))
+    assert '<th scope="row">ADCP + Toxin</th>' in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert summary["mechanisms"]["toxin"] == "Toxin"
+
+
 # ---- the command line ------------------------------------------------------------------------------------------------
 
 
 def tme(*arguments):
     return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+@pytest.mark.parametrize("command", ["converge icaria --patches none", "calibrate", "predict --scenarios icaria"])
+def test_the_questions_over_many_runs_take_it_along(toxin, tmp_path, monkeypatch, command):
+    seen = []
+
+    def stop(*arguments):
+        for one in arguments:
+            for given in one if isinstance(one, list) else [one]:
+                study = given("icaria") if callable(given) and "load_trial" in repr(given) else given
+                if catalogue := getattr(getattr(study, "settings", None), "catalogue", None):
+                    seen.append("toxin" in catalogue.by_name)
+        raise InputError("enough")
+
+    for place in ("convergence.run.converge", "calibration.search.prepare", "prediction.predict"):
+        monkeypatch.setattr(f"tme_abm.analysis.{place}", stop)
+    done = tme(*command.split(), "--mechanism", toxin, "--out", tmp_path / "out")
+    assert done.exit_code == 2 and "enough" in done.stderr
+    assert seen == [True]
+
+
+def test_a_search_with_it_is_another_search(toxin, tmp_path):
+    from functools import partial
+
+    from tme_abm.analysis.calibration import plan, search
+    from tme_abm.scenario.kinds import load_trial
+
+    mine = plan.read_plan(plan.PLAN).only(["isatuximab_monotherapy"])
+    with_it, without = (
+        search.prepare(mine, partial(load_trial, mechanisms=taken), tmp_path, 2, 1, Desk(Threads(1))).settings() for taken in ([toxin], [])
+    )
+    assert [row["name"] for row in with_it.pop("mechanisms")] == ["toxin"]
+    assert with_it == without
 
 
 def test_the_commands_know_it(toxin):

@@ -1,6 +1,7 @@
 """Questions over many trials: attribution, convergence, calibration, prediction."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,6 +84,7 @@ def converge(
     seed: SeedOption = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Patients at a time; the number of cores by default.")] = None,
     set_: SetOption = None,
+    mechanism: MechanismOption = None,
     processes: ProcessesOption = False,
     force: ForceOption = False,
     quiet: QuietOption = False,
@@ -96,7 +98,7 @@ def converge(
         from tme_abm.batch.results import refuse_foreign
         from tme_abm.scenario import kinds
 
-        study = kinds.load_trial(scenario, set_ or (), patients, seed)
+        study = kinds.load_trial(scenario, set_ or (), patients, seed, mechanisms=mechanism or ())
         sides = [int(side) for side in parse_numbers(patches, "--patches")]
         axes = axes_of(parse_numbers(steps, "--steps"), sides, own_choice(study))
         first_comparison(study)
@@ -106,6 +108,7 @@ def converge(
         console = make_console(quiet or log_json)
         console.print(study.title, style="bold")
         command = f"tme converge {scenario} --patients {study.patients} --steps {steps} --patches {patches}"
+        command += "".join(f" --mechanism {name}" for name in mechanism or ())
         command += f' --horizon "{horizon}"' * (horizon is not None) + " --docs docs"
         with working(folder, workers, processes, quiet, log_json) as desk:
             summary = run.converge(study, folder, axes, days, desk, force, command)
@@ -130,6 +133,7 @@ def calibrate(
     only: Annotated[str | None, typer.Option(metavar="SCENARIO,...", help="Fit to these alone, and only what acts there.")] = None,
     free: Annotated[list[str] | None, typer.Option(metavar="PATH", help="Change only this number; repeat for more.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Hold a number; repeat for more.")] = None,
+    mechanism: MechanismOption = None,
     start: Annotated[Path | None, typer.Option("--from", metavar="FILE", help="A calibrated.toml to set out from.")] = None,
     hold: Annotated[bool, typer.Option("--hold", help="Hold what that file has fitted, but for --free.")] = False,
     doc: Annotated[Path | None, typer.Option(help="Document whose table of the calibration is replaced.")] = None,
@@ -140,6 +144,7 @@ def calibrate(
         from tme_abm.analysis.calibration import search
         from tme_abm.analysis.calibration.plan import PLAN, STUDY_FILE, read_plan
         from tme_abm.batch.results import open_results
+        from tme_abm.mechanisms.outside.loading import load
         from tme_abm.scenario.kinds import load_trial
 
         refuse_force_and_resume(force, resume)
@@ -147,11 +152,14 @@ def calibrate(
         if only is not None:
             chosen = chosen.only(name.strip() for name in only.split(","))
         chosen = search.arrange(chosen, free or (), set_ or (), start, hold)
+        catalogue = load(mechanism or ())
         with working(out, workers, quiet=quiet, log_json=log_json) as desk:
-            fit = search.prepare(chosen, load_trial, out, patients, replicates, desk)
+            fit = search.prepare(chosen, partial(load_trial, mechanisms=[catalogue]), out, patients, replicates, desk)
             desk.say(f"{len(fit.plan.free)} free numbers, {len(fit.goals)} targets in {', '.join(fit.plan.targets)}; {out}")
             with open_results(out, fit.settings(), force, resume) as place:
                 place.say = desk.say
+                for name, content in catalogue.copies().items():
+                    place.attach(name, content)
                 if force:
                     (out / STUDY_FILE).unlink(missing_ok=True)
                 fit = replace(fit, journal=place.journal)
@@ -173,6 +181,7 @@ def predict(
     scenarios: Annotated[str | None, typer.Option(metavar="SCENARIO,...", help="Those with a role to predict by default.")] = None,
     patients: Annotated[int, typer.Option(min=2, help="Virtual patients of each scenario, all in every arm.")] = 400,
     trials: Annotated[int, typer.Option(min=2, help="Virtual trials of the published size, for the intervals.")] = 500,
+    mechanism: MechanismOption = None,
     workers: WorkersOption = None,
     processes: ProcessesOption = False,
     force: ForceOption = False,
@@ -185,12 +194,14 @@ def predict(
     with in_plain_words():
         from tme_abm.analysis import prediction
         from tme_abm.analysis.calibration.report import put
+        from tme_abm.mechanisms.outside.loading import load
         from tme_abm.scenario import kinds, reading, running
         from tme_abm.trial.provenance import model_digest
 
         names = [name.strip() for name in scenarios.split(",")] if scenarios else None
         names = prediction.chosen(names, reading.scenarios("trial"), kinds.load_trial)
-        studies = [kinds.load_trial(name, patients=patients) for name in names]
+        catalogue = load(mechanism or ())
+        studies = [kinds.load_trial(name, patients=patients, mechanisms=[catalogue]) for name in names]
         for study in studies:
             if not force:
                 running.refuse_another_run(study, out / study.name)
@@ -204,6 +215,8 @@ def predict(
 
             table = prediction.predict(studies, run, out, trials, desk.say)
         facts = f"{patients} virtual patients in each study, {trials} virtual trials, model {model_digest()}."
+        if catalogue.outside:
+            facts += f" With {', '.join(one.mechanism.name for one in catalogue.outside)}, from outside of the package."
         if failed:
             facts += f" Patients who failed and count nowhere: {', '.join(f'{n} of {name}' for name, n in failed.items())}."
         typer.echo(prediction.report(table, facts))

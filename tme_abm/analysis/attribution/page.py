@@ -1,6 +1,7 @@
 """An attribution as a page, as sentences and as figures."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
@@ -31,28 +32,28 @@ def write_page(folder: Path, summary: Mapping[str, Any], tables: tuple["pd.DataF
         shares=shares.to_dict("records"),
         knock_outs=knock_outs.to_dict("records"),
         figures={key: drawing.data_address(figure) for key, figure in drawn.items()},
-        words=words,
+        words=partial(words, labels=summary["mechanisms"]),
     )
     target = folder / "report.html"
     target.write_text(text, encoding="utf-8")
     return target
 
 
-def words(name: str) -> str:
-    """A mechanism, or several that are off together, as a reader would call it."""
-    from tme_abm.mechanisms import BY_NAME
+def words(name: str, labels: Mapping[str, str]) -> str:
+    """A mechanism, or several that are off together, as a reader would call it.
 
-    def label(part: str) -> str:
-        if part == "nothing":
-            return "nothing (the whole arm)"
-        return BY_NAME[part].label if part in BY_NAME else part.replace("_", " ")
-
-    return " + ".join(label(part) for part in name.split("+"))
+    Args:
+        name: Names with a plus between them.
+        labels: Name -> label of the mechanisms of the study, those from outside among them.
+    """
+    labels = {"nothing": "nothing (the whole arm)", **labels}
+    return " + ".join(labels.get(part, part.replace("_", " ")) for part in name.split("+"))
 
 
 def in_words(summary: Mapping[str, Any]) -> list[str]:
     """The gains and their shares, a line for each."""
     lines = []
+    names = summary["mechanisms"]
     labels, level = summary["labels"], f"{100.0 * summary['level']:g} %"
     for comparison in summary["comparisons"]:
         for measure, found in comparison["measures"].items():
@@ -61,7 +62,7 @@ def in_words(summary: Mapping[str, Any]) -> list[str]:
             text += f" within {summary['horizon_months']:.1f} months" if measure == "pfs_months" else ""
             lines.append(f"{text} ({level} interval {low:+.2f} to {high:+.2f})")
             for row in found["shares"]:
-                text = f"  {words(row['mechanism']):<28}{row['value']:+7.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
+                text = f"  {words(row['mechanism'], names):<28}{row['value']:+7.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
                 if row["share"] is not None:
                     text += f"  {round(100.0 * row['share'])} %"
                 lines.append(text)
@@ -83,7 +84,7 @@ def draw(
             yield f"shares_{i}", drawing.styled(draw_shares)(shares[is_here], comparison, summary)
         is_here = (knock_outs["arm"] == comparison["arm"]) & (knock_outs["reference"] == comparison["reference"])
         if is_here.any():
-            yield f"knock_outs_{i}", drawing.styled(draw_knock_outs)(knock_outs[is_here])
+            yield f"knock_outs_{i}", drawing.styled(draw_knock_outs)(knock_outs[is_here], summary)
     if len(deaths):
         wide = deaths.assign(column="deaths_" + deaths["cause"]).pivot(index="arm", columns="column", values="deaths").fillna(0.0)
         # one row per patient is what the figure of the trial report divides by
@@ -115,7 +116,7 @@ def draw_shares(table: "pd.DataFrame", comparison: Mapping[str, Any], summary: M
             text = f"{value:+.2f}" + (f"  ({round(100 * share)} %)" if share == share else "")
             axes.text(right + 0.03 * span, y, text, va="center", fontsize=11)
         axes.axvline(0.0, color=drawing.BLACK, lw=0.8)
-        axes.set_yticks(range(len(names)), [words(name) for name in names])
+        axes.set_yticks(range(len(names)), [words(name, summary["mechanisms"]) for name in names])
         axes.set(ylim=(len(names) - 0.5, -0.5), xlim=(left - 0.02 * span, right + 0.3 * span))
         axes.set_xlabel(titles[measure])
         axes.set_title(f"gain {comparison['measures'][measure]['gain']:+.2f}")
@@ -126,7 +127,7 @@ def draw_shares(table: "pd.DataFrame", comparison: Mapping[str, Any], summary: M
     return fig
 
 
-def draw_knock_outs(table: "pd.DataFrame") -> "Figure":
+def draw_knock_outs(table: "pd.DataFrame", summary: Mapping[str, Any]) -> "Figure":
     """The knock-out matrix as a table coloured by how far each number lies from that of the whole arm."""
     from matplotlib.figure import Figure
 
@@ -154,7 +155,7 @@ def draw_knock_outs(table: "pd.DataFrame") -> "Figure":
         for y, value in enumerate(rows[name].to_numpy(np.float64)):
             text = f"{factor * value:.{digits}f}" if value == value else "not reached" if name.startswith("median") else "-"
             axes.text(j, y, text, ha="center", va="center", fontsize=11)
-    axes.set_yticks(range(len(rows)), [fill(words(name), 34) for name in rows["without"]])
+    axes.set_yticks(range(len(rows)), [fill(words(name, summary["mechanisms"]), 34) for name in rows["without"]])
     axes.set_xticks(range(len(columns)), [heading for heading, *_ in columns.values()], fontsize=9.5)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)

@@ -55,6 +55,7 @@ def _answer(question: Question, book: RunBook, desk: Desk, start: float) -> dict
         "horizon_months": question.horizon_days / DAYS_PER_MONTH,
         "samples": question.samples,
         "level": study.ci_level,
+        "mechanisms": {m.name: m.label for m in study.settings.catalogue.mechanisms},
         "labels": {arm.key: arm.label for arm in study.arms},
         "comparisons": [summarise(question, comparison, book, shares) for comparison in question.comparisons],
         "runs": len(book.rows),

@@ -6,7 +6,7 @@ import math
 import tomllib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from tme_abm.batch.desk import Desk
 from tme_abm.batch.files import write_whole
 from tme_abm.batch.journal import Journal
 from tme_abm.foundation.errors import InputError, did_you_mean
-from tme_abm.trial.provenance import model_digest
+from tme_abm.trial.provenance import describe_outside, model_digest
 from tme_abm.trial.study import Study
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Fit:
         patients: Of each scenario.
         replicates: Runs of each scenario, of which the mean counts.
         journal: What was simulated before, by scenario and values; what stands there is not run again.
+        outside: The mechanisms that came along from outside, with digests.
     """
 
     plan: Plan
@@ -54,6 +55,7 @@ class Fit:
     patients: int
     replicates: int = 1
     journal: Journal | None = None
+    outside: Mapping[str, Any] = field(default_factory=dict)
 
     def settings(self) -> dict[str, Any]:
         """What makes losses comparable."""
@@ -66,6 +68,7 @@ class Fit:
             "free": [[*free[:4]] for free in self.plan.free],
             "held": dict(self.plan.fixed),
             "model": model_digest(),
+            **self.outside,
         }
 
     def residuals(self, scenario: str, values: Mapping[str, float], first: int = 0) -> list[Residual]:
@@ -128,7 +131,8 @@ def prepare(plan: Plan, load: Load, folder: Path, patients: int, replicates: int
     for path in plan.fixed:
         parse(path)
     start = {free.path: _within(free, plan.start.get(free.path, _start(free, studies))) for free in plan.free}
-    return Fit(plan, goals, start, Simulator(plan, studies, load, patients, desk), folder, patients, replicates)
+    outside = describe_outside(next(iter(studies.values())).settings.catalogue) if studies else {}
+    return Fit(plan, goals, start, Simulator(plan, studies, load, patients, desk), folder, patients, replicates, outside=outside)
 
 
 def _start(free: Free, studies: Mapping[str, Study]) -> float:
