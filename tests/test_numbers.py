@@ -19,7 +19,7 @@ from tme_abm.simulation.settings import FLOORS, ROOMS, Settings
 from tme_abm.trial.provenance import describe_run
 
 PACKAGE = Path(tme_abm.__file__).parent
-ROOMS_OF_RULES = ("marrow", "mechanisms", "pharmacology", "simulation", "outcomes")
+ROOMS_OF_RULES = ("marrow", "mechanisms", "pharmacology", "patients", "simulation", "outcomes")
 FILES = sorted(
     [path for room in ROOMS_OF_RULES for path in (PACKAGE / room).rglob("*.py") if path.name != "declared.py"]  # which watches rules
     + [
@@ -125,6 +125,20 @@ ALLOWED = {  # file -> where -> (numbers, why)
         "assess_table": ((7,), "columns of a table"),
     },
     "outcomes/mrd.py": {"is_negative": ((1e-12,), ROUNDING)},
+    "patients/distributions.py": {
+        "SMALLEST_TAIL": ((54,), "bits of a float"),
+        "_normal_quantile": ((53,), "bits of a float"),
+        "Log10Odds.quantile": ((10.0,), "base of the logarithm"),
+    },
+    "patients/patient.py": {"iss_stage": ((3,), "a stage"), "HEADINGS": ((3,), "a stage")},
+    "patients/population.py": {"Effect.on": ((10.0,), "base of the logarithm"), "MEDIAN": ((0.5,), "the middle")},
+    "patients/portrait.py": {
+        "DRAWS": ((3000,), "patients that are shown"),
+        "MEDIANS": ((100.0, 1000.0), "per cent and thousands, in words"),
+        "SHARES": ((3,), "a stage"),
+        "portray": ((0.25, 0.5, 0.75, 100.0), "quartiles; per cent, in words"),
+    },
+    "patients/reading.py": {"_distribution": ((1e-6,), ROUNDING), "_categorical": ((1e-9,), ROUNDING)},
     "pharmacology/compartments.py": {
         "NEGLIGIBLE": ((1e-6,), METHOD),
         "STIFFNESS": ((0.3,), METHOD),
@@ -224,6 +238,7 @@ def test_constants_are_found_where_they_stand_with_all_that_a_reader_needs():
     for name in (
         *("contact.linger_h", "contact.most_granzyme", "field_age.field_life", "field_age.field_change", "adenosine.typical_cd38"),
         *("adenosine.most_suppressed", "exhaustion.most_exhausted"),
+        *("patient.renal_limit", "patient.b2m_of_stage_3", "patient.body_surface"),
         *("regimen.elderly_age", "onset.most_filled", "onset.least_room", "settings.start", "settings.rise", "probes.visible"),
         *("burden.correction_h", "seeding.cellularity", "seeding.nucleated_cells", "seeding.interstitial", "state.crowd"),
         *("trogocytosis.recovery", "nk_activation.recovery", "serum.igg_half_life_low", "course.truncation"),

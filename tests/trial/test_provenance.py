@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from tme_abm.trial.provenance import FOLLOWED, PACKAGE, RUN, model_digest, model_files, module_file
+from tme_abm.mechanisms.outside.catalogue import PLAIN
+from tme_abm.trial.provenance import FOLLOWED, PACKAGE, RUN, describe_outside, model_digest, model_files, module_file, room_digest
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_all_that_a_patient_is_made_of_is_in_it(package):
     wanted |= {"patients/populations/_myeloma.toml", "pharmacology/drugs/isatuximab.toml", "pharmacology/compartments.py"}
     wanted |= {"simulation/onset.py", "foundation/rng.py", "trial/arm.py", "patients/reading.py", "mechanisms/outside/hooks.py"}
     assert wanted <= found
-    assert not [name for name in found if name.startswith(("cli/", "analysis/", "laboratory/", "mesa_model/", "scenario/"))]
+    assert not [name for name in found if name.startswith(("cli/", "analysis/", "laboratory/", "mesa_model/", "batch/", "scenario/"))]
     assert "trial/report.py" not in found and "trial/figures.py" not in found
 
 
@@ -58,7 +59,20 @@ def test_an_edit_of_a_moved_file_is_seen(package):
 
 def test_an_edit_of_a_report_is_none_of_the_model(package):
     before = digest(package)
-    for name in ("trial/report.py", "cli/app.py", "analysis/run_book.py", "drawing.py"):
+    for name in ("trial/report.py", "cli/app.py", "analysis/run_book.py", "drawing.py", "batch/executors.py"):
         with (package / name).open("a", encoding="utf-8") as file:
             file.write("\nLATER = 1\n")
     assert digest(package) == before
+
+
+def test_what_calls_a_rule_in_plain_python_counts_where_there_is_one(package):
+    def boost_nk(model):
+        """Nothing."""
+
+    before = room_digest.__wrapped__("mesa_model", package)
+    assert describe_outside(PLAIN) == {}
+    (row,) = describe_outside(PLAIN.with_rules((boost_nk,)))["rules"]
+    assert row["name"] == "boost_nk" and row["called_by"] == before
+    with (package / "mesa_model" / "model.py").open("a", encoding="utf-8") as file:
+        file.write("\nLATER = 1\n")
+    assert room_digest.__wrapped__("mesa_model", package) != before

@@ -8,9 +8,19 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from tme_abm.foundation.columns import Heading, count, truth
-from tme_abm.foundation.declare import notes, number
+from tme_abm.foundation.declare import Param, notes, number
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.patients.composition import nucleated_share
+
+RENAL_LIMIT: Annotated[
+    float, Param("mL/min/1.73 m2", "filtration rate below which a kidney is impaired, as both trials count it", "attal2019", "M")
+] = 60.0
+B2M_OF_STAGE_3: Annotated[float, Param("mg/L", "beta-2 microglobulin from which the stage is III", "greipp2005", "V")] = 5.5
+B2M_OF_STAGE_2: Annotated[float, Param("mg/L", "beta-2 microglobulin from which the stage is II at least", "greipp2005", "V")] = 3.5
+ALBUMIN_OF_STAGE_1: Annotated[float, Param("g/L", "albumin below which the stage is II at least", "greipp2005", "V")] = 35.0
+BODY_SURFACE: Annotated[float, Param("cm kg/m4", "height times weight of a body of 1 m2", "mosteller1987", "V")] = 3600.0
+INDEXED_SURFACE: Annotated[float, Param("m2", "body surface to which a filtration rate is indexed", "tme_abm: by convention", "V")] = 1.73
+AGED: Annotated[float, Param("a", "age from which the trials count a patient among the oldest", "attal2019", "M")] = 75.0
 
 
 class Trait(NamedTuple):
@@ -128,12 +138,12 @@ class VirtualPatient:
     @property
     def bsa_m2(self) -> float:
         """Body surface [m2] (Mosteller, NEJM 1987)."""
-        return math.sqrt(self.height_cm * self.weight_kg / 3600.0)
+        return math.sqrt(self.height_cm * self.weight_kg / BODY_SURFACE)
 
     @property
     def creatinine_clearance(self) -> float:
         """Creatinine clearance [mL/min]: the filtration rate without its indexing to 1.73 m2."""
-        return self.egfr * self.bsa_m2 / 1.73
+        return self.egfr * self.bsa_m2 / INDEXED_SURFACE
 
     @property
     def renal_impairment(self) -> bool:
@@ -158,7 +168,7 @@ class VirtualPatient:
 
 def is_renally_impaired(patient: Any) -> bool:
     """True below 60 mL/min/1.73 m2."""
-    return bool(patient.egfr < 60.0)
+    return bool(patient.egfr < RENAL_LIMIT)
 
 
 def is_high_risk(patient: Any) -> bool:
@@ -168,9 +178,9 @@ def is_high_risk(patient: Any) -> bool:
 
 def iss_stage(patient: Any) -> int:
     """III from 5.5 mg/L of beta-2 microglobulin; I below 3.5 mg/L with 35 g/L of albumin or more; else II."""
-    if patient.b2m_mg_per_l >= 5.5:
+    if patient.b2m_mg_per_l >= B2M_OF_STAGE_3:
         return 3
-    return 1 if patient.b2m_mg_per_l < 3.5 and patient.albumin_g_per_l >= 35.0 else 2
+    return 1 if patient.b2m_mg_per_l < B2M_OF_STAGE_2 and patient.albumin_g_per_l >= ALBUMIN_OF_STAGE_1 else 2
 
 
 def other_fraction(patient: Any) -> float:

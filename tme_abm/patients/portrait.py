@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tme_abm.patients.patient import VirtualPatient
+from tme_abm.patients.patient import AGED, VirtualPatient
 from tme_abm.patients.population import Population, draw_patient
 
 DRAWS = 3000
@@ -18,7 +18,7 @@ MEDIANS: dict[str, tuple[str, Callable[[VirtualPatient], float], str]] = {
     "cd38": ("CD38", lambda p: p.cd38_sites / 1000.0, "thousand sites a cell"),
 }
 SHARES: dict[str, Callable[[VirtualPatient], bool]] = {
-    "75 years or older": lambda p: p.age >= 75.0,
+    f"{AGED:g} years or older": lambda p: p.age >= AGED,
     "women": lambda p: p.sex == "female",
     "renal impairment": lambda p: p.renal_impairment,
     "high risk": lambda p: p.high_risk,

@@ -16,7 +16,9 @@ __all__ = ["PLAIN", "Catalogue", "Settings"]
 START: Annotated[float, Param("1", "burden at eligibility over that at which disease is made", "tme_abm", "A")] = 1.4
 RISE: Annotated[float, Param("1", "M-protein at eligibility over that at the start: measurable and progressing", "kumar2016", "M")] = 1.25
 FLOORS = {"inheritance": fate.Params, "burden": burden.Params, "clones": clones.Params}  # parameters that no mechanism owns
-ROOMS = tuple(f"tme_abm.{room}" for room in ("marrow", "mechanisms", "pharmacology", "simulation"))  # whose constants shape a marrow
+ROOMS = tuple(
+    f"tme_abm.{room}" for room in ("marrow", "mechanisms", "patients", "pharmacology", "simulation")
+)  # whose constants shape a marrow
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import hashlib
 import os
 import platform
 import time
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +19,7 @@ from tme_abm.trial.study import Study
 
 # The module by which a patient is followed, and that which reads who is drawn: all that they import shapes what comes out.
 FOLLOWED = ("trial.arm", "patients.reading")
+APART = ("mesa_model", "batch")  # rooms that shape no patient: Mesa's counts where a study has rules, and who does the work never does
 RUN = "trial.execution"  # that by which a study is run, with what it imports at its top; what it imports later writes reports
 PACKAGE = "tme_abm"
 PACKAGES = ("tme-abm", "numpy", "numba", "pandas", "scipy", "lifelines", "mesa")
@@ -47,7 +49,8 @@ def describe_run(study: Study) -> dict[str, Any]:
 
 def describe_outside(catalogue: Catalogue) -> dict[str, Any]:
     """The mechanisms and rules that came along from outside, with digests; nothing where none did."""
-    rules = [{"name": rule.name, "digest": rule.digest} for rule in catalogue.rules]
+    by = room_digest("mesa_model") if catalogue.rules else ""  # what they call the model by
+    rules = [{"name": rule.name, "digest": rule.digest, "called_by": by} for rule in catalogue.rules]
     return {name: rows for name, rows in (("mechanisms", catalogue.describe()), ("rules", rules)) if rows}
 
 
@@ -64,8 +67,19 @@ def describe_machine() -> dict[str, Any]:
 def model_digest(root: Path | None = None) -> str:
     """Short digest of all files of the package from which a simulated patient follows, wherever they stand."""
     top = root or Path(__file__).parents[1]
+    return _digest(top, model_files(top))
+
+
+@cache
+def room_digest(room: str, root: Path | None = None) -> str:
+    """Short digest of all modules of a room of the package."""
+    top = root or Path(__file__).parents[1]
+    return _digest(top, sorted((top / room).rglob("*.py")))
+
+
+def _digest(top: Path, paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for path in model_files(top):
+    for path in paths:
         digest.update(path.relative_to(top).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
@@ -74,7 +88,7 @@ def model_digest(root: Path | None = None) -> str:
 def model_files(top: Path) -> list[Path]:
     """The modules that a patient's run imports, one from the other, and the tables (TOML) that stand below their folders.
 
-    Imports for type checkers alone count for nothing, and rules in plain Python, which only Mesa's room can call, are the user's.
+    Imports for type checkers alone count for nothing, nor do the rooms that shape no patient.
     """
     found: set[Path] = set()
     waiting = [*((module_file(top, name), True) for name in FOLLOWED), (module_file(top, RUN), False)]
@@ -84,7 +98,7 @@ def model_files(top: Path) -> list[Path]:
             continue
         found.add(path)
         for name in imports_of(path, is_whole):
-            if name.split(".")[0] != "mesa_model":
+            if name.split(".")[0] not in APART:
                 waiting.append((module_file(top, name), True))
     folders = {path.parent for path in found} - {top}
     return sorted(found | {path for folder in folders for path in folder.rglob("*.toml")})
