@@ -2,6 +2,7 @@
 
 import csv
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -190,6 +191,13 @@ def test_a_plan_with_a_mistake_is_refused(tmp_path, old, new, said):
     path.write_text(PLAN.replace(old, new), encoding="utf-8")
     with pytest.raises(InputError, match=said):
         read_plan(path)
+
+
+def test_without_optuna_a_search_is_refused_in_a_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    done = CliRunner().invoke(app, ["calibrate", "--out", str(tmp_path / "search")])
+    assert done.exit_code == 2 and done.stderr == "tme: a search needs Optuna, which is not installed: pip install 'optuna>=4.1'\n"
+    assert not (tmp_path / "search").exists()
 
 
 def test_a_start_outside_of_its_range_is_refused(tmp_path):

@@ -26,16 +26,19 @@ def test_the_hazard_ratio_is_that_of_the_cox_model(seed):
     rng = np.random.default_rng(seed)
     months = np.ceil(np.concatenate((rng.exponential(6.0, 40), rng.exponential(9.0, 40)))).clip(max=14.0)
     event = months < 14.0
-    own = log_hazard_ratio(months, event, np.repeat([1.0, 0.0], 40))
+    none = np.zeros((40, 2))
+    own = log_hazard_ratio(Sample(months.reshape(2, 40).T, event.reshape(2, 40).T, none, none, {}))
     who = np.arange(40)
     other = hazard_ratio(Survival(months[:40], event[:40], who), Survival(months[40:], event[40:], who))
     assert own == pytest.approx(np.log(other.value), abs=1e-6)
 
 
 def test_there_is_no_hazard_ratio_without_events_or_under_separation():
-    treated = np.repeat([1.0, 0.0], 3)
-    assert np.isnan(log_hazard_ratio(np.ones(6), np.zeros(6, bool), treated))
-    assert np.isnan(log_hazard_ratio(np.array([9.0, 9.0, 9.0, 1.0, 2.0, 3.0]), np.array([0, 0, 0, 1, 1, 1], bool), treated))
+    none = np.zeros((3, 2))
+    assert np.isnan(log_hazard_ratio(Sample(np.ones((3, 2)), np.zeros((3, 2), bool), none, none, {})))
+    late, early = np.full(3, 9.0), np.array([1.0, 2.0, 3.0])
+    event = np.repeat([[False, True]], 3, axis=0)
+    assert np.isnan(log_hazard_ratio(Sample(np.stack((late, early), axis=1), event, none, none, {})))
 
 
 @pytest.mark.parametrize("n", [5, 6, 11, 40])

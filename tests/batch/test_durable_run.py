@@ -49,6 +49,12 @@ def command(study, out, *options):
     return [sys.executable, "-m", "tme_abm.cli", "run", str(study), "--out", str(out), *options]
 
 
+def hears_signals():
+    """A suite in the background ignores Ctrl-C, one under `nohup` that the terminal is gone, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def begin(study, out, *options):
     return subprocess.Popen(
         command(study, out, *options),
@@ -56,7 +62,7 @@ def begin(study, out, *options):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a suite in the background ignores Ctrl-C
+        preexec_fn=hears_signals,
     )
 
 

@@ -35,15 +35,16 @@ with signals.ending_on_signals(stop, say):
 """
 
 
-def hears_ctrl_c():
-    """A suite in the background ignores Ctrl-C, and so would what it starts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def hears_signals():
+    """A suite in the background ignores Ctrl-C, one under `nohup` that the terminal is gone, and so would what they start."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def told(how, *signals):
     """Exit code, what was said, seconds to the end."""
     command = [sys.executable, "-c", PROGRAM, how]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2], preexec_fn=hears_ctrl_c) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2], preexec_fn=hears_signals) as process:
         assert process.stdout.readline() == "ready\n"
         start = time.monotonic()
         lines = []
@@ -63,7 +64,9 @@ def test_a_word_at_once_and_the_exit_code_of_the_signal(number, code):
 def test_the_end_is_asked_for_before_anything_is_said():
     """Whatever telling it does, as where the terminal has been closed, the work ends by itself and in time."""
     command = [sys.executable, "-c", PROGRAM, "mute"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2], preexec_fn=hears_signals
+    ) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGHUP)
         said, _ = process.communicate()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tme_abm.foundation.errors import InputError
-from tme_abm.trial import published, subgroups, summary, survival
+from tme_abm.trial import cox, published, subgroups, summary, survival
 from tme_abm.trial.study import Study
 
 if TYPE_CHECKING:
@@ -84,33 +84,9 @@ def survival_at(months: Floats, event: Truths, month: float) -> float:
 
 
 def hazard_ratio(months: tuple[Floats, Floats], event: tuple[Truths, Truths]) -> float:
-    """Cox hazard ratio of the first arm against the second, ties by Efron; NaN where it has no finite estimate.
-
-    With d deaths at a time, d_1 of them in the first arm, Efron's partial likelihood has d terms whose patients at risk are
-    n_1 - l d_1 / d and n_2 - l d_2 / d, l from 0 to d - 1; Newton's method on the log of the ratio.
-    """
-    pooled = np.unique(np.concatenate([m[e] for m, e in zip(months, event, strict=True)]))
-    if not (event[0].any() and event[1].any()):
-        return math.nan
-    risk = [len(m) - np.searchsorted(np.sort(m), pooled, side="left") for m in months]
-    deaths = [np.bincount(np.searchsorted(pooled, m[e]), minlength=len(pooled)) for m, e in zip(months, event, strict=True)]
-    total = deaths[0] + deaths[1]
-    place = np.repeat(np.arange(len(pooled)), total)
-    step = np.arange(len(place)) - np.repeat(np.cumsum(total) - total, total)
-    share = step / total[place]
-    first, second = (r[place] - share * d[place] for r, d in zip(risk, deaths, strict=True))
-    log_ratio = 0.0
-    for _ in range(50):
-        weight = first * math.exp(log_ratio)
-        p = weight / (weight + second)
-        information = float((p * (1.0 - p)).sum())
-        if information < 1e-9 or abs(log_ratio) > 12.0:
-            return math.nan
-        change = (float(deaths[0].sum()) - float(p.sum())) / information
-        log_ratio += max(-2.0, min(2.0, change))
-        if abs(change) < 1e-9:
-            return math.exp(log_ratio)
-    return math.nan
+    """Cox hazard ratio of the first arm against the second; NaN where it has no finite estimate."""
+    estimate = cox.fit(cox.risk_sets(months, event))
+    return math.nan if estimate is None else math.exp(estimate.log_ratio)
 
 
 # ---- virtual trials --------------------------------------------------------------------------------------------------

@@ -147,6 +147,7 @@ def calibrate(
         from tme_abm.mechanisms.outside.loading import load
         from tme_abm.scenario.kinds import load_trial
 
+        search.need_optuna()
         refuse_force_and_resume(force, resume)
         chosen = read_plan(plan or PLAN)
         if only is not None:

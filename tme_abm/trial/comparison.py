@@ -1,8 +1,8 @@
 """Two arms compared: hazard ratio, log-rank test, difference of restricted means.
 
-The Cox model and the log-rank test of independent arms are those of `lifelines` (davidsonpilon2019). Where the same virtual patient is in
-both arms, the variances are clustered on the patient (lin1989): each sums one contribution per patient, so that a pair counts as one
-observation. (`lifelines` clusters too, but without ties in its residuals, and visits every 28 days make ties the rule.)
+The hazard ratio is that of the Cox model (`cox`). Where the same virtual patient is in both arms, the variances are clustered on the
+patient (lin1989): each sums one contribution per patient, so that a pair counts as one observation. Residuals are those of tied times, as
+visits every 28 days make ties the rule.
 
 Where a quantity has no finite estimate the answer is None with a reason in `note`, never NaN.
 """
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.trial import cox
 from tme_abm.trial.survival import (
     Floats,
     Interval,
@@ -136,30 +137,15 @@ def hazard_ratio(arm: Survival, reference: Survival, design: str = "parallel", l
     Raises:
         InputError: For an unknown design or a level outside (0, 1).
     """
-    import warnings
-
-    import pandas as pd
-    from lifelines import CoxPHFitter
-    from lifelines.exceptions import ConvergenceError
-
     _check_design(design)
     check_level(level)
     if note := separation(arm, reference):
         return HazardRatio(None, None, None, None, note)
-    table = pd.DataFrame(
-        {
-            "month": np.concatenate((arm.months, reference.months)),
-            "event": np.concatenate((arm.event, reference.event)),
-            "arm": np.repeat((1.0, 0.0), (len(arm.months), len(reference.months))),
-        }
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what they warn of is checked here
-        try:
-            fit = CoxPHFitter(alpha=1.0 - level).fit(table, "month", "event")
-        except ConvergenceError:
-            return HazardRatio(None, None, None, None, "the Cox model did not converge")
-        log_ratio, error = float(fit.params_["arm"]), float(fit.standard_errors_["arm"])
+    sets = _risk_sets(arm, reference)
+    estimate = cox.fit(sets)
+    if estimate is None:
+        return HazardRatio(None, None, None, None, "the Cox model did not converge")
+    log_ratio, error = estimate.log_ratio, estimate.information**-0.5
     if design == "paired":
         residuals = score_residuals(arm, reference, log_ratio)
         clustered = by_patient(residuals, np.concatenate((arm.patient, reference.patient)))
@@ -173,6 +159,10 @@ def hazard_ratio(arm: Survival, reference: Survival, design: str = "parallel", l
     return HazardRatio(value, low, high, proportionality(arm, reference, log_ratio), "")
 
 
+def _risk_sets(arm: Survival, reference: Survival) -> cox.RiskSets:
+    return cox.risk_sets((arm.months, reference.months), (arm.event, reference.event))
+
+
 def proportionality(arm: Survival, reference: Survival, log_ratio: float) -> float | None:
     """Two-sided p value that the hazard ratio changes with time; None where the events cannot tell.
 
@@ -184,18 +174,13 @@ def proportionality(arm: Survival, reference: Survival, log_ratio: float) -> flo
         reference: Patients that they are compared with.
         log_ratio: Log of the hazard ratio, at its estimate.
     """
-    months, event = np.concatenate((arm.months, reference.months)), np.concatenate((arm.event, reference.event))
-    grid, failed = np.unique(months[event], return_counts=True)
-    treated_failed = np.array([np.sum(arm.event & (arm.months == month)) for month in grid])
-    at_risk = count_from(months, grid)
-    before = np.concatenate(([1.0], np.cumprod(1.0 - failed / at_risk)[:-1]))
-    turn = np.concatenate([np.arange(d) / d for d in failed])  # as in `score_residuals`
-    at = np.repeat(np.arange(len(grid)), failed)
-    treated = float(np.exp(log_ratio)) * (count_from(arm.months, grid)[at] - turn * treated_failed[at])
-    mean = treated / (treated + count_from(reference.months, grid)[at] - turn * (failed - treated_failed)[at])
+    sets = _risk_sets(arm, reference)
+    at_risk = count_from(np.concatenate((arm.months, reference.months)), sets.months)
+    before = np.concatenate(([1.0], np.cumprod(1.0 - sets.failed / at_risk)[:-1]))
+    at, mean = sets.at, sets.share(log_ratio)
     variance = mean * (1.0 - mean)
     g = 1.0 - before
-    score = float(g @ treated_failed) - float(g[at] @ mean)
+    score = float(g @ sets.treated_failed) - float(g[at] @ mean)
     information = float(g[at] ** 2 @ variance) - float(g[at] @ variance) ** 2 / float(variance.sum())
     if information < 1e-12:
         return None
@@ -203,10 +188,9 @@ def proportionality(arm: Survival, reference: Survival, log_ratio: float) -> flo
 
 
 def score_residuals(arm: Survival, reference: Survival, log_ratio: float) -> Floats:
-    """What each patient contributes to the score of the Cox model, ties by Efron.
+    """What each patient contributes to the score of the Cox model.
 
-    Where d patients fail at once, Efron lets them fail one after the other: the k-th (from 0) meets a risk set in which
-    each of the d counts 1 - k/d. A patient who fails there is spread over the d turns; one who lives on meets them all.
+    A patient who fails along with others is spread over their turns (`cox`); one who lives on meets them all.
 
     Args:
         arm: Treated patients.
@@ -220,14 +204,10 @@ def score_residuals(arm: Survival, reference: Survival, log_ratio: float) -> Flo
     event = np.concatenate((arm.event, reference.event))
     treated = np.repeat((1.0, 0.0), (len(arm.months), len(reference.months)))
     risk = np.exp(log_ratio * treated)
-    grid, failed = np.unique(months[event], return_counts=True)
-    treated_failed = np.array([np.sum(arm.event & (arm.months == month)) for month in grid])
-    ratio = float(np.exp(log_ratio))
-    turn = np.concatenate([np.arange(d) / d for d in failed])  # k/d, all times in a row
-    at = np.repeat(np.arange(len(grid)), failed)
-    risk_treated = ratio * (count_from(arm.months, grid)[at] - turn * treated_failed[at])
-    total = risk_treated + count_from(reference.months, grid)[at] - turn * (failed - treated_failed)[at]
-    mean, hazard = risk_treated / total, 1.0 / total
+    sets = _risk_sets(arm, reference)
+    grid, at, turn = sets.months, sets.at, sets.turn
+    mean = sets.share(log_ratio)
+    hazard = 1.0 / (sets.treated * float(np.exp(log_ratio)) + sets.reference)
 
     def per_time(values: Floats) -> Floats:
         return np.bincount(at, values, len(grid)).astype(np.float64)
@@ -236,7 +216,7 @@ def score_residuals(arm: Survival, reference: Survival, log_ratio: float) -> Flo
     here = np.minimum(own, len(grid) - 1)
     met = treated * sum_first(per_time(hazard), seen) - sum_first(per_time(mean * hazard), seen)
     spared = treated * per_time(turn * hazard)[here] - per_time(turn * mean * hazard)[here]
-    fell = treated - (per_time(mean) / failed)[here]
+    fell = treated - (per_time(mean) / sets.failed)[here]
     return event * fell - risk * (met - event * spared)
 
 
@@ -252,11 +232,7 @@ def log_rank(arm: Survival, reference: Survival, design: str = "parallel") -> fl
     if len(arm.months) == 0 or len(reference.months) == 0:
         return None
     if design == "parallel":
-        from lifelines.statistics import logrank_test
-
-        if not (arm.event.any() or reference.event.any()):
-            return None
-        return finite(logrank_test(arm.months, reference.months, arm.event, reference.event).p_value)
+        return _log_rank_of_independent(arm, reference)
     months = np.concatenate((arm.months, reference.months))
     event = np.concatenate((arm.event, reference.event))
     treated = np.repeat((1.0, 0.0), (len(arm.months), len(reference.months)))
@@ -271,6 +247,20 @@ def log_rank(arm: Survival, reference: Survival, design: str = "parallel") -> fl
     if variance < 1e-12:
         return None
     return float(2.0 * NormalDist().cdf(-abs(float(score.sum())) / variance**0.5))
+
+
+def _log_rank_of_independent(arm: Survival, reference: Survival) -> float | None:
+    """Events of the arm less those expected, over the variance of a hypergeometric draw at each time (mantel1966)."""
+    sets = _risk_sets(arm, reference)
+    treated, others = count_from(arm.months, sets.months), count_from(reference.months, sets.months)
+    whole = treated + others
+    share = treated / whole
+    more = np.maximum(whole - 1.0, 1.0)  # who is left alone is drawn for certain: no variance
+    variance = float((sets.failed * share * (1.0 - share) * (whole - sets.failed) / more).sum())
+    if variance < 1e-12:
+        return None
+    score = float(sets.treated_failed.sum() - (sets.failed * share).sum())
+    return float(2.0 * NormalDist().cdf(-abs(score) / variance**0.5))
 
 
 def rmst_difference(

@@ -146,9 +146,9 @@ def run_alone(study: Study, index: int) -> Case:
     return run_patient(study, index, Silence())
 
 
-def import_ahead(study: Study) -> None:
+def import_ahead() -> None:
     """Import what tables, statistics and figures will need, while the patients run: a second or two that nobody then waits for."""
-    for name in ("pandas", "pyarrow.parquet", "matplotlib.figure", *(["lifelines"] if study.comparisons else [])):
+    for name in ("pandas", "pyarrow.parquet", "matplotlib.figure"):
         import_module(name)
 
 
@@ -179,7 +179,7 @@ def run_patients(study: Study, journal: Journal, desk: Desk) -> None:
     work: Callable[[int], Case] = partial(run_patient, study, progress=progress) if is_here else partial(run_alone, study)
     todo = (index for index in range(study.patients) if str(index) not in journal)
     n_failed = 0
-    with importing(study):
+    with importing():
         for index, case in desk.executor.run(work, todo, desk.stop, partial(given_up, study)):
             journal.add(f"{FAILED}-{index}" if case.has_failed else str(index), asdict(case))
             if not is_here:
@@ -193,9 +193,9 @@ def run_patients(study: Study, journal: Journal, desk: Desk) -> None:
 
 
 @contextmanager
-def importing(study: Study) -> Iterator[None]:
+def importing() -> Iterator[None]:
     """Meanwhile, `import_ahead` on a thread of its own."""
-    thread = Thread(target=import_ahead, args=(study,), name="imports", daemon=True)
+    thread = Thread(target=import_ahead, name="imports", daemon=True)
     thread.start()
     yield
     thread.join()

@@ -22,7 +22,7 @@ FOLLOWED = ("trial.arm", "patients.reading")
 APART = ("mesa_model", "batch")  # rooms that shape no patient: Mesa's counts where a study has rules, and who does the work never does
 RUN = "trial.execution"  # that by which a study is run, with what it imports at its top; what it imports later writes reports
 PACKAGE = "tme_abm"
-PACKAGES = ("tme-abm", "numpy", "numba", "pandas", "scipy", "lifelines", "mesa")
+PACKAGES = ("tme-abm", "numpy", "numba", "pandas", "scipy", "mesa")
 
 
 def describe_run(study: Study) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Progression-free survival of one group of patients, from the patient table of a trial.
 
-Kaplan-Meier curves are those of `lifelines` (davidsonpilon2019); the standard error of the restricted mean survival time, which it lacks,
-is written here (royston2013) as one contribution per patient, so that two arms with the same patients can be compared pair by pair.
+Kaplan-Meier curves and their intervals are those of `lifelines` (davidsonpilon2019), to which the tests hold them. The standard error
+of the restricted mean survival time (royston2013) is one contribution per patient, so that two arms with the same patients can be
+compared pair by pair.
 
 Where a quantity has no finite estimate the answer is None, never NaN.
 """
@@ -103,7 +104,7 @@ def kaplan_meier(times: Survival, level: float = 0.95) -> "pd.DataFrame":
     check_level(level)
     if len(times.months) == 0:
         raise InputError("Kaplan-Meier: the arm has no completed patient")
-    # lifelines says the same (the tests compare), but importing it takes longer than a short run
+    # as lifelines has it (the tests compare)
     months = np.unique(np.append(0.0, times.months))
     n_events = np.searchsorted(np.sort(times.months[times.event]), [months, np.nextafter(months, np.inf)])
     n_left = np.searchsorted(np.sort(times.months), [months, np.nextafter(months, np.inf)])

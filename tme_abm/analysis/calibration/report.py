@@ -208,7 +208,7 @@ def result_table(fit: Fit, outcome: Outcome, check: Sequence[Residual] = ()) -> 
         "tolerance": dict(fit.plan.tolerance),
         "sampler": f"TPE, multivariate, chance addressed by seed and number of the trial, {STARTUP} trials at random first",
         "model": model_digest(),
-        "versions": versions(("tme-abm", "optuna", "numpy", "numba", "scipy", "pandas", "lifelines")),
+        "versions": versions(("tme-abm", "optuna", "numpy", "numba", "scipy", "pandas")),
     }
     return {
         "values": {path: _round(value, 6) for path, value in outcome.best.items()},

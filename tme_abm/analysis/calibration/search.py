@@ -85,6 +85,18 @@ class Fit:
         return residuals
 
 
+def need_optuna() -> None:
+    """Say in one line that Optuna is missing.
+
+    Raises:
+        InputError: Where it is.
+    """
+    try:
+        import optuna  # noqa: F401
+    except ImportError:
+        raise InputError("a search needs Optuna, which is not installed: pip install 'optuna>=4.1'") from None
+
+
 def arrange(plan: Plan, free: Sequence[str] = (), settings: Sequence[str] = (), start: Path | None = None, hold: bool = False) -> Plan:
     """A plan as the command line asks for it.
 

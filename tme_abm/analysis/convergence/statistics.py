@@ -10,6 +10,7 @@ from tme_abm.analysis.convergence.axes import Axis, Choice
 from tme_abm.analysis.run_book import EARLY_VISITS, Point, RunBook
 from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_abm.foundation.errors import InputError
+from tme_abm.trial import cox
 
 Floats = NDArray[np.float64]
 RESAMPLES = 1000
@@ -63,42 +64,11 @@ def make_sample(rows: Sequence[Sequence[dict[str, Any]]]) -> Sample:
     )
 
 
-def log_hazard_ratio(months: Floats, event: NDArray[np.bool_], treated: Floats) -> float:
-    """Estimate of the Cox model with one binary covariate, ties by Efron; NaN where there is none.
-
-    Args:
-        months: Times (n,).
-        event: Whether each is an event (n,).
-        treated: 1 in the arm, 0 in the reference (n,).
-    """
-    if not event.any():
-        return float("nan")
-    grid, at = np.unique(months, return_inverse=True)
-    size = len(grid)
-
-    def from_here(weights: Floats) -> Floats:
-        return np.bincount(at, weights, size)[::-1].cumsum()[::-1]
-
-    risk1, risk0 = from_here(treated), from_here(1.0 - treated)
-    fell1, fell = np.bincount(at, treated * event, size), np.bincount(at, event, size).astype(np.int64)
-    here = np.repeat(np.arange(size), fell)
-    turn = np.concatenate([np.arange(d) / d for d in fell if d])
-    a = risk1[here] - turn * fell1[here]
-    b = risk0[here] - turn * (fell - fell1)[here]
-    wanted = float(fell1.sum())
-    if not (np.minimum(a, b) > 0.0).any() or wanted in (0.0, float(fell.sum())):
-        return float("nan")
-    value = 0.0
-    for _ in range(50):
-        share = a * np.exp(value) / (a * np.exp(value) + b)
-        information = float((share * (1.0 - share)).sum())
-        if information < 1e-12:
-            return float("nan")
-        change = (wanted - float(share.sum())) / information
-        value += float(np.clip(change, -2.0, 2.0))
-        if abs(change) < 1e-10:
-            break
-    return value if abs(value) < 15.0 else float("nan")
+def log_hazard_ratio(sample: Sample) -> float:
+    """Estimate of the Cox model, the arm against its reference; NaN where there is none."""
+    months, event = sample.months.T, sample.event.T
+    estimate = cox.fit(cox.risk_sets((months[0], months[1]), (event[0], event[1])))
+    return float("nan") if estimate is None else estimate.log_ratio
 
 
 def median(months: Floats, event: NDArray[np.bool_]) -> float:
@@ -109,7 +79,7 @@ def median(months: Floats, event: NDArray[np.bool_]) -> float:
 
 
 ENDPOINTS: dict[str, Callable[[Sample], float]] = {
-    "log hazard ratio": lambda s: log_hazard_ratio(s.months.T.ravel(), s.event.T.ravel(), np.repeat([1.0, 0.0], len(s.months))),
+    "log hazard ratio": log_hazard_ratio,
     "median PFS, arm": lambda s: median(s.months[:, 0], s.event[:, 0]),
     "median PFS, reference": lambda s: median(s.months[:, 1], s.event[:, 1]),
     "mean PFS, arm": lambda s: float(s.months[:, 0].mean()),
