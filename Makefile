@@ -7,10 +7,10 @@ setup:  ## the virtual environment with all that tests and linters need
 	python3 -m venv .venv && .venv/bin/pip install -e '.[test,lint]'
 
 test:  ## the whole suite
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n auto --dist loadfile
 
 quick:  ## the suite without science and browser: minutes instead of a quarter of an hour
-	$(PYTHON) -m pytest --ignore=tests/science --ignore=tests/viz
+	$(PYTHON) -m pytest -n auto --dist loadfile --ignore=tests/science --ignore=tests/viz
 
 lint:  ## what .ci/run checks beside the tests
 	$(PYTHON) -m ruff format --check . && $(PYTHON) -m ruff check . && $(PYTHON) -m mypy && .venv/bin/lint-imports

@@ -17,6 +17,13 @@ settings.register_profile("tme_abm", deadline=None, derandomize=True, suppress_h
 settings.load_profile("tme_abm")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes():
+    """Compile what trials need, before several workers would each do it."""
+    code = "from tme_abm import load_trial; from tme_abm.trial.execution import compile_kernels; compile_kernels(load_trial('icaria'))"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
 @pytest.fixture(scope="session")
 def small_trial(tmp_path_factory):
     """Twelve patients of ICARIA-MM on small patches in a folder, of whom some leave by every door: run once for all who read results."""

@@ -441,7 +441,7 @@ def test_the_readme_has_one_command_to_run_and_one_to_test():
     readme = (root / "README.md").read_text(encoding="utf-8")
     assert between(readme, "run") == "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/tme run icaria"
     test = between(readme, "test")
-    assert test == "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/python -m pytest"
+    assert test == "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/python -m pytest -n auto --dist loadfile"
     script = (root / ".ci" / "run").read_text(encoding="utf-8")
     assert "<!-- test -->" in script and 'eval "$command"' in script
 
