@@ -160,7 +160,9 @@ ALLOWED = {  # file -> where -> (numbers, why)
         "Settings": ((64, 6.0), "choices of a study, which its scenario states"),
         "Settings.__post_init__": ((1e-9,), ROUNDING),
     },
-    "simulation/simulation.py": {"UNTREATED": ((28,), TIMES), "Simulation.state_hash": ((16,), "length of a digest")},
+    "simulation/compiling.py": {"SMALL": ((32,), "of a marrow that is made for the sake of its kernels")},
+    "simulation/simulation.py": {"Simulation.state_hash": ((16,), "length of a digest")},
+    "simulation/treatment.py": {"UNTREATED": ((28,), TIMES)},
     "simulation/tissue.py": {
         "FARTHEST": ((5,), "how far a cell of a section may be moved before the section is refused as too dense"),
         "place": ((0.5,), "the middle of a site"),

@@ -19,7 +19,8 @@ from tme_abm.patients.reading import load_population
 from tme_abm.pharmacology.drug import load_drug
 from tme_abm.pharmacology.regimen import Dose, Regimen
 from tme_abm.simulation.settings import Settings
-from tme_abm.simulation.simulation import UNTREATED, Simulation, make_patient_key
+from tme_abm.simulation.simulation import Simulation, make_patient_key
+from tme_abm.simulation.treatment import UNTREATED
 
 PATH = Path(__file__).with_name("baseline.json")
 SEED = 2024

@@ -162,9 +162,10 @@ def runs(composed):
 
 
 def test_the_step_runs_what_each_mechanism_declares_once_and_nothing_else():
-    phases = dict(zip(Phase, (step.drugs_act, step.fields_spread, step.effectors_respond, step.cells_move, step.cells_arrive), strict=True))
+    prepared = step.prepare_drugs, step.prepare_fields, step.prepare_effectors, step.prepare_motion, step.prepare_arrival
+    phases = dict(zip(Phase, prepared, strict=True))
     composed = {("prepare", phase): kernel for phase, kernel in phases.items()} | {
-        ("ceiling", None): step.raise_ceilings,
+        ("ceiling", None): step.add_ceilings,
         ("hazard", None): step.add_hazards,
     }
     for (act, phase), kernel in composed.items():
@@ -201,6 +202,14 @@ def test_a_mechanism_acts_where_it_is_on_and_rests_where_it_is_off():
         assert did == expected
 
 
+def test_the_step_goes_through_its_pieces_in_their_order_and_each_composed_kernel_stands_in_one():
+    called = step.step.py_func.__code__.co_names
+    assert [name for name in called if name in step.PIECES] == list(step.PIECES)
+    held = [name for piece in step.PIECES.values() for name in piece.py_func.__code__.co_names]
+    composed = ("prepare_drugs", "prepare_fields", "prepare_effectors", "prepare_motion", "add_ceilings", "add_hazards", "prepare_arrival")
+    assert [name for name in held if name in composed] == list(composed)
+
+
 def test_the_step_reads_as_biology_and_names_no_mechanism():
     source = Path(inspect.getsourcefile(step)).read_text(encoding="utf-8")
     code = re.sub(r'""".*?"""', "", source, flags=re.S)
@@ -214,7 +223,7 @@ def test_fields_are_solved_before_contacts_are_made_in_the_memory_of_their_solve
     solves = {name for name in BY_NAME if any("grid" in touched.reads for touched in seen(name).values())}
     assert solves == {"adenosine", "interleukin6", "chemokine"} and {BY_NAME[name].phase for name in solves} == {Phase.FIELDS}
     order = step.step.py_func.__code__.co_names
-    assert order.index("fields_spread") < order.index("contact") < order.index("cells_move") < order.index("draw_fates")
+    assert order.index("fields_spread") < order.index("cells_move") < order.index("draw_fates")
     for m in MECHANISMS:
         if {"contacts.nk", "contacts.t_cell", "contacts.phagocyte"} & {*m.reads, *m.writes}:
             assert m.phase is Phase.MOTION

@@ -88,7 +88,7 @@ def test_what_may_kill_has_a_ceiling_over_it():
 
 def test_switches_and_rules_name_every_mechanism():
     assert list(Switches._fields) == [m.name for m in MECHANISMS]
-    assert list(Rules._fields) == [*Switches._fields, "inheritance", "burden", "outside"]
+    assert list(Rules._fields) == [*Switches._fields, "inheritance", "burden", "outside", "on", "pieces"]
 
 
 # ---- ceilings --------------------------------------------------------------------------------------------------------

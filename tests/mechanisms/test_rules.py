@@ -12,13 +12,13 @@ from scipy.integrate import solve_ivp
 from tme_abm.foundation.declare import stack
 from tme_abm.marrow import walking
 from tme_abm.marrow.clones import N_CLONOTYPES, N_REACTIVE
+from tme_abm.marrow.secretion import balanced_source
 from tme_abm.mechanisms import (
     adcc,
     adcp,
     adenosine,
     binding,
     cdc,
-    chemokine,
     depletion,
     direct_killing,
     ectoenzyme,
@@ -26,7 +26,6 @@ from tme_abm.mechanisms import (
     glucocorticoid,
     growth,
     imid,
-    interleukin6,
     motility,
     niche_release,
     nk_activation,
@@ -208,10 +207,9 @@ def test_sources_of_adenosine_make_what_the_marrow_clears():
     assert through_cd38 * 50 == pytest.approx(0.3 * cleared)
 
 
-@pytest.mark.parametrize("field", [interleukin6, chemokine])
-def test_a_source_makes_what_the_marrow_clears_at_a_level_of_one(field):
+def test_a_source_makes_what_the_marrow_clears_at_a_level_of_one():
     count, relative = np.array([30.0, 10.0]), np.array([1.0, 2.0])
-    assert field.source(count, relative, 100, field.Params(clearance=20.0)) * 50 == pytest.approx(20.0 * 100)
+    assert balanced_source(20.0, count, relative, 100) * 50 == pytest.approx(20.0 * 100)
 
 
 def test_the_toll_of_t_cells_by_hand():

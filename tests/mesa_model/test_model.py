@@ -28,7 +28,8 @@ from tme_abm.mesa_model.arguments import read_seed
 from tme_abm.patients.presets import preset
 from tme_abm.pharmacology.regimen import Dose, Regimen
 from tme_abm.simulation.settings import Settings
-from tme_abm.simulation.simulation import UNTREATED, Simulation, enrol, make_patient_key
+from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key
+from tme_abm.simulation.treatment import UNTREATED
 
 SIDE = 24
 EVERYDAY = Regimen("pom", "Pom", 28, (Dose("pomalidomide", 4.0, "mg", tuple(range(1, 22))),))

@@ -8,7 +8,8 @@ from tme_abm.patients.presets import preset
 from tme_abm.pharmacology.drug import load_drug
 from tme_abm.pharmacology.regimen import Dose, Regimen
 from tme_abm.simulation.settings import Settings
-from tme_abm.simulation.simulation import UNTREATED, Simulation
+from tme_abm.simulation.simulation import Simulation
+from tme_abm.simulation.treatment import UNTREATED
 
 IMMUNE = tuple(range(CellType.T, CellType.STROMA))
 POM = Regimen("pom", "Pom", 28, (Dose("pomalidomide", 4.0, "mg", tuple(range(1, 22))),))

@@ -12,7 +12,7 @@ from tme_abm.patients.population import draw_patient
 from tme_abm.patients.reading import load_population
 from tme_abm.pharmacology.drug import load_drug
 from tme_abm.pharmacology.regimen import Dose, Regimen
-from tme_abm.simulation.simulation import UNTREATED
+from tme_abm.simulation.treatment import UNTREATED
 
 DRUGS = {"isatuximab": load_drug("isatuximab")}
 

@@ -26,7 +26,7 @@ if COMPILED:
 
     @intrinsic
     def call(typing: Any, act: Any, marrow: Any, rules: Any, tick: Any) -> Any:
-        """Call the kernel (marrow, rules, tick) at an address, with the pinned bundle at another address as its rules."""
+        """Call the kernel (marrow, rules, tick) at an address, with a pinned bundle or the one at an address as its rules."""
         if not isinstance(marrow, PinnedType):
             raise TypingError("what is called by its address takes pinned bundles")
 
@@ -35,7 +35,8 @@ if COMPILED:
             kinds = (signature.args[1], types.voidptr, signature.args[3])
             form = context.call_conv.get_function_type(types.none, kinds)
             callee = builder.inttoptr(act, form.as_pointer())
-            given = (marrow, builder.inttoptr(rules, context.get_value_type(types.voidptr)), tick)
+            pointer = rules if isinstance(signature.args[2], PinnedType) else builder.inttoptr(rules, context.get_value_type(types.voidptr))
+            given = (marrow, pointer, tick)
             status, _ = context.call_conv.call_function(builder, callee, types.none, kinds, given)
             with cgutils.if_unlikely(builder, status.is_error):
                 context.call_conv.return_status_propagate(builder, status)

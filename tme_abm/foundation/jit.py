@@ -107,6 +107,12 @@ def entry(function: Any) -> Any:
     return known
 
 
+def index_of(function: Any) -> str:
+    """The file that numba's cache keeps of what `entry` makes of a part; "" where it keeps none."""
+    kept: Any = getattr(entry(function), "_cache", None)
+    return str(kept._cache_file._index_path) if isinstance(kept, CheckedCache) else ""
+
+
 _ENTRIES: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 

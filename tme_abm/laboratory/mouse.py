@@ -41,7 +41,8 @@ from tme_abm.marrow.traits import load_traits
 from tme_abm.mechanisms import adenosine
 from tme_abm.pharmacology.body import Body as Physique
 from tme_abm.simulation.settings import Settings
-from tme_abm.simulation.simulation import UNTREATED, Simulation
+from tme_abm.simulation.simulation import Simulation
+from tme_abm.simulation.treatment import UNTREATED
 
 FOLDER = Path(__file__).parent
 SPECIES = "mouse"

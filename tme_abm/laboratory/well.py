@@ -33,7 +33,8 @@ from tme_abm.pharmacology.drug import Drug
 from tme_abm.simulation.observation import surface_cd38
 from tme_abm.simulation.onset import balance_at_eligibility, describe_host, inherit
 from tme_abm.simulation.settings import Settings
-from tme_abm.simulation.simulation import antigens, check_ceilings, make_rules, make_switches
+from tme_abm.simulation.simulation import check_ceilings, make_rules
+from tme_abm.simulation.treatment import antigens
 
 # mechanisms that a well does not have, growth unless asked for
 CLOSED = frozenset({"recruitment", "turnover", "growth", "t_cell_recovery"})
@@ -149,13 +150,12 @@ def incubate(donor: VirtualPatient, host: Host, settings: Settings, well: Well, 
     chosen = [drugs[name] for name in well.drugs]
     without = well.without | settings.without | (CLOSED - {"growth"} if well.is_growing else CLOSED)
     rules, held = make_rules(settings, settings.fill(), chosen, without)
-    on = make_switches(without)
     level = np.array([float(amount) for amount in well.drugs.values()])
     is_antibody = np.array([drug.drug_class == "antibody" for drug in chosen], bool)
     steps = np.ones((n_steps, 1))
     exposure = Exposure(steps * np.where(is_antibody, level, 0.0), steps * np.where(is_antibody, 0.0, level))
     last = Exposure(exposure.concentration[-1:], exposure.effect[-1:])
-    bundles = pin(marrow), pin(rules), pin(on)
+    bundles = pin(marrow), pin(rules)
     if n_steps > 1:
         first = Exposure(exposure.concentration[:-1], exposure.effect[:-1])
         advance(*bundles, first, Tick(float(settings.step_h), 0, key))

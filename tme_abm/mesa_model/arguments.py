@@ -9,7 +9,7 @@ import numpy as np
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.pharmacology.drug import load_drug
 from tme_abm.pharmacology.regimen import Regimen
-from tme_abm.simulation.simulation import UNTREATED
+from tme_abm.simulation.treatment import UNTREATED
 
 LARGEST_SEED = 2**62
 

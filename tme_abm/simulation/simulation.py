@@ -8,15 +8,12 @@ from typing import Annotated, Any, Self
 from tme_abm.batch import stopping
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.declare import Filled, Param
-from tme_abm.foundation.mechanism import by_drug
 from tme_abm.foundation.pinned import pin
 from tme_abm.foundation.rng import Stream, patient_key, stream_key
 from tme_abm.marrow import fate, roster
-from tme_abm.marrow.antigen import Antigen
 from tme_abm.marrow.cells import N_CAUSES, N_EVENTS
 from tme_abm.marrow.seeding import NUCLEATED_CELLS
-from tme_abm.marrow.state import Gauge, Marrow, Tick, copy_marrow, make_drugs, rows_at_risk
-from tme_abm.mechanisms import MECHANISMS
+from tme_abm.marrow.state import Gauge, Marrow, Tick, copy_marrow, make_drugs
 from tme_abm.mechanisms.outside.catalogue import Catalogue
 from tme_abm.mechanisms.step import Rules, Switches, advance
 from tme_abm.patients.patient import VirtualPatient
@@ -25,11 +22,12 @@ from tme_abm.pharmacology.body import Body as Physique
 from tme_abm.pharmacology.course import Course, Exposure
 from tme_abm.pharmacology.drug import Drug
 from tme_abm.pharmacology.regimen import Regimen
-from tme_abm.simulation import onset
+from tme_abm.simulation import compiling, onset
 from tme_abm.simulation.observation import observe
+from tme_abm.simulation.rules import gather_rules
 from tme_abm.simulation.settings import RISE, Settings
+from tme_abm.simulation.treatment import UNTREATED, antigens, physique
 
-UNTREATED = Regimen("untreated", "untreated", 28, ())
 LONGEST_GROWTH_DAYS: Annotated[float, Param("d", "time within which the disease must become eligible", "tme_abm: two years", "A")] = 730.0
 SCREENING_DAYS: Annotated[int, Param("d", "time between two looks whether the disease is eligible", "tme_abm: a week", "A")] = 7
 MOST_SCREENED: Annotated[int, Param("1", "candidates for one place in a study, before it is given up", "tme_abm", "A")] = 25
@@ -81,7 +79,6 @@ class Simulation:
         self.without = without
         self.course = Course(regimen, tuple(drugs.values()), self._body(), self.key)
         self.levels = {drug.name: 0.0 for drug in self.course.drugs}
-        self.on = make_switches(without)
         self._take_rules()
 
     def _take_rules(self) -> None:
@@ -104,6 +101,12 @@ class Simulation:
     def _body(self) -> Physique:
         """What pharmacokinetics depend on in the patient."""
         return physique(self.patient)
+
+    @property
+    def on(self) -> Switches:
+        """Which of the package's mechanisms are on."""
+        switches: Switches = self.rules.on  # type: ignore[attr-defined]
+        return switches
 
     @property
     def hour(self) -> float:
@@ -137,7 +140,7 @@ class Simulation:
         """
         stopping.check()
         exposure = self.course.advance(n_steps, self.settings.step_h)
-        advance(self.pinned, self._pin("rules"), self._pin("on"), exposure, Tick(float(self.settings.step_h), self.step, self.key))
+        advance(self.pinned, self._pin("rules"), exposure, Tick(float(self.settings.step_h), self.step, self.key))
         self.step += n_steps
         if n_steps > 0:
             self.levels = {drug.name: float(exposure.concentration[-1, i]) for i, drug in enumerate(self.course.drugs)}
@@ -195,7 +198,6 @@ class Simulation:
         """
         self.settings.catalogue.find(mechanism)
         self.without = self.without - {mechanism} if is_on else self.without | {mechanism}
-        self.on = make_switches(self.without)
         self._take_rules()
 
     def state_hash(self) -> str:
@@ -219,25 +221,9 @@ class Simulation:
 def make_rules(
     settings: Settings, filled: Mapping[str, Filled], drugs: Sequence[Drug], without: Collection[str]
 ) -> tuple[Rules, list[Any]]:
-    """The parameters of all mechanisms as the kernels take them, and what the step calls of those from outside.
-
-    Args:
-        settings: Of the marrow, with its catalogue of mechanisms.
-        filled: Parameters that hold for all drugs (`Settings.fill`).
-        drugs: Those of the regimen, in their order; they bring the others.
-        without: Mechanisms that are switched off.
-
-    Returns:
-        The rules, for one marrow alone, and what must live as long as they do.
-    """
-    blocks: dict[str, Any] = {name: block.params for name, block in filled.items()}
-    for m in settings.catalogue.mechanisms:
-        if m.by_drug:
-            blocks[m.name] = by_drug(m, [(i, d.effects[m.name].params) for i, d in enumerate(drugs) if m.name in d.effects])
-    n_rows = rows_at_risk(settings.height * settings.width)
-    blocks["outside"], held = settings.catalogue.hooks(blocks, frozenset(without), n_rows)
-    fields: tuple[str, ...] = Rules._fields
-    return Rules._make(blocks[name] for name in fields), held
+    """What a step is told (`rules.gather_rules`), and where its pieces are."""
+    rules, held = gather_rules(settings, filled, drugs, without)
+    return rules._replace(pieces=compiling.addresses()), held  # type: ignore[call-arg]
 
 
 def check_ceilings(catalogue: Catalogue, marrow: Marrow, rules: Any) -> None:
@@ -249,16 +235,6 @@ def check_ceilings(catalogue: Catalogue, marrow: Marrow, rules: Any) -> None:
     """
     catalogue.blame(rules.outside)
     fate.refuse_violations(marrow)
-
-
-def make_switches(without: Collection[str]) -> Switches:
-    """Which mechanisms act: all but those named."""
-    return Switches._make(m.name not in without for m in MECHANISMS)
-
-
-def antigens(drugs: Sequence[Drug]) -> list[int]:
-    """What each drug binds, as `make_drugs` takes it."""
-    return [int(Antigen[d.antigen]) if d.antigen else -1 for d in drugs]
 
 
 def enrol(population: Population, settings: Settings, seed: int, index: int) -> tuple[Simulation, int]:
@@ -277,21 +253,6 @@ def enrol(population: Population, settings: Settings, seed: int, index: int) -> 
         if simulation.grow():
             return simulation, attempt
     raise RuntimeError(f"none of {MOST_SCREENED} candidates for place {index} has eligible disease")
-
-
-def physique(patient: VirtualPatient) -> Physique:
-    """What pharmacokinetics depend on in a patient."""
-    return Physique(
-        age=float(patient.age),
-        weight_kg=float(patient.weight_kg),
-        bsa_m2=float(patient.bsa_m2),
-        is_female=patient.sex == "female",
-        albumin_g_per_l=float(patient.albumin_g_per_l),
-        b2m_mg_per_l=float(patient.b2m_mg_per_l),
-        creatinine_clearance_ml_per_min=float(patient.creatinine_clearance),
-        is_igg=patient.ig_type == "IgG",
-        m_protein_g_per_l=float(patient.m_protein_g_per_l),
-    )
 
 
 def make_patient_key(seed: int, index: int) -> int:

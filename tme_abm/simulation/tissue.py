@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tme_abm.foundation.errors import InputError
-from tme_abm.foundation.rng import Stream, stream_key, uniform
+from tme_abm.foundation.rng import Stream, stream_key, subkey, uniform
 from tme_abm.marrow import roster
 from tme_abm.marrow.cell_types import N_TYPES, CellType, records
 from tme_abm.marrow.clones import N_CLONES
@@ -147,7 +147,7 @@ def on_tissue(patient: VirtualPatient, settings: Settings, key: int, section: Se
     clones[is_plasma] = _clones(section, is_plasma, shares, int(stream_key(key, int(Stream.CLONES), 1)))
     chance, rule = int(stream_key(key, int(Stream.PLACEMENT), 2)), put.py_func  # type: ignore[attr-defined]
     for site, kind, clone in zip(placement.site.tolist(), kinds.tolist(), clones.tolist(), strict=True):
-        rule(marrow, site, kind, clone, chance)
+        rule(marrow, site, kind, clone, subkey(chance, site))
     _stain(marrow, section, placement)
     onset.prime_effectors(marrow, balance)
     deal_clonotypes(simulation.pinned, balance.reactive, int(stream_key(key, int(Stream.PLACEMENT), 3)))

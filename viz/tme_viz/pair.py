@@ -20,7 +20,8 @@ from tme_abm.marrow.clones import ANTIBODY_ESCAPED, CLONE_NAMES, IMID_RESISTANT,
 from tme_abm.patients.patient import VirtualPatient
 from tme_abm.patients.presets import preset, presets
 from tme_abm.scenario.kinds import load_trial
-from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key, physique
+from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key
+from tme_abm.simulation.treatment import physique
 from tme_abm.trial.execution import compile_kernels
 from tme_abm.trial.study import Study
 from tme_abm.trial.visit import Clinic, Visit

@@ -1,0 +1,101 @@
+"""The pieces of the step, compiled: from numba's cache, or by two processes side by side where they are not there yet.
+
+The compiler works on one core. The first time that a step is needed, a second process (`python -m tme_abm.simulation.compiling`) makes the
+dearer pieces and the kinetics of the drugs, while this one makes the others; what the second one has made is read from the cache. Where
+there is no cache, or one core, this process makes everything.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tme_abm.foundation import jit
+from tme_abm.foundation.calling import ADDRESS, address
+from tme_abm.foundation.pinned import pin
+from tme_abm.marrow.state import Tick
+from tme_abm.mechanisms.outside.catalogue import PLAIN
+from tme_abm.mechanisms.outside.checking import sample_marrow
+from tme_abm.mechanisms.step import PIECES
+from tme_abm.patients.presets import preset
+from tme_abm.pharmacology.course import Course
+from tme_abm.simulation import onset
+from tme_abm.simulation.rules import gather_rules
+from tme_abm.simulation.settings import Settings
+from tme_abm.simulation.treatment import UNTREATED, physique
+
+BESIDE = frozenset({"draw_fates", "fields_spread"})  # half of the work, together with the kinetics
+SMALL = 32  # sites a side of a marrow that is made for the sake of its kernels
+_LOCK = threading.Lock()
+
+
+def addresses() -> Any:
+    """Where the pieces of the step begin (n_pieces,), in the order of `step.PIECES`; compiled now where they are not yet."""
+    with _LOCK:
+        return _addresses()
+
+
+@cache
+def _addresses() -> Any:
+    second = None if is_compiled() else start_second()
+    mine = _compile(PIECES.keys() - BESIDE)
+    if second is not None:
+        _make_marrow()
+        second.wait()
+    known = mine | _compile(BESIDE)
+    found = np.empty(len(PIECES), ADDRESS)
+    for place, name in enumerate(PIECES):
+        found[place] = known[name]
+    return found
+
+
+def _compile(names: Iterable[str]) -> dict[str, Any]:
+    """The addresses of some pieces."""
+    settings = Settings()
+    marrow, rules = sample_marrow(PLAIN.own), pin(gather_rules(settings, settings.fill(), (), frozenset())[0])
+    return {name: address(PIECES[name], marrow, rules, Tick(1.0, 0, 0)) for name in names}
+
+
+def is_compiled() -> bool:
+    """Whether there is nothing to compile, or nobody to share the work with by way of the cache."""
+    if not jit.COMPILED or jit.CACHE_FOLDER is None or (os.cpu_count() or 1) < 2:
+        return True
+    return all(Path(jit.index_of(piece)).exists() for piece in PIECES.values())
+
+
+def start_second() -> "subprocess.Popen[bytes] | None":
+    """A second process that compiles its part into the cache; None where it cannot be started."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, "-m", "tme_abm.simulation.compiling"]
+    silent = subprocess.DEVNULL
+    try:
+        return subprocess.Popen(command, env=environment, stdin=silent, stdout=silent, stderr=silent)
+    except OSError:
+        return None
+
+
+def _make_marrow() -> None:
+    """Have the kernels compiled by which a marrow is made."""
+    settings = Settings(height=SMALL, width=SMALL)
+    onset.make(preset("typical"), settings, settings.fill(), 1)
+
+
+def _follow_drugs() -> None:
+    """Have the kinetics of drugs compiled."""
+    Course(UNTREATED, (), physique(preset("typical")), 1).advance(1, Settings().step_h)
+
+
+def main() -> None:
+    """Compile what the second process is there for."""
+    _compile(BESIDE)
+    _follow_drugs()
+
+
+if __name__ == "__main__":
+    main()
