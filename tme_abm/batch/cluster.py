@@ -9,6 +9,7 @@ worker must have the same code as this process, or it would give other numbers a
 import logging
 import pickle
 import shutil
+import sys
 import threading
 import time
 import uuid
@@ -20,6 +21,7 @@ from queue import Empty, SimpleQueue
 from types import ModuleType
 from typing import Any
 
+from tme_abm import __version__
 from tme_abm.batch.executors import AHEAD, LOOK_S, TRIES, Crashed, Done, Work
 from tme_abm.batch.stopping import Stop
 from tme_abm.foundation.errors import InputError, did_you_mean
@@ -31,6 +33,7 @@ COUNT_S = 1.0  # between two counts of the workers [s]
 GATHER_S = 5.0  # for a result to arrive; it is asked for again after that [s]
 END_S = 2.0  # for each of the calls that end a run: a scheduler that does not answer must not keep anybody from leaving [s]
 RENEW_S = 60.0  # between two looks at whether jobs have ended before the work [s]
+NO_PAGE = "127.0.0.1:0"  # where Dask shows its page: for this machine only, on any port
 TALKERS = ("distributed", "distributed.client", "distributed.gc", "dask_jobqueue", "tornado.application", "asyncio")
 EXTRA = "it comes with the extra `cluster`: pip install 'tme-abm[cluster]'"
 
@@ -40,8 +43,9 @@ Fingerprint = Callable[[], Mapping[str, str]]
 def check_scheduler(scheduler: str) -> None:
     """Raise an `InputError` for what is no address of a scheduler and no word for one."""
     if scheduler != SLURM and not (scheduler.startswith(REMOTE) and len(scheduler) > len(REMOTE[0])):
-        known = did_you_mean(scheduler, [SLURM]) if "/" not in scheduler and ":" not in scheduler else ""
-        raise InputError(f"--scheduler {scheduler}: give the address of a Dask scheduler, such as tcp://host:8786, or {SLURM}{known}")
+        hint = did_you_mean(scheduler, [SLURM])
+        near = hint if "did you mean" in hint else ""
+        raise InputError(f"--scheduler {scheduler}: give the address of a Dask scheduler, such as tcp://host:8786, or {SLURM}{near}")
 
 
 @contextmanager
@@ -84,7 +88,7 @@ class Jobs:
         """Take a cluster of `dask_jobqueue` that has been asked for so many jobs."""
         self._cluster, self._number = cluster, number
         self._due = time.monotonic() + RENEW_S
-        self._done = 0
+        self._done = 0  # when there was last a look
 
     def renew(self, done: int) -> None:
         """Submit jobs in the places of those that have ended, unless nothing came of those that there were."""
@@ -121,6 +125,7 @@ class Cluster:
         self._client, self.where, self._fingerprint, self._say = client, where, fingerprint, say
         self._most, self._jobs = most, jobs
         self._threads: dict[str, int] = {}
+        self._done = 0  # pieces, in all runs
         self._counted = -COUNT_S
         self._is_told = False
         self._count()
@@ -128,18 +133,22 @@ class Cluster:
     @property
     def workers(self) -> int:
         """How many pieces of work are done at a time, as far as is known now."""
-        threads = sum(self._threads.values())
-        return max(1, threads if self._most is None else min(threads, self._most))
+        return max(1, min(sum(self._threads.values()), self._most or sys.maxsize))
+
+    @property
+    def _room(self) -> int:
+        """How many pieces may be out."""
+        return max(1, min(AHEAD * sum(self._threads.values()), self._most or sys.maxsize))
 
     def run(self, work: Work, indices: Iterable[int], stop: Stop, give_up: Callable[[int, Exception], Any] | None = None) -> Iterator[Done]:
         """As `Executor.run`."""
         from tme_abm.batch.cluster_worker import Task, carry_out
 
         name = f"tme-{uuid.uuid4().hex[:16]}"
-        self._hand_over(Task(name, _need("cloudpickle").dumps(work), self._fingerprint, dict(self._fingerprint())))
+        task = Task(name, _need("cloudpickle").dumps(work), self._fingerprint, dict(self._fingerprint()))
         waiting, ended = iter(indices), SimpleQueue[Any]()
         running: dict[str, tuple[Any, int, int]] = {}  # key of Dask -> future, number, attempt
-        n_done = 0
+        suspects: list[int] = []  # were out with workers that died; once more each, alone, lest one is blamed for what another does
 
         def submit(index: int, attempt: int) -> None:
             key = f"{name}-{index}-{attempt}"
@@ -148,15 +157,18 @@ class Cluster:
             future.add_done_callback(ended.put)
 
         try:
+            self._hand_over(task)
             while True:
-                self._look(n_done)
-                while len(running) < AHEAD * self.workers and not stop.is_set():
+                self._look()
+                while len(running) < self._room and not stop.is_set():
                     index = next(waiting, None)
                     if index is None:
                         break
                     submit(index, 1)
                 if not running:
-                    break
+                    if not suspects or stop.is_set():
+                        break
+                    submit(suspects.pop(0), TRIES)
                 try:
                     future = ended.get(timeout=0.0 if stop.is_set() else LOOK_S)
                 except Empty:
@@ -174,6 +186,9 @@ class Cluster:
                     continue
                 except Exception as error:
                     del running[future.key]
+                    if isinstance(error, Crashed) and attempt < TRIES:
+                        suspects.append(index)
+                        continue
                     if give_up is None:
                         raise
                     yield Done(index, give_up(index, error))
@@ -185,7 +200,7 @@ class Cluster:
                     submit(index, attempt + 1)
                     continue
                 future.release()
-                n_done += 1
+                self._done += 1
                 yield from self._unpack(index, message, give_up)
             stop.check()
         finally:
@@ -198,15 +213,16 @@ class Cluster:
         """Give every worker, those who come later too, the work.
 
         Raises:
-            InputError: Where a worker has no such program.
+            InputError: Where a worker has another program, or none.
             ConnectionError: Where the scheduler is gone.
         """
         try:
             self._client.register_plugin(task, name=task.name)
-        except (ImportError, AttributeError) as error:
-            raise InputError(f"a worker of the Dask scheduler at {self.where} has not this version of tme_abm: {error}") from None
         except OSError:
             raise ConnectionError(self._gone()) from None
+        except Exception as error:  # which Dask has put into words on the way
+            what = f"a worker of the Dask scheduler at {self.where} cannot take the work: {_first_line(error)}"
+            raise InputError(f"{what}; install tme_abm {__version__} on all of them") from None
 
     def _fetch(self, future: Any) -> bytes | None:
         """What a worker has answered; None where the piece was cancelled.
@@ -225,9 +241,9 @@ class Cluster:
             raise
         except KilledWorker as error:
             n = error.allowed_failures + 1
-            raise Crashed(f"{n} workers of the cluster died over it, the last at {error.last_worker.address}") from None
+            raise Crashed(f"{n} worker{'s' * (n > 1)} of the cluster died over it, the last at {error.last_worker.address}") from None
         except CancelledError:
-            self._look(0)
+            self._look()
             return None
 
     def _unpack(self, index: int, message: bytes, give_up: Callable[[int, Exception], Any] | None) -> Iterator[Done]:
@@ -253,7 +269,7 @@ class Cluster:
             answer = give_up(index, error)
         yield Done(index, answer)
 
-    def _look(self, done: int) -> None:
+    def _look(self) -> None:
         """See whether the scheduler is there, and who works.
 
         Raises:
@@ -265,7 +281,7 @@ class Cluster:
             return
         self._count()
         if self._jobs is not None:
-            self._jobs.renew(done)
+            self._jobs.renew(self._done)
 
     def _count(self) -> None:
         """Count the workers, and tell who has come and who was lost."""
@@ -316,14 +332,15 @@ def _submit(number: int) -> Any:
     jobqueue = _need("dask_jobqueue")
     import dask
 
-    # its page would listen on every interface of the machine
-    options = {"dashboard": False, "dashboard_address": "127.0.0.1:0", **(dask.config.get("jobqueue.slurm.scheduler-options", None) or {})}
+    # the pages of the scheduler and of the workers would listen on every interface of their machines
+    options = {"dashboard": False, "dashboard_address": NO_PAGE, **(dask.config.get("jobqueue.slurm.scheduler-options", None) or {})}
+    arguments = ["--dashboard-address", NO_PAGE, *(dask.config.get("jobqueue.slurm.worker-extra-args", None) or ())]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            cluster = jobqueue.SLURMCluster(scheduler_options=options, silence_logs=logging.CRITICAL)
+            cluster = jobqueue.SLURMCluster(scheduler_options=options, worker_extra_args=arguments, silence_logs=logging.CRITICAL)
     except Exception as error:
-        what = f"--scheduler slurm: {_first_line(error)}"
+        what = f"--scheduler slurm: {_first_line(error).removesuffix(', for example')}"
         raise InputError(f"{what}; describe a job in ~/.config/dask/jobqueue.yaml (docs/cluster.md has one)") from None
     cluster.scale(jobs=number)
     return cluster
