@@ -67,7 +67,7 @@ def code_versions() -> dict[str, str]:
     """What must be the same wherever patients of one run are simulated, or the machine would show in the numbers."""
     from tme_abm import __version__
 
-    return {"tme_abm": __version__, "model": model_digest(), **versions(("numpy", "numba"))}
+    return {"tme_abm": __version__, "model": model_digest(), "mesa_model": room_digest("mesa_model"), **versions(("numpy", "numba"))}
 
 
 @cache
