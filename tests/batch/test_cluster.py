@@ -1,9 +1,11 @@
 """A Dask cluster as an executor: a real scheduler and workers on the loopback, which die, differ, and are not there."""
 
 import os
+import shutil
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,10 @@ from tme_abm.batch.cluster import open_cluster
 from tme_abm.batch.executors import AHEAD, Crashed
 from tme_abm.batch.stopping import Stop, Stopped
 from tme_abm.foundation.errors import InputError
+from tme_abm.mesa_model.agents import PlasmaCell
+from tme_abm.scenario.kinds import load_scenario
+from tme_abm.scenario.running import with_rules
+from tme_abm.trial.execution import run_alone
 
 
 def connected(address, workers=None, fingerprint=tasks.version, told=None):
@@ -128,6 +134,24 @@ def test_another_program_on_a_worker_is_refused(executor, cluster):
         message = rf"^the worker at tcp://\S+ has process \d+ instead of {os.getpid()}; install the same there$"
         with pytest.raises(InputError, match=message):
             list(other.run(tasks.square, range(4), Stop()))
+
+
+def test_mechanisms_and_rules_of_a_user_reach_the_workers(executor, tmp_path):
+    """Also a file that they have not got, and a function that they cannot import."""
+    small = ["marrow.shape=[32, 32]", 'trial.follow_up=["1 month", "2 month"]']
+    path = Path(shutil.copy(Path(__file__).parents[2] / "docs" / "examples" / "pd1_blockade.py", tmp_path))
+
+    def cull(model):
+        for cell in list(model.agents_by_type[PlasmaCell])[:2]:
+            cell.remove()
+
+    study = with_rules(load_scenario("icaria", small, patients=1, seed=11, mechanisms=[path]), [cull])
+    work = partial(run_alone, study)
+    here = work(0)
+    assert here.killing["pd"][study.settings.catalogue.causes["cull"]] > 0
+    path.unlink()
+    ((_, there),) = executor.run(work, [0], Stop())
+    assert repr(there) == repr(here)  # which holds what is no number, and so equals nothing, in words
 
 
 def test_a_worker_without_the_program_is_told(cluster):
