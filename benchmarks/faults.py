@@ -4,8 +4,8 @@
 
 A run in peace gives the hash. Then the same study is run on threads and on processes and killed (-9) at random moments, after each of
 which the same command goes on; told to end by each signal; its journal is cut short; a worker process is killed in the middle, and three
-workers of a Dask cluster one after the other; its disk is full (a small file system in memory, where this user may mount one); and a patient
-is poisoned, so that her run fails each time. The table says what happened. Exit code 1 where anything was lost.
+workers of a Dask cluster one after the other; its disk is full (a small file system in memory, where this user may mount one); and a
+patient is poisoned, so that her run fails each time. The table says what happened. Exit code 1 where anything was lost.
 """
 
 import argparse

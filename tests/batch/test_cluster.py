@@ -1,6 +1,7 @@
 """A Dask cluster as an executor: a real scheduler and workers on the loopback, which die, differ, and are not there."""
 
 import os
+import re
 import shutil
 import sys
 import threading
@@ -192,6 +193,7 @@ def test_a_package_that_is_not_installed_is_named_with_its_extra(monkeypatch):
         pass
 
 
+PAGE = Path(__file__).parents[2] / "docs" / "cluster.md"
 SBATCH = """#!/bin/sh
 setsid sh "$1" > /dev/null 2>&1 &
 echo "Submitted batch job $!"
@@ -220,6 +222,7 @@ def slurm(tmp_path, monkeypatch):
 
 def test_jobs_of_slurm_work_and_end_with_the_run(slurm):
     import dask
+    import yaml
 
     with (
         pytest.raises(InputError, match=r"cores and memory per job.*; describe a job in ~/\.config/dask/jobqueue\.yaml"),
@@ -228,13 +231,16 @@ def test_jobs_of_slurm_work_and_end_with_the_run(slurm):
         pass
     with pytest.raises(InputError, match="needs --workers, the number of jobs"), connected("slurm"):
         pass
-    own = {"cores": 1, "memory": "1GB", "interface": "lo", "walltime": "00:10:00", "queue": "short"}
+    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    shown = yaml.safe_load(text)["jobqueue"]["slurm"]
+    own = shown | {"cores": 1, "processes": 1, "interface": "lo", "queue": "short", "log-directory": str(slurm / "logs")}
     with dask.config.set({"jobqueue.slurm": {**dask.config.get("jobqueue.slurm"), **own}}), connected("slurm", 2) as executor:
         done = dict(executor.run(tasks.Deadly("", 0, 0.2), range(20), Stop()))
         wait_for_workers(executor, 2)
         assert [done[i][0] for i in range(20)] == list(range(20))
         assert not reachable_from_elsewhere(os.getpid())
-    assert "#SBATCH -p short" in (slurm / "job.sh").read_text()
+    script = (slurm / "job.sh").read_text()
+    assert "#SBATCH -p short" in script and "#SBATCH -t 02:00:00" in script and "--local-directory /tmp" in script
     told = (slurm / "log").read_text().split()
     assert told.count("begun") == 2 and sorted(told[1:4:2]) == sorted(told[5:8:2])
     end = time.monotonic() + 10.0

@@ -1,7 +1,10 @@
 """Parts of a trial: dealt out evenly, run apart, and merged into what one run gives; parts that do not fit are refused."""
 
 import json
+import os
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -174,3 +177,17 @@ def test_the_command_runs_a_part_and_merges(study, whole, parts, tmp_path, monke
     assert json.loads(Path("results/icaria/summary.json").read_text())["state_hash"] == whole["state_hash"]
     alone = CliRunner().invoke(app, ["merge", str(parts[0])])
     assert (alone.exit_code, alone.stderr) == (2, "tme: part 2/2 is missing\n")
+
+
+def test_the_job_script_of_the_page_asks_for_a_part(tmp_path):
+    page = Path(__file__).parents[2] / "docs" / "cluster.md"
+    script = next(text for text in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL) if text.startswith("#!"))
+    (tmp_path / "tme").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "tme").chmod(0o755)
+    set_by_slurm = {"SLURM_ARRAY_TASK_ID": "3", "SLURM_CPUS_PER_TASK": "4", "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    ran = subprocess.run(["bash", "-c", script], env={**os.environ, **set_by_slurm}, capture_output=True, text=True, check=True)
+    words = ran.stdout.split()
+    assert words[:2] == ["run", "icaria"] and words[words.index("--out") + 1] == "results/part-3"
+    part = make_part(words[words.index("--part") + 1], int(words[words.index("--patients") + 1]))
+    assert f"#SBATCH --array=1-{part.of}\n" in script and part.number == 3
+    assert words[words.index("--workers") + 1] == "4"
