@@ -265,10 +265,11 @@ def alive(pid):
     return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z" if Path(f"/proc/{pid}/stat").exists() else False
 
 
-def test_jobs_that_have_ended_are_renewed_as_long_as_they_bring_results(monkeypatch):
-    asked = []
-    monkeypatch.setattr(room, "RENEW_S", 0.0)
-    jobs = room.Jobs(type("Pretended", (), {"scale": lambda self, jobs: asked.append(jobs)})(), 4)
-    for done in (0, 3, 3, 5):
-        jobs.renew(done)
-    assert asked == [4, 4]  # not before there were results, nor while there were no more
+def test_jobs_that_have_ended_are_renewed_ever_more_slowly_where_nothing_comes_of_them(monkeypatch):
+    asked, now = [], [0.0]
+    monkeypatch.setattr(room.time, "monotonic", lambda: now[0])
+    jobs = room.Jobs(type("Pretended", (), {"scale": lambda self, jobs: asked.append((now[0], jobs))})(), 4)
+    for second in range(0, 1000, 10):
+        now[0] = float(second)
+        jobs.renew(5 if second > 700 else 0)
+    assert asked == [(60.0, 4), (180.0, 4), (420.0, 4), (900.0, 4), (960.0, 4)]

@@ -94,6 +94,15 @@ def test_a_part_holds_its_own_patients_and_is_not_run_again(study, parts):
         tme_abm.run_part(study, "1/2", parts[1])
 
 
+def test_a_part_is_no_whole_trial(parts):
+    message = r"2 holds part 2/2 of a trial, which has no tables; `tme merge` puts the parts together"
+    with pytest.raises(InputError, match=message):
+        tme_abm.load_results(parts[1])
+    for command in (["report"], ["export", "--to", "csv"]):
+        told = CliRunner().invoke(app, [command[0], str(parts[1]), *command[1:]])
+        assert told.exit_code == 2 and re.search(message, told.stderr), command
+
+
 @pytest.fixture
 def changed(parts, tmp_path):
     """Copies of the parts, whose part.json a test may change."""

@@ -33,6 +33,7 @@ COUNT_S = 1.0  # between two counts of the workers [s]
 GATHER_S = 5.0  # for a result to arrive; it is asked for again after that [s]
 END_S = 2.0  # for each of the calls that end a run: a scheduler that does not answer must not keep anybody from leaving [s]
 RENEW_S = 60.0  # between two looks at whether jobs have ended before the work [s]
+LONGEST_PAUSE_S = 3600.0  # between two such looks where no job brings anything [s]
 NO_PAGE = "127.0.0.1:0"  # where Dask shows its page: for this machine only, on any port
 TALKERS = ("distributed", "distributed.client", "distributed.gc", "dask_jobqueue", "tornado.application", "asyncio")
 EXTRA = "it comes with the extra `cluster`: pip install 'tme-abm[cluster]'"
@@ -82,22 +83,23 @@ def open_cluster(scheduler: str, workers: int | None, fingerprint: Fingerprint, 
 
 
 class Jobs:
-    """Jobs of a batch system, which end when their time is over: others take their places as long as they bring results."""
+    """Jobs of a batch system, which end when their time is over, or their node: others take their places."""
 
     def __init__(self, cluster: Any, number: int) -> None:
         """Take a cluster of `dask_jobqueue` that has been asked for so many jobs."""
         self._cluster, self._number = cluster, number
-        self._due = time.monotonic() + RENEW_S
+        self._pause = RENEW_S
+        self._due = time.monotonic() + self._pause
         self._done = 0  # when there was last a look
 
     def renew(self, done: int) -> None:
-        """Submit jobs in the places of those that have ended, unless nothing came of those that there were."""
+        """Submit jobs in the places of those that have ended; at ever longer intervals as long as nothing comes of them."""
         if time.monotonic() < self._due:
             return
-        self._due = time.monotonic() + RENEW_S
-        if done > self._done:
-            self._done = done
-            self._cluster.scale(jobs=self._number)
+        self._cluster.scale(jobs=self._number)
+        self._pause = RENEW_S if done > self._done else min(2.0 * self._pause, LONGEST_PAUSE_S)
+        self._due = time.monotonic() + self._pause
+        self._done = done
 
 
 class Cluster:
@@ -298,7 +300,8 @@ class Cluster:
         elif come:
             self._say(f"{self.where}: {there}")
         if not found and not self._is_told:
-            self._say(f"{self.where} has no workers yet; waiting for them")
+            hint = " (squeue shows the jobs, their logs what they met)" if self._jobs is not None else ""
+            self._say(f"{self.where} has no workers; waiting for them{hint}")
         self._is_told = not found
 
     def _gone(self) -> str:

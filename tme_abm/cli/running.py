@@ -122,9 +122,11 @@ def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of
         from tme_abm.batch.lock import Lock
         from tme_abm.batch.results import write_again, written
         from tme_abm.export.crate import CRATE, describe_folder
+        from tme_abm.trial.part import refuse_part
 
         if not folder.is_dir():
             raise InputError(f"there is no folder '{folder}'")
+        refuse_part(folder)
         if not (folder / "run.json").is_file():
             raise InputError(f"{folder} holds no finished run: run.json is missing")
         from tme_abm.scenario.kinds import kind_of, load_scenario, running_of_kind

@@ -22,7 +22,7 @@ from tme_abm.scenario.kinds import load_scenario, running_of
 from tme_abm.scenario.notebook import notebook_progress
 from tme_abm.scenario.reading import MARK
 from tme_abm.trial import attachments
-from tme_abm.trial.part import PART_FILE
+from tme_abm.trial.part import PART_FILE, refuse_part
 from tme_abm.trial.provenance import describe_outside, model_digest
 
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ def load_results(folder: str | Path) -> "TrialResult | ExperimentResult":
         InputError: For a folder without a finished run.
     """
     place = Path(folder)
+    refuse_part(place)
     for name in (MARK, "summary.json"):
         if not (place / name).is_file():
             raise InputError(f"{place} holds no finished run: {name} is missing")

@@ -126,6 +126,13 @@ def read_part(folder: Path) -> Kept:
     return Kept(folder, Part(int(number), int(of)), summary)
 
 
+def refuse_part(folder: Path) -> None:
+    """Raise an `InputError` for a folder that holds a part only, where a whole trial is wanted."""
+    if (folder / PART_FILE).is_file():
+        part = read_json(folder / PART_FILE)["part"]
+        raise InputError(f"{folder} holds part {part} of a trial, which has no tables; `tme merge` puts the parts together")
+
+
 def check_fit(parts: Sequence[Kept]) -> None:
     """Raise an `InputError` for parts that are not those of one trial, each once and none missing."""
     if not parts:
