@@ -243,7 +243,7 @@ def test_jobs_of_slurm_work_and_end_with_the_run(slurm):
     assert "#SBATCH -p short" in script and "#SBATCH -t 02:00:00" in script and "--local-directory /tmp" in script
     told = (slurm / "log").read_text().split()
     assert told.count("begun") == 2 and sorted(told[1:4:2]) == sorted(told[5:8:2])
-    end = time.monotonic() + 10.0
+    end = time.monotonic() + 30.0
     while any(alive(int(job)) for job in told[1:4:2]) and time.monotonic() < end:
         time.sleep(0.1)
     assert not any(alive(int(job)) for job in told[1:4:2])

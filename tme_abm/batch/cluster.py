@@ -32,6 +32,7 @@ CONNECT_S = 10.0  # for a scheduler to answer [s]
 COUNT_S = 1.0  # between two counts of the workers [s]
 GATHER_S = 5.0  # for a result to arrive; it is asked for again after that [s]
 END_S = 2.0  # for each of the calls that end a run: a scheduler that does not answer must not keep anybody from leaving [s]
+CANCEL_S = 20.0  # for jobs to be cancelled, unless a signal leaves less time than that [s]
 RENEW_S = 60.0  # between two looks at whether jobs have ended before the work [s]
 LONGEST_PAUSE_S = 3600.0  # between two such looks where no job brings anything [s]
 NO_PAGE = "127.0.0.1:0"  # where Dask shows its page: for this machine only, on any port
@@ -75,7 +76,7 @@ def open_cluster(scheduler: str, workers: int | None, fingerprint: Fingerprint, 
         jobs: Any = None
         if scheduler == SLURM:
             jobs = _submit(workers or 1)
-            stack.callback(_within, END_S, jobs.close)
+            stack.callback(_within, CANCEL_S, jobs.close)
         client = _connect(distributed, jobs if jobs is not None else scheduler)
         stack.callback(_within, END_S, client.close)
         where = jobs.scheduler_address if jobs is not None else scheduler
