@@ -3,9 +3,9 @@
     python benchmarks/faults.py [--patients 24] [--kills 20] [--workers 2] [--out docs/faults.md]
 
 A run in peace gives the hash. Then the same study is run on threads and on processes and killed (-9) at random moments, after each of
-which the same command goes on; told to end by each signal; its journal is cut short; a worker process is killed in the middle; its disk is
-full (a small file system in memory, where this user may mount one); and a patient is poisoned, so that her run fails each time. The
-table says what happened. Exit code 1 where anything was lost.
+which the same command goes on; told to end by each signal; its journal is cut short; a worker process is killed in the middle, and three
+workers of a Dask cluster one after the other; its disk is full (a small file system in memory, where this user may mount one); and a
+patient is poisoned, so that her run fails each time. The table says what happened. Exit code 1 where anything was lost.
 """
 
 import argparse
@@ -20,6 +20,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from loopback import Loopback
 
 from tme_abm.batch.journal import Journal
 from tme_abm.batch.results import WORK
@@ -172,6 +174,33 @@ def worker_killed(bench: Bench, peace: str) -> None:
     bench.note("worker process killed", f"exit code {process.returncode}", bench.state_hash(folder) == peace and bool(found))
 
 
+def cluster_workers_killed(bench: Bench, peace: str, kills: int = 3) -> None:
+    """Workers of a Dask cluster die one after the other, each with patients at work; others come."""
+    folder, lost, before, times = bench.top / "cluster", 0, set[str](), 0
+    with Loopback(2) as cluster:
+        process = bench.begin(folder, "--scheduler", cluster.address)
+        while times < kills:
+            wait_for(folder, len(before) + 2, process)
+            time.sleep(bench.chance.random())
+            if process.poll() is not None:
+                break
+            cluster.kill_worker()
+            cluster.add_worker()
+            times += 1
+            if (folder / WORK).exists():
+                now = done(folder)
+                lost += len(before - now)
+                before = now
+        said, error = process.communicate()
+    told = said.count("of the cluster lost, whose work is run again")
+    happened = f"{times} of {kills} killed, told {told} times, {lost} patients lost, exit code {process.returncode}"
+    bench.note(
+        f"{kills} workers of a Dask cluster killed",
+        happened,
+        bench.state_hash(folder) == peace and not lost and not error and times == kills,
+    )
+
+
 def full_disk(bench: Bench, peace: str) -> None:
     """A file system that is too small."""
     place = bench.top / "small"
@@ -223,6 +252,7 @@ def main() -> None:
             *(lambda n=number: signalled(bench, peace, n) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)),
             lambda: torn(bench, peace),
             lambda: worker_killed(bench, peace),
+            lambda: cluster_workers_killed(bench, peace),
             lambda: full_disk(bench, peace),
             lambda: poisoned(bench, peace),
         ]

@@ -32,6 +32,7 @@ CASES = {
     "start": Case(("--rounds", "3"), ("--rounds", "1", "--no-first")),
     "page": Case((), ("--sides", "64", "--visitors", "2", "--seconds", "1")),
     "trial": Case(("--rounds", "1", "--once", "ikema"), ("--studies", "icaria", "--patients", "4", "--rounds", "1")),
+    "scale": Case(("--rounds", "3"), ("--patients", "6", "--rounds", "1", "--long", "60")),
 }
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")}
 

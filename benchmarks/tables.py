@@ -169,6 +169,29 @@ TABLES = {
             Column("per cent outside of compiled calls", "percent_outside"),
         ),
     ),
+    "scale": Table(
+        "scale",
+        "speed",
+        (
+            Column("study", "study"),
+            Column("patients", "patients", "d"),
+            Column("who does the work", "executor"),
+            Column("s", "wall_s"),
+            Column("times faster than one process (quartiles)", between("times_faster", "faster_low", "faster_high")),
+            Column("of two processes", "of_two_processes", ".2f"),
+        ),
+    ),
+    "scale-memory": Table(
+        "scale",
+        "memory",
+        (
+            Column("who does the work", "executor"),
+            Column("patients", "patients", "d"),
+            Column("MiB of the process that holds the run, early", "early_mib", ",.0f"),
+            Column("late", "late_mib", ",.0f"),
+            Column("more", "growth_mib", ".1f"),
+        ),
+    ),
     "start": Table(
         "start",
         "times",

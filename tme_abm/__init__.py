@@ -28,6 +28,8 @@ _HOMES = {
     "load_scenario": "tme_abm.scenario.kinds",
     "load_trial": "tme_abm.scenario.kinds",
     "run": "tme_abm.scenario.running",
+    "run_part": "tme_abm.scenario.parts",
+    "merge": "tme_abm.scenario.parts",
     "compare": "tme_abm.scenario.running",
     "load_results": "tme_abm.scenario.running",
     "read_table": "tme_abm.tables",

@@ -6,6 +6,7 @@ from tme_abm.laboratory.result import ExperimentResult
 from tme_abm.mesa_model.agents import MDSC, Breg, Macrophage, NKCell, PlasmaCell, StromalCell, TCell, Treg
 from tme_abm.mesa_model.model import TumourModel
 from tme_abm.scenario.kinds import load_scenario, load_trial
+from tme_abm.scenario.parts import merge, run_part
 from tme_abm.scenario.running import compare, load_results, run
 from tme_abm.spatial import to_anndata
 from tme_abm.tables import read as read_table
@@ -35,7 +36,9 @@ __all__ = [
     "load_results",
     "load_scenario",
     "load_trial",
+    "merge",
     "read_table",
     "run",
+    "run_part",
     "to_anndata",
 ]

@@ -6,6 +6,7 @@ a slide.
 
 import base64
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -97,7 +98,13 @@ def rendered(figure: "Figure", kind: str = "svg") -> bytes:
     buffer = io.BytesIO()
     with matplotlib.rc_context(STYLE), _laid_out(figure, kind):
         figure.savefig(buffer, format=kind, dpi=160, facecolor="white", metadata=undated[kind])
-    return buffer.getvalue()
+    return _renamed(buffer.getvalue()) if kind == "svg" else buffer.getvalue()
+
+
+def _renamed(content: bytes) -> bytes:
+    """An "svg" whose clip paths are numbered: matplotlib names some of them by where they lie in memory."""
+    names = {name: f"clip_{n}".encode() for n, name in enumerate(dict.fromkeys(re.findall(rb'<clipPath id="(\w+)"', content)))}
+    return re.sub(rb'(<clipPath id="|url\(#)(\w+)', lambda found: found[1] + names.get(found[2], found[2]), content)
 
 
 @contextmanager

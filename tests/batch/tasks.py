@@ -45,12 +45,24 @@ class Deadly(NamedTuple):
 
     folder: str
     times: int
+    seconds: float = 0.0  # that a piece takes
 
     def __call__(self, number):
-        """The number, unless the process dies."""
-        if number == 5:
+        """The number and the process, unless that dies."""
+        time.sleep(self.seconds)
+        if number == 5 and self.times:
             deaths = len(list(Path(self.folder).iterdir()))
             if deaths < self.times:
                 (Path(self.folder) / f"{deaths}").write_text(str(os.getpid()))
                 os.kill(os.getpid(), signal.SIGKILL)
         return number, os.getpid()
+
+
+def version():
+    """What is the same everywhere."""
+    return {"version": "1"}
+
+
+def process():
+    """What is the same nowhere."""
+    return {"process": str(os.getpid())}

@@ -120,6 +120,17 @@ def test_kill_at_random_moments_loses_no_finished_patient(study, peace, tmp_path
     check_same(folder, peace)
 
 
+def test_a_lost_worker_of_a_cluster_costs_no_patient(study, peace, tmp_path, cluster):
+    process = begin(study, tmp_path / "r", "--scheduler", cluster.address)
+    wait_for(tmp_path / "r", 1, process)
+    cluster.kill_worker()
+    said, error = process.communicate()
+    cluster.add_worker()
+    assert (process.returncode, error) == (0, "")
+    assert "1 worker of the cluster lost, whose work is run again; 1 worker, 1 at a time" in said
+    check_same(tmp_path / "r", peace)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_is_answered_and_the_run_goes_on(study, peace, tmp_path, number):
     folder = tmp_path / "r"

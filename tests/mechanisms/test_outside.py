@@ -410,6 +410,22 @@ def test_another_process_refuses_a_file_that_has_changed(file):
     load([path])
 
 
+def test_a_file_that_another_machine_has_not_got_travels_along(file, tmp_path, monkeypatch):
+    path, place = file(TOXIN), tmp_path / "temporary"
+    monkeypatch.setattr(loading, "temporary", lambda: place)
+    here = load([path])
+    sent = pickle.dumps(here)
+    path.unlink()
+    there = pickle.loads(sent)
+    assert there.describe() == here.describe() != []
+    (copy,) = place.rglob("*.py")
+    assert copy.read_text(encoding="utf-8") == TOXIN and there.files[0].path == copy.resolve()
+    assert run(there).state_hash() == run(here).state_hash()
+    place.chmod(0o777)  # where anybody could put another file
+    with pytest.raises(InputError, match=r"toxin\.py: the file is not on this machine, and cannot be written to"):
+        pickle.loads(sent)
+
+
 def test_no_two_files_share_a_stream_of_chance(file):
     other = TOXIN.replace("toxin", "venom").replace("TOXIN", "VENOM").replace('own_stream("venom")', 'own_stream("toxin")')
     with pytest.raises(InputError, match=r"venom\.py: the stream of chance 'toxin' is taken by .*toxin\.py"):

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from html.parser import HTMLParser
+from itertools import count
 
 import numpy as np
 import pandas as pd
@@ -186,6 +187,24 @@ def test_report_needs_no_network(folder):
     assert sorted(p.stem for p in (folder / "figures").glob("*.svg")) == sorted(
         ["kaplan_meier", "responses", "waterfall", "spider", "published", "subgroups_1", "deaths_by_cause", "marrow"]
     )
+
+
+def test_a_figure_is_the_same_wherever_its_parts_lie_in_memory(monkeypatch):
+    from matplotlib.backends import backend_svg
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Circle
+
+    from tme_abm.drawing import rendered
+
+    def draw(first):
+        addresses = count(first)
+        monkeypatch.setattr(backend_svg, "id", lambda _: next(addresses), raising=False)
+        figure = Figure()
+        axes = figure.add_subplot()
+        axes.axhline(1.0).set_clip_path(Circle((0.5, 1.0), 0.3, transform=axes.transData))
+        return rendered(figure)
+
+    assert draw(1) == draw(1000) and b"url(#clip_" in draw(1)
 
 
 def test_the_same_folder_gives_the_same_page(folder):

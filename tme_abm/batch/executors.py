@@ -1,4 +1,4 @@
-"""Who carries out many pieces of work: threads of this process, or processes of this machine.
+"""Who carries out many pieces of work: threads of this process, processes of this machine, or a cluster (`batch.cluster`).
 
 Work is a function of one number. It is handed out as it is needed, so a study of millions takes no memory before it begins, and comes
 back as it is done, in any order: nothing may depend on the order, as every draw of chance has its own address.
@@ -41,7 +41,9 @@ class Crashed(RuntimeError):
 class Executor(Protocol):
     """Carries out pieces of work."""
 
-    workers: int
+    @property
+    def workers(self) -> int:
+        """How many at a time."""
 
     def run(self, work: Work, indices: Iterable[int], stop: Stop, give_up: Callable[[int, Exception], Any] | None = None) -> Iterator[Done]:
         """Do the work of each index, and give each result as soon as it is there.

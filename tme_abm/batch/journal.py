@@ -6,6 +6,7 @@ damaged line costs its own piece of work, which is done again. A line is `CRC-32
 
 import json
 import os
+import shutil
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,6 +16,7 @@ from typing import IO, Any, NamedTuple
 from tme_abm.batch.files import plain, sync_folder
 
 SHARD_BYTES = 64 * 2**20  # after which another shard begins
+MOST_OPEN = 64  # shards that are read from at a time
 
 
 class _Place(NamedTuple):
@@ -120,9 +122,10 @@ class Journal:
         try:
             for key in keys:
                 place = self._places[key]
-                if place.shard not in handles:
-                    handles[place.shard] = place.shard.open("rb")
-                file = handles[place.shard]
+                file = handles.pop(place.shard, None) or place.shard.open("rb")
+                handles[place.shard] = file  # the last one used stands last
+                if len(handles) > MOST_OPEN:
+                    handles.pop(next(iter(handles))).close()
                 file.seek(place.offset)
                 line = file.read(place.length)
                 record: dict[str, Any] = json.loads(line[line.index(b"\t") + 1 :])
@@ -130,6 +133,20 @@ class Journal:
         finally:
             for file in handles.values():
                 file.close()
+
+    def include(self, other: "Journal") -> None:
+        """Count what stands in another journal as done, in the place of what stands here; it is read from there."""
+        self._places |= other._places
+
+    def copy(self, folder: Path) -> None:
+        """Have all shards in another folder too, as they are."""
+        self.close()
+        folder.mkdir(parents=True)
+        for shard in self._shards():
+            try:
+                os.link(shard, folder / shard.name)  # nobody writes to a shard once it is closed
+            except OSError:
+                shutil.copyfile(shard, folder / shard.name)
 
     def forget(self, keys: Callable[[str], bool]) -> None:
         """Take some pieces of work as not done, as far as this opening goes."""

@@ -194,7 +194,7 @@ def refuse_another(folder: Path, identity: Mapping[str, Any]) -> None:
             "begin anew with --force, which discards what is done, or choose another folder with --out"
         )
     run = begun or finished
-    found = [] if run is None else list(_differences(run, _as_json(identity)))
+    found = [] if run is None else list(differences(run, _as_json(identity)))
     if found:
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         what, told = "an unfinished run" if begun else "a finished run", ", ".join(found[:SHOWN])
@@ -320,11 +320,11 @@ def _set_aside(path: Path) -> Path:
     return other
 
 
-def _differences(there: Any, here: Any, path: str = "") -> Iterator[str]:
-    """In what two tables differ, in words."""
+def differences(there: Any, here: Any, path: str = "") -> Iterator[str]:
+    """In what two tables differ, in words: what is there instead of what is here."""
     if isinstance(there, Mapping) and isinstance(here, Mapping):
         for key in sorted({*there, *here}):
-            yield from _differences(there.get(key), here.get(key), f"{path}.{key}" if path else str(key))
+            yield from differences(there.get(key), here.get(key), f"{path}.{key}" if path else str(key))
     elif there != here:
         yield f"{path.removeprefix('scenario.')} {_shown(there)} instead of {_shown(here)}"
 

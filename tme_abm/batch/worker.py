@@ -18,10 +18,11 @@ def serve(numbers: IO[bytes], answers: IO[bytes]) -> None:
             answer = (True, work(index))
         except Exception as error:
             answer = (False, error)
-        send(answers, _pickled(answer))
+        send(answers, pickled(answer))
 
 
-def _pickled(answer: tuple[bool, Any]) -> bytes:
+def pickled(answer: tuple[bool, Any]) -> bytes:
+    """An answer as it travels."""
     try:
         return pickle.dumps(answer)
     except Exception:  # an error that holds what cannot be sent

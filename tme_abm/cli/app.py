@@ -47,6 +47,7 @@ def _app(version: VersionOption = False) -> None:
 
 
 app.command()(running.run)
+app.command()(running.merge)
 app.command()(questions.attribute)
 app.command()(questions.converge)
 app.command()(variation.sweep)

@@ -1,21 +1,29 @@
 """What a command of the terminal brings to long work: workers, progress, and an ear for signals."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from tme_abm.cli.options import FAILED_PATIENTS, FAILURE, OUT_OF_MEMORY
+from tme_abm.cli.options import FAILED_PATIENTS, FAILURE, OUT_OF_MEMORY, refuse_processes_and_scheduler
 
 if TYPE_CHECKING:
     from tme_abm.batch.desk import Desk
+    from tme_abm.batch.executors import Executor
 
 
 @contextmanager
 def working(
-    folder: Path, workers: int | None = None, processes: bool = False, quiet: bool = False, log_json: bool = False, resume: bool = False
+    folder: Path,
+    workers: int | None = None,
+    processes: bool = False,
+    scheduler: str | None = None,
+    *,
+    quiet: bool = False,
+    log_json: bool = False,
+    resume: bool = False,
 ) -> "Iterator[Desk]":
     """A desk for the work within; what ends it early is said in a line, with what was kept and how to go on.
 
@@ -23,21 +31,23 @@ def working(
         folder: Where the work is kept.
         workers: How many at a time; the number of cores where it is left out.
         processes: Whether these are processes instead of threads.
+        scheduler: Of the cluster whose workers these are, where there is one (`batch.cluster.open_cluster`).
         quiet: Whether nothing is told but failures.
         log_json: Whether progress is told as a line of JSON now and then.
         resume: Whether there must be something to go on with.
     """
-    from tme_abm.batch.desk import Desk, cores
-    from tme_abm.batch.executors import Crashed, Processes, Threads
+    from tme_abm.batch.desk import Desk
+    from tme_abm.batch.executors import Crashed
     from tme_abm.batch.signals import ending_on_signals
     from tme_abm.batch.stopping import Stop, Stopped
     from tme_abm.cli.progress import make_progress
 
     stop = Stop()
-    executor = (Processes if processes else Threads)(workers or cores())
+    refuse_processes_and_scheduler(processes, scheduler)
     with make_progress(quiet, log_json) as progress, ending_on_signals(stop, lambda name: _tell(f"{name}: stopping at the next visit")):
         try:
-            yield Desk(executor, progress, progress.say, stop, resume)
+            with _executor(workers, processes, scheduler, progress.say) as executor:
+                yield Desk(executor, progress, progress.say, stop, resume)
         except (Stopped, KeyboardInterrupt):
             progress.stop()
             _tell(f"stopped before the end; the same command goes on from what {folder} holds")
@@ -55,6 +65,21 @@ def working(
             progress.stop()
             _tell(f"{error}; what was finished is kept: the same command goes on from what {folder} holds")
             raise typer.Exit(FAILURE) from None
+
+
+def _executor(
+    workers: int | None, processes: bool, scheduler: str | None, say: Callable[[str], None]
+) -> "AbstractContextManager[Executor]":
+    """Who does the work, as long as it takes."""
+    from tme_abm.batch.desk import cores
+    from tme_abm.batch.executors import Processes, Threads
+
+    if scheduler is not None:
+        from tme_abm.batch.cluster import open_cluster
+        from tme_abm.trial.provenance import code_versions
+
+        return open_cluster(scheduler, workers, code_versions, say)
+    return nullcontext((Processes if processes else Threads)(workers or cores()))
 
 
 def tell_aside(paths: Iterable[Path]) -> None:

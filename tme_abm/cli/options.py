@@ -28,6 +28,10 @@ PatientsOption = Annotated[int | None, typer.Option(help="Another number of pati
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="Patients at a time; the number of cores by default.")]
 SeedOption = Annotated[int | None, typer.Option(help="Another seed.")]
 ProcessesOption = Annotated[bool, typer.Option("--processes", help="Run patients in processes of their own instead of threads.")]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Run patients on a Dask cluster: tcp://HOST:PORT, or slurm with --workers jobs."),
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Begin anew; earlier results are replaced once the new ones are complete.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Only go on with a run that was stopped; refuse to begin one.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")]
@@ -43,6 +47,17 @@ def make_console(is_quiet: bool = False) -> "Console":
 
     width = None if sys.stdout.isatty() else WIDTH_IN_FILES
     return Console(width=width, highlight=False, markup=False, emoji=False, quiet=is_quiet)
+
+
+def refuse_processes_and_scheduler(processes: bool, scheduler: str | None) -> None:
+    """Raise an `InputError` where both are asked for, or a scheduler of which no kind is known."""
+    if scheduler is None:
+        return
+    from tme_abm.batch.cluster import check_scheduler
+
+    if processes:
+        raise InputError("--processes are of this machine and --scheduler of a cluster; give one of them")
+    check_scheduler(scheduler)
 
 
 def refuse_force_and_resume(force: bool, resume: bool) -> None:

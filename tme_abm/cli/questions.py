@@ -19,6 +19,7 @@ from tme_abm.cli.options import (
     QuietOption,
     ResumeOption,
     ScenarioArgument,
+    SchedulerOption,
     SeedOption,
     SetOption,
     WithoutOption,
@@ -47,6 +48,7 @@ def attribute(
     set_: SetOption = None,
     mechanism: MechanismOption = None,
     processes: ProcessesOption = False,
+    scheduler: SchedulerOption = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
     log_json: LogJsonOption = False,
@@ -65,7 +67,7 @@ def attribute(
         refuse_foreign(folder)
         console = make_console(quiet or log_json)
         console.print(study.title, style="bold")
-        with working(folder, workers, processes, quiet, log_json) as desk:
+        with working(folder, workers, processes, scheduler, quiet=quiet, log_json=log_json) as desk:
             summary = run.attribute(question, folder, desk, force)
         for line in page.in_words(summary):
             console.print(line)
@@ -86,6 +88,7 @@ def converge(
     set_: SetOption = None,
     mechanism: MechanismOption = None,
     processes: ProcessesOption = False,
+    scheduler: SchedulerOption = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
     log_json: LogJsonOption = False,
@@ -110,7 +113,7 @@ def converge(
         command = f"tme converge {scenario} --patients {study.patients} --steps {steps} --patches {patches}"
         command += "".join(f" --mechanism {name}" for name in mechanism or ())
         command += f' --horizon "{horizon}"' * (horizon is not None) + " --docs docs"
-        with working(folder, workers, processes, quiet, log_json) as desk:
+        with working(folder, workers, processes, scheduler, quiet=quiet, log_json=log_json) as desk:
             summary = run.converge(study, folder, axes, days, desk, force, command)
         for axis in summary["axes"]:
             console.print(page.verdict(axis), soft_wrap=True)
@@ -125,6 +128,8 @@ def calibrate(
     patients: Annotated[int, typer.Option(min=2, help="Virtual patients of each scenario.")] = 100,
     replicates: Annotated[int, typer.Option(min=1, help="Runs of each scenario, of which the mean counts.")] = 1,
     workers: WorkersOption = None,
+    processes: ProcessesOption = False,
+    scheduler: SchedulerOption = None,
     force: ForceOption = False,
     resume: ResumeOption = False,
     quiet: QuietOption = False,
@@ -154,7 +159,7 @@ def calibrate(
             chosen = chosen.only(name.strip() for name in only.split(","))
         chosen = search.arrange(chosen, free or (), set_ or (), start, hold)
         catalogue = load(mechanism or ())
-        with working(out, workers, quiet=quiet, log_json=log_json) as desk:
+        with working(out, workers, processes, scheduler, quiet=quiet, log_json=log_json) as desk:
             fit = search.prepare(chosen, partial(load_trial, mechanisms=[catalogue]), out, patients, replicates, desk)
             desk.say(f"{len(fit.plan.free)} free numbers, {len(fit.goals)} targets in {', '.join(fit.plan.targets)}; {out}")
             with open_results(out, fit.settings(), force, resume) as place:
@@ -185,6 +190,7 @@ def predict(
     mechanism: MechanismOption = None,
     workers: WorkersOption = None,
     processes: ProcessesOption = False,
+    scheduler: SchedulerOption = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
     log_json: LogJsonOption = False,
@@ -207,7 +213,7 @@ def predict(
             if not force:
                 running.refuse_another_run(study, out / study.name)
         failed: dict[str, int] = {}
-        with working(out, workers, processes, quiet, log_json) as desk:
+        with working(out, workers, processes, scheduler, quiet=quiet, log_json=log_json) as desk:
 
             def run(study: "Study", to: Path) -> dict[str, Any]:
                 summary = dict(running.run(study, to, force=force, desk=desk))

@@ -1,8 +1,9 @@
 """Run a study, watch one, write its report again."""
 
 import gc
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +19,7 @@ from tme_abm.cli.options import (
     QuietOption,
     ResumeOption,
     ScenarioArgument,
+    SchedulerOption,
     SeedOption,
     SetOption,
     WithoutOption,
@@ -27,6 +29,9 @@ from tme_abm.cli.options import (
     refuse_force_and_resume,
 )
 from tme_abm.foundation.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 USUAL_COLLECTION = gc.get_threshold()
 
@@ -38,6 +43,8 @@ def run(
     seed: SeedOption = None,
     workers: WorkersOption = None,
     processes: ProcessesOption = False,
+    scheduler: SchedulerOption = None,
+    part: Annotated[str | None, typer.Option(metavar="K/N", help="Run this part of the patients only; `tme merge` joins all N.")] = None,
     without: WithoutOption = None,
     set_: SetOption = None,
     mechanism: MechanismOption = None,
@@ -48,25 +55,65 @@ def run(
 ) -> None:
     """Run a study and write its tables and its report; the same command goes on where it was stopped."""
     with in_plain_words():
-        from tme_abm.batch.results import refuse_foreign, written
-        from tme_abm.scenario import kinds, running
+        from tme_abm.batch.results import refuse_foreign
+        from tme_abm.scenario import kinds, parts, running
 
         refuse_force_and_resume(force, resume)
         study = kinds.load_scenario(scenario, set_ or (), patients, seed, without or (), mechanism or ())
         kind = kinds.running_of(study)
-        folder = out if out is not None else Path("results") / study.name
+        own = None if part is None else parts.part_of(study, part)
+        folder = out or Path("results") / (study.name if own is None else f"{study.name}-part-{own.number}-of-{own.of}")
         refuse_foreign(folder)
         console = make_console(quiet or log_json)
         console.print(study.title, style="bold")
-        console.print(f"{kind.size(study)}, seed {study.seed}")
-        with working(folder, workers, processes, quiet, log_json, resume) as desk:
-            summary = running.run(study, folder, force=force, desk=desk)
-        print_headline(console, kind.headline(study, summary))
-        for path in sorted(path for path in written(folder) if path.parent == folder):
-            console.print(f"  {path}", soft_wrap=True)
-        if failed := summary.get("failed"):
-            typer.echo(f"tme: {failed} patient{'s' * (failed != 1)} failed; every denominator counts the others only", err=True)
-            raise typer.Exit(FAILED_PATIENTS)
+        console.print(f"{kind.size(study)}, seed {study.seed}" + f", part {own} of it" * (own is not None))
+        summary: Mapping[str, Any]
+        with working(folder, workers, processes, scheduler, quiet=quiet, log_json=log_json, resume=resume) as desk:
+            if own is None:
+                summary = running.run(study, folder, force=force, desk=desk)
+            else:
+                summary = parts.run_part(study, own, folder, force=force, desk=desk)
+        if own is None:
+            print_headline(console, kind.headline(study, summary))
+        else:
+            console.print(f"part {own}: {summary['patients']} patients; `tme merge` puts all {own.of} parts together")
+        _close(console, folder, summary)
+
+
+def merge(
+    parts: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of all parts, in any order; they stay as they are.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the results; results/<scenario> by default.")] = None,
+    mechanism: MechanismOption = None,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+    log_json: LogJsonOption = False,
+) -> None:
+    """Put the parts of a study together (`tme run --part K/N`): the same results as of a run in one piece."""
+    with in_plain_words():
+        from tme_abm.batch.results import refuse_foreign
+        from tme_abm.scenario import kinds
+        from tme_abm.scenario.parts import merge as join
+        from tme_abm.scenario.parts import read_parts
+
+        folder = out or Path("results") / read_parts(parts)[0].summary["scenario"]
+        refuse_foreign(folder)
+        console = make_console(quiet or log_json)
+        with working(folder, 1, quiet=quiet, log_json=log_json) as desk:
+            result = join(parts, folder, force, mechanism or (), desk=desk)
+        console.print(result.title, style="bold")
+        print_headline(console, kinds.running_of(result.study).headline(result.study, result))
+        _close(console, folder, result)
+
+
+def _close(console: "Console", folder: Path, summary: Mapping[str, Any]) -> None:
+    """Where the results are, and whether patients failed."""
+    from tme_abm.batch.results import written
+
+    for path in sorted(path for path in written(folder) if path.parent == folder):
+        console.print(f"  {path}", soft_wrap=True)
+    if failed := summary.get("failed"):
+        typer.echo(f"tme: {failed} patient{'s' * (failed != 1)} failed; every denominator counts the others only", err=True)
+        raise typer.Exit(FAILED_PATIENTS)
 
 
 def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of results that `tme run` has written.")]) -> None:
@@ -75,9 +122,11 @@ def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of
         from tme_abm.batch.lock import Lock
         from tme_abm.batch.results import write_again, written
         from tme_abm.export.crate import CRATE, describe_folder
+        from tme_abm.trial.part import refuse_part
 
         if not folder.is_dir():
             raise InputError(f"there is no folder '{folder}'")
+        refuse_part(folder)
         if not (folder / "run.json").is_file():
             raise InputError(f"{folder} holds no finished run: run.json is missing")
         from tme_abm.scenario.kinds import kind_of, load_scenario, running_of_kind

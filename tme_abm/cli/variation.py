@@ -14,6 +14,7 @@ from tme_abm.cli.options import (
     PatientsOption,
     ProcessesOption,
     QuietOption,
+    SchedulerOption,
     SeedOption,
     WorkersOption,
     in_plain_words,
@@ -43,6 +44,7 @@ def sweep(
     set_: OwnSetOption = None,
     mechanism: MechanismOption = None,
     processes: ProcessesOption = False,
+    scheduler: SchedulerOption = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
     log_json: LogJsonOption = False,
@@ -59,7 +61,7 @@ def sweep(
         refuse_foreign(folder)
         console = make_console(quiet or log_json)
         console.print(given.title, style="bold")
-        with working(folder, workers, processes, quiet, log_json) as desk:
+        with working(folder, workers, processes, scheduler, quiet=quiet, log_json=log_json) as desk:
             summary = run.sweep(given, load, folder, desk, force)
         for line in run.in_words(summary, _table(folder / "points.parquet")):
             console.print(line)
@@ -75,6 +77,7 @@ def sensitivity(
     set_: OwnSetOption = None,
     mechanism: MechanismOption = None,
     processes: ProcessesOption = False,
+    scheduler: SchedulerOption = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
     log_json: LogJsonOption = False,
@@ -94,7 +97,7 @@ def sensitivity(
         refuse_foreign(folder)
         console = make_console(quiet or log_json)
         console.print(given.title, style="bold")
-        with working(folder, workers, processes, quiet, log_json) as desk:
+        with working(folder, workers, processes, scheduler, quiet=quiet, log_json=log_json) as desk:
             summary = run.sensitivity(given, load, folder, desk, force)
         for line in page.in_words(summary):
             console.print(line, soft_wrap=True)

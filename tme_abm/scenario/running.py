@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from tme_abm import __version__
 from tme_abm.batch.desk import Desk, cores, silent
 from tme_abm.batch.executors import Threads
 from tme_abm.batch.progress import Progress, Silence
-from tme_abm.batch.results import open_results, read_json, refuse_another, refuse_foreign
+from tme_abm.batch.results import Results, open_results, read_json, refuse_another, refuse_foreign
 from tme_abm.export.crate import describe_folder
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.toml import to_toml
@@ -21,6 +22,7 @@ from tme_abm.scenario.kinds import load_scenario, running_of
 from tme_abm.scenario.notebook import notebook_progress
 from tme_abm.scenario.reading import MARK
 from tme_abm.trial import attachments
+from tme_abm.trial.part import PART_FILE, refuse_part
 from tme_abm.trial.provenance import describe_outside, model_digest
 
 if TYPE_CHECKING:
@@ -65,27 +67,57 @@ def run(  # noqa: PLR0913 - what a study is, and who does the work, are the argu
         InputError: For a scenario that cannot run, a folder that holds something else or another run, or one that is in use.
         Stopped: Where the desk was told to stop.
     """
-    study = _chosen(scenario, patients, seed)
-    if given := tuple(rules):
-        if study.resolved["kind"] != "trial":
-            raise InputError(f"{study.name} is an experiment of the laboratory; rules in plain Python are called in trials")
-        study = replace(study, settings=replace(study.settings, catalogue=study.settings.catalogue.with_rules(given)))
+    study = with_rules(choose(scenario, patients, seed), rules)
     keeper = TemporaryDirectory(prefix="tme-") if folder is None else None
     target = Path(keeper.name if keeper is not None else folder or "")
-    desk = desk or Desk(Threads(workers or cores()), progress or notebook_progress() or Silence(), silent)
+    desk = desk or desk_of(workers, progress)
+    with opened(study, target, identify(study), force, desk) as (results, kept):
+        if results.is_finished:
+            return as_result(study, read_json(target / "summary.json"), target, keeper)
+        results.before_publishing = partial(describe_folder, study=study)
+        return as_result(study, running_of(study).run(kept, results, desk), target, keeper)
+
+
+def desk_of(workers: int | None, progress: Progress | None) -> Desk:
+    """What a call from Python brings to long work."""
+    return Desk(Threads(workers or cores()), progress or notebook_progress() or Silence(), silent)
+
+
+def with_rules(study: "Study | Experiment", rules: Iterable[Callable[[Any], Any]]) -> "Study | Experiment":
+    """A study with rules in plain Python, where any are given.
+
+    Raises:
+        InputError: For an experiment of the laboratory.
+    """
+    given = tuple(rules)
+    if not given:
+        return study
+    if study.resolved["kind"] != "trial":
+        raise InputError(f"{study.name} is an experiment of the laboratory; rules in plain Python are called in trials")
+    return replace(study, settings=replace(study.settings, catalogue=study.settings.catalogue.with_rules(given)))
+
+
+@contextmanager
+def opened(
+    study: "Study | Experiment", folder: Path, identity: Mapping[str, Any], force: bool, desk: Desk
+) -> "Iterator[tuple[Results, Any]]":
+    """Work in a folder of results, in which the scenario and what it reads from elsewhere are laid down.
+
+    Yields:
+        The folder, and the study with paths that lead to the copies there.
+    """
     table, copies = attachments.gather(study.resolved)
-    with open_results(target, identify(study), force, desk.resume) as results:
+    with open_results(folder, identity, force, desk.resume) as results:
         results.say = desk.say
         if results.took_over:
             desk.say(f"the lock of {results.took_over}, which has ended, was taken over")
         if results.is_finished:
-            desk.say(f"{target} holds this very run, finished; --force runs it anew")
-            return as_result(study, read_json(target / "summary.json"), target, keeper)
-        for name, content in (copies | study.settings.catalogue.copies()).items():
-            results.attach(name, content)
-        (results.new / MARK).write_text(to_toml(table), encoding="utf-8")
-        results.before_publishing = partial(describe_folder, study=study)
-        return as_result(study, running_of(study).run(replace(study, resolved=table), results, desk), target, keeper)
+            desk.say(f"{folder} holds this very run, finished; --force runs it anew")
+        else:
+            for name, content in (copies | study.settings.catalogue.copies()).items():
+                results.attach(name, content)
+            (results.new / MARK).write_text(to_toml(table), encoding="utf-8")
+        yield results, replace(study, resolved=table)
 
 
 def as_result(
@@ -110,6 +142,7 @@ def load_results(folder: str | Path) -> "TrialResult | ExperimentResult":
         InputError: For a folder without a finished run.
     """
     place = Path(folder)
+    refuse_part(place)
     for name in (MARK, "summary.json"):
         if not (place / name).is_file():
             raise InputError(f"{place} holds no finished run: {name} is missing")
@@ -118,11 +151,11 @@ def load_results(folder: str | Path) -> "TrialResult | ExperimentResult":
 
 
 def kept_mechanisms(place: Path) -> list["Wish"]:
-    """Mechanisms from outside that a run had along: of each copy that its folder keeps, those that run.json names."""
+    """Mechanisms from outside that a run had along: of each copy that its folder keeps, those that run.json names, or part.json."""
     from tme_abm.mechanisms.outside.loading import Wish
 
-    run_json = place / "run.json"
-    rows = json.loads(run_json.read_text(encoding="utf-8")).get("mechanisms", []) if run_json.is_file() else []
+    found = next((path for path in (place / "run.json", place / PART_FILE) if path.is_file()), None)
+    rows = json.loads(found.read_text(encoding="utf-8")).get("mechanisms", []) if found is not None else []
     return [Wish(str(place / row["file"]), (place / row["file"]).resolve(), only=frozenset({row["name"]})) for row in rows]
 
 
@@ -158,9 +191,7 @@ def compare(
     return Compared(found)
 
 
-def _chosen(
-    scenario: "str | Path | Mapping[str, Any] | Study | Experiment", patients: int | None, seed: int | None
-) -> "Study | Experiment":
+def choose(scenario: "str | Path | Mapping[str, Any] | Study | Experiment", patients: int | None, seed: int | None) -> "Study | Experiment":
     """What is to run: a scenario resolved, or a study that is resolved already, with another number of patients or another seed.
 
     Raises:

@@ -152,32 +152,39 @@ def import_ahead() -> None:
         import_module(name)
 
 
-def run_patients(study: Study, journal: Journal, desk: Desk) -> None:
+def run_patients(study: Study, journal: Journal, desk: Desk, own: range | None = None) -> None:
     """Run the patients that a journal does not hold yet; each is on disk before she counts.
+
+    Args:
+        study: What to run.
+        journal: Where patients are kept.
+        desk: Who does the work and who is told.
+        own: Which patients, where these are not all.
 
     Raises:
         Stopped: Where that was asked for; the journal holds who was finished.
     """
     progress = desk.progress
     journal.forget(lambda key: key.startswith(FAILED))  # they have another chance
+    own = range(study.patients) if own is None else own
     n_done = len(journal)
     if n_done:
-        desk.say(f"{n_done} of {study.patients} patients stand on disk; going on with the others")
+        desk.say(f"{n_done} of {len(own)} patients stand on disk; going on with the others")
     if journal.damaged:
         desk.say(f"{journal.damaged} damaged line{'s' * (journal.damaged > 1)} of the journal left out; what they held is run again")
-    if n_done >= study.patients:
+    if n_done >= len(own):
         return
     progress.phase("compiling", 1)
     compile_kernels(study)
     progress.advance(1, "compiling")
     desk.stop.check()
     for phase in ("growing", "treating"):
-        progress.phase(phase, study.patients)
+        progress.phase(phase, len(own))
         if n_done:
             progress.advance(n_done, phase)
     is_here = isinstance(desk.executor, Threads)
     work: Callable[[int], Case] = partial(run_patient, study, progress=progress) if is_here else partial(run_alone, study)
-    todo = (index for index in range(study.patients) if str(index) not in journal)
+    todo = (index for index in own if str(index) not in journal)
     n_failed = 0
     with importing():
         for index, case in desk.executor.run(work, todo, desk.stop, partial(given_up, study)):

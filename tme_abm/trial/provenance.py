@@ -63,6 +63,13 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
+def code_versions() -> dict[str, str]:
+    """What must be the same wherever patients of one run are simulated, or the machine would show in the numbers."""
+    from tme_abm import __version__
+
+    return {"tme_abm": __version__, "model": model_digest(), "mesa_model": room_digest("mesa_model"), **versions(("numpy", "numba"))}
+
+
 @cache
 def model_digest(root: Path | None = None) -> str:
     """Short digest of all files of the package from which a simulated patient follows, wherever they stand."""

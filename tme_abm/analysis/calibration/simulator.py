@@ -1,12 +1,12 @@
 """The trials that a set of values gives: each scenario run with it, in replicates, with the same dice for every set."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from tme_abm.analysis.calibration.plan import Load, Plan
 from tme_abm.analysis.numbers import apply, restrict
 from tme_abm.batch.desk import Desk
-from tme_abm.batch.progress import Silence
 from tme_abm.trial.study import Study
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Simulator:
             studies: The scenarios as they are.
             load: `scenario.kinds.load_scenario`.
             patients: Of each scenario.
-            desk: Who does the work, on threads: a run is over in seconds.
+            desk: Who does the work.
         """
         self.plan, self.studies, self.load, self.patients, self.desk = plan, studies, load, patients, desk
 
@@ -44,7 +44,8 @@ class Simulator:
         """A row per patient and arm."""
         import pandas as pd
 
-        from tme_abm.trial.execution import cases
+        from tme_abm.trial.execution import given_up, run_alone
 
         study = self.study(scenario, values, replicate)
-        return pd.DataFrame([row for case in cases(study, self.desk.executor.workers, Silence(), self.desk.stop) for row in case.patients])
+        run = self.desk.executor.run(partial(run_alone, study), range(study.patients), self.desk.stop, partial(given_up, study))
+        return pd.DataFrame([row for _, case in sorted(run) for row in case.patients])

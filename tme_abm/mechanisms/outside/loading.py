@@ -12,7 +12,7 @@ import re
 import sys
 import sysconfig
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -21,7 +21,9 @@ from typing import Any
 
 from numba.core.errors import NumbaError
 
+from tme_abm.batch.files import write_whole
 from tme_abm.foundation.calling import address
+from tme_abm.foundation.compile_cache import private, temporary
 from tme_abm.foundation.declare import fill
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.jit import caching_in
@@ -338,9 +340,40 @@ def compile_acts(o: Outside, marrow: Any) -> Outside:
     return replace(o, acts=tuple(acts))
 
 
+def load_elsewhere(given: Iterable[Wish], rules: Iterable[Any], texts: Mapping[Path, str]) -> Catalogue:
+    """The catalogue of a study in another process, which may be one of another machine: a file that is not there is written anew.
+
+    Args:
+        given: Where the mechanisms came from.
+        rules: As `load` takes them.
+        texts: What the files said that are no modules of a package.
+
+    Raises:
+        InputError: As `load`; where a file can be written nowhere.
+    """
+    return load([_placed(wish, texts[wish.path]) if wish.path is not None and wish.path in texts else wish for wish in given], rules)
+
+
+def _placed(wish: Wish, text: str) -> Wish:
+    """The wish with a file that is there: its own, or one with the same text in a folder that only this user can write."""
+    assert wish.path is not None
+    if wish.path.is_file():
+        return wish
+    folder = temporary() / f"mechanisms-{digest_of(text)}"
+    if not (private(temporary()) and private(folder)):
+        raise InputError(f"{wish.shown}: the file is not on this machine, and cannot be written to {folder}")
+    path = folder / wish.path.name
+    if not path.is_file() or path.read_bytes() != text.encode():
+        write_whole(path, text)
+    return replace(wish, path=path.resolve())
+
+
 def _as_loaded(catalogue: Catalogue) -> tuple[Any, ...]:
-    """What another process makes the same catalogue of: kernels and rules do not travel, where they came from does."""
-    return load, (catalogue.given, tuple(rule.function for rule in catalogue.rules))
+    """What another process makes the same catalogue of: kernels do not travel, where they came from and what stood there does."""
+    texts = {file.path: file.text for file in catalogue.files if file.path is not None}
+    alone = {wish.path for wish in catalogue.given if not wish.package}
+    rules = tuple(rule.function for rule in catalogue.rules)
+    return load_elsewhere, (catalogue.given, rules, {path: text for path, text in texts.items() if path in alone})
 
 
 copyreg.pickle(Catalogue, _as_loaded)  # type: ignore[arg-type]
