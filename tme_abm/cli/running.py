@@ -62,8 +62,9 @@ def run(
         with working(folder, workers, processes, quiet, log_json, resume) as desk:
             summary = running.run(study, folder, force=force, desk=desk)
         print_headline(console, kind.headline(study, summary))
-        for path in sorted(path for path in written(folder) if path.parent == folder):
-            console.print(f"  {path}", soft_wrap=True)
+        for path in sorted({folder / path.relative_to(folder).parts[0] for path in written(folder)}):
+            if path.is_file() or path.suffix == ".parquet":
+                console.print(f"  {path}", soft_wrap=True)
         if failed := summary.get("failed"):
             typer.echo(f"tme: {failed} patient{'s' * (failed != 1)} failed; every denominator counts the others only", err=True)
             raise typer.Exit(FAILED_PATIENTS)
