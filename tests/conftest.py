@@ -26,6 +26,21 @@ def small_trial(tmp_path_factory):
     return run(load_trial("icaria", small, patients=12, seed=5), tmp_path_factory.mktemp("results") / "icaria", 2)
 
 
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory):
+    """The first three of those patients, run in a worker process, with days between visits and the cells of two of them; no report."""
+    from tme_abm import load_trial, run
+    from tme_abm.batch.desk import Desk
+    from tme_abm.batch.executors import Processes
+
+    small = ["marrow.shape=[32, 32]", 'trial.follow_up=["5 month", "9 month"]']
+    asked = ["record.days=7 d", "record.cells={days=[0, 28, 30], patients=2}"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tme_abm.trial.report.write_report", lambda *_: None)
+        study = load_trial("icaria", small + asked, patients=3, seed=5)
+        return run(study, tmp_path_factory.mktemp("recorded") / "icaria", desk=Desk(Processes(1)))
+
+
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^<!-- (file|edit|append|run|recipe)(?:: ([^>]+?))? -->\n(?:```(\w+)\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 

@@ -116,7 +116,11 @@ def _matched(simulation: Simulation, happened: list[tuple[int, int]], left: list
 
 
 def cells_of(simulation: Simulation) -> dict[str, Array]:
-    """All cells of a marrow, the oldest first: `cell`, its identity as 16 hexadecimal digits, `x_um`, `y_um`, and the columns of `HEADINGS`."""
+    """All cells of a marrow, the oldest first: `cell` (16 hexadecimal digits), `x_um`, `y_um`, and the columns of `HEADINGS`.
+
+    Args:
+        simulation: With the marrow.
+    """
     state = simulation.marrow
     cells, lattice = state.cells, state.lattice
     sites = np.flatnonzero(cells.kind != EMPTY)

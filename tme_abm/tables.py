@@ -1,10 +1,12 @@
 """Tables as files: every column carries its unit, its meaning and its allowed values into Parquet and out of it again.
 
-A table that grows with visits, days or cells is a data set: a folder of that name with files `part-00000.parquet`, `part-00001.parquet` ...,
-which pandas, pyarrow, polars, DuckDB and R read as one table. It is written piece by piece and read likewise (`Stored`), so that a run of
-any size takes no more memory than a small one. All parts have the types of the headings, whatever stands in them. They are not split by
-arm: a part alone would no longer say whose rows it holds, readers would make of the arm a category or a path, and a patient's arms, which
-are compared with each other, would stand in different files; to read one arm is to read twice as much, milliseconds for a thousand patients.
+A table that grows with visits, days or cells is a data set: a folder of that name with files `part-00000.parquet` and so on, which
+pandas, pyarrow, polars, DuckDB and R read as one table. It is written piece by piece and read likewise (`Stored`), so that a run of any
+size takes no more memory than a small one. All parts have the types of the headings, whatever stands in them.
+
+They are not split by arm (`arm=pd/...`): a part alone would no longer say whose rows it holds, pandas would make of the arm a category,
+DuckDB and polars would need to be told, and a patient's arms, which are compared with each other, would stand in different files. To
+choose one arm then is to read the other too, which takes milliseconds for a thousand patients.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -56,7 +58,8 @@ def as_table(rows: Sequence[Mapping[str, Any]], schema: "pa.Schema") -> "pa.Tabl
     """Rows as a table; what a row lacks is missing, and a column that nobody has declared comes last."""
     import pyarrow as pa
 
-    for name in dict.fromkeys(name for row in rows for name in row if name not in schema.names):
+    declared = set(schema.names)
+    for name in dict.fromkeys(name for row in rows for name in row if name not in declared):
         schema = schema.append(pa.field(name, pa.array([row.get(name) for row in rows], from_pandas=True).type))
     columns = [pa.array([row.get(field.name) for row in rows], field.type, from_pandas=True) for field in schema]
     return pa.Table.from_arrays(columns, schema=schema)
@@ -173,9 +176,7 @@ def parts(path: Path) -> list[Path]:
     return found
 
 
-def piecewise(
-    table: "pd.DataFrame | Stored", columns: Sequence[str], reduce: "Callable[[pd.DataFrame], pd.DataFrame]"
-) -> "pd.DataFrame":
+def piecewise(table: "pd.DataFrame | Stored", columns: Sequence[str], reduce: "Callable[[pd.DataFrame], pd.DataFrame]") -> "pd.DataFrame":
     """What a function makes of some columns of a table, piece by piece, one below the other.
 
     Args:
@@ -190,22 +191,34 @@ def piecewise(
     return pd.concat([reduce(piece) for piece in table.pieces(columns)], ignore_index=True)
 
 
-def read(path: Path, columns: Sequence[str] | None = None) -> "pd.DataFrame":
+def read(path: Path) -> "pd.DataFrame":
     """A table, a file or a data set, with the notes of its columns in `attrs`: `units`, `meanings` and `allowed`, each by column.
 
     Args:
         path: Of the file, or of the folder of its parts.
-        columns: Which to read; all by default.
 
     Raises:
         InputError: Where there is no such table.
     """
     import pandas as pd
+
+    notes = read_notes(path).attrs
+    table = pd.read_parquet(path)
+    table.attrs |= notes
+    return table
+
+
+def read_notes(path: Path) -> "pd.DataFrame":
+    """The columns of a table without its rows, with the notes of its columns in `attrs`.
+
+    Raises:
+        InputError: Where there is no such table.
+    """
     import pyarrow.parquet as pq
 
     schema = pq.read_schema(parts(Path(path))[0])
-    table = pd.read_parquet(path, columns=None if columns is None else list(columns))
-    fields = {field.name: field.metadata or {} for field in schema if field.name in table.columns}
+    table = schema.empty_table().to_pandas()
+    fields = {field.name: field.metadata or {} for field in schema}
     for key, kept in (("units", b"unit"), ("meanings", b"meaning"), ("allowed", b"allowed")):
         table.attrs[key] = {name: notes[kept].decode() for name, notes in fields.items() if kept in notes}
     return table
@@ -234,7 +247,8 @@ def page(sections: Mapping[str, tuple[str, Iterable[Heading]]]) -> str:
     lines = [
         "# Columns",
         "",
-        "Every column of the tables of `tme run`, of trials and of the laboratory, and of `tme export`. The same notes stand in the files",
+        "Every column of the tables of `tme run`, of trials and of the laboratory, of `tme attribute`, `tme sweep` and `tme sensitivity`,",
+        "and of `tme export`. The same notes stand in the files",
         "themselves: in the metadata of each Parquet field (`unit`, `meaning`, `allowed`) and, read with `tme_abm.read_table`, in `attrs`",
         "of the DataFrame. As a unit, `1` is a ratio, and `-` stands for words, truths and numbers that only name something.",
         "",

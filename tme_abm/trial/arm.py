@@ -53,9 +53,7 @@ def draw_exits(patient: VirtualPatient, study: Study, key: int) -> Exits:
 class Arm:
     """One patient under one regimen, visit by visit."""
 
-    def __init__(
-        self, simulation: Simulation, regimen: Regimen, exits: Exits, study: Study, recorder: Recorder | None = None
-    ) -> None:
+    def __init__(self, simulation: Simulation, regimen: Regimen, exits: Exits, study: Study, recorder: Recorder | None = None) -> None:
         """Take a simulation that is about to begin the regimen, and who records between its visits, where somebody does."""
         self.simulation, self.regimen, self.exits, self.study = simulation, regimen, exits, study
         self.patient = simulation.patient

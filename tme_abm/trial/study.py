@@ -70,7 +70,7 @@ class Study:
     published: tuple[Mapping[str, Any], ...] = ()
     resolved: Mapping[str, Any] = field(default_factory=dict)
     first_visits: tuple[tuple[int, float], ...] = ()
-    record: Record = Record()
+    record: Record = field(default_factory=Record)
 
     @property
     def visits(self) -> Rhythm:
