@@ -41,6 +41,41 @@ def recorded(tmp_path_factory):
         return run(study, tmp_path_factory.mktemp("recorded") / "icaria", desk=Desk(Processes(1)))
 
 
+@pytest.fixture(scope="session")
+def assert_as_declared():
+    """Checks that every column of a table is declared and holds what is allowed."""
+    import numpy as np
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+    from tme_abm.foundation.columns import find
+
+    def check(table, headings):
+        """A table, or the path of one, whose fields must carry the notes too."""
+        if isinstance(table, Path):
+            for field in pq.read_schema(table):
+                notes = {k.decode(): v.decode() for k, v in field.metadata.items() if not k.startswith(b"PARQUET")}
+                assert notes == find(field.name, headings).notes, field.name
+            table = pd.read_parquet(table)
+        for name in table.columns:
+            heading = find(name, headings)
+            assert heading is not None, name
+            column = table[name]
+            present = column.dropna()
+            if heading.missing == "":
+                assert len(present) == len(column), name
+            if heading.kind == "word":
+                assert not heading.words or set(present) <= set(heading.words), name
+            elif heading.kind == "truth":
+                assert set(present.unique()) <= {True, False}, name
+            else:
+                assert present.between(heading.low, heading.high).all(), name
+                if heading.kind == "whole number":
+                    np.testing.assert_array_equal(present, np.round(present.astype(float)), name)
+
+    return check
+
+
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^<!-- (file|edit|append|run|recipe)(?:: ([^>]+?))? -->\n(?:```(\w+)\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 

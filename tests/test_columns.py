@@ -27,32 +27,14 @@ EXPERIMENTS = {
 }
 
 
-def assert_as_declared(table, headings):
-    for name in table.columns:
-        heading = find(name, headings)
-        assert heading is not None, name
-        column = table[name]
-        present = column.dropna()
-        if heading.missing == "":
-            assert len(present) == len(column), name
-        if heading.kind == "word":
-            assert not heading.words or set(present) <= set(heading.words), name
-        elif heading.kind == "truth":
-            assert set(present.unique()) <= {True, False}, name
-        else:
-            assert present.between(heading.low, heading.high).all(), name
-            if heading.kind == "whole number":
-                np.testing.assert_array_equal(present, np.round(present.astype(float)), name)
-
-
-def test_the_tables_of_a_trial_are_as_declared(small_trial):
+def test_the_tables_of_a_trial_are_as_declared(small_trial, assert_as_declared):
     assert_as_declared(small_trial.patients, PATIENT_HEADINGS)
     assert_as_declared(small_trial.trajectory, TRAJECTORY_HEADINGS)
     assert_as_declared(small_trial.summary.assign(study="icaria"), SUMMARY_HEADINGS)
     assert_as_declared(small_trial.comparisons.assign(study="icaria"), COMPARISON_HEADINGS)
 
 
-def test_recorded_days_and_cells_are_as_declared(recorded):
+def test_recorded_days_and_cells_are_as_declared(recorded, assert_as_declared):
     assert_as_declared(recorded.days, DAY_HEADINGS)
     assert_as_declared(recorded.cells, CELL_HEADINGS)
 
@@ -65,7 +47,7 @@ def test_nothing_is_declared_that_no_table_has(small_trial, recorded):
 
 
 @pytest.mark.parametrize("name", list(EXPERIMENTS))
-def test_the_tables_of_the_laboratory_are_as_declared(name):
+def test_the_tables_of_the_laboratory_are_as_declared(name, assert_as_declared):
     experiment = load_scenario(name, EXPERIMENTS[name])
     assert_as_declared(experiment.measure(2, Silence()), HEADINGS[experiment.resolved["kind"]])
 

@@ -59,6 +59,18 @@ def test_pyarrow_tells_units(recorded, name):
     assert found.num_rows == (getattr(recorded, name)["arm"] == "pd").sum() > 0
 
 
+def test_the_page_reads_them_as_it_says(recorded, tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "other_tools.md").read_text(encoding="utf-8")
+    code = page.split("<!-- read -->\n```python\n")[1].split("```")[0]
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "icaria").symlink_to(recorded.folder)
+    monkeypatch.chdir(tmp_path)
+    scope = {}
+    exec(code.replace("duckdb.sql(", "found = duckdb.sql("), scope)
+    assert len(scope["found"].fetchall()) == recorded.trajectory.groupby(["arm", "month"]).ngroups
+    assert scope["data"].count_rows() == len(recorded.days)
+
+
 def test_csv(recorded, tmp_path):
     write(recorded, "csv", tmp_path)
     for name in ("patients", *TABLES):
