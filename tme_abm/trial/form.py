@@ -214,11 +214,13 @@ def _make_days(given: str | list[int], path: Keys, longest: float, source: Sourc
         return Days(every=int(every))
     if not given:
         raise source.error(path, f"{dotted(path)} names no day")
+    seen: set[int] = set()
     for i, day in enumerate(given):
         if day < 0:
             raise source.error((*path, i), f"{dotted(path)}: days count from the first dose, 0, got {day}")
-        if day in given[:i]:
+        if day in seen:
             raise source.error((*path, i), f"{dotted(path)}: day {day} stands twice")
+        seen.add(day)
         if day > longest:
             raise source.error((*path, i), f"{dotted(path)}: day {day} comes after the longest follow-up of {longest:g} days")
     return Days(listed=tuple(sorted(given)))

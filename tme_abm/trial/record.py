@@ -8,6 +8,7 @@ from typing import NamedTuple
 MOST_ROWS = 2_000_000_000  # of days, or of cells, in a study
 MOST_CELLS_OF_A_PATIENT = 20_000_000  # which stand in memory until she is finished
 BYTES_OF_A_CELL = 35  # in its file, compressed: measured, and rounded up
+BYTES_OF_A_DAY = 210  # likewise
 
 
 class Days(NamedTuple):

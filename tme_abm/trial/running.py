@@ -10,7 +10,7 @@ from tme_abm.foundation.clock import months
 from tme_abm.pharmacology.words import regimen_in_words, visits_in_words
 from tme_abm.trial.headline import Headline
 from tme_abm.trial.headline import headline as _headline
-from tme_abm.trial.record import BYTES_OF_A_CELL
+from tme_abm.trial.record import BYTES_OF_A_CELL, BYTES_OF_A_DAY
 from tme_abm.trial.study import Study
 
 
@@ -84,7 +84,7 @@ def record_in_words(study: Study) -> str:
     said = ["every visit"] if record.visits else []
     if record.days is not None:
         n = study.patients * n_arms * record.days.count(longest)
-        said.append(f"the marrow in numbers {record.days.in_words()}: at most {n:,} rows")
+        said.append(f"the marrow in numbers {record.days.in_words()}: at most {n:,} rows, {size_in_words(n * BYTES_OF_A_DAY)}")
     if record.cells is not None:
         n_patients = record.patients_with_cells(study.patients)
         sites = study.settings.height * study.settings.width
