@@ -6,7 +6,7 @@ size takes no more memory than a small one. All parts have the types of the head
 
 They are not split by arm (`arm=pd/...`): a part alone would no longer say whose rows it holds, pandas would make of the arm a category,
 DuckDB and polars would need to be told, and a patient's arms, which are compared with each other, would stand in different files. To
-choose one arm then is to read the other too, which takes milliseconds for a thousand patients.
+choose one arm then is to read the other too: a fraction of a second for a thousand patients.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
