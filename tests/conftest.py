@@ -33,6 +33,56 @@ def small_trial(tmp_path_factory):
     return run(load_trial("icaria", small, patients=12, seed=5), tmp_path_factory.mktemp("results") / "icaria", 2)
 
 
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory):
+    """The first three of those patients, run in a worker process, with days between visits and the cells of two of them; no report."""
+    from tme_abm import load_trial, run
+    from tme_abm.batch.desk import Desk
+    from tme_abm.batch.executors import Processes
+
+    small = ["marrow.shape=[32, 32]", 'trial.follow_up=["5 month", "9 month"]']
+    asked = ["record.days=7 d", "record.cells={days=[0, 28, 30], patients=2}"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tme_abm.trial.report.write_report", lambda *_: None)
+        study = load_trial("icaria", small + asked, patients=3, seed=5)
+        return run(study, tmp_path_factory.mktemp("recorded") / "icaria", desk=Desk(Processes(1)))
+
+
+@pytest.fixture(scope="session")
+def assert_as_declared():
+    """Checks that every column of a table is declared and holds what is allowed."""
+    import numpy as np
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+    from tme_abm.foundation.columns import find
+
+    def check(table, headings):
+        """A table, or the path of one, whose fields must carry the notes too."""
+        if isinstance(table, Path):
+            for field in pq.read_schema(table):
+                notes = {k.decode(): v.decode() for k, v in field.metadata.items() if not k.startswith(b"PARQUET")}
+                assert notes == find(field.name, headings).notes, field.name
+            table = pd.read_parquet(table)
+        for name in table.columns:
+            heading = find(name, headings)
+            assert heading is not None, name
+            column = table[name]
+            present = column.dropna()
+            if heading.missing == "":
+                assert len(present) == len(column), name
+            if heading.kind == "word":
+                assert not heading.words or set(present) <= set(heading.words), name
+            elif heading.kind == "truth":
+                assert set(present.unique()) <= {True, False}, name
+            else:
+                assert present.between(heading.low, heading.high).all(), name
+                if heading.kind == "whole number":
+                    np.testing.assert_array_equal(present, np.round(present.astype(float)), name)
+
+    return check
+
+
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^<!-- (file|edit|append|run|recipe)(?:: ([^>]+?))? -->\n(?:```(\w+)\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tme_abm import tables
+from tme_abm.analysis.headings import sections as of_analyses
 from tme_abm.batch.progress import Silence
 from tme_abm.export.folder import sections
 from tme_abm.foundation.columns import find
@@ -15,6 +16,7 @@ from tme_abm.foundation.errors import InputError
 from tme_abm.laboratory.headings import HEADINGS
 from tme_abm.scenario.kinds import load_scenario
 from tme_abm.trial.arm import PATIENT_HEADINGS, TRAJECTORY_HEADINGS
+from tme_abm.trial.recording import CELL_HEADINGS, DAY_HEADINGS
 from tme_abm.trial.result import COMPARISON_HEADINGS, SUMMARY_HEADINGS
 
 DOCS = Path(__file__).parents[1] / "docs" / "columns.md"
@@ -25,39 +27,27 @@ EXPERIMENTS = {
 }
 
 
-def assert_as_declared(table, headings):
-    for name in table.columns:
-        heading = find(name, headings)
-        assert heading is not None, name
-        column = table[name]
-        present = column.dropna()
-        if heading.missing == "":
-            assert len(present) == len(column), name
-        if heading.kind == "word":
-            assert not heading.words or set(present) <= set(heading.words), name
-        elif heading.kind == "truth":
-            assert set(present.unique()) <= {True, False}, name
-        else:
-            assert present.between(heading.low, heading.high).all(), name
-            if heading.kind == "whole number":
-                np.testing.assert_array_equal(present, np.round(present.astype(float)), name)
-
-
-def test_the_tables_of_a_trial_are_as_declared(small_trial):
+def test_the_tables_of_a_trial_are_as_declared(small_trial, assert_as_declared):
     assert_as_declared(small_trial.patients, PATIENT_HEADINGS)
     assert_as_declared(small_trial.trajectory, TRAJECTORY_HEADINGS)
     assert_as_declared(small_trial.summary.assign(study="icaria"), SUMMARY_HEADINGS)
     assert_as_declared(small_trial.comparisons.assign(study="icaria"), COMPARISON_HEADINGS)
 
 
-def test_nothing_is_declared_that_no_table_has(small_trial):
-    for table, headings in ((small_trial.patients, PATIENT_HEADINGS), (small_trial.trajectory, TRAJECTORY_HEADINGS)):
+def test_recorded_days_and_cells_are_as_declared(recorded, assert_as_declared):
+    assert_as_declared(recorded.days, DAY_HEADINGS)
+    assert_as_declared(recorded.cells, CELL_HEADINGS)
+
+
+def test_nothing_is_declared_that_no_table_has(small_trial, recorded):
+    of_trial = (small_trial.patients, PATIENT_HEADINGS), (small_trial.trajectory, TRAJECTORY_HEADINGS)
+    for table, headings in (*of_trial, (recorded.days, DAY_HEADINGS), (recorded.cells, CELL_HEADINGS)):
         unused = [h.name for h in headings if not any(h.covers(name) for name in table.columns)]
         assert unused == [], unused
 
 
 @pytest.mark.parametrize("name", list(EXPERIMENTS))
-def test_the_tables_of_the_laboratory_are_as_declared(name):
+def test_the_tables_of_the_laboratory_are_as_declared(name, assert_as_declared):
     experiment = load_scenario(name, EXPERIMENTS[name])
     assert_as_declared(experiment.measure(2, Silence()), HEADINGS[experiment.resolved["kind"]])
 
@@ -74,7 +64,7 @@ def test_a_response_is_recorded_at_every_visit(small_trial):
 
 def test_the_notes_stand_in_the_files(small_trial):
     for name, headings in (("patients.parquet", PATIENT_HEADINGS), ("trajectory.parquet", TRAJECTORY_HEADINGS)):
-        for field in pq.read_schema(small_trial.folder / name):
+        for field in pq.read_schema(tables.parts(small_trial.folder / name)[0]):
             notes = {key.decode(): value.decode() for key, value in field.metadata.items() if not key.startswith(b"PARQUET")}
             assert notes == find(field.name, headings).notes
 
@@ -91,4 +81,4 @@ def test_a_table_comes_back_as_it_was(tmp_path):
 
 def test_the_page_is_up_to_date():
     # refreshed by: tme describe --columns --to docs/columns.md
-    assert DOCS.read_text(encoding="utf-8") == tables.page(sections())
+    assert DOCS.read_text(encoding="utf-8") == tables.page(sections() | of_analyses())

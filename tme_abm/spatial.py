@@ -115,6 +115,43 @@ def _matched(simulation: Simulation, happened: list[tuple[int, int]], left: list
     return [Death(simulation.day, site, CellType(kinds[i]), names[cause]) for i, (site, cause) in enumerate(happened)]
 
 
+def cells_of(simulation: Simulation) -> dict[str, Array]:
+    """All cells of a marrow, the oldest first: `cell` (16 hexadecimal digits), `x_um`, `y_um`, and the columns of `HEADINGS`.
+
+    Args:
+        simulation: With the marrow.
+    """
+    state = simulation.marrow
+    cells, lattice = state.cells, state.lattice
+    sites = np.flatnonzero(cells.kind != EMPTY)
+    sites = sites[np.lexsort((cells.uid[sites], cells.born[sites]))]
+    kind, clone = cells.kind[sites], cells.clone[sites].astype(np.int64)
+    is_plasma, is_t = kind == CellType.PLASMA, kind == CellType.T
+    kinds = np.array([CellType(k).name.lower() for k in range(len(CellType))], object)
+    clones = np.array([*CLONE_NAMES, None], object)
+    y, x = np.divmod(sites, lattice.width)
+    return {
+        "cell": np.array([f"{uid & (2**64 - 1):016x}" for uid in cells.uid[sites].tolist()], object),
+        "x_um": SITE_UM * (x + 0.5),
+        "y_um": SITE_UM * (y + 0.5),
+        "cell_type": kinds[kind],
+        "clone": clones[np.where(is_plasma, clone, len(CLONE_NAMES))],
+        "clonotype": np.where(is_t, clone, -1),
+        "is_reactive": is_t & (clone < N_REACTIVE),
+        "is_adherent": lattice.niche[sites] == 1,
+        "cd38_sites_per_cell": cells.cd38[sites],
+        "surface_cd38_sites_per_cell": surface_cd38(state, sites),
+        "complement_inhibitors": cells.complement_inhibitors[sites],
+        "activity": cells.activity[sites],
+        "granzyme": cells.granzyme[sites],
+        "age_days": (simulation.hour - cells.born[sites].astype(np.float64)) / HOURS_PER_DAY,
+        "adenosine": state.fields.adenosine[sites],
+        "il6": state.fields.il6[sites],
+        "chemokine": state.fields.chemokine[sites],
+        "site": sites,
+    }
+
+
 def to_anndata(marrow: Any, deaths: list[Death] | None = None) -> "AnnData":
     """A marrow as AnnData.
 
@@ -130,41 +167,19 @@ def to_anndata(marrow: Any, deaths: list[Death] | None = None) -> "AnnData":
 
     simulation: Simulation = getattr(marrow, "simulation", marrow)
     state = simulation.marrow
-    cells, lattice = state.cells, state.lattice
-    sites = np.flatnonzero(cells.kind != EMPTY)
-    sites = sites[np.lexsort((cells.uid[sites], cells.born[sites]))]
-    kind, clone = cells.kind[sites], cells.clone[sites].astype(np.int64)
-    is_plasma, is_t = kind == CellType.PLASMA, kind == CellType.T
-    surface = surface_cd38(state, sites)
+    lattice = state.lattice
+    columns = cells_of(simulation)
+    words = {"cell_type": list(KINDS), "clone": list(CLONE_NAMES)}
     obs = pd.DataFrame(
-        {
-            "cell_type": pd.Categorical([CellType(int(k)).name.lower() for k in kind], list(KINDS)),
-            "clone": pd.Categorical(
-                [CLONE_NAMES[c] if plasma else None for c, plasma in zip(clone, is_plasma, strict=True)], list(CLONE_NAMES)
-            ),
-            "clonotype": np.where(is_t, clone, -1),
-            "is_reactive": is_t & (clone < N_REACTIVE),
-            "is_adherent": lattice.niche[sites] == 1,
-            "cd38_sites_per_cell": cells.cd38[sites],
-            "surface_cd38_sites_per_cell": surface,
-            "complement_inhibitors": cells.complement_inhibitors[sites],
-            "activity": cells.activity[sites],
-            "granzyme": cells.granzyme[sites],
-            "age_days": (simulation.hour - cells.born[sites].astype(np.float64)) / HOURS_PER_DAY,
-            "adenosine": state.fields.adenosine[sites],
-            "il6": state.fields.il6[sites],
-            "chemokine": state.fields.chemokine[sites],
-            "site": sites,
-        },
-        index=pd.Index([f"{uid & (2**64 - 1):016x}" for uid in cells.uid[sites].tolist()], name="cell"),
+        {h.name: pd.Categorical(columns[h.name], words[h.name]) if h.name in words else columns[h.name] for h in HEADINGS},
+        index=pd.Index(columns["cell"], name="cell"),
     )
     made = anndata.AnnData(
         X=obs[list(VARIABLES)].to_numpy(np.float32),
         obs=obs,
         var=pd.DataFrame({"unit": ["sites/cell", "1", "1"]}, index=list(VARIABLES)),
     )
-    y, x = np.divmod(sites, lattice.width)
-    made.obsm["spatial"] = SITE_UM * (np.column_stack([x, y]) + 0.5)
+    made.obsm["spatial"] = np.column_stack([columns["x_um"], columns["y_um"]])
     shape = (lattice.height, lattice.width)
     made.uns["fields"] = {name: getattr(state.fields, name).reshape(shape).copy() for name in ("adenosine", "il6", "chemokine")}
     made.uns["columns"] = {heading.name: heading.notes for heading in HEADINGS}

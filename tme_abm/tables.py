@@ -1,14 +1,26 @@
-"""Tables as files: every column carries its unit, its meaning and its allowed values into Parquet and out of it again."""
+"""Tables as files: every column carries its unit, its meaning and its allowed values into Parquet and out of it again.
 
-from collections.abc import Iterable, Mapping
+A table that grows with visits, days or cells is a data set: a folder of that name with files `part-00000.parquet` and so on, which
+pandas, pyarrow, polars, DuckDB and R read as one table. It is written piece by piece and read likewise (`Stored`), so that a run of any
+size takes no more memory than a small one. All parts have the types of the headings, whatever stands in them.
+
+They are not split by arm (`arm=pd/...`): a part alone would no longer say whose rows it holds, pandas would make of the arm a category,
+DuckDB and polars would need to be told, and a patient's arms, which are compared with each other, would stand in different files. To
+choose one arm then is to read the other too: a fraction of a second for a thousand patients.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tme_abm.foundation.columns import Heading, find
 from tme_abm.foundation.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
+
+PART_ROWS = 250_000  # after which another part begins
 
 
 def write(table: "pd.DataFrame", path: Path, headings: Iterable[Heading]) -> None:
@@ -28,19 +40,185 @@ def write(table: "pd.DataFrame", path: Path, headings: Iterable[Heading]) -> Non
     pq.write_table(arrow.cast(pa.schema(fields, arrow.schema.metadata)), path)
 
 
-def read(path: Path) -> "pd.DataFrame":
-    """A table with the notes of its columns in `attrs`: `units`, `meanings` and `allowed`, each by column.
+def make_schema(headings: Iterable[Heading], is_narrow: bool = False) -> "pa.Schema":
+    """The columns of a table before any row of it is known.
+
+    Args:
+        headings: Of the columns, without blanks.
+        is_narrow: Whether numbers have 32 bits, as the columns of the cells do.
+    """
+    import pyarrow as pa
+
+    number, whole = (pa.float32(), pa.int32()) if is_narrow else (pa.float64(), pa.int64())
+    kinds = {"number": number, "whole number": whole, "truth": pa.bool_(), "word": pa.string()}
+    return pa.schema([pa.field(heading.name, kinds[heading.kind], metadata=heading.notes) for heading in headings])
+
+
+def as_table(rows: Sequence[Mapping[str, Any]], schema: "pa.Schema") -> "pa.Table":
+    """Rows as a table; what a row lacks is missing, and a column that nobody has declared comes last."""
+    import pyarrow as pa
+
+    declared = set(schema.names)
+    for name in dict.fromkeys(name for row in rows for name in row if name not in declared):
+        schema = schema.append(pa.field(name, pa.array([row.get(name) for row in rows], from_pandas=True).type))
+    columns = [pa.array([row.get(field.name) for row in rows], field.type, from_pandas=True) for field in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+class DataSet:
+    """A table that is written piece by piece into a folder of parts; use it in a `with` statement."""
+
+    def __init__(self, folder: Path, schema: "pa.Schema", part_rows: int = PART_ROWS) -> None:
+        """Begin a data set.
+
+        Args:
+            folder: Of the parts; made here.
+            schema: Of every part.
+            part_rows: Rows after which another part begins.
+        """
+        self.folder, self.schema, self.part_rows = folder, schema, part_rows
+        self._n_parts = 0
+        self._n_rows = 0  # of the part at hand
+        self._writer: Any = None
+        folder.mkdir(parents=True)
+
+    def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write some rows, which are read back together (`Stored.pieces`)."""
+        self.add_table(as_table(rows, self.schema))
+
+    def add_table(self, table: "pa.Table") -> None:
+        """Write some rows that are a table already."""
+        if table.schema.names != self.schema.names:  # a column that no heading declares: it is kept, from here on
+            self._end_part()
+            self.schema = table.schema
+        if table.num_rows:
+            self._open().write_table(table.cast(self.schema), table.num_rows)
+            self._n_rows += table.num_rows
+        if self._n_rows >= self.part_rows:
+            self._end_part()
+
+    def _open(self) -> Any:
+        import pyarrow.parquet as pq
+
+        if self._writer is None:
+            path = self.folder / f"part-{self._n_parts:05d}.parquet"
+            self._writer = pq.ParquetWriter(path, self.schema, compression="zstd")
+            self._n_parts += 1
+        return self._writer
+
+    def _end_part(self) -> None:
+        writer, self._writer, self._n_rows = self._writer, None, 0
+        if writer is not None:
+            writer.close()
+
+    def __enter__(self) -> "DataSet":
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End; a table without rows has a part too, which tells its columns."""
+        if not self._n_parts:
+            self._open()
+        self._end_part()
+
+
+class Stored:
+    """A table on disk, a file or a data set, of which a reader takes some columns of one piece at a time.
+
+    Attributes:
+        path: The file or the folder.
+        columns: Names of the columns.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Look at a table.
+
+        Raises:
+            InputError: Where there is none, or it cannot be read.
+        """
+        import pyarrow.parquet as pq
+
+        self.path = path
+        self._parts = parts(path)
+        try:
+            self.columns: list[str] = list(pq.read_schema(self._parts[0]).names)
+            self._n_rows = sum(pq.read_metadata(part).num_rows for part in self._parts)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: not a parquet table ({str(error).splitlines()[0]})") from None
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return self._n_rows
+
+    def pieces(self, columns: Sequence[str] | None = None) -> "Iterator[pd.DataFrame]":
+        """The table in pieces, of which each holds whole patients; a single file is one."""
+        import pyarrow.parquet as pq
+
+        wanted = None if columns is None else list(columns)
+        for path in self._parts:
+            with pq.ParquetFile(path) as file:
+                if self.path.is_dir() and file.num_row_groups:
+                    for i in range(file.num_row_groups):
+                        yield file.read_row_group(i, wanted).to_pandas()
+                else:
+                    yield file.read(wanted).to_pandas()
+
+
+def parts(path: Path) -> list[Path]:
+    """The files of a table: itself, or those of a data set.
 
     Raises:
-        InputError: Where there is no such file.
+        InputError: Where there is no such table.
+    """
+    found = sorted(path.glob("*.parquet")) if path.is_dir() else [path] if path.exists() else []
+    if not found:
+        raise InputError(f"{path}: there is no such table")
+    return found
+
+
+def piecewise(table: "pd.DataFrame | Stored", columns: Sequence[str], reduce: "Callable[[pd.DataFrame], pd.DataFrame]") -> "pd.DataFrame":
+    """What a function makes of some columns of a table, piece by piece, one below the other.
+
+    Args:
+        table: In memory, or on disk, where only a piece of it is read at a time.
+        columns: Which the function needs.
+        reduce: Called with whole patients.
     """
     import pandas as pd
+
+    if not isinstance(table, Stored):
+        return reduce(table[list(columns)])
+    return pd.concat([reduce(piece) for piece in table.pieces(columns)], ignore_index=True)
+
+
+def read(path: Path) -> "pd.DataFrame":
+    """A table, a file or a data set, with the notes of its columns in `attrs`: `units`, `meanings` and `allowed`, each by column.
+
+    Args:
+        path: Of the file, or of the folder of its parts.
+
+    Raises:
+        InputError: Where there is no such table.
+    """
+    import pandas as pd
+
+    notes = read_notes(path).attrs
+    table = pd.read_parquet(path)
+    table.attrs |= notes
+    return table
+
+
+def read_notes(path: Path) -> "pd.DataFrame":
+    """The columns of a table without its rows, with the notes of its columns in `attrs`.
+
+    Raises:
+        InputError: Where there is no such table.
+    """
     import pyarrow.parquet as pq
 
-    if not Path(path).exists():
-        raise InputError(f"{path}: there is no such table")
-    table = pd.read_parquet(path)
-    fields = {field.name: field.metadata or {} for field in pq.read_schema(path)}
+    schema = pq.read_schema(parts(Path(path))[0])
+    table = schema.empty_table().to_pandas()
+    fields = {field.name: field.metadata or {} for field in schema}
     for key, kept in (("units", b"unit"), ("meanings", b"meaning"), ("allowed", b"allowed")):
         table.attrs[key] = {name: notes[kept].decode() for name, notes in fields.items() if kept in notes}
     return table
@@ -69,7 +247,8 @@ def page(sections: Mapping[str, tuple[str, Iterable[Heading]]]) -> str:
     lines = [
         "# Columns",
         "",
-        "Every column of the tables of `tme run`, of trials and of the laboratory, and of `tme export`. The same notes stand in the files",
+        "Every column of the tables of `tme run`, of trials and of the laboratory, of `tme attribute`, `tme sweep` and `tme sensitivity`,",
+        "and of `tme export`. The same notes stand in the files",
         "themselves: in the metadata of each Parquet field (`unit`, `meaning`, `allowed`) and, read with `tme_abm.read_table`, in `attrs`",
         "of the DataFrame. As a unit, `1` is a ratio, and `-` stands for words, truths and numbers that only name something.",
         "",

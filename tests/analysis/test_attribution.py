@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tme_abm.analysis import run_book
+from tme_abm.analysis import headings, run_book
 from tme_abm.analysis.attribution import tables
 from tme_abm.analysis.attribution.question import HOUSEKEEPING, MEASURES, acts_in, pose
 from tme_abm.analysis.attribution.run import attribute
@@ -234,6 +234,11 @@ def test_what_a_run_leaves_on_disk(ran):
     assert names == {*tables, BOOK, "summary.json", "run.json", "report.html", "figures", "scenario.toml", MARKER, WORK}
     assert json.loads((ran[0] / "summary.json").read_text()) == json.loads(json.dumps(ran[1]))
     assert {path.stem for path in (ran[0] / "figures").iterdir()} == {"shares_1", "knock_outs_1", "deaths_by_cause"}
+
+
+def test_its_tables_are_as_declared(ran, assert_as_declared):
+    for name, declared in (("attribution", headings.ATTRIBUTION), ("knockout", headings.KNOCKOUT), ("deaths", headings.DEATHS)):
+        assert_as_declared(ran[0] / f"{name}.parquet", declared)
 
 
 def test_the_page_stands_by_itself(ran):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from tme_abm.analysis import headings
 from tme_abm.analysis.sensitivity import indices, inputs
 from tme_abm.cli.app import app
 from tme_abm.cli.variation import loader
@@ -114,7 +115,7 @@ def test_more_grades_and_own_ranges(write):
     assert len(ranged) == 3
 
 
-def test_a_small_analysis_runs_and_goes_on(write, tmp_path):
+def test_a_small_analysis_runs_and_goes_on(write, tmp_path, assert_as_declared):
     pytest.importorskip("SALib")
     call = ["sensitivity", write(), "--workers", "1", "--doc", "docs.md"]
     result = CliRunner().invoke(app, call)
@@ -122,6 +123,8 @@ def test_a_small_analysis_runs_and_goes_on(write, tmp_path):
     folder = tmp_path / "results" / "small"
     samples, table = pd.read_parquet(folder / "samples.parquet"), pd.read_parquet(folder / "indices.parquet")
     assert len(samples) == 6 and {"burden_gain_log10", "log_mean_pfs_ratio", "log_hazard_ratio"} <= set(samples.columns)
+    assert_as_declared(folder / "samples.parquet", headings.of_samples(found(write())))
+    assert_as_declared(folder / "indices.parquet", headings.INDICES)
     # what the samples say by hand: one number moves at a time, and mu* is the mean size of its effects
     gain, path = samples["burden_gain_log10"].to_numpy(), "drugs.isatuximab.adcc.steepness"
     moved = [i for i in (0, 1, 3, 4) if samples[path].iloc[i] != samples[path].iloc[i + 1]]

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from tme_abm.analysis import headings
 from tme_abm.analysis.sweep import form as forms
 from tme_abm.analysis.sweep import points as places
 from tme_abm.analysis.sweep import tables
@@ -111,7 +112,7 @@ def test_drawn_designs_fill_every_axis_evenly(tmp_path, design):
     assert found == again and found != places.combinations(kinds.load_question("sweep", path).form, 2)
 
 
-def test_a_sweep_runs_goes_on_and_leaves_its_tables(tme, tmp_path):
+def test_a_sweep_runs_goes_on_and_leaves_its_tables(tme, tmp_path, assert_as_declared):
     result = tme("sweep", "sweep.toml", "--workers", "1")
     assert result.exit_code == 0, result.output
     assert "12 runs of 2 patients, 0 runs stand on disk" in result.output  # 4 of the arm and 2 of the reference, for two patients
@@ -129,6 +130,9 @@ def test_a_sweep_runs_goes_on_and_leaves_its_tables(tme, tmp_path):
     assert {path.name for path in (folder / "figures").iterdir()} == {f"{n}.{k}" for n in ("response", "heat_map") for k in ("svg", "png")}
     assert json.loads((folder / "summary.json").read_text())["points"] == 4
     before = (folder / "points.csv").read_text()
+    axes = kinds.load_question("sweep", tmp_path / "sweep.toml").form.axes
+    for name, declared in (("sweep", headings.SWEEP), ("points", headings.POINTS)):
+        assert_as_declared(folder / f"{name}.parquet", headings.of_axes(declared, axes))
     again = tme("sweep", "sweep.toml", "--workers", "1")
     assert again.exit_code == 0 and "all runs stand on disk" in again.output
     assert (folder / "points.csv").read_text() == before

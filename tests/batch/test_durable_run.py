@@ -27,6 +27,9 @@ shape = [32, 32]
 [trial]
 compare = [["b", "a"]]
 follow_up = ["3 month", "4 month"]
+[record]
+days = "7 d"
+cells = {{ days = [0, 30], patients = 4 }}
 [arms.a]
 label = "Control"
 doses = [{{ drug = "pomalidomide", dose = "4 mg", days = "1-21" }}]
@@ -81,7 +84,7 @@ def peace(study, tmp_path_factory):
 
 
 def check_same(folder, peace):
-    for name in ("patients", "trajectory"):
+    for name in ("patients", "trajectory", "days", "cells"):
         pd.testing.assert_frame_equal(
             pd.read_parquet(folder / f"{name}.parquet"), pd.read_parquet(peace / f"{name}.parquet"), check_exact=True
         )

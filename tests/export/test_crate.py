@@ -13,8 +13,10 @@ def test_the_manifest_opens_in_its_own_library(result):
     crate = ROCrate(result.folder)
     assert crate.root_dataset["name"] == result.title
     files = {entity.id: entity for entity in crate.data_entities}
-    assert {"patients.parquet", "trajectory.parquet", "scenario.toml", "run.json", "summary.json", "report.html"} <= set(files)
+    assert {"patients.parquet", "trajectory.parquet/", "scenario.toml", "run.json", "summary.json", "report.html"} <= set(files)
     there = {p.relative_to(result.folder).as_posix() for p in result.folder.rglob("*") if p.is_file()}
+    data_set = files.pop("trajectory.parquet/")
+    assert data_set["hasPart"] == [files["trajectory.parquet/part-00000.parquet"]]
     assert set(files) == {name for name in there - {CRATE} if not name.startswith(".")}
     for name, entity in files.items():
         content = (result.folder / name).read_bytes()
@@ -28,7 +30,7 @@ def test_it_tells_units_and_the_run(result):
     assert graph["#trajectory/m_protein_measured_g_per_l"]["unitText"] == "g/L"
     action = graph["#run"]
     assert action["object"] == [{"@id": "scenario.toml"}]
-    assert {"@id": "patients.parquet"} in action["result"]
+    assert {"@id": "patients.parquet"} in action["result"] and {"@id": "trajectory.parquet/"} in action["result"]
     assert all(part["@id"] in graph for part in (*graph["./"]["hasPart"], *graph["./"]["variableMeasured"], graph["./"]["license"]))
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", graph["./"]["datePublished"])
     run = json.loads((result.folder / "run.json").read_text(encoding="utf-8"))

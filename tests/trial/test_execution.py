@@ -207,10 +207,10 @@ def failing(monkeypatch, doomed, error):
     monkeypatch.setattr(execution, "enrol", raising)
 
 
-@pytest.mark.parametrize("part", [100, 1], ids=["one part", "a part each"])
-def test_one_failure_is_a_row_and_the_others_complete(study, patients, tmp_path, monkeypatch, part):
+@pytest.mark.parametrize("piece", [100, 1], ids=["one piece", "a piece each"])
+def test_one_failure_is_a_row_and_the_others_complete(study, patients, tmp_path, monkeypatch, piece):
     failing(monkeypatch, {1}, ZeroDivisionError("no cells"))
-    monkeypatch.setattr(tables, "PART", part)
+    monkeypatch.setattr(tables, "PIECE", piece)
     summary = run_study(study, tmp_path, 2)
     table = pd.read_parquet(tmp_path / "patients.parquet")
     failed = table[table["status"] == "failed"]

@@ -131,7 +131,7 @@ def make_stamp(study: Study, horizon_days: float, leave_out: Sequence[str] = ())
         horizon_days: How long patients are watched [d].
         leave_out: Keys of the scenario that may differ from run to run.
     """
-    omitted = {"seed", "patients", "title", "summary", "published", *leave_out}
+    omitted = {"seed", "patients", "title", "summary", "published", "record", *leave_out}
     table, copies = attachments.gather(study.resolved)
     scenario = {key: value for key, value in table.items() if key not in omitted}
     numbers = [(row["name"], row["value"]) for row in describe_run(study)["parameters"]]

@@ -292,7 +292,9 @@ def _move(new: Path, folder: Path, files: Mapping[str, str], old: Mapping[str, s
         if not source.exists():
             continue
         for place in reversed(list(target.relative_to(folder).parents)[:-1]):
-            if (folder / place).is_symlink() or ((folder / place).exists() and not (folder / place).is_dir()):
+            if _is_ours(folder / place, old.get(place.as_posix())):
+                (folder / place).unlink()  # a table of one file, as earlier versions wrote it, where there is now a folder of parts
+            elif (folder / place).is_symlink() or ((folder / place).exists() and not (folder / place).is_dir()):
                 moved.append(_set_aside(folder / place))
         target.parent.mkdir(parents=True, exist_ok=True)
         if os.path.lexists(target) and not _is_ours(target, old.get(name), wanted):

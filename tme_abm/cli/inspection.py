@@ -167,11 +167,12 @@ def _describe_columns(table: str | None, to: Path | None) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from tme_abm.analysis.headings import sections as of_analyses
     from tme_abm.export.folder import sections
     from tme_abm.foundation.errors import did_you_mean
     from tme_abm.tables import page
 
-    found = sections()
+    found = sections() | of_analyses()
     if table is not None:
         short = {title.split(".")[0].split(" ")[0]: title for title in found if title.count(".") < 2 and "kind" not in title} | {
             title.rpartition(" ")[2]: title for title in found if "kind" in title

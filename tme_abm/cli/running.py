@@ -109,8 +109,9 @@ def _close(console: "Console", folder: Path, summary: Mapping[str, Any]) -> None
     """Where the results are, and whether patients failed."""
     from tme_abm.batch.results import written
 
-    for path in sorted(path for path in written(folder) if path.parent == folder):
-        console.print(f"  {path}", soft_wrap=True)
+    for path in sorted({folder / path.relative_to(folder).parts[0] for path in written(folder)}):
+        if path.is_file() or path.suffix == ".parquet":
+            console.print(f"  {path}", soft_wrap=True)
     if failed := summary.get("failed"):
         typer.echo(f"tme: {failed} patient{'s' * (failed != 1)} failed; every denominator counts the others only", err=True)
         raise typer.Exit(FAILED_PATIENTS)

@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import Any
 
+from tme_abm.tables import parts
+
 CRATE, CODE = "ro-crate-metadata.json", "codemeta.json"
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
 FORMATS = {
@@ -26,7 +28,9 @@ FORMATS = {
 CONTENT = {
     "scenario.toml": "The scenario: everything that the run needs; `tme run` runs it again.",
     "patients.parquet": "A row for each patient and arm.",
-    "trajectory.parquet": "A row for each patient, arm and visit.",
+    "trajectory.parquet/": "A row for each patient, arm and visit; the parts are one table.",
+    "days.parquet/": "A row for each patient, arm and recorded day; the parts are one table.",
+    "cells.parquet/": "A row for each cell on each recorded day; the parts are one table.",
     "table.parquet": "What was measured, as one tidy table.",
     "table.csv": "What was measured, as one tidy table.",
     "summary.json": "What was found: arms and comparisons, or findings.",
@@ -84,6 +88,9 @@ def manifest(folder: Path, run: dict[str, Any], name: str, title: str, summary: 
     """The RO-Crate of a results folder."""
     finished = str(run.get("finished") or utc_now())
     files = [_file(path, folder) for path in sorted(paths) if _is_ours(path, folder)]
+    sets = [_data_set(name, files) for name in dict.fromkeys(f["@id"].partition("/")[0] for f in files if ".parquet/" in f["@id"])]
+    inside = {part["@id"] for data_set in sets for part in data_set["hasPart"]}
+    named = [entity for entity in (*files, *sets) if entity["@id"] not in inside]
     columns = [column for path in sorted(folder.glob("*.parquet")) for column in _columns(path)]
     software = codemeta(run)
     return {
@@ -103,7 +110,7 @@ def manifest(folder: Path, run: dict[str, Any], name: str, title: str, summary: 
                 "description": summary,
                 "datePublished": finished,
                 "license": {"@id": LICENCE},
-                "hasPart": [{"@id": file["@id"]} for file in files],
+                "hasPart": [{"@id": entity["@id"]} for entity in named],
                 "variableMeasured": [{"@id": column["@id"]} for column in columns],
                 "mentions": [{"@id": "#run"}],
             },
@@ -119,7 +126,7 @@ def manifest(folder: Path, run: dict[str, Any], name: str, title: str, summary: 
                 "name": f"Run of {name}",
                 "instrument": {"@id": SOFTWARE},
                 "object": [{"@id": file["@id"]} for file in files if file["@id"] == "scenario.toml"],
-                "result": [{"@id": file["@id"]} for file in files if file["@id"] not in ("scenario.toml", CODE)],
+                "result": [{"@id": entity["@id"]} for entity in named if entity["@id"] not in ("scenario.toml", CODE)],
                 "endTime": finished,
             },
             {
@@ -133,6 +140,7 @@ def manifest(folder: Path, run: dict[str, Any], name: str, title: str, summary: 
             },
             {"@id": software["license"], "@type": "CreativeWork", "name": "BSD 3-Clause License"},
             *files,
+            *sets,
             *columns,
         ],
     }
@@ -164,10 +172,17 @@ def _file(path: Path, folder: Path) -> dict[str, Any]:
     return entity
 
 
+def _data_set(name: str, files: list[dict[str, Any]]) -> dict[str, Any]:
+    """The folder of the parts of a table."""
+    inside = [{"@id": file["@id"]} for file in files if file["@id"].startswith(f"{name}/")]
+    entity = {"@id": f"{name}/", "@type": "Dataset", "name": name, "encodingFormat": FORMATS[".parquet"], "hasPart": inside}
+    return entity | ({"description": CONTENT[entity["@id"]]} if entity["@id"] in CONTENT else {})
+
+
 def _columns(path: Path) -> Iterator[dict[str, Any]]:
     import pyarrow.parquet as pq
 
-    for field in pq.read_schema(path):
+    for field in pq.read_schema(parts(path)[0]):
         notes = field.metadata or {}
         if b"unit" in notes:
             yield {

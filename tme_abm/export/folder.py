@@ -9,6 +9,7 @@ from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.laboratory.headings import HEADINGS as OF_EXPERIMENTS
 from tme_abm.laboratory.headings import ROWS
 from tme_abm.trial.arm import PATIENT_HEADINGS, TRAJECTORY_HEADINGS
+from tme_abm.trial.recording import CELL_HEADINGS, DAY_HEADINGS
 from tme_abm.trial.study import Study
 
 FORMATS = {  # of whole runs
@@ -31,6 +32,8 @@ def sections() -> dict[str, tuple[str, tuple[Heading, ...]]]:
             PATIENT_HEADINGS,
         ),
         "trajectory.parquet": ("A row for each patient, arm and visit of a trial.", TRAJECTORY_HEADINGS),
+        "days.parquet": ("A row for each patient, arm and day that the scenario records (`[record]`).", DAY_HEADINGS),
+        "cells.parquet": ("A row for each cell of the patch on each day that the scenario records cells of.", CELL_HEADINGS),
         "summary": ("A row for each arm, in Python (`result.summary`) and as `arms.csv` of `tme export --to csv`.", SUMMARY_HEADINGS),
         "comparisons": ("A row for each comparison of two arms, in Python and as `comparisons.csv`.", COMPARISON_HEADINGS),
     }
@@ -73,19 +76,23 @@ def write(result: Any, to: str, out: Path) -> list[Path]:
 
 
 def _as_csv(result: Any, out: Path) -> list[Path]:
-    """Every table as CSV, and the dictionary of their columns as one more."""
+    """Every table as CSV, a piece at a time where it stands on disk, and the dictionary of their columns as one more."""
     import pandas as pd
 
     if hasattr(result, "study"):
-        made = {"patients": result.patients, "trajectory": result.trajectory, "arms": result.summary, "comparisons": result.comparisons}
+        stored = [name for name in ("patients", "trajectory", "days", "cells") if (result.folder / f"{name}.parquet").exists()]
+        made = {"arms": result.summary, "comparisons": result.comparisons}
     else:
-        made = {"table": result.table}
+        stored, made = ["table"], {}
     out.mkdir(parents=True, exist_ok=True)
     written, listed = [], []
-    for name, table in made.items():
-        table = table if table.attrs.get("units") else tables.annotate(table, _headings(result, name))
+    for name in (*stored, *made):
         path = out / f"{name}.csv"
-        table.to_csv(path, index=False, lineterminator="\n")
+        pieces = tables.Stored(result.folder / f"{name}.parquet").pieces() if name in stored else [made[name]]
+        for i, piece in enumerate(pieces):
+            piece.to_csv(path, index=False, lineterminator="\n", mode="a" if i else "w", header=not i)
+        table = tables.read_notes(result.folder / f"{name}.parquet") if name in stored else made[name]
+        table = table if table.attrs.get("units") else tables.annotate(table, _headings(result, name))
         written.append(path)
         notes = table.attrs
         listed += [

@@ -75,3 +75,19 @@ def find(column: str, headings: Iterable[Heading]) -> Heading | None:
     """The heading that declares a column: that of its very name before one with a blank; None where none does."""
     fitting = [heading for heading in headings if heading.covers(column)]
     return min(fitting, key=lambda heading: "<" in heading.name, default=None)
+
+
+def fill_in(headings: Iterable[Heading], columns: Iterable[str]) -> tuple[Heading, ...]:
+    """The headings of a table whose columns are known: one with a blank gives way to one of each of these columns that it declares.
+
+    Args:
+        headings: As declared.
+        columns: Those that fill the blanks, in their order.
+    """
+    declared = tuple(headings)
+    of = {name: find(name, declared) for name in columns}
+    return tuple(
+        filled
+        for heading in declared
+        for filled in ([heading._replace(name=name) for name, own in of.items() if own is heading] if "<" in heading.name else [heading])
+    )

@@ -79,6 +79,9 @@ WANTED_AT = {  # where more than one type will do
     "days": 'days such as "1-21" or [1, 8, 15]',
     "cycles": 'cycles such as "1" or "2-"',
     "population": "a name, a path or a table",
+    "record.days": 'days such as "7 d" (every 7 days) or [0, 7, 28]',
+    "cells.days": 'days such as "28 d" (every 28 days) or [0, 28, 84]',
+    "cells.patients": 'a number of patients such as 10, or a share such as "5 %"',
 }
 
 
@@ -103,5 +106,7 @@ def sentence(path: Keys, error: Mapping[str, Any], form: type[BaseModel]) -> str
         wanted = context.get("max_length", context.get("min_length"))
         return f"{name} needs {wanted} element{'s' * (wanted != 1)}, got {context['actual_length']}"
     shown = json.dumps(given, default=str)
-    needed = next((WANTED_AT[str(key)] for key in path[-2:] if key in WANTED_AT), "") or WANTED.get(kind, "")
+    words = [str(key) for key in path if isinstance(key, str)]
+    at = (".".join(words[-2:]), *map(str, path[-2:]))
+    needed = next((WANTED_AT[key] for key in at if key in WANTED_AT), "") or WANTED.get(kind, "")
     return f"{name}: expected {needed}, got {shown}" if needed else f"{name}: {error['msg'][0].lower()}{error['msg'][1:]}, got {shown}"

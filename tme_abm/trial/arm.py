@@ -13,8 +13,8 @@ from tme_abm.patients.patient import HEADINGS as COVARIATES
 from tme_abm.patients.patient import VirtualPatient, covariates
 from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.pharmacology.tolerance import RuleKeeper, body_facts
-from tme_abm.simulation.observation import HEADINGS as OBSERVED
 from tme_abm.simulation.simulation import Simulation
+from tme_abm.trial.recording import Observer, Recorder, visit_headings
 from tme_abm.trial.study import Study
 from tme_abm.trial.visit import Clinic
 
@@ -53,18 +53,21 @@ def draw_exits(patient: VirtualPatient, study: Study, key: int) -> Exits:
 class Arm:
     """One patient under one regimen, visit by visit."""
 
-    def __init__(self, simulation: Simulation, regimen: Regimen, exits: Exits, study: Study) -> None:
-        """Take a simulation that is about to begin the regimen."""
+    def __init__(self, simulation: Simulation, regimen: Regimen, exits: Exits, study: Study, recorder: Recorder | None = None) -> None:
+        """Take a simulation that is about to begin the regimen, and who records between its visits, where somebody does."""
         self.simulation, self.regimen, self.exits, self.study = simulation, regimen, exits, study
         self.patient = simulation.patient
         self.rows: list[dict[str, Any]] = []
         self.days: list[float] = []
         self.stopped_day = math.inf  # day from which nothing was given for adverse events
-        self._deaths = {name: 0 for name in study.settings.catalogue.deaths}
+        self._observer = Observer(study)
+        self._recorder = recorder
         self._model: Any = None
         self.clinic = Clinic(simulation, study.visits)
         self.keeper = RuleKeeper(regimen.rules, self._draw)
         self._note(0, self.clinic.baseline)
+        if recorder is not None:
+            recorder.look(simulation)
 
     def follow(self) -> pfs.Record:
         """Run to confirmed progression, another exit or the cut-off."""
@@ -111,6 +114,16 @@ class Arm:
         }
 
     def _advance(self, n_steps: int) -> None:
+        """Let steps pass, and record on the way what is due."""
+        while n_steps and self._recorder is not None:
+            until = self._recorder.steps_to_next(self.simulation, n_steps)
+            self._pass(until)
+            self._recorder.look(self.simulation)
+            n_steps -= until
+        if n_steps:
+            self._pass(n_steps)
+
+    def _pass(self, n_steps: int) -> None:
         """Let steps pass, a day at a time where there are rules in plain Python to be called."""
         if not self.study.settings.catalogue.rules:
             self.simulation.advance(n_steps)
@@ -122,24 +135,16 @@ class Arm:
         self._model.advance(n_steps * self.simulation.settings.step_h)
 
     def _note(self, number: int, reading: Reading) -> None:
-        seen = self.simulation.observe()
         row: dict[str, Any] = {
             "patient": self.patient.index,
             "arm": self.regimen.key,
             "visit": number,
             "day": reading.day,
             "month": months(reading.day),
+            **self._observer.read(self.simulation),
+            "m_protein_measured_g_per_l": reading.m_protein,
+            "response": None if self.clinic.last is None else self.clinic.last.response,
         }
-        for name, value in seen.items():
-            if name in self._deaths:
-                row[name] = value - self._deaths[name]
-                self._deaths[name] = int(value)
-            else:
-                row[name] = value
-        row["m_protein_measured_g_per_l"] = reading.m_protein
-        row["response"] = None if self.clinic.last is None else self.clinic.last.response
-        row["effector_activity"] = seen["t_cell_granzyme"] * seen["reactive_t_cells"] + seen["nk_granzyme"] * seen["nk_cells"]
-        row |= {f"concentration_{name}_ug_per_ml": value for name, value in self.simulation.levels.items()}
         self.rows.append(row)
         self.days.append(reading.day)
 
@@ -168,9 +173,16 @@ class Arm:
         }
 
 
-def treat(grown: Simulation, regimen: Regimen, exits: Exits, study: Study, without: frozenset[str] | None = None) -> tuple[Arm, pfs.Record]:
+def treat(
+    grown: Simulation,
+    regimen: Regimen,
+    exits: Exits,
+    study: Study,
+    without: frozenset[str] | None = None,
+    recorder: Recorder | None = None,
+) -> tuple[Arm, pfs.Record]:
     """Follow one arm of a grown patient to its end; `without` as `Simulation.fork` takes it."""
-    arm = Arm(grown.fork(regimen, study.drugs, without), regimen, exits, study)
+    arm = Arm(grown.fork(regimen, study.drugs, without), regimen, exits, study, recorder)
     return arm, arm.follow()
 
 
@@ -215,24 +227,9 @@ PATIENT_HEADINGS = (
         for heading in _RESULT
     ),
 )
-TRAJECTORY_HEADINGS = (
-    count("patient", "-", "number of the virtual patient; the same patient has it in every arm"),
-    word("arm", "key of the arm"),
-    count("visit", "-", "number of the visit; 0 is the baseline, before treatment"),
-    Heading("day", "d", "days since randomisation and the first dose", low=0.0),
-    Heading("month", "month", "the same in months of 30.4375 days", low=0.0),
-    *(
-        heading._replace(meaning=f"{heading.meaning}, since the visit before") if heading.name.startswith("deaths_") else heading
-        for heading in OBSERVED
-    ),
-    Heading("m_protein_measured_g_per_l", "g/L", "serum M-protein as reported; 0 below the limit of electrophoresis", low=0.0),
-    word("response", "response at this visit, confirmed or not (IMWG)", RESPONSES, "at the baseline"),
-    Heading("effector_activity", "cells", "reactive T cells and NK cells of the patch, each counted by its lytic granules", low=0.0),
-    Heading(
-        "concentration_<drug>_ug_per_ml",
-        "ug/mL",
-        "plasma concentration of a drug in the step before the visit",
-        low=0.0,
-        missing="in arms without the drug",
-    ),
+TRAJECTORY_HEADINGS = visit_headings(
+    (
+        Heading("m_protein_measured_g_per_l", "g/L", "serum M-protein as reported; 0 below the limit of electrophoresis", low=0.0),
+        word("response", "response at this visit, confirmed or not (IMWG)", RESPONSES, "at the baseline"),
+    )
 )

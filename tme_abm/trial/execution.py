@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib import import_module
 from threading import Thread
@@ -27,6 +27,7 @@ from tme_abm.patients.population import draw_patient
 from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key
 from tme_abm.trial.arm import draw_exits, treat
+from tme_abm.trial.recording import Recorder, pack
 from tme_abm.trial.study import Study
 
 ATTEMPTS = 2  # at a patient, the first included, before she counts as failed
@@ -34,7 +35,18 @@ ATTEMPTS = 2  # at a patient, the first included, before she counts as failed
 
 @dataclass
 class Case:
-    """What one patient's run gave."""
+    """What one patient's run gave; all of it can stand in a line of the journal.
+
+    Attributes:
+        index: Number of the patient.
+        patients: Her row of each arm.
+        visits: Rows of the visits.
+        hashes: Digest of the end of each arm.
+        cell_updates: Cells times steps.
+        killing: Deaths of clones by cause, of each arm.
+        days: Rows of the recorded days.
+        cells: The recorded cells, as `trial.recording.pack` packs them.
+    """
 
     index: int
     patients: list[dict[str, Any]]
@@ -42,6 +54,8 @@ class Case:
     hashes: list[str]
     cell_updates: int
     killing: dict[str, list[int]]
+    days: list[dict[str, Any]] = field(default_factory=list)
+    cells: str = ""
 
     @property
     def has_failed(self) -> bool:
@@ -75,15 +89,19 @@ def run_patient(study: Study, index: int, progress: Progress) -> Case:
 def _attempt(study: Study, index: int, progress: Progress) -> Case:
     case = Case(index, [], [], [], 0, {})
     arms = allocated(study, index)
+    cells: list[Any] = []
     try:
         grown, screened_out = enrol(study.population, study.settings, study.seed, index)
         progress.advance(1, "growing")
         exits = draw_exits(grown.patient, study, grown.key)
         for regimen in arms:
-            arm, record = treat(grown, regimen, exits, study)
+            recorder = Recorder(study, index, regimen.key)
+            arm, record = treat(grown, regimen, exits, study, recorder=recorder)
             result = arm.result(record, screened_out)
             case.patients.append(result)
-            case.visits.extend(arm.rows)
+            case.visits.extend(arm.rows if study.record.visits else ())
+            case.days.extend(recorder.days)
+            cells.extend(recorder.cells)
             case.hashes.append(result["state_hash"])
             case.cell_updates += int(arm.simulation.marrow.body.updates[0] - grown.marrow.body.updates[0])
             case.killing[regimen.key] = [int(x) for x in arm.simulation.marrow.body.clone_ledger.sum(axis=0)]
@@ -93,6 +111,7 @@ def _attempt(study: Study, index: int, progress: Progress) -> Case:
     except Exception as failure:  # one failed run neither ends nor silently thins a batch
         place = traceback.extract_tb(failure.__traceback__)[-1].name
         _fail(case, arms, f"{type(failure).__name__}: {failure} ({place})")
+    case.cells = pack(cells)
     return case
 
 
@@ -209,7 +228,7 @@ def importing() -> Iterator[None]:
 
 
 def run_study(study: Study, results: Results, desk: Desk) -> dict[str, Any]:
-    """Run a study and write its results: patients.parquet, trajectory.parquet, summary.json, run.json, report.html, figures/.
+    """Run a study and write its results: its tables, summary.json, run.json, report.html, figures/.
 
     Args:
         study: What to run.

@@ -7,6 +7,7 @@ import numpy as np
 
 from tme_abm.drawing import BLACK, BLUE, GREY, MOST_BANDS, VERMILLION, colour, empty_figure, month_ticks, styled
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.tables import Stored
 from tme_abm.trial import survival
 
 if TYPE_CHECKING:
@@ -242,7 +243,7 @@ def published(table: "pd.DataFrame") -> "Figure":
     return figure
 
 
-def need(table: "pd.DataFrame", *names: str) -> None:
+def need(table: "pd.DataFrame | Stored", *names: str) -> None:
     """Refuse a visit table without a column.
 
     Raises:

@@ -29,6 +29,9 @@ from tme_abm.foundation.references import check_source
 from tme_abm.foundation.toml import Keys, dotted
 
 if TYPE_CHECKING:
+    from tme_abm.simulation.settings import Settings
+    from tme_abm.trial.record import Days
+    from tme_abm.trial.record import Record as WhatIsRecorded
     from tme_abm.trial.study import Study
 
 ENDPOINTS = {  # endpoint -> unit in which it is published; "pfs_36_months" and the like are known too
@@ -53,6 +56,23 @@ class Trial(Table):
     follow_up: Annotated[list[str], Field(min_length=2, max_length=2)] = Field(description="shortest and longest at the cut-off")
     visits: str | list[str] = Field("28 d", description='time between assessments: "28 d", or ["12 x 28 d", "84 d"] where it changes')
     ci_level: float = Field(0.95, gt=0.0, lt=1.0, description="level of the intervals of hazard ratios")
+
+
+class Cells(Table):
+    """Which cells are written down, one by one."""
+
+    days: str | list[int] = Field(description='"28 d" for every 28 days from day 0, or days such as [0, 28, 84]')
+    patients: Annotated[int, Field(ge=1)] | str = Field(10, description='of the first so many, or of a share, "5 %", evenly spread')
+
+
+class Record(Table):
+    """What is recorded of each patient beside her row in the patient table, and how often; all else is the same with it and without."""
+
+    visits: bool = Field(True, description="every visit: trajectory.parquet")
+    days: str | list[int] | None = Field(
+        None, description='the marrow in numbers: "7 d" for every 7 days from day 0, or days such as [0, 7, 28]: days.parquet'
+    )
+    cells: Cells | None = Field(None, description="every cell of the patch on some days: cells.parquet")
 
 
 class Published(Table):
@@ -89,6 +109,7 @@ class Scenario(Table):
     arms: dict[str, Arm] = Field(min_length=1)
     parameters: dict[str, dict[str, Value]] = Field({}, description="mechanism -> parameter -> value of this study")
     drugs: Drugs = Drugs()
+    record: Record = Record()
     published: list[Published] = Field([], description="figures for the report to print")
 
     def size(self) -> str:
@@ -123,6 +144,7 @@ def build(scenario: Scenario, source: Source) -> "Study":
     if visits.length(1) > shortest:
         text = f'no visit "{trial.visits}" after the last fits into a follow-up of "{trial.follow_up[0]}"'
         raise source.error(("trial", "visits"), text)
+    settings = make_settings(scenario.marrow, scenario.without, scenario.parameters, source)
     return Study(
         name=source.name,
         title=scenario.title,
@@ -134,15 +156,82 @@ def build(scenario: Scenario, source: Source) -> "Study":
         comparisons=tuple((pair[0], pair[1]) for pair in trial.compare),
         design=trial.design,
         allocation=tuple(trial.allocation or [1] * len(arms)),
-        settings=make_settings(scenario.marrow, scenario.without, scenario.parameters, source),
+        settings=settings,
         drugs=drugs,
         follow_up=FollowUp(shortest, longest),
         visit_days=visits.days,
         first_visits=visits.first,
+        record=_make_record(scenario, longest, settings, source),
         ci_level=trial.ci_level,
         published=tuple(row.model_dump(exclude_none=True) for row in scenario.published),
         resolved=as_resolved(scenario, source),
     )
+
+
+def _make_record(scenario: Scenario, longest: float, settings: "Settings", source: Source) -> "WhatIsRecorded":
+    """What the patients of a trial leave behind, of a size that a disk can hold.
+
+    Args:
+        scenario: The trial.
+        longest: Follow-up of the patients who entered first [d].
+        settings: With the patch.
+        source: Where it stands.
+    """
+    from tme_abm.trial.record import MOST_CELLS_OF_A_PATIENT, MOST_ROWS
+    from tme_abm.trial.record import Record as WhatIsRecorded
+
+    given, of_first, percent = scenario.record, 0, 0.0
+    days = None if given.days is None else _make_days(given.days, ("record", "days"), longest, source)
+    cells = None
+    if given.cells is not None:
+        cells = _make_days(given.cells.days, ("record", "cells", "days"), longest, source)
+        if isinstance(given.cells.patients, int):
+            of_first = given.cells.patients
+        else:
+            percent = _percent(given.cells.patients, ("record", "cells", "patients"), source)
+    made = WhatIsRecorded(given.visits, days, cells, of_first, percent)
+    n_arms = 1 if scenario.trial.design == "parallel" else len(scenario.arms)
+    if days is not None and (n := scenario.patients * n_arms * days.count(longest)) > MOST_ROWS:
+        raise source.error(("record", "days"), f"record.days: up to {n:.2g} rows, and the limit is {MOST_ROWS:.2g}; choose fewer days")
+    if cells is not None:
+        of_one = n_arms * cells.count(longest) * settings.height * settings.width
+        n = made.patients_with_cells(scenario.patients) * of_one
+        for number, most, whose in ((of_one, MOST_CELLS_OF_A_PATIENT, " of one patient"), (n, MOST_ROWS, "")):
+            if number > most:
+                text = f"record.cells: up to {number:.2g} cells{whose}, and the limit is {most:.2g}; choose fewer days or patients"
+                raise source.error(("record", "cells"), text)
+    return made
+
+
+def _make_days(given: str | list[int], path: Keys, longest: float, source: Source) -> "Days":
+    """The days that stand at a place of a scenario: "7 d" for every 7 days, or a list."""
+    from tme_abm.trial.record import Days
+
+    if isinstance(given, str):
+        every = hours(given, path, source) / HOURS_PER_DAY
+        if every % 1.0:
+            raise source.error(path, f'{dotted(path)} must be whole days, not "{given}"')
+        return Days(every=int(every))
+    if not given:
+        raise source.error(path, f"{dotted(path)} names no day")
+    seen: set[int] = set()
+    for i, day in enumerate(given):
+        if day < 0:
+            raise source.error((*path, i), f"{dotted(path)}: days count from the first dose, 0, got {day}")
+        if day in seen:
+            raise source.error((*path, i), f"{dotted(path)}: day {day} stands twice")
+        seen.add(day)
+        if day > longest:
+            raise source.error((*path, i), f"{dotted(path)}: day {day} comes after the longest follow-up of {longest:g} days")
+    return Days(listed=tuple(sorted(given)))
+
+
+def _percent(given: str, path: Keys, source: Source) -> float:
+    """The share of the patients that stands at a place of a scenario, of each hundred."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", given)
+    if found is None or not 0.0 < float(found[1]) <= 100.0:
+        raise source.error(path, f'{dotted(path)}: write a number such as 10, or a share such as "5 %", not "{given}"')
+    return float(found[1])
 
 
 def _check_arms(scenario: Scenario, source: Source) -> None:

@@ -23,6 +23,7 @@ from tme_abm.drawing import (
 from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_abm.foundation.errors import InputError
 from tme_abm.marrow.cell_types import records
+from tme_abm.tables import Stored, piecewise
 from tme_abm.trial.figures import Labels, arm_name, need
 from tme_abm.trial.patient_figures import LIKE_A_CURVE
 
@@ -48,11 +49,11 @@ CAUSES = {  # column deaths_<key> of the visit table -> label, colour
 
 
 @styled
-def deaths_by_cause(trajectory: "pd.DataFrame", arms: Sequence[str], labels: Labels | None = None) -> "Figure":
+def deaths_by_cause(trajectory: "pd.DataFrame | Stored", arms: Sequence[str], labels: Labels | None = None) -> "Figure":
     """What killed the plasma cells of the simulated marrow: a bar of 100 % of their deaths per arm.
 
     Args:
-        trajectory: Columns `deaths_<cause>` count the deaths since the visit before.
+        trajectory: Columns `deaths_<cause>` count the deaths since the visit before; in memory or on disk.
         arms: Names, in order.
         labels: What to call them.
 
@@ -64,9 +65,11 @@ def deaths_by_cause(trajectory: "pd.DataFrame", arms: Sequence[str], labels: Lab
         raise InputError("visit table: no column 'deaths_<cause>'")
     order = {name: i for i, name in enumerate(CAUSES)}
     columns.sort(key=lambda name: order.get(name.removeprefix("deaths_"), len(order)))
-    sums = trajectory.groupby("arm", observed=True)[columns].sum()
+    who = ["patient", "arm"]
+    of_patients = piecewise(trajectory, [*who, *columns], lambda visits: visits.groupby(who, observed=True)[columns].sum().reset_index())
+    sums = of_patients.groupby("arm", observed=True)[columns].sum()
     counts = sums.reindex(list(arms)).fillna(0.0).to_numpy(np.float64)
-    n_patients = trajectory.groupby("arm", observed=True)["patient"].nunique()
+    n_patients = of_patients.groupby("arm", observed=True)["patient"].nunique()
     totals = counts.sum(1, keepdims=True)
     shares = np.divide(100 * counts, totals, out=np.zeros_like(counts), where=totals > 0)
     figure = empty_figure(9.5, 2.3 + 0.72 * len(arms))
@@ -105,11 +108,20 @@ class Panel:
         """Take `columns` as alternatives: of each group the first name that the table has."""
         self.title, self.unit, self.columns, self.scale, self.is_log = title, unit, columns, scale, is_log
 
-    def values(self, trajectory: "pd.DataFrame") -> "pd.Series[float] | None":
-        """Sum of the columns; None where the table has none of them."""
+    def of(self, trajectory: "pd.DataFrame | Stored") -> list[str]:
+        """Those of the columns that a table has."""
         found = [next((name for name in names if name in trajectory.columns), None) for names in self.columns]
-        present = [name for name in found if name is not None]
-        return trajectory[present].sum(axis=1, min_count=1) * self.scale if present else None
+        return [name for name in found if name is not None]
+
+    def values(self, trajectory: "pd.DataFrame | Stored") -> "pd.DataFrame":
+        """The sum of the columns: `patient, arm, month, value`."""
+
+        def add_up(visits: "pd.DataFrame") -> "pd.DataFrame":
+            value = visits[columns].sum(axis=1, min_count=1) * self.scale
+            return visits[["patient", "arm"]].assign(month=visits["day"] / DAYS_PER_MONTH, value=value)
+
+        columns = self.of(trajectory)
+        return piecewise(trajectory, ["patient", "arm", "day", *columns], add_up)
 
 
 def of_cells() -> list[Panel]:
@@ -138,7 +150,7 @@ PANELS = (
 
 
 @styled
-def marrow(trajectory: "pd.DataFrame", arms: Sequence[str], labels: Labels | None = None) -> "Figure":
+def marrow(trajectory: "pd.DataFrame | Stored", arms: Sequence[str], labels: Labels | None = None) -> "Figure":
     """What happens in the marrow: median and, of up to three arms, interquartile range over patients.
 
     A line ends where fewer than a quarter of the arm's patients are still followed: those who are left are the ones who
@@ -148,17 +160,17 @@ def marrow(trajectory: "pd.DataFrame", arms: Sequence[str], labels: Labels | Non
         InputError: Where the table has none of the quantities.
     """
     need(trajectory, "patient", "arm", "day")
-    drawn = [(panel, values) for panel in PANELS if (values := panel.values(trajectory)) is not None]
+    drawn = [panel for panel in PANELS if panel.of(trajectory)]
     if not drawn:
         raise InputError("visit table: it holds none of the quantities to be drawn")
     n_columns = min(3, len(drawn))
     n_rows = -(-len(drawn) // n_columns)
     figure = empty_figure(4.1 * n_columns, 3.3 * n_rows + 0.5)
     panels = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True).ravel()
-    keys = trajectory[["patient", "arm"]].assign(month=trajectory["day"] / DAYS_PER_MONTH)
-    for axes, (panel, values) in zip(panels, drawn, strict=False):
+    for axes, panel in zip(panels, drawn, strict=False):
+        values = panel.values(trajectory)
         for arm in arms:
-            part = keys.assign(value=values)[keys["arm"] == arm].dropna(subset=["value"])
+            part = values[values["arm"] == arm].dropna(subset=["value"])
             grouped = part.groupby("month")["value"]
             n_everyone = part["patient"].nunique()
             band = grouped.quantile(np.array([0.25, 0.5, 0.75])).unstack()

@@ -1,12 +1,13 @@
 """Figures that show every patient: responses, waterfall, spider. Tables in, matplotlib figures out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tme_abm.drawing import BLACK, BLUE, GREY, LIGHT, VERMILLION, colour, empty_figure, styled
 from tme_abm.foundation.clock import DAYS_PER_MONTH
+from tme_abm.tables import Stored, piecewise
 from tme_abm.trial import summary, survival
 from tme_abm.trial.figures import Labels, arm_name, need
 
@@ -67,14 +68,13 @@ def responses(patients: "pd.DataFrame", arms: Sequence[str], labels: Labels | No
 
 
 @styled
-def waterfall(trajectory: "pd.DataFrame", patients: "pd.DataFrame", arms: Sequence[str], labels: Labels | None = None) -> "Figure":
+def waterfall(trajectory: "pd.DataFrame | Stored", patients: "pd.DataFrame", arms: Sequence[str], labels: Labels | None = None) -> "Figure":
     """Best change of measured M-protein of every patient, coloured by best confirmed response.
 
     Raises:
         InputError: Where a column is missing.
     """
-    change = m_protein_change(trajectory)
-    best = change[change["month"] > 0].groupby(["patient", "arm"], observed=True)["change"].min().reset_index()
+    best = best_change(trajectory)
     done = survival.completed(patients)[["patient", "arm", "best_response"]]
     best = best.merge(done, on=["patient", "arm"], how="inner")
     figure, panels = _panels(arms, 4.4, share_y=True)
@@ -96,21 +96,24 @@ def waterfall(trajectory: "pd.DataFrame", patients: "pd.DataFrame", arms: Sequen
 
 
 @styled
-def spider(trajectory: "pd.DataFrame", patients: "pd.DataFrame", arms: Sequence[str], labels: Labels | None = None) -> "Figure":
+def spider(trajectory: "pd.DataFrame | Stored", patients: "pd.DataFrame", arms: Sequence[str], labels: Labels | None = None) -> "Figure":
     """Change of measured M-protein of each patient over time; at most 100 patients of an arm, evenly picked.
 
     Raises:
         InputError: Where a column is missing.
     """
-    change = m_protein_change(trajectory)
+    import pandas as pd
+
     done = survival.completed(patients)[["patient", "arm", "best_response"]]
-    change = change.merge(done, on=["patient", "arm"], how="inner")
+    seen = _of_changes(trajectory, lambda change: change[["patient", "arm"]].drop_duplicates())
+    seen = seen.merge(done, on=["patient", "arm"], how="inner").sort_values("patient", kind="stable")
+    n_seen = {arm: int((seen["arm"] == arm).sum()) for arm in arms}
+    chosen = pd.concat([_evenly(seen[seen["arm"] == arm], SPIDER_LINES) for arm in arms])
+    lines = _of_changes(trajectory, lambda change: change.merge(chosen, on=["patient", "arm"], how="inner"))
     figure, panels = _panels(arms, 4.4, share_y=True)
     for axes, arm in zip(panels, arms, strict=True):
-        part = change[change["arm"] == arm]
-        everyone = np.sort(part["patient"].unique())
-        chosen = everyone[np.unique(np.linspace(0, len(everyone) - 1, min(len(everyone), SPIDER_LINES)).astype(int))]
-        for _, line in part[part["patient"].isin(chosen)].groupby("patient", observed=True):
+        part = lines[lines["arm"] == arm]
+        for _, line in part.groupby("patient", observed=True):
             is_response = line["best_response"].iloc[0] in summary.DEPTHS["orr"]
             axes.plot(
                 line["month"],
@@ -121,7 +124,8 @@ def spider(trajectory: "pd.DataFrame", patients: "pd.DataFrame", arms: Sequence[
                 rasterized=True,
             )
         _response_lines(axes)
-        title = f"{len(chosen)} of {len(everyone)}" if len(chosen) < len(everyone) else f"n = {len(everyone)}"
+        n = int(part["patient"].nunique())
+        title = f"{n} of {n_seen[arm]}" if n < n_seen[arm] else f"n = {n}"
         axes.set_title(f"{arm_name(labels, arm)} ({title})", color=colour(arms, arm))
         axes.set(xlabel="Months since randomisation", ylim=(-105, 155))
         axes.set_xlim(left=0)
@@ -133,6 +137,9 @@ def spider(trajectory: "pd.DataFrame", patients: "pd.DataFrame", arms: Sequence[
     return figure
 
 
+CHANGE_NEEDS = ("patient", "arm", "day", "m_protein_measured_g_per_l")  # columns of the visit table
+
+
 def m_protein_change(trajectory: "pd.DataFrame") -> "pd.DataFrame":
     """Relative change of the measured M-protein since each patient's first visit: `patient, arm, month, change`.
 
@@ -141,11 +148,28 @@ def m_protein_change(trajectory: "pd.DataFrame") -> "pd.DataFrame":
     Raises:
         InputError: Where a column is missing.
     """
-    need(trajectory, "patient", "arm", "day", "m_protein_measured_g_per_l")
-    table = trajectory[["patient", "arm", "day", "m_protein_measured_g_per_l"]].sort_values("day", kind="stable")
+    need(trajectory, *CHANGE_NEEDS)
+    table = trajectory[list(CHANGE_NEEDS)].sort_values("day", kind="stable")
     first = table.groupby(["patient", "arm"], observed=True)["m_protein_measured_g_per_l"].transform("first")
     table = table.assign(month=table["day"] / DAYS_PER_MONTH)[first > 0]
     return table.assign(change=table["m_protein_measured_g_per_l"] / first[first > 0] - 1.0)[["patient", "arm", "month", "change"]]
+
+
+def best_change(trajectory: "pd.DataFrame | Stored") -> "pd.DataFrame":
+    """The best change of each patient after the first visit, as `m_protein_change` has it: `patient, arm, change`."""
+    who = ["patient", "arm"]
+    return _of_changes(trajectory, lambda c: c[c["month"] > 0].groupby(who, observed=True)["change"].min().reset_index())
+
+
+def _of_changes(trajectory: "pd.DataFrame | Stored", reduce: Callable[["pd.DataFrame"], "pd.DataFrame"]) -> "pd.DataFrame":
+    """What a function makes of the changes of M-protein, a piece of the visit table at a time."""
+    need(trajectory, *CHANGE_NEEDS)
+    return piecewise(trajectory, CHANGE_NEEDS, lambda visits: reduce(m_protein_change(visits)))
+
+
+def _evenly(rows: "pd.DataFrame", most: int) -> "pd.DataFrame":
+    """At most so many rows, evenly picked."""
+    return rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int))]
 
 
 def _panels(arms: Sequence[str], height: float, share_y: bool = False) -> tuple["Figure", list["Axes"]]:

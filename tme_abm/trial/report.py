@@ -9,7 +9,7 @@ What is read (all else in these files is left alone):
 `summary.json`
 :   What `summary.summarise` gives.
 `patients.parquet`, `trajectory.parquet`
-:   The patient and the visit table; without the latter its figures are left out.
+:   The patient and the visit table; without the latter its figures are left out. It is read a piece at a time.
 """
 
 import json
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tme_abm import drawing
 from tme_abm.foundation.declare import GRADES
 from tme_abm.foundation.errors import InputError
+from tme_abm.tables import Stored
 from tme_abm.trial import figures, marrow_figures, patient_figures, subgroups
 from tme_abm.trial.headline import failures
 from tme_abm.trial.published import compare_published
@@ -55,7 +56,7 @@ def write_report(folder: Path | str, home: Path | None = None, source: Path | No
     run, summary = _json(source / "run.json"), _json(source / "summary.json")
     patients = _table(source / "patients.parquet")
     path = source / "trajectory.parquet"
-    trajectory = _table(path) if path.exists() else pd.DataFrame()
+    trajectory = Stored(path) if path.exists() else pd.DataFrame()
     page = render(run, summary, patients, trajectory, folder, home)
     target = folder / "report.html"
     target.write_text(page, encoding="utf-8")
@@ -66,7 +67,7 @@ def render(
     run: Mapping[str, Any],
     summary: Mapping[str, Any],
     patients: "pd.DataFrame",
-    trajectory: "pd.DataFrame",
+    trajectory: "pd.DataFrame | Stored",
     folder: Path | None = None,
     home: Path | None = None,
 ) -> str:
@@ -76,7 +77,7 @@ def render(
         run: Contents of run.json.
         summary: Contents of summary.json.
         patients: A row per patient and arm.
-        trajectory: A row per patient, arm and visit; may be empty.
+        trajectory: A row per patient, arm and visit, in memory or on disk; may be empty.
         folder: Where the files of the figures go; None to write none.
         home: Where the page will stand, if not there.
 
@@ -138,7 +139,7 @@ def page(template: str, folders: Sequence[Path] = (), **values: Any) -> str:
 
 def _figures(
     patients: "pd.DataFrame",
-    trajectory: "pd.DataFrame",
+    trajectory: "pd.DataFrame | Stored",
     arms: Sequence[str],
     labels: Mapping[str, str],
     summary: Mapping[str, Any],

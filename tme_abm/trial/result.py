@@ -127,8 +127,35 @@ class TrialResult(Result):
 
     @cached_property
     def trajectory(self) -> "pd.DataFrame":
-        """A row for each patient, arm and visit."""
-        return self.read("trajectory.parquet")
+        """A row for each patient, arm and visit.
+
+        Raises:
+            InputError: Where visits were not recorded.
+        """
+        return self._recorded("trajectory", "visits were not recorded; [record] has visits = false")
+
+    @cached_property
+    def days(self) -> "pd.DataFrame":
+        """A row for each patient, arm and recorded day.
+
+        Raises:
+            InputError: Where no days were recorded.
+        """
+        return self._recorded("days", 'no days were recorded; [record] with days = "7 d" would do it')
+
+    @cached_property
+    def cells(self) -> "pd.DataFrame":
+        """A row for each cell on each recorded day.
+
+        Raises:
+            InputError: Where no cells were recorded.
+        """
+        return self._recorded("cells", "no cells were recorded; [record] with cells = { days = [0, 28] } would do it")
+
+    def _recorded(self, name: str, else_: str) -> "pd.DataFrame":
+        if not (self.folder / f"{name}.parquet").exists():
+            raise InputError(f"{self.name}: {else_}")
+        return self.read(f"{name}.parquet")
 
     @cached_property
     def summary(self) -> "pd.DataFrame":
@@ -154,7 +181,9 @@ class TrialResult(Result):
     @property
     def plot(self) -> "Figures":
         """The figures of the trial, as matplotlib figures."""
-        return Figures(self.patients, self.trajectory, self.arms, self.labels, self.study.design, self.study.ci_level)
+        path = self.folder / "trajectory.parquet"
+        visits = tables.Stored(path) if path.exists() else None
+        return Figures(self.patients, visits, self.arms, self.labels, self.study.design, self.study.ci_level)
 
     def __repr__(self) -> str:
         """The arms and comparisons in a few lines."""
@@ -174,14 +203,14 @@ class Figures:
     def __init__(
         self,
         patients: "pd.DataFrame",
-        trajectory: "pd.DataFrame",
+        trajectory: "pd.DataFrame | tables.Stored | None",
         arms: Sequence[str],
         labels: Mapping[str, str],
         design: str = "paired",
         level: float = 0.95,
     ) -> None:
-        """Take the tables, and what to call the arms."""
-        self._patients, self._trajectory, self._labels = patients, trajectory, labels
+        """Take the tables, that of the visits in memory, on disk, or none, and what to call the arms."""
+        self._patients, self._visits, self._labels = patients, trajectory, labels
         self._arms, self._design, self._level = list(arms), design, level
 
     def kaplan_meier(self, arms: Sequence[str] | None = None) -> "Figure":
@@ -224,6 +253,12 @@ class Figures:
         from tme_abm.trial import marrow_figures
 
         return marrow_figures.marrow(self._trajectory, self._chosen(arms), self._labels)
+
+    @property
+    def _trajectory(self) -> "pd.DataFrame | tables.Stored":
+        if self._visits is None:
+            raise InputError("visits were not recorded, and this figure shows them")
+        return self._visits
 
     def _of_visits(self, module: str, name: str, arms: Sequence[str] | None) -> "Figure":
         from importlib import import_module

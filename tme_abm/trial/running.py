@@ -10,6 +10,7 @@ from tme_abm.foundation.clock import months
 from tme_abm.pharmacology.words import regimen_in_words, visits_in_words
 from tme_abm.trial.headline import Headline
 from tme_abm.trial.headline import headline as _headline
+from tme_abm.trial.record import BYTES_OF_A_CELL, BYTES_OF_A_DAY
 from tme_abm.trial.study import Study
 
 
@@ -58,6 +59,7 @@ def facts(study: Study) -> dict[str, str]:
         "visits": visits_in_words(study.visits),
         "patch": f"{settings.height} x {settings.width} sites, a step of {settings.step_h:g} h",
         "comparisons": "; ".join(f"{a} against {b}" for a, b in study.comparisons) or "none",
+        "recorded": record_in_words(study),
         "without": ", ".join(sorted(settings.without)) or "nothing: all mechanisms act",
     }
 
@@ -73,3 +75,28 @@ def numbers(study: Study) -> list[dict[str, Any]]:
 
     rows: list[dict[str, Any]] = describe_run(study)["parameters"]
     return rows
+
+
+def record_in_words(study: Study) -> str:
+    """What is recorded, with how much of it there can be."""
+    record, longest = study.record, study.follow_up.longest_days
+    n_arms = 1 if study.design == "parallel" else len(study.arms)
+    said = ["every visit"] if record.visits else []
+    if record.days is not None:
+        n = study.patients * n_arms * record.days.count(longest)
+        said.append(f"the marrow in numbers {record.days.in_words()}: at most {n:,} rows, {size_in_words(n * BYTES_OF_A_DAY)}")
+    if record.cells is not None:
+        n_patients = record.patients_with_cells(study.patients)
+        sites = study.settings.height * study.settings.width
+        n = n_patients * n_arms * record.cells.count(longest) * sites
+        who = "every patient" if n_patients == study.patients else f"{n_patients} patient{'s' * (n_patients > 1)}"
+        said.append(f"the cells of {who} {record.cells.in_words()}: at most {n:,} rows, {size_in_words(n * BYTES_OF_A_CELL)}")
+    return "; ".join(said) or "a row for each patient and arm, nothing else"
+
+
+def size_in_words(n_bytes: float) -> str:
+    """Room on a disk, to two digits."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6)):
+        if n_bytes >= size:
+            return f"{float(f'{n_bytes / size:.2g}'):g} {unit}"
+    return f"{float(f'{max(n_bytes, 1000.0) / 1e3:.2g}'):g} kB"

@@ -11,6 +11,7 @@ from tme_abm.patients.population import Population
 from tme_abm.pharmacology.drug import Drug
 from tme_abm.pharmacology.regimen import Dose, Regimen, parse_dose
 from tme_abm.simulation.settings import Settings
+from tme_abm.trial.record import Record
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Study:
         published: Published figures for the report to print; the model never reads them.
         resolved: The scenario as resolved, for run.json.
         first_visits: Number of visits and days between them that come first, where the interval changes.
+        record: What is recorded of each patient, and how often.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Study:
     published: tuple[Mapping[str, Any], ...] = ()
     resolved: Mapping[str, Any] = field(default_factory=dict)
     first_visits: tuple[tuple[int, float], ...] = ()
+    record: Record = field(default_factory=Record)
 
     @property
     def visits(self) -> Rhythm:

@@ -3,7 +3,9 @@
 import hashlib
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tme_abm import tables
@@ -16,12 +18,14 @@ from tme_abm.foundation.errors import InputError
 from tme_abm.simulation.simulation import make_patient_key
 from tme_abm.trial.arm import PATIENT_HEADINGS, TRAJECTORY_HEADINGS
 from tme_abm.trial.provenance import describe_run
+from tme_abm.trial.recording import CELL_HEADINGS, DAY_HEADINGS, headings_of, unpack
 from tme_abm.trial.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
-PART = 100  # patients whose rows are in memory as Python objects at a time
+PIECE = 100  # patients whose visits and days are in memory at a time
 MOST_FAILURES = 100  # of which the summary tells
 
 
@@ -49,12 +53,11 @@ def write_results(study: Study, results: Results, stop: Stop, start: float) -> d
     from tme_abm.trial.summary import summarise
 
     folder = results.new
-    patients, trajectory, totals = gather(study, results.journal)
+    totals = write_tables(study, results.journal, folder)
+    patients = tables.read(folder / "patients.parquet")
     failed = patients[patients["status"] == "failed"]
     if len(failed) == len(patients):
         raise InputError(f"every patient of {study.name} failed; the first: {failed['failure'].iloc[0]}")
-    tables.write(patients, folder / "patients.parquet", PATIENT_HEADINGS)
-    tables.write(trajectory, folder / "trajectory.parquet", TRAJECTORY_HEADINGS)
     stop.check()
     summary = {
         "scenario": study.name,
@@ -75,34 +78,66 @@ def write_results(study: Study, results: Results, stop: Stop, start: float) -> d
     return summary
 
 
-def gather(study: Study, journal: Journal) -> tuple["pd.DataFrame", "pd.DataFrame", dict[str, Any]]:
-    """The patient table, the visit table, and what adds up over patients, in the order of the patients."""
-    import pandas as pd
+def schemas(study: Study) -> dict[str, "pa.Schema"]:
+    """The tables that a study writes beside that of its patients: name -> columns."""
+    record, found = study.record, {}
+    if record.visits:
+        found["trajectory"] = tables.make_schema(headings_of(study, TRAJECTORY_HEADINGS))
+    if record.days is not None:
+        found["days"] = tables.make_schema(headings_of(study, DAY_HEADINGS))
+    if record.cells is not None:
+        found["cells"] = tables.make_schema(CELL_HEADINGS, is_narrow=True)
+    return found
+
+
+def write_tables(study: Study, journal: Journal, folder: Path) -> dict[str, Any]:
+    """Write what a journal holds as tables, in the order of the patients; only a few patients are in memory at a time.
+
+    A row for each patient and arm stands in one file, as all statistics need it whole; the other tables are data sets.
+
+    Args:
+        study: What has run.
+        journal: Holds all its patients.
+        folder: Where to write.
+
+    Returns:
+        What adds up over patients: `killing`, `cell_updates`, `state_hash`.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     digest = hashlib.blake2b(digest_size=16)
     updates = 0
     causes = study.settings.catalogue.causes
     killing = {arm.key: [0] * (1 + max(causes.values())) for arm in study.arms}
-    parts: dict[str, list[pd.DataFrame]] = {"patients": [], "visits": []}
-    cases = journal.read_all(keys(journal, study))
-    while part := list(islice(cases, PART)):
-        for case in part:
-            updates += case["cell_updates"]
-            for name in case["hashes"]:
-                digest.update(name.encode())
-            for arm, deaths in case["killing"].items():
-                killing[arm] = [a + b for a, b in zip(killing[arm], deaths, strict=True)]
-        for kind, frames in parts.items():
-            rows = [row for case in part for row in case[kind]]
-            if rows:
-                frames.append(pd.DataFrame(rows))
-    patients, trajectory = (pd.concat(frames, ignore_index=True) if frames else pd.DataFrame() for frames in parts.values())
-    totals = {
+    of_patients, patients = tables.make_schema(PATIENT_HEADINGS), []
+    with ExitStack() as stack:
+        sets = {n: stack.enter_context(tables.DataSet(folder / f"{n}.parquet", schema)) for n, schema in schemas(study).items()}
+
+        def read() -> Iterator[dict[str, Any]]:
+            for case in journal.read_all(keys(journal, study)):
+                if packed := case.pop("cells"):  # too many to wait for other patients
+                    sets["cells"].add_table(unpack(packed))
+                yield case
+
+        cases = read()
+        while piece := list(islice(cases, PIECE)):
+            for case in piece:
+                updates += case["cell_updates"]
+                for name in case["hashes"]:
+                    digest.update(name.encode())
+                for arm, deaths in case["killing"].items():
+                    killing[arm] = [a + b for a, b in zip(killing[arm], deaths, strict=True)]
+            patients.append(tables.as_table([row for case in piece for row in case["patients"]], of_patients))
+            for name, kind in (("trajectory", "visits"), ("days", "days")):
+                if name in sets:
+                    sets[name].add([row for case in piece for row in case[kind]])
+    pq.write_table(pa.concat_tables(patients, promote_options="default"), folder / "patients.parquet")
+    return {
         "killing": {arm: _shares(deaths, causes) for arm, deaths in killing.items()},
         "cell_updates": updates,
         "state_hash": digest.hexdigest(),
     }
-    return patients, trajectory, totals
 
 
 def describe_failures(study: Study, failed: "pd.DataFrame") -> list[dict[str, Any]]:

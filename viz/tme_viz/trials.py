@@ -43,7 +43,7 @@ class Run:
         run: Contents of run.json.
         summary: Contents of summary.json.
         patients: A row per patient and arm.
-        trajectory: A row per patient, arm and visit.
+        trajectory: A row per patient, arm and visit, with the columns that the page draws; empty where visits were not recorded.
     """
 
     name: str
@@ -78,10 +78,23 @@ def open_run(places: Places, name: str) -> Run:
         run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
         patients = pd.read_parquet(folder / "patients.parquet")
-        trajectory = pd.read_parquet(folder / "trajectory.parquet")
+        trajectory = _visits(folder / "trajectory.parquet")
     except (OSError, ValueError) as error:
         raise InputError(f"results '{name}': {error}") from None
     return Run(name, folder, run, summary, patients, trajectory)
+
+
+def _visits(path: Path) -> "pd.DataFrame":
+    """What the page draws of the visits; an empty table where they were not recorded."""
+    import pandas as pd
+
+    from tme_abm.tables import Stored
+    from tme_abm.trial.patient_figures import CHANGE_NEEDS
+
+    if not path.exists():
+        return pd.DataFrame(columns=list(CHANGE_NEEDS))
+    columns = [name for name in Stored(path).columns if name in CHANGE_NEEDS or name.startswith("deaths_")]
+    return pd.read_parquet(path, columns=columns)
 
 
 def figures_of(opened: Run, language: str = "en") -> dict[str, str]:

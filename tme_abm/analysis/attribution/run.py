@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tme_abm import tables
 from tme_abm.analysis.attribution.page import write_page
 from tme_abm.analysis.attribution.question import Question
 from tme_abm.analysis.attribution.tables import completed, death_table, knock_out_table, share_table, summarise
@@ -43,8 +44,15 @@ def _answer(question: Question, book: RunBook, desk: Desk, start: float) -> dict
     carry_out(study, question.points, book, question.horizon_days, desk)
     desk.stop.check()
     shares, knock_outs, deaths = share_table(question, book), knock_out_table(question, book), death_table(question, book)
-    for name, table in (("attribution", shares), ("knockout", knock_outs), ("deaths", deaths)):
-        table.to_parquet(folder / f"{name}.parquet", index=False)
+    from tme_abm.analysis import headings
+
+    written = {
+        "attribution": (shares, headings.ATTRIBUTION),
+        "knockout": (knock_outs, headings.KNOCKOUT),
+        "deaths": (deaths, headings.DEATHS),
+    }
+    for name, (table, declared) in written.items():
+        tables.write(table, folder / f"{name}.parquet", declared)
         table.to_csv(folder / f"{name}.csv", index=False)
     summary = {
         "scenario": study.name,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tme_abm import tables
 from tme_abm.analysis.conditions import Condition, Load, carry_out, check_completed, conditions_of, open_book, rows_of
 from tme_abm.analysis.run_book import BOOK, RunBook, whole_visits
 from tme_abm.analysis.sensitivity.form import Sensitivity
@@ -61,6 +62,7 @@ def _answer(given: Sensitivity, sampled: Sampled, book: RunBook, horizon: float,
     """Run what the book lacks, and write tables and figures."""
     import pandas as pd
 
+    from tme_abm.analysis import headings
     from tme_abm.analysis.sensitivity.figures import draw
     from tme_abm.drawing import save
 
@@ -78,9 +80,9 @@ def _answer(given: Sensitivity, sampled: Sampled, book: RunBook, horizon: float,
     if not len(indices):
         raise InputError(f"no outcome was seen in every sample; more patients than {form.patients} or a longer horizon would help")
     rows = [put._asdict() for put in inputs]
-    table.to_parquet(folder / "samples.parquet", index=False)
+    tables.write(table, folder / "samples.parquet", headings.of_samples(inputs))
     pd.DataFrame(rows).to_csv(folder / "inputs.csv", index=False)
-    indices.to_parquet(folder / "indices.parquet", index=False)
+    tables.write(indices, folder / "indices.parquet", headings.INDICES)
     indices.to_csv(folder / "indices.csv", index=False)
     labels = {arm.key: arm.label for arm in base.arms}
     summary = {

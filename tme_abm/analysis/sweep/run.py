@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tme_abm import tables
 from tme_abm.analysis.conditions import Load, carry_out, check_completed, open_book
 from tme_abm.analysis.run_book import BOOK, RunBook, whole_visits
 from tme_abm.analysis.sweep.form import Sweep
@@ -44,6 +45,7 @@ def sweep(given: Sweep, load: Load, folder: Path, desk: Desk | None = None, forc
 
 def _answer(given: Sweep, laid_out: tuple[Study, list[Point]], book: RunBook, horizon: float, desk: Desk) -> dict[str, Any]:
     """Run what the book lacks, and write tables and figures."""
+    from tme_abm.analysis import headings
     from tme_abm.analysis.sweep.figures import draw
     from tme_abm.drawing import save
 
@@ -61,8 +63,8 @@ def _answer(given: Sweep, laid_out: tuple[Study, list[Point]], book: RunBook, ho
     table = point_table(runs, list(form.axes), comparisons, base.ci_level)
     if not len(table):
         raise InputError("at no point did two patients complete every arm; more patients would help")
-    runs.to_parquet(folder / "sweep.parquet", index=False)
-    table.to_parquet(folder / "points.parquet", index=False)
+    tables.write(runs, folder / "sweep.parquet", headings.of_axes(headings.SWEEP, form.axes))
+    tables.write(table, folder / "points.parquet", headings.of_axes(headings.POINTS, form.axes))
     table.to_csv(folder / "points.csv", index=False)
     for name, figure in draw(given, table, labels).items():
         for kind in ("svg", "png"):
