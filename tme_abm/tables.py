@@ -32,15 +32,18 @@ def read(path: Path) -> "pd.DataFrame":
     """A table with the notes of its columns in `attrs`: `units`, `meanings` and `allowed`, each by column.
 
     Raises:
-        InputError: Where there is no such file.
+        InputError: Where there is no such file, or it is damaged.
     """
     import pandas as pd
     import pyarrow.parquet as pq
 
     if not Path(path).exists():
         raise InputError(f"{path}: there is no such table")
-    table = pd.read_parquet(path)
-    fields = {field.name: field.metadata or {} for field in pq.read_schema(path)}
+    try:
+        table = pd.read_parquet(path)
+        fields = {field.name: field.metadata or {} for field in pq.read_schema(path)}
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a Parquet table ({str(error).splitlines()[0]})") from None
     for key, kept in (("units", b"unit"), ("meanings", b"meaning"), ("allowed", b"allowed")):
         table.attrs[key] = {name: notes[kept].decode() for name, notes in fields.items() if kept in notes}
     return table

@@ -111,7 +111,8 @@ def test_drawn_designs_fill_every_axis_evenly(tmp_path, design):
     assert found == again and found != places.combinations(kinds.load_question("sweep", path).form, 2)
 
 
-def test_a_sweep_runs_goes_on_and_leaves_its_tables(tme, tmp_path):
+def test_a_sweep_runs_goes_on_and_leaves_its_tables(tme, tmp_path, check_crate):
+    assert "no folder" in (nothing := tme("sweep", "sweep.toml", "--resume")).stderr and nothing.exit_code == 2
     result = tme("sweep", "sweep.toml", "--workers", "1")
     assert result.exit_code == 0, result.output
     assert "12 runs of 2 patients, 0 runs stand on disk" in result.output  # 4 of the arm and 2 of the reference, for two patients
@@ -129,7 +130,8 @@ def test_a_sweep_runs_goes_on_and_leaves_its_tables(tme, tmp_path):
     assert {path.name for path in (folder / "figures").iterdir()} == {f"{n}.{k}" for n in ("response", "heat_map") for k in ("svg", "png")}
     assert json.loads((folder / "summary.json").read_text())["points"] == 4
     before = (folder / "points.csv").read_text()
-    again = tme("sweep", "sweep.toml", "--workers", "1")
+    check_crate(folder, "sweep")
+    again = tme("sweep", "sweep.toml", "--workers", "1", "--resume")
     assert again.exit_code == 0 and "all runs stand on disk" in again.output
     assert (folder / "points.csv").read_text() == before
 

@@ -25,6 +25,7 @@ from tme_abm.cli.options import (
     in_plain_words,
     make_console,
     refuse_force_and_resume,
+    tell,
 )
 from tme_abm.foundation.errors import InputError
 
@@ -65,7 +66,7 @@ def run(
         for path in sorted(path for path in written(folder) if path.parent == folder):
             console.print(f"  {path}", soft_wrap=True)
         if failed := summary.get("failed"):
-            typer.echo(f"tme: {failed} patient{'s' * (failed != 1)} failed; every denominator counts the others only", err=True)
+            tell(f"{failed} patient{'s' * (failed != 1)} failed; every denominator counts the others only")
             raise typer.Exit(FAILED_PATIENTS)
 
 

@@ -14,10 +14,12 @@ from tme_abm.cli.options import (
     PatientsOption,
     ProcessesOption,
     QuietOption,
+    ResumeOption,
     SeedOption,
     WorkersOption,
     in_plain_words,
     make_console,
+    refuse_force_and_resume,
 )
 from tme_abm.foundation.errors import InputError
 
@@ -44,6 +46,7 @@ def sweep(
     mechanism: MechanismOption = None,
     processes: ProcessesOption = False,
     force: ForceOption = False,
+    resume: ResumeOption = False,
     quiet: QuietOption = False,
     log_json: LogJsonOption = False,
 ) -> None:
@@ -53,13 +56,14 @@ def sweep(
         from tme_abm.batch.results import refuse_foreign
         from tme_abm.scenario import kinds
 
+        refuse_force_and_resume(force, resume)
         given = kinds.load_question("sweep", file, set_ or (), patients, seed)
         load = loader(given, mechanism or ())
         folder = out or Path("results") / given.name
         refuse_foreign(folder)
         console = make_console(quiet or log_json)
         console.print(given.title, style="bold")
-        with working(folder, workers, processes, quiet, log_json) as desk:
+        with working(folder, workers, processes, quiet, log_json, resume) as desk:
             summary = run.sweep(given, load, folder, desk, force)
         for line in run.in_words(summary, _table(folder / "points.parquet")):
             console.print(line)
@@ -76,6 +80,7 @@ def sensitivity(
     mechanism: MechanismOption = None,
     processes: ProcessesOption = False,
     force: ForceOption = False,
+    resume: ResumeOption = False,
     quiet: QuietOption = False,
     log_json: LogJsonOption = False,
     doc: Annotated[Path | None, typer.Option(help="Document whose table of the analysis is replaced.")] = None,
@@ -87,6 +92,7 @@ def sensitivity(
         from tme_abm.batch.results import refuse_foreign
         from tme_abm.scenario import kinds
 
+        refuse_force_and_resume(force, resume)
         given = kinds.load_question("sensitivity", file, set_ or (), patients, seed)
         indices.need_salib(given.form.method)
         load = loader(given, mechanism or ())
@@ -94,7 +100,7 @@ def sensitivity(
         refuse_foreign(folder)
         console = make_console(quiet or log_json)
         console.print(given.title, style="bold")
-        with working(folder, workers, processes, quiet, log_json) as desk:
+        with working(folder, workers, processes, quiet, log_json, resume) as desk:
             summary = run.sensitivity(given, load, folder, desk, force)
         for line in page.in_words(summary):
             console.print(line, soft_wrap=True)

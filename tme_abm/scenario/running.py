@@ -75,7 +75,7 @@ def run(  # noqa: PLR0913 - what a study is, and who does the work, are the argu
     desk = desk or Desk(Threads(workers or cores()), progress or notebook_progress() or Silence(), silent)
     table, copies = attachments.gather(study.resolved)
     with open_results(target, identify(study), force, desk.resume) as results:
-        results.say = desk.say
+        results.say = desk.warn
         if results.took_over:
             desk.say(f"the lock of {results.took_over}, which has ended, was taken over")
         if results.is_finished:
@@ -114,7 +114,7 @@ def load_results(folder: str | Path) -> "TrialResult | ExperimentResult":
         if not (place / name).is_file():
             raise InputError(f"{place} holds no finished run: {name} is missing")
     study = load_scenario(place / MARK, mechanisms=kept_mechanisms(place))
-    return as_result(study, json.loads((place / "summary.json").read_text(encoding="utf-8")), place)
+    return as_result(study, read_json(place / "summary.json"), place)
 
 
 def kept_mechanisms(place: Path) -> list["Wish"]:
@@ -122,7 +122,7 @@ def kept_mechanisms(place: Path) -> list["Wish"]:
     from tme_abm.mechanisms.outside.loading import Wish
 
     run_json = place / "run.json"
-    rows = json.loads(run_json.read_text(encoding="utf-8")).get("mechanisms", []) if run_json.is_file() else []
+    rows = read_json(run_json).get("mechanisms", []) if run_json.is_file() else []
     return [Wish(str(place / row["file"]), (place / row["file"]).resolve(), only=frozenset({row["name"]})) for row in rows]
 
 
