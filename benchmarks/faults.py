@@ -134,7 +134,7 @@ def killed(bench: Bench, peace: str, kills: int, *options: str) -> None:
         before = now
     ended = bench.run(folder, *options)
     is_same &= bench.state_hash(folder) == peace
-    happened = f"{times} of {kills} kills, {runs} runs, {lost} finished patients lost, exit code {ended.returncode}"
+    happened = f"{times} of {kills} kills, {runs} run{'s' * (runs > 1)}, {lost} finished patients lost, exit code {ended.returncode}"
     bench.note(f"kill -9, {kind}", happened, is_same and not lost and times == kills)
 
 

@@ -128,7 +128,9 @@ def _judge_refusal(case: Case, outcome: Outcome) -> list[str]:
     if not is_one_message(outcome.err):
         found.append("not one message")
     name = case.mutated.rpartition("/")[2]
-    if case.mutated and name not in outcome.err and RESULTS not in outcome.err:
+    stem = name.removesuffix(".toml")
+    named = (name, RESULTS, f"'{stem}'", f"tme: {stem} ")  # the file, its folder, or the scenario by its name
+    if case.mutated and not any(word in outcome.err for word in named):
         found.append(f"does not name {name}")
     if outcome.code == 2 and name.endswith(".toml") and f"{name}, line " not in outcome.err and not WITHOUT_LINE.search(outcome.err):
         found.append("names no line")

@@ -134,6 +134,8 @@ def test_validate_a_good_and_a_bad_file(tme, tmp_path):
 def test_a_message_is_one_line_whatever_the_words_of_the_user_hold(tme):
     wrong = tme("validate", "icaria", "--set", 'kind="a\\nb\\u001b[31m"')
     assert wrong.exit_code == 2 and wrong.stderr.count("\n") == 1 and "unknown kind 'a\\nb\\x1b[31m'" in wrong.stderr
+    deep = tme("validate", "icaria", "--set", f"marrow.shape={'[' * 3000}")
+    assert deep.exit_code == 2 and deep.stderr == "tme: --set marrow.shape: brackets stand more than 50 deep in one another\n"
     long = tme("validate", "x" * 4000)
     assert long.exit_code == 1 and len(long.stderr) < 2100 and long.stderr.endswith("name too long\n")
 

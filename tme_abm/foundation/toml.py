@@ -143,13 +143,8 @@ def parse_toml(text: str, shown: str) -> dict[str, Any]:
 
 @lru_cache(TEXTS)
 def _parsed(text: str, shown: str) -> dict[str, Any]:
-    depth = 0
-    for found in LONG_KEY_MARK_OR_TEXT.finditer(text):
-        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
-        if depth > DEEPEST or found["key"]:
-            line = text.count("\n", 0, found.start()) + 1
-            what = f"a key has more than {DEEPEST} parts" if found["key"] else f"brackets stand more than {DEEPEST} deep in one another"
-            raise InputError(f"{shown}, line {line}: {what}")
+    if deep := find_depth(text):
+        raise InputError(f"{shown}, line {deep[0]}: {deep[1]}")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -157,6 +152,17 @@ def _parsed(text: str, shown: str) -> dict[str, Any]:
     except ValueError:  # Python reads no whole number so long
         line = text.count("\n", 0, digits.start()) + 1 if (digits := LONG_NUMBER.search(text)) else 1
         raise InputError(f"{shown}, line {line}: a whole number of more than 4000 digits") from None
+
+
+def find_depth(text: str) -> tuple[int, str] | None:
+    """Line and words of what stands deeper in a TOML text than anybody means; None where nothing does."""
+    depth = 0
+    for found in LONG_KEY_MARK_OR_TEXT.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+        if depth > DEEPEST or found["key"]:
+            what = f"a key has more than {DEEPEST} parts" if found["key"] else f"brackets stand more than {DEEPEST} deep in one another"
+            return text.count("\n", 0, found.start()) + 1, what
+    return None
 
 
 def _syntax(shown: str, content: str, error: str) -> str:

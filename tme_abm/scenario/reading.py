@@ -9,7 +9,7 @@ from typing import Any
 
 from tme_abm.forms import Source
 from tme_abm.foundation.errors import InputError, did_you_mean
-from tme_abm.foundation.toml import Keys, dotted, find_lines, parse_path, parse_toml, read_text
+from tme_abm.foundation.toml import Keys, dotted, find_depth, find_lines, parse_path, parse_toml, read_text
 
 MARK = "scenario.toml"  # a folder that holds it is a folder of results
 SCHEMA_LINE = "#:schema "  # by which editors find what a scenario may say
@@ -141,9 +141,11 @@ def _override(text: str) -> tuple[Keys, Any]:
         keys = parse_path(name.strip())
     except InputError as error:
         raise InputError(f"--set {text}: {error}") from None
+    if deep := find_depth(given):
+        raise InputError(f"--set {name.strip()}: {deep[1]}")
     try:
         value = tomllib.loads(f"value = {given}")["value"]
-    except (tomllib.TOMLDecodeError, KeyError):
+    except (ValueError, KeyError):
         value = given.strip()
     is_number = (keys[0] == "parameters" and len(keys) == 3) or (keys[0] == "drugs" and len(keys) == 4)
     return keys, {"value": value} if is_number and not isinstance(value, dict) else value
