@@ -383,8 +383,11 @@ def _table(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
     try:
-        return pd.read_parquet(path)
+        table = pd.read_parquet(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; is '{path.parent}' a results folder?") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a parquet table ({str(error).splitlines()[0]})") from None
+    if not len(table.columns):
+        raise InputError(f"{path}: not a parquet table (it has no columns)")
+    return table
