@@ -44,8 +44,6 @@ def read(path: Path) -> "pd.DataFrame":
         fields = {field.name: field.metadata or {} for field in pq.read_schema(path)}
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a Parquet table ({str(error).splitlines()[0]})") from None
-    if not len(table.columns):
-        raise InputError(f"{path}: not a Parquet table (it has no columns)")
     for key, kept in (("units", b"unit"), ("meanings", b"meaning"), ("allowed", b"allowed")):
         table.attrs[key] = {name: notes[kept].decode() for name, notes in fields.items() if kept in notes}
     return table

@@ -76,6 +76,15 @@ def in_plain_words() -> Iterator[None]:
         raise typer.Exit(FAILURE) from None
 
 
+@contextmanager
+def reading_results(folder: object) -> Iterator[None]:
+    """Say of a column that is not there that the tables of a results folder are not as they were written."""
+    try:
+        yield
+    except KeyError as error:
+        raise InputError(f"{folder}: a table has no column {error}; it is damaged, or another version of tme has written it") from None
+
+
 HorizonOption = Annotated[
     str | None, typer.Option(metavar="TIME", help='How long patients are watched, e.g. "24 month"; the longest follow-up by default.')
 ]

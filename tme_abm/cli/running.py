@@ -24,6 +24,7 @@ from tme_abm.cli.options import (
     WorkersOption,
     in_plain_words,
     make_console,
+    reading_results,
     refuse_force_and_resume,
     tell,
 )
@@ -87,7 +88,8 @@ def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of
         kind = kind_of(read(folder / MARK)) if (folder / MARK).is_file() else "trial"
         lock = Lock(folder)
         try:
-            aside = write_again(folder, lambda to: running_of_kind(kind).report(folder, lambda: load_scenario(folder / MARK), to))
+            with reading_results(folder):
+                aside = write_again(folder, lambda to: running_of_kind(kind).report(folder, lambda: load_scenario(folder / MARK), to))
             if folder / CRATE in (ours := written(folder)):  # whose digests were those of the old report
                 aside += write_again(folder, lambda to: describe_folder(folder, load_scenario(folder / MARK), ours, to))
         finally:
