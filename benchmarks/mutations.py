@@ -49,8 +49,8 @@ HEAVY = (
     *("tme_abm.trial.form", "tme_abm.laboratory.assay", "tme_abm.laboratory.xenograft", "tme_abm.trial.report", "matplotlib.figure"),
 )
 WITHOUT_LINE = re.compile(
-    r"is missing|stands twice|not a text in UTF-8|MB are too much|is empty|holds no |holds an? (?:un)?finished run|there is no|do not fit|in this patient|needs? |"
-    r"must be that of|none of these|every number is fixed|this is no |no line"
+    r"is missing|stands twice|not a text in UTF-8|MB are too much|is empty|holds no |holds an? (?:un)?finished run|there is no|do not fit|"
+    r"in this patient|needs? |must be that of|none of these|every number is fixed|this is no |no line"
 )
 REAL = ("--patients", "2", "--workers", "1", "--set", "marrow.shape=[32,32]")
 

@@ -261,7 +261,7 @@ def run_module(wish: Wish, text: str, name: str) -> ModuleType:
     try:
         check_imports(wish, text)
     except SyntaxError as error:
-        raise InputError(f"{wish.shown}, line {error.lineno}: {error.msg}") from None
+        raise InputError(f"{wish.shown}, line {error.lineno or 1}: {error.msg}") from None
     except (ValueError, RecursionError) as error:  # a null byte, too much in brackets
         raise InputError(f"{wish.shown}, line 1: no Python: {error}") from None
     spec = importlib.util.spec_from_file_location(name, wish.path)
@@ -272,7 +272,7 @@ def run_module(wish: Wish, text: str, name: str) -> ModuleType:
         exec(compile(text, str(wish.path), "exec"), vars(module))
     except SyntaxError as error:
         del sys.modules[name]
-        raise InputError(f"{wish.shown}, line {error.lineno}: {error.msg}") from None
+        raise InputError(f"{wish.shown}, line {error.lineno or 1}: {error.msg}") from None
     except Exception as error:
         del sys.modules[name]
         here = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == wish.path]
