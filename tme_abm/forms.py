@@ -45,7 +45,7 @@ ARM_KEY = re.compile(r"[a-z0-9][a-z0-9_-]*")
 class Table(BaseModel):
     """A table of a scenario: no unknown keys, no silent conversion."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Value(Table):
@@ -108,7 +108,7 @@ class Arm(Table):
 class Drugs(BaseModel):
     """Changes to drugs: drug -> mechanism -> coefficient."""
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
     __pydantic_extra__: dict[str, dict[str, dict[str, Value]]]
 
     folder: str | None = Field(None, description="folder of drug files that are read before those of the package")

@@ -140,6 +140,14 @@ def test_a_message_is_one_line_whatever_the_words_of_the_user_hold(tme):
     assert long.exit_code == 1 and len(long.stderr) < 2100 and long.stderr.endswith("name too long\n")
 
 
+def test_what_is_no_finite_number_is_refused(tme):
+    for name, change in (("immune_recovery", "sampling.hours=[nan]"), ("icaria", "parameters.motility.chemotaxis=inf")):
+        refused = tme("validate", name, "--set", change)
+        assert refused.exit_code == 2 and "expected a finite number, got" in refused.stderr, refused.output
+    beyond = tme("validate", "immune_recovery", "--set", "sampling.days=[1e308]")
+    assert beyond.exit_code == 2 and "sampling.days: 1e+308 lies beyond 100 years, the limit" in beyond.stderr
+
+
 def test_show_says_it_in_words(tme):
     result = tme("show", "icaria", "--without", "adcc", "--seed", "5", "--set", "trial.design=parallel")
     assert result.exit_code == 0
