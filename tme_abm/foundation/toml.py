@@ -218,8 +218,8 @@ def line_of(words: str, lines: Mapping[Keys, int], *below: Keys) -> int:
     found: list[tuple[int, int]] = []
     for start in ((), *below):
         path: Keys = start
-        for index, word in re.findall(r"\[(\d+)\]|([A-Za-z0-9_-]+)", told):
-            further = (*path, int(index) if index else word)
+        for index, quoted, word in re.findall(r"\[(\d{1,9})\]|'([^']+)'|([A-Za-z0-9_-]+)", told):
+            further = (*path, int(index) if index else quoted or word)
             if further in lines:
                 path = further
         if len(path) > len(start):
