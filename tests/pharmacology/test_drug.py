@@ -136,7 +136,7 @@ def test_a_folder_goes_before_the_catalogue(tmp_path):
         ('value = 3.0, unit = "L"', 'value = "3", unit = "L"', "expected a number"),
         ("[kinetics.variability]\nclearance", "[kinetics.variability]\nclearanse", "did you mean 'clearance'"),
         ('value = 30.0, unit = "%"', 'value = 30.0, unit = "percent"', "unknown unit"),
-        ('value = 30.0, unit = "%"', 'value = -30.0, unit = "%"', "cannot be below zero"),
+        ('value = 30.0, unit = "%"', 'value = -30.0, unit = "%"', "a spread is from 0 to 1000 %, got -30"),
         ('value = 30.0, unit = "%"', 'value = 30.0, unit = "%", grade = "X"', "unknown grade"),
         ('covariate = "weight_kg"', 'covariate = "weight"', "did you mean 'weight_kg'"),
         ('form = "power"', 'form = "powr"', "did you mean 'power'"),
