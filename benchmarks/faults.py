@@ -44,6 +44,7 @@ doses = [{{ drug = "pomalidomide", dose = "4 mg", days = "1-21" }}]
 label = "Antibody"
 doses = [{{ drug = "isatuximab", dose = "10 mg/kg", days = [1, 8, 15, 22] }}]
 """
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 POISON = """
 import sys
 from tme_abm.trial import execution
@@ -79,8 +80,14 @@ class Bench:
         ]
 
     def begin(self, folder: Path, *options: str) -> "subprocess.Popen[str]":
-        """A run that goes on beside this process."""
-        return subprocess.Popen(self.command(folder, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        """A run that goes on beside this process, and hears signals even where this process is deaf to them, as in the background."""
+
+        def listen() -> None:
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+
+        command = self.command(folder, *options)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
 
     def run(self, folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
         """A run to its end."""
@@ -109,28 +116,28 @@ def wait_for(folder: Path, number: int, process: "subprocess.Popen[str]") -> Non
 
 
 def killed(bench: Bench, peace: str, kills: int, *options: str) -> None:
-    """Kill -9 at random moments."""
-    folder, before, lost, times = bench.top / f"killed{len(options)}", set(), 0, 0
-    while times < kills:
+    """Kill -9 at random moments; a run that came to its end in between is looked at, and another one begins."""
+    kind = "processes" if "--processes" in options else "threads"
+    folder, before, lost, times, runs, is_same = bench.top / f"{kind}1", set(), 0, 0, 1, True
+    while times < kills and runs <= kills:
         process = bench.begin(folder, *options)
-        wait_for(folder, min(bench.patients, len(before) + bench.chance.choice((0, 1, 1))), process)
-        time.sleep(bench.chance.random() * 2.0)
+        wait_for(folder, min(bench.patients, len(before) + bench.chance.choice((0, 1, 2))), process)
+        time.sleep(bench.chance.random())
         if process.poll() is not None:
-            break
+            is_same &= bench.state_hash(folder) == peace
+            runs += 1
+            folder, before = bench.top / f"{kind}{runs}", set()
+            continue
         process.kill()
         process.communicate()
         times += 1
-        if not (folder / WORK).exists():
-            break
-        now = done(folder)
-        lost += len(before - now)
+        now = done(folder)  # nobody, where it was killed before it began or while it cleared up
+        lost += len(before - now) * (folder / WORK / "journal").exists()
         before = now
     ended = bench.run(folder, *options)
-    same = bench.state_hash(folder) == peace
-    kind = "processes" if "--processes" in options else "threads"
-    kept = f"{len(before)} of {bench.patients} on disk after the last, {lost} lost"
-    happened = f"{times} of {kills} kills, {kept}, exit code {ended.returncode}"
-    bench.note(f"kill -9, {kind}", happened, same and not lost and times == kills)
+    is_same &= bench.state_hash(folder) == peace
+    happened = f"{times} of {kills} kills, {runs} run{'s' * (runs > 1)}, {lost} finished patients lost, exit code {ended.returncode}"
+    bench.note(f"kill -9, {kind}", happened, is_same and not lost and times == kills)
 
 
 def signalled(bench: Bench, peace: str, number: signal.Signals) -> None:
@@ -249,7 +256,7 @@ def main() -> None:
         steps: list[Callable[[], None]] = [
             lambda: killed(bench, peace, given.kills),
             lambda: killed(bench, peace, given.kills, "--processes"),
-            *(lambda n=number: signalled(bench, peace, n) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)),
+            *(lambda n=number: signalled(bench, peace, n) for number in SIGNALS),
             lambda: torn(bench, peace),
             lambda: worker_killed(bench, peace),
             lambda: cluster_workers_killed(bench, peace),

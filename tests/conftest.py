@@ -1,5 +1,7 @@
 """What holds for all tests: figures need no screen, and hypothesis draws the same examples on every machine."""
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -79,6 +81,26 @@ def assert_as_declared():
                 assert present.between(heading.low, heading.high).all(), name
                 if heading.kind == "whole number":
                     np.testing.assert_array_equal(present, np.round(present.astype(float)), name)
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def check_crate():
+    """Holds a results folder against its manifest: the RO-Crate library opens it, and what it lists is what was written, byte for byte."""
+    from rocrate.rocrate import ROCrate
+
+    from tme_abm.batch.results import written
+    from tme_abm.export.crate import CODE, CRATE
+
+    def check(folder, name):
+        crate = ROCrate(folder)
+        files = {entity.id: entity["sha256"] for entity in crate.data_entities if not entity.id.endswith("/")}
+        ours = {path.relative_to(folder).as_posix(): path for path in written(folder)}
+        assert set(files) == set(ours) - {CRATE} and {CODE, "run.json"} <= set(files)
+        assert files == {at: hashlib.sha256(ours[at].read_bytes()).hexdigest() for at in files}
+        assert crate.root_dataset["identifier"] == name and crate.root_dataset["description"]
+        assert json.loads((folder / CODE).read_text(encoding="utf-8"))["softwareRequirements"]
 
     return check
 

@@ -45,7 +45,7 @@ ARM_KEY = re.compile(r"[a-z0-9][a-z0-9_-]*")
 class Table(BaseModel):
     """A table of a scenario: no unknown keys, no silent conversion."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Value(Table):
@@ -108,7 +108,7 @@ class Arm(Table):
 class Drugs(BaseModel):
     """Changes to drugs: drug -> mechanism -> coefficient."""
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
     __pydantic_extra__: dict[str, dict[str, dict[str, Value]]]
 
     folder: str | None = Field(None, description="folder of drug files that are read before those of the package")
@@ -211,7 +211,7 @@ def parse_rhythm(given: str | Sequence[str], where: str = "cycle") -> Rhythm:
     first: list[tuple[int, float]] = []
     for i, part in enumerate(parts):
         place = where if len(parts) == 1 else f"{where}[{i}]"
-        match = re.fullmatch(r"\s*(?:(\d+)\s*x\s*)?(.*)", part)
+        match = re.fullmatch(r"\s*(?:(\d{1,9})\s*x\s*)?(.*)", part, re.DOTALL)
         assert match is not None
         is_last = i == len(parts) - 1
         if is_last and match[1]:
@@ -231,7 +231,7 @@ def parse_cycles(given: str | int, where: str = "cycles") -> tuple[int, int | No
     Raises:
         InputError: Where the text is none of these, or runs backwards.
     """
-    found = re.fullmatch(r"\s*(\d+)\s*(-\s*(\d+)?)?\s*", str(given))
+    found = re.fullmatch(r"\s*(\d{1,9})\s*(-\s*(\d{1,9})?)?\s*", str(given))
     if found is None or int(found[1]) < 1:
         raise InputError(f'{where}: write cycles as "1", "2-" or "3-6", counted from 1, not {json.dumps(given)}')
     first = int(found[1])

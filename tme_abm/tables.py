@@ -198,12 +198,15 @@ def read(path: Path) -> "pd.DataFrame":
         path: Of the file, or of the folder of its parts.
 
     Raises:
-        InputError: Where there is no such table.
+        InputError: Where there is no such table, or it is damaged.
     """
     import pandas as pd
 
     notes = read_notes(path).attrs
-    table = pd.read_parquet(path)
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a Parquet table ({str(error).splitlines()[0]})") from None
     table.attrs |= notes
     return table
 
@@ -216,7 +219,10 @@ def read_notes(path: Path) -> "pd.DataFrame":
     """
     import pyarrow.parquet as pq
 
-    schema = pq.read_schema(parts(Path(path))[0])
+    try:
+        schema = pq.read_schema(parts(Path(path))[0])
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a Parquet table ({str(error).splitlines()[0]})") from None
     table = schema.empty_table().to_pandas()
     fields = {field.name: field.metadata or {} for field in schema}
     for key, kept in (("units", b"unit"), ("meanings", b"meaning"), ("allowed", b"allowed")):

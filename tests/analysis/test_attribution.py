@@ -21,6 +21,7 @@ from tme_abm.analysis.run_book import BOOK, open_book
 from tme_abm.batch.desk import Desk
 from tme_abm.batch.executors import Threads
 from tme_abm.batch.results import MARKER, WORK
+from tme_abm.export.crate import CODE, CRATE
 from tme_abm.foundation.errors import InputError
 from tme_abm.scenario.kinds import load_scenario, load_trial
 
@@ -228,10 +229,11 @@ def ran(question, tmp_path_factory):
     return folder, attribute(question, folder, Desk(Threads(2)))
 
 
-def test_what_a_run_leaves_on_disk(ran):
+def test_what_a_run_leaves_on_disk(ran, check_crate):
     names = {path.name for path in ran[0].iterdir()}
     tables = {f"{table}.{kind}" for table in ("attribution", "knockout", "deaths") for kind in ("parquet", "csv")}
-    assert names == {*tables, BOOK, "summary.json", "run.json", "report.html", "figures", "scenario.toml", MARKER, WORK}
+    assert names == {*tables, BOOK, "summary.json", "run.json", "report.html", "figures", "scenario.toml", CRATE, CODE, MARKER, WORK}
+    check_crate(ran[0], "icaria")
     assert json.loads((ran[0] / "summary.json").read_text()) == json.loads(json.dumps(ran[1]))
     assert {path.stem for path in (ran[0] / "figures").iterdir()} == {"shares_1", "knock_outs_1", "deaths_by_cause"}
 

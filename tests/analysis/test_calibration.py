@@ -538,7 +538,7 @@ def tme(tmp_path, monkeypatch):
     return call
 
 
-def test_tme_calibrate_from_the_first_trial_to_the_document(tme, tmp_path):
+def test_tme_calibrate_from_the_first_trial_to_the_document(tme, tmp_path, check_crate):
     Path("notes.md").write_text("# Notes\n", encoding="utf-8")
     told = tme("calibrate", "--only", "mm002", "--free", "parameters.imid.kill_rate", "--trials", "14", "--doc", "notes.md")
     assert told.exit_code == 0, told.output
@@ -547,6 +547,7 @@ def test_tme_calibrate_from_the_first_trial_to_the_document(tme, tmp_path):
     folder = tmp_path / "results" / "calibration"
     values = search.read_values(folder / "calibrated.toml")
     assert list(values) == ["parameters.imid.kill_rate"]
+    check_crate(folder, "calibration")
     notes = Path("notes.md").read_text(encoding="utf-8")
     assert notes.startswith("# Notes\n") and "<!-- calibration -->" in notes and "`parameters.imid.kill_rate`" in notes
     more = tme("calibrate", "--only", "mm002", "--free", "parameters.imid.kill_rate", "--trials", "15")
@@ -573,3 +574,22 @@ def test_tme_calibrate_refuses_what_it_cannot_do(tme):
     Path("plan.toml").write_text(PLAN.replace('["pd"]', '["isa-pd"]'), encoding="utf-8")
     refused = tme("calibrate", "plan.toml")
     assert refused.exit_code == 2 and "has the role 'prediction'" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('["pd"]', '["pdd"]', "plan.toml, line {line}: targets.icaria: icaria: there is no arm 'pdd'; did you mean 'pd'?"),
+        ("icaria", "icarai", "plan.toml, line {line}: targets.icarai: there is no scenario 'icarai'; did you mean 'icaria'?"),
+        ('acts = ["icaria"]', 'acts = ["ikema"]', "plan.toml, line {line}: free[0].acts: 'ikema' has no targets"),
+        ("seed = ", "seed = -", "plan.toml, line {line}: seed must be a whole number from 0"),
+        ("range = [", "range = [2e9, ", "plan.toml, line {line}: free[0].range: write [least, largest], got [2000000000.0, "),
+    ],
+)
+def test_what_is_wrong_with_a_plan_is_told_with_its_line(tme, old, new, said):
+    assert PLAN.count(old)
+    text = PLAN.replace(old, new)
+    Path("plan.toml").write_text(text, encoding="utf-8")
+    line = text[: text.index(new)].count("\n") + 1
+    refused = tme("calibrate", "plan.toml")
+    assert refused.exit_code == 2 and refused.stderr.startswith(f"tme: {said.format(line=line)}")

@@ -133,7 +133,8 @@ def ran(study, tmp_path_factory):
     return folder, converge(study, folder, axes_of((3.0,), (48,), Choice(6.0, 32)), 112.0, Desk(Threads(2)))
 
 
-def test_every_choice_runs_the_same_patients(ran):
+def test_every_choice_runs_the_same_patients(ran, check_crate):
+    check_crate(ran[0], "icaria")
     rows = pd.DataFrame([json.loads(line) for line in (ran[0] / BOOK).read_text().splitlines()[1:]])
     assert len(rows) == 8 * 3 * 2 and (rows["status"] == "completed").all()
     died = rows[rows["event_kind"] == "death"]

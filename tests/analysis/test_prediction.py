@@ -123,12 +123,15 @@ def test_subgroups_are_drawn_with_their_trial(icaria):
 
 def test_a_difference_of_medians_is_that_of_the_two_medians(icaria):
     row = {"comparison": ["isa-pd", "pd"], "endpoint": "median_pfs_difference", "value": 5.0, "role": "prediction"}
-    study = replace(icaria, published=(row,))
-    table = people(study)
-    medians = [prediction.median(found.months, found.event) for found in prediction.gather(study, table).values()]
-    (found,) = prediction.beside(study, table, 30).to_dict("records")
-    assert found["simulated"] == pytest.approx(medians[0] - medians[1])
-    assert found["simulated_low"] < found["simulated"] < found["simulated_high"] and found["verdict"] in ("pass", "miss")
+    table = people(icaria)
+    medians = [prediction.median(found.months, found.event) for found in prediction.gather(icaria, table).values()]
+    difference = medians[0] - medians[1]
+    around, beyond = ({"ci_low": difference + low, "ci_high": difference + 3.0} for low in (-1.0, 1.0))
+    study = replace(icaria, published=(row, row | around, row | beyond))
+    found = prediction.beside(study, table, 30)
+    assert list(found["simulated"]) == pytest.approx([difference] * 3)
+    assert (found["simulated_low"] < difference).all() and (found["simulated_high"] > difference).all()
+    assert list(found["verdict"]) == ["", "pass", "miss"]
 
 
 def test_the_size_of_a_subgroup_is_not_that_of_its_arm(icaria):
@@ -167,8 +170,11 @@ def entry(kind, endpoint, published, simulated, low=math.nan, high=math.nan, is_
         (entry("months", "median_pfs", 10.0, 11.5), True),
         (entry("months", "median_pfs", 10.0, 8.4), False),
         (entry("months", "median_pfs", 10.0, math.nan), False),  # not reached
-        (entry("months", "median_pfs_difference", 0.5, 2.4), True),  # no share of a difference that is near nothing
-        (entry("months", "median_pfs_difference", 5.0, 7.1), False),
+        (entry("months", "median_pfs_difference", 0.5, 2.4, -1.0, 2.5), True),  # by the published interval alone
+        (entry("months", "median_pfs_difference", 0.5, 2.6, -1.0, 2.5), False),
+        (entry("months", "median_pfs_difference", 0.5, math.nan, -1.0, 2.5), False),
+        (entry("months", "median_pfs_difference", math.nan, 2.4, -1.0, 2.5), True),
+        (entry("months", "median_pfs_difference", 5.0, 5.1), None),  # none was published: shown, not judged
         (entry("rate", "orr", 0.60, 0.66), True),
         (entry("rate", "orr", 0.60, 0.67), False),
         (entry("rate", "cr_or_better", 0.60, 0.67), True),
@@ -237,7 +243,7 @@ def test_all_scenarios_with_something_to_predict_are_chosen():
     assert prediction.chosen(["ikema"], scenarios(), load_scenario) == ["ikema"]
 
 
-def test_tme_predict_prints_and_writes(tmp_path, monkeypatch):
+def test_tme_predict_prints_and_writes(tmp_path, monkeypatch, check_crate):
     monkeypatch.chdir(tmp_path)
     asked, failed = [], 0
 
@@ -250,20 +256,27 @@ def test_tme_predict_prints_and_writes(tmp_path, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "tme_abm.trial.execution", types.SimpleNamespace(run_study=execute))
     call = ("predict", "--scenarios", "icaria,ikema", "--patients", "80", "--trials", "20", "--doc", "notes.md")
+    nothing = CliRunner().invoke(app, [*call, "--resume"])
+    assert nothing.exit_code == 2 and "no folder" in nothing.stderr and not asked
     told = CliRunner().invoke(app, list(call))
     assert told.exit_code == 0, told.output
     assert asked == ["icaria", "ikema"]
+    check_crate(tmp_path / "results" / "prediction", "prediction")
     assert "predictions pass. 80 virtual patients" in told.output
     assert "<!-- predictions -->" in (tmp_path / "notes.md").read_text(encoding="utf-8")
-    again = CliRunner().invoke(app, list(call))
+    again = CliRunner().invoke(app, [*call, "--resume"])
     assert asked == ["icaria", "ikema"] and again.exit_code == 0
     assert again.output.count("holds this very run, finished") == 2
+    assert "give one of them" in CliRunner().invoke(app, [*call, "--resume", "--force"]).stderr
     before = {path: path.read_bytes() for path in (tmp_path / "results").rglob("*") if path.is_file()}
     other = ("predict", "--scenarios", "icaria,ikema", "--patients", "90", "--trials", "20")
     refused = CliRunner().invoke(app, list(other))
     assert refused.exit_code == 2 and "holds a finished run with size 80 patients" in refused.stderr and "--force" in refused.stderr
     assert asked == ["icaria", "ikema"] and before == {path: path.read_bytes() for path in before}
+    table = tmp_path / "results" / "prediction" / "predictions.csv"
+    table.write_text("with notes", encoding="utf-8")  # what somebody has changed is no longer ours
     failed = 3
     anew = CliRunner().invoke(app, [*other, "--force"])
     assert asked == ["icaria", "ikema"] * 2 and anew.exit_code == 3
+    assert table.with_name("predictions.kept1.csv").read_text(encoding="utf-8") == "with notes"
     assert "count nowhere: 3 of icaria, 3 of ikema." in anew.output and "tme: 6 patients failed" in anew.stderr

@@ -115,7 +115,7 @@ def test_more_grades_and_own_ranges(write):
     assert len(ranged) == 3
 
 
-def test_a_small_analysis_runs_and_goes_on(write, tmp_path, assert_as_declared):
+def test_a_small_analysis_runs_and_goes_on(write, tmp_path, assert_as_declared, check_crate):
     pytest.importorskip("SALib")
     call = ["sensitivity", write(), "--workers", "1", "--doc", "docs.md"]
     result = CliRunner().invoke(app, call)
@@ -133,7 +133,8 @@ def test_a_small_analysis_runs_and_goes_on(write, tmp_path, assert_as_declared):
     assert row["mu_star"] == pytest.approx(np.mean(effects)) and row["mu_star"] > 0.0
     assert "| drugs.isatuximab.adcc.steepness | A |" in (tmp_path / "docs.md").read_text()
     assert {p.name for p in (folder / "figures").iterdir()} >= {"morris.svg", "strongest_burden_gain_log10.svg"}
-    again = CliRunner().invoke(app, call)
+    check_crate(folder, "small")
+    again = CliRunner().invoke(app, [*call, "--resume"])
     assert again.exit_code == 0 and "all runs stand on disk" in again.output
 
 

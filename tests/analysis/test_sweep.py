@@ -112,7 +112,8 @@ def test_drawn_designs_fill_every_axis_evenly(tmp_path, design):
     assert found == again and found != places.combinations(kinds.load_question("sweep", path).form, 2)
 
 
-def test_a_sweep_runs_goes_on_and_leaves_its_tables(tme, tmp_path, assert_as_declared):
+def test_a_sweep_runs_goes_on_and_leaves_its_tables(tme, tmp_path, assert_as_declared, check_crate):
+    assert "no folder" in (nothing := tme("sweep", "sweep.toml", "--resume")).stderr and nothing.exit_code == 2
     result = tme("sweep", "sweep.toml", "--workers", "1")
     assert result.exit_code == 0, result.output
     assert "12 runs of 2 patients, 0 runs stand on disk" in result.output  # 4 of the arm and 2 of the reference, for two patients
@@ -133,7 +134,8 @@ def test_a_sweep_runs_goes_on_and_leaves_its_tables(tme, tmp_path, assert_as_dec
     axes = kinds.load_question("sweep", tmp_path / "sweep.toml").form.axes
     for name, declared in (("sweep", headings.SWEEP), ("points", headings.POINTS)):
         assert_as_declared(folder / f"{name}.parquet", headings.of_axes(declared, axes))
-    again = tme("sweep", "sweep.toml", "--workers", "1")
+    check_crate(folder, "sweep")
+    again = tme("sweep", "sweep.toml", "--workers", "1", "--resume")
     assert again.exit_code == 0 and "all runs stand on disk" in again.output
     assert (folder / "points.csv").read_text() == before
 

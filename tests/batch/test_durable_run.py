@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -38,6 +39,7 @@ label = "Antibody"
 doses = [{{ drug = "isatuximab", dose = "10 mg/kg", days = [1, 8, 15, 22] }}]
 """
 PATIENTS = int(os.environ.get("TME_FAULT_PATIENTS", "6"))
+ROOM = 4_000 * PATIENTS  # bytes of a file where the disk is all but full: some patients' worth
 KILLS = int(os.environ.get("TME_FAULT_KILLS", "2"))
 
 
@@ -163,6 +165,50 @@ def test_a_truncated_shard_costs_what_was_cut(study, peace, tmp_path):
     said = finish(study, folder)
     assert "1 damaged line of the journal left out; what they held is run again" in said
     check_same(folder, peace)
+
+
+def test_a_full_disk_costs_no_finished_patient(study, peace, tmp_path):
+    """A limit on the size of files stands for it: a shard of the journal can take no more after a few patients."""
+    resource = pytest.importorskip("resource")
+
+    def nearly_full():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, ROOM))
+
+    folder = tmp_path / "r"
+    call = command(study, folder, "--workers", "1")
+    full = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False, preexec_fn=nearly_full)
+    kept = done_on_disk(folder)
+    assert full.returncode == 1 and 0 < len(kept) < PATIENTS
+    assert re.fullmatch(
+        r"tme: \S+\.shard: File too large; what was finished is kept: the same command goes on from what \S+ holds\n", full.stderr
+    )
+    assert f"{len(kept)} of {PATIENTS} patients stand on disk; going on with the others" in finish(study, folder)
+    check_same(folder, peace)
+
+
+def test_a_patient_whose_run_fails_is_told_and_the_others_are_whole(study, peace, tmp_path):
+    folder = tmp_path / "r"
+    code = (
+        "import sys\n"
+        "from tme_abm.trial import execution\n"
+        "honest = execution.enrol\n"
+        "def enrol(population, settings, seed, index):\n"
+        "    assert index != 1, 'poisoned'\n"
+        "    return honest(population, settings, seed, index)\n"
+        "execution.enrol = enrol\n"
+        "from tme_abm.cli.app import main\n"
+        "sys.argv = ['tme', *sys.argv[1:]]\n"
+        "main()\n"
+    )
+    call = [sys.executable, "-c", code, *command(study, folder)[3:]]
+    ended = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 3 and "tme: 1 patient failed" in ended.stderr
+    for told in (ended.stdout, (folder / "report.html").read_text(encoding="utf-8")):
+        assert "AssertionError: poisoned" in told
+    found, whole = (pd.read_parquet(place / "patients.parquet") for place in (folder, peace))
+    assert set(found.loc[found["status"] == "failed", "patient"]) == {1}
+    same = found[found["patient"] != 1].reset_index(drop=True), whole[whole["patient"] != 1].reset_index(drop=True)
+    assert list(same[0]["state_hash"]) == list(same[1]["state_hash"])
 
 
 def test_another_seed_is_refused_and_a_second_run_told_who_holds_the_folder(study, tmp_path):

@@ -74,8 +74,10 @@ def written(study, results, desk):
 def test_help_names_every_command(tme):
     result = tme("--help")
     assert result.exit_code == 0
-    for command in ("run", "list", "validate", "show", "describe", "report"):
-        assert command in result.output
+    needed = ("list", "show", "run", "report", "export", "new", "validate", "sweep", "attribute", "describe", "predict", "calibrate")
+    places = [result.output.index(f"│ {command} ") for command in needed]
+    assert places == sorted(places)  # in the order in which a user needs them
+    assert "2 bad input; 3 done, but some patients failed" in " ".join(result.output.split())
 
 
 def test_version(tme):
@@ -127,6 +129,23 @@ def test_validate_a_good_and_a_bad_file(tme, tmp_path):
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr == "tme: mine.toml, line 5: unknown key 'patient'; did you mean 'patients'?\n"
+
+
+def test_a_message_is_one_line_whatever_the_words_of_the_user_hold(tme):
+    wrong = tme("validate", "icaria", "--set", 'kind="a\\nb\\u001b[31m"')
+    assert wrong.exit_code == 2 and wrong.stderr.count("\n") == 1 and "unknown kind 'a\\nb\\x1b[31m'" in wrong.stderr
+    deep = tme("validate", "icaria", "--set", f"marrow.shape={'[' * 3000}")
+    assert deep.exit_code == 2 and deep.stderr == "tme: --set marrow.shape: brackets stand more than 50 deep in one another\n"
+    long = tme("validate", "x" * 4000)
+    assert long.exit_code == 1 and len(long.stderr) < 2100 and long.stderr.endswith("name too long\n")
+
+
+def test_what_is_no_finite_number_is_refused(tme):
+    for name, change in (("immune_recovery", "sampling.hours=[nan]"), ("icaria", "parameters.motility.chemotaxis=inf")):
+        refused = tme("validate", name, "--set", change)
+        assert refused.exit_code == 2 and "expected a finite number, got" in refused.stderr, refused.output
+    beyond = tme("validate", "immune_recovery", "--set", "sampling.days=[1e308]")
+    assert beyond.exit_code == 2 and "sampling.days: 1e+308 lies beyond 100 years, the limit" in beyond.stderr
 
 
 def test_show_says_it_in_words(tme):
@@ -281,6 +300,10 @@ def test_what_was_in_the_way_of_results_is_told(tme, pretend, tmp_path):
     summary.write_text("with notes", encoding="utf-8")
     again = tme("run", "icaria", "--patients", "2", "--force")
     assert again.exit_code == 0 and "a file of yours was in the way of the results; it is kept as results" in again.output
+    summary.write_text("with more notes", encoding="utf-8")
+    silent = tme("run", "icaria", "--patients", "2", "--force", "--quiet")
+    assert silent.stdout == "" and silent.stderr.startswith("tme: a file of yours was in the way of the results; it is kept as results")
+    assert summary.with_name("summary.kept2.json").read_text(encoding="utf-8") == "with more notes"
     assert summary.with_name("summary.kept1.json").read_text(encoding="utf-8") == "with notes"
 
 

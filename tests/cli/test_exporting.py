@@ -1,5 +1,7 @@
 """`tme export` and `tme describe --columns`."""
 
+import shutil
+
 import anndata
 import pandas as pd
 import pytest
@@ -48,6 +50,16 @@ def test_csv_holds_the_tables_and_the_dictionary_of_their_columns(tme, tmp_path,
     listed = columns[columns["table"] == "patients"]
     assert listed["column"].tolist() == list(patients.columns)
     assert (columns["meaning"] != "").all()
+
+
+def test_results_that_lack_a_column_are_told(tme, tmp_path, small_trial):
+    folder = shutil.copytree(small_trial.folder, tmp_path / "damaged")
+    patients = pd.read_parquet(folder / "patients.parquet")
+    patients.rename(columns={"b2m_mg_per_l": "b2m_mg_per_m", "arm": "brm"}).to_parquet(folder / "patients.parquet")
+    for call in (("export", "damaged", "--to", "adam"), ("report", "damaged")):
+        refused = tme(*call)
+        assert refused.exit_code == 2 and refused.stderr.startswith("tme: damaged: a table has no column 'arm'; it is damaged")
+    assert not (tmp_path / "damaged_adam").exists()
 
 
 def test_a_marrow_is_exported_from_results(tme, tmp_path, small_trial):

@@ -45,11 +45,13 @@ def test_a_full_disk_is_told():
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs terminals as POSIX has them")
 def test_a_terminal_that_is_closed():
+    """What was written before is on the screen; what comes after goes nowhere, and whoever writes it goes on."""
     master, slave = os.openpty()
     with os.fdopen(slave, "w", buffering=1) as terminal:
         output = LastingOutput(terminal)
-        output.write("seen\n")
+        assert output.write("seen\n") == 5
+        assert os.read(master, 100) == b"seen\r\n"
         os.close(master)
-        for _ in range(3):
-            output.write("unseen\n")
-            output.flush()
+        assert [output.write("unseen\n") for _ in range(3)] == [7, 7, 7]
+        output.flush()
+        assert os.path.samestat(os.fstat(terminal.fileno()), os.stat(os.devnull))

@@ -138,6 +138,28 @@ def test_the_mark_of_some_editors_is_no_part_of_the_text(tmp_path):
     assert parse_toml(read_text(path), "marked.toml") == {"title": "x"}
 
 
+@pytest.mark.parametrize("key", ["a." * 60 + "a = 1", "[" + "a ." * 60 + "b]", '"a".' * 60 + "'b' = 1"])
+def test_keys_of_many_parts_are_refused(key):
+    with pytest.raises(InputError, match=r"^deep\.toml, line 2: a key has more than 50 parts$"):
+        parse_toml(f"x = 1\n{key}\n", "deep.toml")
+    assert parse_toml(f'x = "{"a." * 60}"', "deep.toml")  # words are no key
+    with pytest.raises(InputError, match="has more than 50 parts"):
+        parse_path("a." * 60 + "a")
+
+
+def test_numbers_beyond_all_measure_are_refused():
+    with pytest.raises(InputError, match=r"^long\.toml, line 2: a whole number of more than 4000 digits$"):
+        parse_toml(f"x = 1\ny = {'9' * 5000}\n", "long.toml")
+    with pytest.raises(InputError, match="as a place in a scenario"):
+        parse_path(f"arms.pd.doses[{'9' * 30}].dose")
+
+
+def test_a_table_that_was_read_before_is_nobodys_to_change():
+    first = parse_toml("[a]\nx = [1]\n", "a.toml")
+    first["a"]["x"].append(2)
+    assert parse_toml("[a]\nx = [1]\n", "a.toml") == {"a": {"x": [1]}}
+
+
 @pytest.mark.parametrize("brackets", ["[" * 600 + "]" * 600, "{ a = " * 600 + "1" + " }" * 600, "[" * 600])
 def test_brackets_without_end_are_refused_with_their_line(brackets):
     with pytest.raises(InputError, match=r"^deep\.toml, line 2: brackets stand more than 50 deep in one another$"):

@@ -556,6 +556,15 @@ def test_a_bad_file_is_one_line_with_its_place(file, old, new, at, said):
         assert int(where[1]) == line(text, at), message
 
 
+def test_what_is_no_python_is_refused(tmp_path):
+    (tmp_path / "notes.toml").write_text("x = 1\n")
+    with pytest.raises(InputError, match=r"notes\.toml: not a Python file; its name ends in \.py"):
+        load([tmp_path / "notes.toml"])
+    (tmp_path / "null.py").write_bytes(b"x = 1\x00\n")
+    with pytest.raises(InputError, match=r"null\.py, line 1: .*null bytes"):
+        load([tmp_path / "null.py"])
+
+
 def test_there_must_be_such_a_file(tmp_path):
     with pytest.raises(InputError, match="there is no such file"):
         load([tmp_path / "nothing.py"])

@@ -607,7 +607,7 @@ def test_messages_name_the_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"broken\.toml, line 1: not valid TOML"):
         load_population(tmp_path / "broken.toml")
     (tmp_path / "own.toml").write_text('inherits = "icaria"\n[quantities.age]\nnorml = 1\n')
-    with pytest.raises(InputError, match=r"own\.toml: age: unknown key 'norml'; did you mean 'normal'\?"):
+    with pytest.raises(InputError, match=r"own\.toml, line 3: age: unknown key 'norml'; did you mean 'normal'\?"):
         load_population(tmp_path / "own.toml")
     with pytest.raises(InputError, match="there is no file"):
         load_population(tmp_path / "absent.toml")

@@ -136,7 +136,7 @@ def test_a_folder_goes_before_the_catalogue(tmp_path):
         ('value = 3.0, unit = "L"', 'value = "3", unit = "L"', "expected a number"),
         ("[kinetics.variability]\nclearance", "[kinetics.variability]\nclearanse", "did you mean 'clearance'"),
         ('value = 30.0, unit = "%"', 'value = 30.0, unit = "percent"', "unknown unit"),
-        ('value = 30.0, unit = "%"', 'value = -30.0, unit = "%"', "cannot be below zero"),
+        ('value = 30.0, unit = "%"', 'value = -30.0, unit = "%"', "a spread is from 0 to 1000 %, got -30"),
         ('value = 30.0, unit = "%"', 'value = 30.0, unit = "%", grade = "X"', "unknown grade"),
         ('covariate = "weight_kg"', 'covariate = "weight"', "did you mean 'weight_kg'"),
         ('form = "power"', 'form = "powr"', "did you mean 'power'"),
@@ -152,6 +152,39 @@ def test_a_wrong_file_is_named_and_the_word_corrected(tmp_path, old, new, messag
     with pytest.raises(InputError, match=r"made-up\.toml") as error:
         load_drug("made-up", [write(tmp_path, old, new)], MECHANISMS)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line_of"),
+    [
+        ('form = "power"', 'form = "powr"', "form = "),
+        ('route = "subcutaneous"', 'route = "oral-ish"', "route = "),
+    ],
+)
+def test_a_wrong_file_is_told_with_its_line(tmp_path, old, new, line_of):
+    folder = write(tmp_path, old, new)
+    lines = (folder / "made-up.toml").read_text(encoding="utf-8").splitlines()
+    number = next(i for i, line in enumerate(lines, 1) if line.startswith(line_of))
+    with pytest.raises(InputError, match=rf"made-up\.toml, line {number}[: ]"):
+        load_drug("made-up", [folder], MECHANISMS)
+
+
+def test_what_is_wrong_with_a_drug_in_the_mouse_is_told_of_that_file(tmp_path):
+    mouse = Path(__file__).parents[2] / "tme_abm" / "pharmacology" / "drugs" / "mouse" / "isatuximab.toml"
+    text = mouse.read_text(encoding="utf-8").replace("clearance", "clarance", 1)
+    (tmp_path / "mouse").mkdir()
+    (tmp_path / "mouse" / "isatuximab.toml").write_text(text, encoding="utf-8")
+    number = next(i for i, line in enumerate(text.splitlines(), 1) if line.startswith("clarance"))
+    with pytest.raises(InputError, match=rf"mouse/isatuximab\.toml, line {number} .*'clarance'; did you mean 'clearance'"):
+        load_drug("isatuximab", [tmp_path], species="mouse")
+
+
+def test_what_goes_under_the_skin_stands_once_among_the_numbers():
+    drug = load_drug("daratumumab")
+    found = {name: origin.value for name, origin in drug.origins().items() if "absorption_rate" in name or "bioavailability" in name}
+    own = drug.subcutaneous.params
+    assert found == {"subcutaneous.absorption_rate": own.absorption_rate, "subcutaneous.bioavailability": own.bioavailability}
+    assert drug.kinetics.params.absorption_rate == own.absorption_rate  # which the course of a dose reads
 
 
 def test_an_unknown_drug_gets_a_hint():

@@ -1,5 +1,7 @@
 """Calendars counted by hand."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -112,12 +114,29 @@ def test_wrong_doses_are_refused(text):
         parse_dose(text, "arm A")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("20", 'the unit is missing in \'20\'; write "20 mg", "20 mg/kg" or "20 mg/m2"'),
+        (" 1e2 ", 'write "1e2 mg"'),
+        ("20mg/kg/kg", "unknown unit 'mg/kg/kg' in '20mg/kg/kg'; did you mean 'mg/kg'?"),
+        ("", "write an amount and a unit, such as \"10 mg/kg\", not ''"),
+        ("mg", "write an amount and a unit, such as \"10 mg/kg\", not 'mg'"),
+    ],
+)
+def test_what_a_dose_lacks_is_told(text, said):
+    with pytest.raises(InputError, match=re.escape(said)):
+        parse_dose(text)
+
+
 def test_a_wrong_unit_gets_a_hint():
     with pytest.raises(InputError, match="did you mean 'mg/kg'"):
         parse_dose("10 mg/kgs")
 
 
-@pytest.mark.parametrize("days", ["21-1", "0", "1,,2", "a", "", [], [0], [1, 1], [1.5], [True], None, "1-3,2"])
+@pytest.mark.parametrize(
+    "days", ["21-1", "0", "1-999999", "1-99999999999999", "1,,2", "a", "", [], [0], [1, 1], [1.5], [True], None, "1-3,2"]
+)
 def test_wrong_days_are_refused(days):
     with pytest.raises(InputError, match="arm A"):
         parse_days(days, "arm A")

@@ -67,3 +67,15 @@ def test_the_page_asks_the_simulation_and_never_its_kernels():
                 assert name not in barred, f"{path.name} imports {name}"
                 is_part = name.startswith("tme_abm.mechanisms.") and not name.split(".")[-1].isupper()
                 assert not is_part, f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        *((host, "http://localhost:80") for host in ("127.0.0.1", "::1", "0.0.0.0", "::")),
+        ("fe80::1", "http://[fe80::1]:80"),
+        ("192.168.0.7", "http://192.168.0.7:80"),
+    ],
+)
+def test_the_address_is_one_that_a_browser_opens(host, address):
+    assert launch.address_of(host, 80) == address

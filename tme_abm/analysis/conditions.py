@@ -67,7 +67,9 @@ def conditions_of(study: Study, arms: Iterable[str] | None = None) -> dict[str, 
 
 
 @contextmanager
-def open_book(folder: Path, resolved: Mapping[str, Any], trial: Study, horizon_days: float, force: bool = False) -> Iterator[RunBook]:
+def open_book(
+    folder: Path, resolved: Mapping[str, Any], trial: Study, horizon_days: float, force: bool = False, resume: bool = False
+) -> Iterator[RunBook]:
     """Make a folder for the runs of some variants, or go on in one; the key of a condition says what a run depends on.
 
     A trial that is no bundled one is copied beside the results, with the populations, drugs and mechanisms that it reads, and the
@@ -79,6 +81,7 @@ def open_book(folder: Path, resolved: Mapping[str, Any], trial: Study, horizon_d
         trial: The trial that it names, without changes.
         horizon_days: How long patients are watched [d].
         force: Whether to begin anew where it holds runs.
+        resume: Whether there must be runs to go on with.
 
     Raises:
         InputError: For a file, a folder that holds something else, another question, runs over another time or of another version of
@@ -92,7 +95,7 @@ def open_book(folder: Path, resolved: Mapping[str, Any], trial: Study, horizon_d
         own, read = attachments.gather(trial.resolved, resolved)
         table["scenario"] = "trial.toml" if trial.name == "scenario" else f"{trial.name}.toml"
         copies = copies | read | {table["scenario"]: to_toml(own).encode()}
-    with open_results(folder, stamp, force) as results:
+    with open_results(folder, stamp, force, resume) as results:
         for name, content in copies.items():
             results.attach(name, content)
         (results.new / "scenario.toml").write_text(to_toml(table), encoding="utf-8")

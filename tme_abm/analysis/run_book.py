@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from tme_abm.batch.desk import Desk
 from tme_abm.batch.executors import Crashed, Threads
 from tme_abm.batch.results import Results, open_results
+from tme_abm.export.crate import describe_folder
 from tme_abm.foundation.clock import DAYS_PER_MONTH, HOURS_PER_DAY
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.toml import to_toml
@@ -103,7 +104,7 @@ def point_of(row: Mapping[str, Any]) -> Point:
 
 
 @contextmanager
-def open_book(folder: Path, study: Study, stamp: Mapping[str, Any], force: bool = False) -> Iterator[RunBook]:
+def open_book(folder: Path, study: Study, stamp: Mapping[str, Any], force: bool = False, resume: bool = False) -> Iterator[RunBook]:
     """Make a folder for runs, or go on in one; its scenario.toml is the study as resolved.
 
     Args:
@@ -111,12 +112,14 @@ def open_book(folder: Path, study: Study, stamp: Mapping[str, Any], force: bool 
         study: What will run there.
         stamp: What all its runs have in common.
         force: Whether to begin anew where it holds runs.
+        resume: Whether there must be runs to go on with.
 
     Raises:
         InputError: For a file, a folder that holds something else or other runs, or one that is in use.
     """
     table, copies = attachments.gather(study.resolved)
-    with open_results(folder, stamp, force) as results:
+    with open_results(folder, stamp, force, resume) as results:
+        results.before_publishing = partial(describe_folder, study=study)
         for name, content in (copies | study.settings.catalogue.copies()).items():
             results.attach(name, content)
         (results.new / "scenario.toml").write_text(to_toml(table), encoding="utf-8")
@@ -221,7 +224,7 @@ def run_groups(groups: Sequence[Group], probe: Study, book: RunBook, horizon_day
         horizon_days: How long patients are watched; a whole number of visits [d].
         desk: Who does the work, and who is told of each run (under "running") and how long it will take.
     """
-    book.results.say = desk.say
+    book.results.say = desk.warn
     if not groups:
         desk.say("all runs stand on disk")
         return

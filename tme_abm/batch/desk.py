@@ -30,6 +30,7 @@ class Desk:
         say: Is told what is worth a sentence.
         stop: When set, the work ends at the next visit; what is done is kept.
         resume: Whether there must be something to go on with.
+        warn: Is told what nobody may miss, such as that a file of the user's was set aside.
     """
 
     executor: Executor = field(default_factory=lambda: Threads(cores()))
@@ -37,3 +38,4 @@ class Desk:
     say: Say = silent
     stop: Stop = field(default_factory=Stop)
     resume: bool = False
+    warn: Say = silent

@@ -101,7 +101,7 @@ class Results:
         Args:
             is_final: Whether the run is over; the journal is then no longer needed.
         """
-        if is_final and self.before_publishing is not None:
+        if self.before_publishing is not None:
             self.before_publishing(self.new)
         files = _digests(self.new)
         for name in files:
@@ -350,7 +350,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     table = _json(path)
     if table is None:
-        raise InputError(f"{path} is missing or no JSON; begin anew with --force")
+        raise InputError(f"{path} is missing or no JSON; run the study anew with --force")
     return table
 
 

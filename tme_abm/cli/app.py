@@ -16,6 +16,7 @@ from tme_abm.cli.output import outlast_readers
 app = typer.Typer(
     name="tme",
     help="Virtual trials of anti-CD38 antibodies in the bone marrow of patients with multiple myeloma.",
+    epilog="Exit codes: 0 done; 1 failed (disk, memory); 2 bad input; 3 done, but some patients failed; 128 + n ended by signal n.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -46,22 +47,24 @@ def _app(version: VersionOption = False) -> None:
     pass
 
 
-app.command()(running.run)
-app.command()(running.merge)
-app.command()(questions.attribute)
-app.command()(questions.converge)
-app.command()(variation.sweep)
-app.command()(variation.sensitivity)
-app.command()(running.view)
-app.command()(running.report)
-app.command()(exporting.export)
-app.command()(questions.calibrate)
-app.command()(questions.predict)
-app.command("list")(inspection.list_)
-app.command()(inspection.new)
-app.command()(inspection.validate)
-app.command()(inspection.show)
-app.command()(inspection.describe)
+# In the order in which a user needs them.
+STUDIES, OWN, QUESTIONS, MODEL = "Studies", "Studies of your own", "Questions over many runs", "The model"
+app.command("list", rich_help_panel=STUDIES)(inspection.list_)
+app.command(rich_help_panel=STUDIES)(inspection.show)
+app.command(rich_help_panel=STUDIES)(running.run)
+app.command(rich_help_panel=STUDIES)(running.merge)
+app.command(rich_help_panel=STUDIES)(running.view)
+app.command(rich_help_panel=STUDIES)(running.report)
+app.command(rich_help_panel=STUDIES)(exporting.export)
+app.command(rich_help_panel=OWN)(inspection.new)
+app.command(rich_help_panel=OWN)(inspection.validate)
+app.command(rich_help_panel=QUESTIONS)(variation.sweep)
+app.command(rich_help_panel=QUESTIONS)(questions.attribute)
+app.command(rich_help_panel=QUESTIONS)(variation.sensitivity)
+app.command(rich_help_panel=MODEL)(inspection.describe)
+app.command(rich_help_panel=MODEL)(questions.predict)
+app.command(rich_help_panel=MODEL)(questions.calibrate)
+app.command(rich_help_panel=MODEL)(questions.converge)
 
 if __name__ == "__main__":
     main()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tme_abm.cli.options import FAILED_PATIENTS, FAILURE, OUT_OF_MEMORY, refuse_processes_and_scheduler
+from tme_abm.cli.options import FAILED_PATIENTS, FAILURE, OUT_OF_MEMORY, refuse_processes_and_scheduler, tell
 
 if TYPE_CHECKING:
     from tme_abm.batch.desk import Desk
@@ -32,7 +32,7 @@ def working(
         workers: How many at a time; the number of cores where it is left out.
         processes: Whether these are processes instead of threads.
         scheduler: Of the cluster whose workers these are, where there is one (`batch.cluster.open_cluster`).
-        quiet: Whether nothing is told but failures.
+        quiet: Whether nothing is told but failures, and what nobody may miss.
         log_json: Whether progress is told as a line of JSON now and then.
         resume: Whether there must be something to go on with.
     """
@@ -44,26 +44,26 @@ def working(
 
     stop = Stop()
     refuse_processes_and_scheduler(processes, scheduler)
-    with make_progress(quiet, log_json) as progress, ending_on_signals(stop, lambda name: _tell(f"{name}: stopping at the next visit")):
+    with make_progress(quiet, log_json) as progress, ending_on_signals(stop, lambda name: tell(f"{name}: stopping at the next visit")):
         try:
             with _executor(workers, processes, scheduler, progress.say) as executor:
-                yield Desk(executor, progress, progress.say, stop, resume)
+                yield Desk(executor, progress, progress.say, stop, resume, tell if quiet and not log_json else progress.say)
         except (Stopped, KeyboardInterrupt):
             progress.stop()
-            _tell(f"stopped before the end; the same command goes on from what {folder} holds")
+            tell(f"stopped before the end; the same command goes on from what {folder} holds")
             raise typer.Exit(stop.exit_code) from None
         except OSError as error:
             progress.stop()
             place = f"{error.filename}: " if error.filename else ""
-            _tell(f"{place}{error.strerror or error}; what was finished is kept: the same command goes on from what {folder} holds")
+            tell(f"{place}{error.strerror or error}; what was finished is kept: the same command goes on from what {folder} holds")
             raise typer.Exit(FAILURE) from None
         except MemoryError:
             progress.stop()
-            _tell(f"{OUT_OF_MEMORY}; what was finished is kept: the same command goes on from what {folder} holds")
+            tell(f"{OUT_OF_MEMORY}; what was finished is kept: the same command goes on from what {folder} holds")
             raise typer.Exit(FAILURE) from None
         except Crashed as error:
             progress.stop()
-            _tell(f"{error}; what was finished is kept: the same command goes on from what {folder} holds")
+            tell(f"{error}; what was finished is kept: the same command goes on from what {folder} holds")
             raise typer.Exit(FAILURE) from None
 
 
@@ -87,15 +87,11 @@ def tell_aside(paths: Iterable[Path]) -> None:
     from tme_abm.batch.results import aside_in_words
 
     for path in paths:
-        _tell(aside_in_words(path))
+        tell(aside_in_words(path))
 
 
 def end_on_failures(failed: int, folder: Path) -> None:
     """End a question over many runs with a line and its own exit code, where some failed."""
     if failed:
-        _tell(f"{failed} run{'s' * (failed != 1)} failed and count{'s' * (failed == 1)} nowhere; {folder / 'runs.jsonl'} says why")
+        tell(f"{failed} run{'s' * (failed != 1)} failed and count{'s' * (failed == 1)} nowhere; {folder / 'runs.jsonl'} says why")
         raise typer.Exit(FAILED_PATIENTS)
-
-
-def _tell(words: str) -> None:
-    typer.echo(f"tme: {words}", err=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tme_abm.cli.options import SeedOption, SetOption, WithoutOption, in_plain_words, make_console
+from tme_abm.cli.options import SeedOption, SetOption, WithoutOption, in_plain_words, make_console, reading_results
 from tme_abm.foundation.errors import InputError, did_you_mean
 
 SPATIAL = "h5ad"
@@ -63,7 +63,9 @@ def export(
         if target.exists() and not target.is_dir():
             raise InputError(f"{target} is a file, not a folder; choose another with --out")
         _refuse(target, list(target.iterdir()) if target.is_dir() else [], force)
-        for path in write(result, to, target):
+        with reading_results(folder):
+            paths = write(result, to, target)
+        for path in paths:
             console.print(f"  {path}", soft_wrap=True, markup=False)
 
 

@@ -37,6 +37,7 @@ ResumeOption = Annotated[bool, typer.Option("--resume", help="Only go on with a 
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print failures only.")]
 LogJsonOption = Annotated[bool, typer.Option("--log-json", help="Print progress as lines of JSON.")]
 WIDTH_IN_FILES = 1000  # columns where the output is no terminal: a row is a line, for grep
+LONGEST = 2000  # characters of a message
 INPUT_ERROR, FAILURE, FAILED_PATIENTS = 2, 1, 3
 OUT_OF_MEMORY = "out of memory; run fewer patients at a time (--workers) or a smaller patch (--set marrow.shape=[64,64])"
 
@@ -66,21 +67,37 @@ def refuse_force_and_resume(force: bool, resume: bool) -> None:
         raise InputError("--resume goes on with a run and --force begins anew; give one of them")
 
 
+def tell(words: str) -> None:
+    """Say something on stderr, in one line whatever the user's own words in it hold."""
+    if len(words) > LONGEST:
+        words = f"{words[: LONGEST // 2]} ... {words[-LONGEST // 2 :]}"
+    typer.echo("tme: " + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words), err=True)
+
+
 @contextmanager
 def in_plain_words() -> Iterator[None]:
     """Turn failures that are no bug into one line on stderr and an exit code."""
     try:
         yield
     except InputError as error:
-        typer.echo(f"tme: {error}", err=True)
+        tell(str(error))
         raise typer.Exit(INPUT_ERROR) from None
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        typer.echo(f"tme: {place}{error.strerror or error}", err=True)
+        tell(f"{place}{error.strerror or error}")
         raise typer.Exit(FAILURE) from None
     except MemoryError:
-        typer.echo(f"tme: {OUT_OF_MEMORY}", err=True)
+        tell(OUT_OF_MEMORY)
         raise typer.Exit(FAILURE) from None
+
+
+@contextmanager
+def reading_results(folder: object) -> Iterator[None]:
+    """Say of a column that is not there that the tables of a results folder are not as they were written."""
+    try:
+        yield
+    except KeyError as error:
+        raise InputError(f"{folder}: a table has no column {error}; it is damaged, or another version of tme has written it") from None
 
 
 HorizonOption = Annotated[

@@ -29,6 +29,7 @@ from tme_abm.cli.options import (
     parse_days,
     parse_numbers,
     refuse_force_and_resume,
+    tell,
 )
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def attribute(
     processes: ProcessesOption = False,
     scheduler: SchedulerOption = None,
     force: ForceOption = False,
+    resume: ResumeOption = False,
     quiet: QuietOption = False,
     log_json: LogJsonOption = False,
 ) -> None:
@@ -60,6 +62,7 @@ def attribute(
         from tme_abm.batch.results import refuse_foreign
         from tme_abm.scenario import kinds
 
+        refuse_force_and_resume(force, resume)
         study = kinds.load_trial(scenario, set_ or (), patients, seed, without or (), mechanism or ())
         names = [name.strip() for name in (mechanisms or "").split(",") if name.strip()]
         question = pose(study, names, samples, parse_days(horizon))
@@ -67,7 +70,7 @@ def attribute(
         refuse_foreign(folder)
         console = make_console(quiet or log_json)
         console.print(study.title, style="bold")
-        with working(folder, workers, processes, scheduler, quiet=quiet, log_json=log_json) as desk:
+        with working(folder, workers, processes, scheduler, quiet=quiet, log_json=log_json, resume=resume) as desk:
             summary = run.attribute(question, folder, desk, force)
         for line in page.in_words(summary):
             console.print(line)
@@ -90,6 +93,7 @@ def converge(
     processes: ProcessesOption = False,
     scheduler: SchedulerOption = None,
     force: ForceOption = False,
+    resume: ResumeOption = False,
     quiet: QuietOption = False,
     log_json: LogJsonOption = False,
 ) -> None:
@@ -101,6 +105,7 @@ def converge(
         from tme_abm.batch.results import refuse_foreign
         from tme_abm.scenario import kinds
 
+        refuse_force_and_resume(force, resume)
         study = kinds.load_trial(scenario, set_ or (), patients, seed, mechanisms=mechanism or ())
         sides = [int(side) for side in parse_numbers(patches, "--patches")]
         axes = axes_of(parse_numbers(steps, "--steps"), sides, own_choice(study))
@@ -113,7 +118,7 @@ def converge(
         command = f"tme converge {scenario} --patients {study.patients} --steps {steps} --patches {patches}"
         command += "".join(f" --mechanism {name}" for name in mechanism or ())
         command += f' --horizon "{horizon}"' * (horizon is not None) + " --docs docs"
-        with working(folder, workers, processes, scheduler, quiet=quiet, log_json=log_json) as desk:
+        with working(folder, workers, processes, scheduler, quiet=quiet, log_json=log_json, resume=resume) as desk:
             summary = run.converge(study, folder, axes, days, desk, force, command)
         for axis in summary["axes"]:
             console.print(page.verdict(axis), soft_wrap=True)
@@ -149,6 +154,7 @@ def calibrate(
         from tme_abm.analysis.calibration import search
         from tme_abm.analysis.calibration.plan import PLAN, STUDY_FILE, read_plan
         from tme_abm.batch.results import open_results
+        from tme_abm.export.crate import describe_folder
         from tme_abm.mechanisms.outside.loading import load
         from tme_abm.scenario.kinds import load_trial
 
@@ -163,7 +169,8 @@ def calibrate(
             fit = search.prepare(chosen, partial(load_trial, mechanisms=[catalogue]), out, patients, replicates, desk)
             desk.say(f"{len(fit.plan.free)} free numbers, {len(fit.goals)} targets in {', '.join(fit.plan.targets)}; {out}")
             with open_results(out, fit.settings(), force, resume) as place:
-                place.say = desk.say
+                place.say = desk.warn
+                place.before_publishing = partial(describe_folder, study=results.SUBJECT)
                 for name, content in catalogue.copies().items():
                     place.attach(name, content)
                 if force:
@@ -192,6 +199,7 @@ def predict(
     processes: ProcessesOption = False,
     scheduler: SchedulerOption = None,
     force: ForceOption = False,
+    resume: ResumeOption = False,
     quiet: QuietOption = False,
     log_json: LogJsonOption = False,
     out: Annotated[Path, typer.Option(help="Folder of the runs; finished ones are taken up.")] = Path("results/prediction"),
@@ -201,33 +209,43 @@ def predict(
     with in_plain_words():
         from tme_abm.analysis import prediction
         from tme_abm.analysis.calibration.report import put
+        from tme_abm.batch.results import open_results, refuse_foreign
+        from tme_abm.export.crate import describe_folder
         from tme_abm.mechanisms.outside.loading import load
         from tme_abm.scenario import kinds, reading, running
         from tme_abm.trial.provenance import model_digest
 
+        refuse_force_and_resume(force, resume)
         names = [name.strip() for name in scenarios.split(",")] if scenarios else None
         names = prediction.chosen(names, reading.scenarios("trial"), kinds.load_trial)
         catalogue = load(mechanism or ())
         studies = [kinds.load_trial(name, patients=patients, mechanisms=[catalogue]) for name in names]
+        refuse_foreign(out)
         for study in studies:
             if not force:
                 running.refuse_another_run(study, out / study.name)
         failed: dict[str, int] = {}
-        with working(out, workers, processes, scheduler, quiet=quiet, log_json=log_json) as desk:
+        with (
+            working(out, workers, processes, scheduler, quiet=quiet, log_json=log_json, resume=resume) as desk,
+            open_results(out, prediction.IDENTITY, force, resume) as place,
+        ):
+            place.say = desk.warn
+            place.before_publishing = partial(describe_folder, study=prediction.SUBJECT)
 
             def run(study: "Study", to: Path) -> dict[str, Any]:
-                summary = dict(running.run(study, to, force=force, desk=desk))
+                summary = dict(running.run(study, to, force=force, desk=replace(desk, resume=False)))
                 failed.update({study.name: summary["failed"]} if summary.get("failed") else {})
                 return summary
 
             table = prediction.predict(studies, run, out, trials, desk.say)
-        facts = f"{patients} virtual patients in each study, {trials} virtual trials, model {model_digest()}."
-        if catalogue.outside:
-            facts += f" With {', '.join(one.mechanism.name for one in catalogue.outside)}, from outside of the package."
-        if failed:
-            facts += f" Patients who failed and count nowhere: {', '.join(f'{n} of {name}' for name, n in failed.items())}."
+            facts = f"{patients} virtual patients in each study, {trials} virtual trials, model {model_digest()}."
+            if catalogue.outside:
+                facts += f" With {', '.join(one.mechanism.name for one in catalogue.outside)}, from outside of the package."
+            if failed:
+                facts += f" Patients who failed and count nowhere: {', '.join(f'{n} of {name}' for name, n in failed.items())}."
+            written = [out / path.relative_to(place.new) for path in prediction.write(table, place.new, facts)]
+            place.publish(is_final=False)
         typer.echo(prediction.report(table, facts))
-        written = prediction.write(table, out, facts)
         if doc is not None:
             put(doc, "predictions", prediction.report(table, facts))
             written.append(doc)
@@ -235,5 +253,5 @@ def predict(
             typer.echo(f"  {path}")
         if failed:
             number = sum(failed.values())
-            typer.echo(f"tme: {number} patient{'s' * (number != 1)} failed; every denominator counts the others only", err=True)
+            tell(f"{number} patient{'s' * (number != 1)} failed; every denominator counts the others only")
             raise typer.Exit(FAILED_PATIENTS)

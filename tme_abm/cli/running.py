@@ -26,7 +26,9 @@ from tme_abm.cli.options import (
     WorkersOption,
     in_plain_words,
     make_console,
+    reading_results,
     refuse_force_and_resume,
+    tell,
 )
 from tme_abm.foundation.errors import InputError
 
@@ -113,7 +115,7 @@ def _close(console: "Console", folder: Path, summary: Mapping[str, Any]) -> None
         if path.is_file() or path.suffix == ".parquet":
             console.print(f"  {path}", soft_wrap=True)
     if failed := summary.get("failed"):
-        typer.echo(f"tme: {failed} patient{'s' * (failed != 1)} failed; every denominator counts the others only", err=True)
+        tell(f"{failed} patient{'s' * (failed != 1)} failed; every denominator counts the others only")
         raise typer.Exit(FAILED_PATIENTS)
 
 
@@ -136,7 +138,8 @@ def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of
         kind = kind_of(read(folder / MARK)) if (folder / MARK).is_file() else "trial"
         lock = Lock(folder)
         try:
-            aside = write_again(folder, lambda to: running_of_kind(kind).report(folder, lambda: load_scenario(folder / MARK), to))
+            with reading_results(folder):
+                aside = write_again(folder, lambda to: running_of_kind(kind).report(folder, lambda: load_scenario(folder / MARK), to))
             if folder / CRATE in (ours := written(folder)):  # whose digests were those of the old report
                 aside += write_again(folder, lambda to: describe_folder(folder, load_scenario(folder / MARK), ours, to))
         finally:

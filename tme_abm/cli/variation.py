@@ -14,11 +14,13 @@ from tme_abm.cli.options import (
     PatientsOption,
     ProcessesOption,
     QuietOption,
+    ResumeOption,
     SchedulerOption,
     SeedOption,
     WorkersOption,
     in_plain_words,
     make_console,
+    refuse_force_and_resume,
 )
 from tme_abm.foundation.errors import InputError
 
@@ -46,6 +48,7 @@ def sweep(
     processes: ProcessesOption = False,
     scheduler: SchedulerOption = None,
     force: ForceOption = False,
+    resume: ResumeOption = False,
     quiet: QuietOption = False,
     log_json: LogJsonOption = False,
 ) -> None:
@@ -55,13 +58,14 @@ def sweep(
         from tme_abm.batch.results import refuse_foreign
         from tme_abm.scenario import kinds
 
+        refuse_force_and_resume(force, resume)
         given = kinds.load_question("sweep", file, set_ or (), patients, seed)
         load = loader(given, mechanism or ())
         folder = out or Path("results") / given.name
         refuse_foreign(folder)
         console = make_console(quiet or log_json)
         console.print(given.title, style="bold")
-        with working(folder, workers, processes, scheduler, quiet=quiet, log_json=log_json) as desk:
+        with working(folder, workers, processes, scheduler, quiet=quiet, log_json=log_json, resume=resume) as desk:
             summary = run.sweep(given, load, folder, desk, force)
         for line in run.in_words(summary, _table(folder / "points.parquet")):
             console.print(line)
@@ -79,6 +83,7 @@ def sensitivity(
     processes: ProcessesOption = False,
     scheduler: SchedulerOption = None,
     force: ForceOption = False,
+    resume: ResumeOption = False,
     quiet: QuietOption = False,
     log_json: LogJsonOption = False,
     doc: Annotated[Path | None, typer.Option(help="Document whose table of the analysis is replaced.")] = None,
@@ -90,6 +95,7 @@ def sensitivity(
         from tme_abm.batch.results import refuse_foreign
         from tme_abm.scenario import kinds
 
+        refuse_force_and_resume(force, resume)
         given = kinds.load_question("sensitivity", file, set_ or (), patients, seed)
         indices.need_salib(given.form.method)
         load = loader(given, mechanism or ())
@@ -97,7 +103,7 @@ def sensitivity(
         refuse_foreign(folder)
         console = make_console(quiet or log_json)
         console.print(given.title, style="bold")
-        with working(folder, workers, processes, scheduler, quiet=quiet, log_json=log_json) as desk:
+        with working(folder, workers, processes, scheduler, quiet=quiet, log_json=log_json, resume=resume) as desk:
             summary = run.sensitivity(given, load, folder, desk, force)
         for line in page.in_words(summary):
             console.print(line, soft_wrap=True)

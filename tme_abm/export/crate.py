@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tme_abm.tables import parts
 
@@ -37,9 +37,39 @@ CONTENT = {
     "run.json": "Every number of the run with unit, source and grade; versions, seed, machine.",
     "report.html": "The report, to be read.",
     CODE: "The software that made these results.",
+    "trial.toml": "The trial that is varied.",
+    "runs.jsonl": "Every run, a line each; the first line is what they have in common.",
+    "sweep.parquet": "A row for each point, replicate, patient and arm.",
+    "points.parquet": "A row for each point, arm or comparison, and outcome.",
+    "points.csv": "A row for each point, arm or comparison, and outcome.",
+    "samples.parquet": "A row for each sample: the numbers that were varied, and the outcomes.",
+    "inputs.csv": "The numbers that were varied, with their ranges.",
+    "indices.parquet": "How strongly each number acts on each outcome.",
+    "indices.csv": "How strongly each number acts on each outcome.",
+    "attribution.parquet": "The share of each mechanism in the benefit.",
+    "attribution.csv": "The share of each mechanism in the benefit.",
+    "knockout.parquet": "The benefit without each mechanism.",
+    "knockout.csv": "The benefit without each mechanism.",
+    "deaths.parquet": "What the cells died of.",
+    "deaths.csv": "What the cells died of.",
+    "convergence.csv": "Each step and patch beside the finest.",
+    "convergence.md": "Each step and patch beside the finest, to be read.",
+    "calibrated.toml": "The best values, how they were found, and what they come near to.",
+    "calibration.md": "The calibration, to be read.",
+    "trials.csv": "Every set of values that was tried, with its loss.",
+    "predictions.csv": "Every published result beside the predicted one.",
+    "predictions.md": "Every published result beside the predicted one, to be read.",
 }
 LICENCE = "#licence"
 SOFTWARE = "#tme_abm"
+
+
+class Subject(NamedTuple):
+    """What was asked, where that is no scenario."""
+
+    name: str
+    title: str
+    summary: str
 
 
 def describe_folder(folder: Path, study: Any, paths: Iterable[Path] | None = None, to: Path | None = None) -> list[Path]:

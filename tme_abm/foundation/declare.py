@@ -145,7 +145,7 @@ def fill(block: type, given: Mapping[str, Any] | None = None, where: str = "") -
         if entry.get("unit", note.unit) != note.unit:
             raise InputError(f"{where}.{name}: the unit must be '{note.unit}', not '{entry['unit']}'")
         grade = entry.get("grade", "A")
-        if grade not in GRADES:
+        if not isinstance(grade, str) or grade not in GRADES:
             raise InputError(f"{where}.{name}: unknown grade '{grade}'{did_you_mean(str(grade), GRADES)}")
         values[name] = number(entry["value"], f"{where}.{name}")
         if not note.low <= values[name] <= note.high:

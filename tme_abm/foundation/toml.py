@@ -4,15 +4,25 @@ import json
 import re
 import tomllib
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tme_abm.foundation.errors import InputError
 
 MOST_BYTES = 2_000_000  # of a file: some 20,000 rows of published figures
-DEEPEST = 50  # brackets within brackets
+DEEPEST = 50  # brackets within brackets, parts of a key
+TEXTS = 32  # that are kept parsed
 MARK_OR_TEXT = re.compile(r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*|[\[{\]}]', re.DOTALL)
+PART = r"""(?:[A-Za-z0-9_-]++|"(?:\\.|[^"\\\n])*+"|'[^'\n]*+')"""
+LONG_KEY_MARK_OR_TEXT = re.compile(
+    rf"(?P<key>(?<![A-Za-z0-9_-]){PART}(?:[ \t]*+\.[ \t]*+{PART}){{{DEEPEST},}}+)|{MARK_OR_TEXT.pattern}", re.DOTALL
+)
+LONG_NUMBER = re.compile(r"[\d_]{4000,}")
 Keys = tuple[str | int, ...]  # where something stands in a table: ("arms", "isa-pd", "doses", 0, "dose")
 
 
@@ -123,21 +133,36 @@ def read_text(path: Path, shown: str = "") -> str:
 
 
 def parse_toml(text: str, shown: str) -> dict[str, Any]:
-    """The table of a TOML text.
+    """The table of a TOML text. A sweep or an analysis reads the same few files hundreds of times: each is parsed once.
 
     Raises:
         InputError: Where it is none, with the line; where brackets stand deeper in one another than anybody means.
     """
-    depth = 0
-    for found in MARK_OR_TEXT.finditer(text):
-        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
-        if depth > DEEPEST:
-            line = text.count("\n", 0, found.start()) + 1
-            raise InputError(f"{shown}, line {line}: brackets stand more than {DEEPEST} deep in one another")
+    return deepcopy(_parsed(text, shown))
+
+
+@lru_cache(TEXTS)
+def _parsed(text: str, shown: str) -> dict[str, Any]:
+    if deep := find_depth(text):
+        raise InputError(f"{shown}, line {deep[0]}: {deep[1]}")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(_syntax(shown, text, str(error))) from None
+    except ValueError:  # Python reads no whole number so long
+        line = text.count("\n", 0, digits.start()) + 1 if (digits := LONG_NUMBER.search(text)) else 1
+        raise InputError(f"{shown}, line {line}: a whole number of more than 4000 digits") from None
+
+
+def find_depth(text: str) -> tuple[int, str] | None:
+    """Line and words of what stands deeper in a TOML text than anybody means; None where nothing does."""
+    depth = 0
+    for found in LONG_KEY_MARK_OR_TEXT.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+        if depth > DEEPEST or found["key"]:
+            what = f"a key has more than {DEEPEST} parts" if found["key"] else f"brackets stand more than {DEEPEST} deep in one another"
+            return text.count("\n", 0, found.start()) + 1, what
+    return None
 
 
 def _syntax(shown: str, content: str, error: str) -> str:
@@ -153,6 +178,55 @@ def _syntax(shown: str, content: str, error: str) -> str:
     return f"{shown}, line {line}: not valid TOML: {what[0].lower()}{what[1:]}"
 
 
+@lru_cache(TEXTS)
+def find_lines(text: str) -> Mapping[Keys, int]:
+    """The lines of the keys and elements of a valid TOML text."""
+    return MappingProxyType(Lines(text).found)
+
+
+@contextmanager
+def naming_lines(shown: str, path: Path, *below: Keys) -> Iterator[None]:
+    """Say of an `InputError` about a file on which line stands what it is about, where its message names that.
+
+    Args:
+        shown: How the message names the file, at its head.
+        path: The file.
+        below: Tables in which the first name of the message may stand, beside the file's top.
+    """
+    try:
+        yield
+    except InputError as error:
+        message = str(error)
+        if not message.startswith(shown) or message.startswith(f"{shown}, line "):
+            raise
+        try:
+            line = line_of(message.removeprefix(shown), find_lines(read_text(path, shown)), *below)
+        except (InputError, AssertionError, IndexError, OSError):  # a file that is no TOML has been told so before
+            line = 0
+        raise InputError(f"{shown}, line {line}{message.removeprefix(shown)}" if line else message) from None
+
+
+def line_of(words: str, lines: Mapping[Keys, int], *below: Keys) -> int:
+    """The line of what some words are about: they name tables and keys from the outermost on; 0 for none.
+
+    Args:
+        words: Such as "[kinetics.variability].clearance: unknown unit" or "age: effects[1]: unknown key 'wen'".
+        lines: Line of each key and element.
+        below: Tables in which the first word may stand, beside the top.
+    """
+    told = words.partition("; ")[0]  # behind it stands what would be right
+    found: list[tuple[int, int]] = []
+    for start in ((), *below):
+        path: Keys = start
+        for index, quoted, word in re.findall(r"\[(\d{1,9})\]|'([^']+)'|([A-Za-z0-9_-]+)", told):
+            further = (*path, int(index) if index else quoted or word)
+            if further in lines:
+                path = further
+        if len(path) > len(start):
+            found.append((len(path), lines[path]))
+    return max(found, default=(0, 0), key=lambda pair: pair[0])[1]
+
+
 def dotted(path: Keys) -> str:
     """A path as people write it: arms.isa-pd.doses[0].dose."""
     return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).lstrip(".")
@@ -164,9 +238,12 @@ def parse_path(text: str) -> Keys:
     Raises:
         InputError: Where the text is none.
     """
-    if not re.fullmatch(r"[A-Za-z0-9_-]+(\[\d+\])*(\.[A-Za-z0-9_-]+(\[\d+\])*)*", text):
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(\[\d{1,9}\])*(\.[A-Za-z0-9_-]+(\[\d{1,9}\])*)*", text):
         raise InputError(f"cannot read '{text}' as a place in a scenario; write it like trial.design or arms.pd.doses[0].dose")
-    return tuple(int(index) if index else key for key, index in re.findall(r"([A-Za-z0-9_-]+)|\[(\d+)\]", text))
+    found = re.findall(r"([A-Za-z0-9_-]+)|\[(\d+)\]", text)
+    if len(found) > DEEPEST:
+        raise InputError(f"'{text[:40]}...' has more than {DEEPEST} parts")
+    return tuple(int(index) if index else key for key, index in found)
 
 
 def to_toml(table: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from tme_abm.forms import (
+    LONGEST_H,
     Arm,
     Drugs,
     Marrow,
@@ -304,6 +305,8 @@ def _times(sampling: Sampling, step_h: float, source: Source) -> tuple[float, ..
             at = ("sampling", name, i)
             if hour < 0.0:
                 raise source.error(at, f"sampling.{name}: no look before the first dose but the baseline, got {value:g}")
+            if hour > LONGEST_H:
+                raise source.error(at, f"sampling.{name}: {value:g} lies beyond 100 years, the limit")
             if abs(hour / step_h - round(hour / step_h)) > 1e-9:
                 raise source.error(at, f"sampling.{name}: {value:g} falls between two steps of {step_h:g} h")
             found.add(round(hour / step_h) * step_h)

@@ -18,7 +18,7 @@ import numpy as np
 from tme_abm.foundation.declare import GRADES, number
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.references import check_source
-from tme_abm.foundation.toml import parse_toml, read_text
+from tme_abm.foundation.toml import Keys, naming_lines, parse_toml, read_text
 from tme_abm.patients.distributions import (
     ALLOWED,
     DISTRIBUTIONS,
@@ -44,6 +44,7 @@ BY_ACTIONS = ("exponent", "slope", "odds_exponent")
 HEAD_KEYS = ("name", "label", "summary", "inherits", "draw", "presets", "quantities")
 QUANTITY_KEYS = (*DISTRIBUTIONS, "unit", "source", "grade", "truncate", "clip", "effects")
 SOURCE_KEYS = ("source", "grade")
+TABLES: tuple[Keys, ...] = (("quantities",), ("presets",))  # in which a name may stand that a message begins with
 HERE = {"source": "this study", "grade": "A"}
 
 
@@ -70,7 +71,8 @@ def load_population(source: str | Path | Mapping[str, Any]) -> Population:
 
 
 def _load_file(path: Path) -> Population:
-    return _build(_inherit(_read(path), path.name, path.parent, (path,)), path.name)
+    with naming_lines(path.name, path, *TABLES):
+        return _build(_inherit(_read(path), path.name, path.parent, (path,)), path.name)
 
 
 _load_shipped = cache(_load_file)
@@ -103,7 +105,8 @@ def _inherit(table: Mapping[str, Any], where: str, folder: Path, chain: tuple[Pa
         path = _locate(table["inherits"], folder, f"{where}: inherits")
         if path in chain:
             raise InputError(f"{where}: inherits '{table['inherits']}', which inherits it in turn")
-        base = _inherit(_read(path), path.name, path.parent, (*chain, path))
+        with naming_lines(path.name, path, *TABLES):
+            base = _inherit(_read(path), path.name, path.parent, (*chain, path))
     merged = dict(base.get("quantities", {}))
     for name, entry in quantities.items():
         place = f"{where}: {name}"
@@ -117,7 +120,7 @@ def _inherit(table: Mapping[str, Any], where: str, folder: Path, chain: tuple[Pa
         if "effects" in entry:  # say where they come from before the tables are merged
             ground = {key: entry.get(key, HERE[key]) for key in SOURCE_KEYS}
             effects = entry["effects"] if isinstance(entry["effects"], list) else [entry["effects"]]
-            entry = {**entry, "effects": [{**ground, **_table(e, f"{place}: effects")} for e in effects]}
+            entry = {**entry, "effects": [{**ground, **_table(e, f"{place}: effects[{i}]")} for i, e in enumerate(effects)]}
         merged[name] = kept | dict(entry)
     if quantities:  # it is another population now
         base = {key: value for key, value in base.items() if key not in ("name", "label")}
@@ -198,7 +201,7 @@ def _quantity(name: str, entry: Mapping[str, Any], where: str) -> Quantity:
         raise InputError(f"{where}: effects act on numbers and probabilities only")
     if given and isinstance(distribution, Fixed) and trait.kind is bool:
         raise InputError(f"{where}: effects need bernoulli; a fixed truth has no probability")
-    effects = tuple(_effect(name, each, where) for each in given)
+    effects = tuple(_effect(name, each, f"{where}: effects[{i}]") for i, each in enumerate(given))
     for effect in effects:
         units = {"plus": trait.unit, "plus_log10_odds": "log10", "slope": f"{trait.unit} per unit of the covariate"}
         meaning = f"{trait.meaning}: {effect.action} {effect.text}"
@@ -258,8 +261,7 @@ def _categorical(name: str, table: Mapping[str, Any], where: str) -> Categorical
     return Categorical(tuple(values), tuple(float(edge) for edge in np.cumsum(shares)))
 
 
-def _effect(name: str, entry: Mapping[str, Any], where: str) -> Effect:
-    place = f"{where}: effects"
+def _effect(name: str, entry: Mapping[str, Any], place: str) -> Effect:
     _known_keys(entry, ("when", "by", "relative_to", *WHEN_ACTIONS, *BY_ACTIONS, *SOURCE_KEYS), place)
     if ("when" in entry) == ("by" in entry):
         raise InputError(f"{place}: give either when (a condition) or by (a covariate)")

@@ -5,14 +5,14 @@ Adding a drug means adding a file, here or in a folder of one's own; no code kno
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from tme_abm.foundation.declare import GRADES, Filled, Origin, Param, fill, notes, number
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.references import check_source
-from tme_abm.foundation.toml import parse_toml, read_text
+from tme_abm.foundation.toml import Keys, naming_lines, parse_toml, read_text
 from tme_abm.marrow.antigen import Antigen
 from tme_abm.pharmacology.body import Body
 from tme_abm.pharmacology.compartments import GIBALDI, Antibody, SmallMolecule
@@ -23,8 +23,10 @@ ANTIGENS = tuple(a.name for a in Antigen)
 ROUTES = ("infusion", "bolus", "oral", "subcutaneous")
 MODELS: dict[str, type] = {"antibody": Antibody, "small_molecule": SmallMolecule}
 OF_THE_TARGET = ("onset_rate", "ec50", "steepness", "recovery_half_life", "saturable_half")  # the same in every host
+TABLES: tuple[Keys, ...] = (("drug",), ("kinetics",), ("mechanisms",))  # in which a name may stand that a message begins with
 FORMS = ("power", "exponential", "linear", "factor")
 COVARIATES = (*Body._fields, "is_with_imid")
+WIDEST = {"%": 1000.0, "log variance": 5.0}  # spread between patients; more is a slip of the pen
 MAY_BE_NEGATIVE = ("clearance_change",)
 MAY_BE_ZERO = (
     "clearance_change",
@@ -90,11 +92,14 @@ class Covariate:
     origin: Origin
 
     def multiplier(self, x: float) -> float:
-        """What the parameter is multiplied by at `x`."""
-        if self.form == "power":
-            return (x / self.reference) ** self.value
-        if self.form == "exponential":
-            return math.exp(self.value * (x - self.reference))
+        """What the parameter is multiplied by at `x`; infinite where no number is large enough."""
+        try:
+            if self.form == "power":
+                return (x / self.reference) ** self.value
+            if self.form == "exponential":
+                return math.exp(self.value * (x - self.reference))
+        except (OverflowError, ZeroDivisionError):
+            return math.inf
         if self.form == "linear":
             return 1.0 + self.value * (x / self.reference - 1.0)
         return self.value if x >= self.reference else 1.0
@@ -152,9 +157,9 @@ class Drug:
     def origins(self) -> dict[str, Origin]:
         """Every number of the drug, by its place in the file, with unit, meaning, source and grade."""
         found = {f"drug.{name}": origin for name, origin in self.infusion.origins.items()}
-        found |= {f"kinetics.{name}": origin for name, origin in self.kinetics.origins.items()}
-        if self.subcutaneous is not None:
-            found |= {f"subcutaneous.{name}": origin for name, origin in self.subcutaneous.origins.items()}
+        skin = {} if self.subcutaneous is None else self.subcutaneous.origins  # stands where the kinetics have no number of their own
+        found |= {f"kinetics.{name}": origin for name, origin in self.kinetics.origins.items() if name not in skin}
+        found |= {f"subcutaneous.{name}": origin for name, origin in skin.items()}
         found |= {f"kinetics.variability.{v.parameter}": v.origin for v in self.variability}
         for c in self.covariates:
             place = f"kinetics.covariates.{c.parameter}.{c.covariate}"
@@ -211,13 +216,18 @@ def load_drug(
     file = _find(name, searched)
     if file is None:
         raise InputError(f"unknown drug '{name}'{did_you_mean(str(name), catalogue(searched))}")
+    known = _registered() if mechanisms is None else mechanisms
     table = _read(file)
-    if species is not None:
-        other = _find(name, [Path(folder) / species for folder in searched])
-        if other is None:
-            raise InputError(f"nothing is known of '{name}' in the {species}: there is no {species}/{name}.toml beside the drug's own file")
-        table = _transferred(table, _read(other), other)
-    return _drug(table, file, _registered() if mechanisms is None else mechanisms)
+    with naming_lines(str(file), file, *TABLES):
+        drug = _drug(table, file, known)
+    if species is None:
+        return drug
+    other = _find(name, [Path(folder) / species for folder in searched])
+    if other is None:
+        raise InputError(f"nothing is known of '{name}' in the {species}: there is no {species}/{name}.toml beside the drug's own file")
+    there = _read(other)
+    with naming_lines(str(other), other, *TABLES):  # the drug's own file has passed: whatever is wrong now is wrong there
+        return replace(_drug(_transferred(table, there, other), other, known), file=file)
 
 
 def _find(name: str, folders: Iterable[Path | str]) -> Path | None:
@@ -334,8 +344,8 @@ def _variability(given: Any, block: type, typical: Any, file: Path) -> tuple[Var
         shape = _choice({"distribution": "log-normal", **entry}, "distribution", ("log-normal", "normal"), place)
         is_normal = shape == "normal"
         value = number(entry.get("value"), place)
-        if value < 0.0:
-            raise InputError(f"{place}: a spread cannot be below zero, got {value:g}")
+        if not 0.0 <= value <= WIDEST[unit]:
+            raise InputError(f"{place}: a spread is from 0 to {WIDEST[unit]:g} {unit}, got {value:g}")
         if is_normal and unit != "%":
             raise InputError(f"{place}: the spread of a normal parameter is given in %")
         if is_normal:
@@ -348,11 +358,11 @@ def _variability(given: Any, block: type, typical: Any, file: Path) -> tuple[Var
 
 
 def _covariates(given: Any, block: type, file: Path) -> tuple[Covariate, ...]:
-    where = f"{file} [[kinetics.covariates]]"
     if not isinstance(given, list) or not all(isinstance(entry, Mapping) for entry in given):
-        raise InputError(f"{where}: write an array of tables")
+        raise InputError(f"{file} [[kinetics.covariates]]: write an array of tables")
     found = []
-    for entry in given:
+    for i, entry in enumerate(given):
+        where = f"{file} kinetics.covariates[{i}]"
         _known(entry, ("parameter", "covariate", "form", "reference", "value", "source", "grade"), where, "key")
         parameter = _choice(entry, "parameter", tuple(notes(block)), where)
         covariate = _choice(entry, "covariate", COVARIATES, where)

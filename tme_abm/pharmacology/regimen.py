@@ -14,6 +14,7 @@ from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.pharmacology.body import Body
 from tme_abm.pharmacology.tolerance import Adjustment, Rule, body_facts
 
+LONGEST_CYCLE = 36_525  # days, of 100 years
 UNITS = ("mg/kg", "mg/m2", "mg")
 ELDERLY_AGE: Annotated[float, Param("a", "age from which the dose for the elderly is given", "attal2019: of dexamethasone", "M")] = 75.0
 
@@ -29,9 +30,12 @@ def parse_dose(text: str, where: str = "dose", may_be_zero: bool = False) -> tup
     Raises:
         InputError: Where the text is no positive amount with one of these units.
     """
-    found = re.fullmatch(r"\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*(\S+)\s*", text) if isinstance(text, str) else None
+    found = re.fullmatch(r"\s*([-+]?[0-9.]++(?:[eE][-+]?[0-9]++)?+)\s*(\S*)\s*", text) if isinstance(text, str) else None
     if found is None:
         raise InputError(f'{where}: write an amount and a unit, such as "10 mg/kg", not {text!r}')
+    if not found[2]:
+        given = found[1]
+        raise InputError(f'{where}: the unit is missing in {text!r}; write "{given} mg", "{given} mg/kg" or "{given} mg/m2"')
     unit = found[2].replace("²", "2")
     if unit not in UNITS:
         raise InputError(f"{where}: unknown unit '{found[2]}' in {text!r}{did_you_mean(found[2], UNITS)}")
@@ -51,12 +55,14 @@ def parse_days(given: str | int | Iterable[int], where: str = "days") -> tuple[i
     days: list[int] = []
     if isinstance(given, str):
         for part in given.split(","):
-            found = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*(?:/\s*([1-9]\d*)\s*)?)?", part)
+            found = re.fullmatch(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*(?:/\s*([1-9]\d{0,8})\s*)?)?", part)
             if found is None:
                 raise InputError(f'{where}: write days as "1-21", "1,8,15" or [1, 8, 15], not {given!r}')
             first, last = int(found[1]), int(found[2] or found[1])
             if last < first:
                 raise InputError(f"{where}: the range {part.strip()!r} runs backwards")
+            if last > LONGEST_CYCLE:
+                raise InputError(f"{where}: a cycle has at most {LONGEST_CYCLE} days, and the range {part.strip()!r} goes beyond")
             days.extend(range(first, last + 1, int(found[3] or 1)))
     else:
         listed = (given,) if isinstance(given, int) else given

@@ -70,6 +70,7 @@ WANTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
+    "finite_number": "a finite number",
     "list_type": "a list [...]",
     "dict_type": "a table {...}",
     "model_type": "a table {...}",

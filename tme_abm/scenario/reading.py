@@ -9,7 +9,7 @@ from typing import Any
 
 from tme_abm.forms import Source
 from tme_abm.foundation.errors import InputError, did_you_mean
-from tme_abm.foundation.toml import Keys, Lines, dotted, parse_path, parse_toml, read_text
+from tme_abm.foundation.toml import Keys, dotted, find_depth, find_lines, parse_path, parse_toml, read_text
 
 MARK = "scenario.toml"  # a folder that holds it is a folder of results
 SCHEMA_LINE = "#:schema "  # by which editors find what a scenario may say
@@ -88,7 +88,7 @@ def read(
     Raises:
         InputError: Where there is no such file, or it is not TOML, or an override is not PATH=VALUE.
     """
-    found: dict[Keys, int] = {}
+    found: Mapping[Keys, int] = {}
     if isinstance(given, Mapping):
         name, shown, folder, table = "scenario", "scenario", Path.cwd(), deepcopy(dict(given))
     else:
@@ -126,10 +126,10 @@ def _find(given: str | Path) -> tuple[Path, str]:
     return path, text
 
 
-def _parse(path: Path, shown: str) -> tuple[dict[str, Any], dict[Keys, int]]:
+def _parse(path: Path, shown: str) -> tuple[dict[str, Any], Mapping[Keys, int]]:
     """The table of a file and the lines of its keys."""
     content = read_text(path, shown)
-    return parse_toml(content, shown), Lines(content).found
+    return parse_toml(content, shown), find_lines(content)
 
 
 def _override(text: str) -> tuple[Keys, Any]:
@@ -141,9 +141,11 @@ def _override(text: str) -> tuple[Keys, Any]:
         keys = parse_path(name.strip())
     except InputError as error:
         raise InputError(f"--set {text}: {error}") from None
+    if deep := find_depth(given):
+        raise InputError(f"--set {name.strip()}: {deep[1]}")
     try:
         value = tomllib.loads(f"value = {given}")["value"]
-    except (tomllib.TOMLDecodeError, KeyError):
+    except (ValueError, KeyError):
         value = given.strip()
     is_number = (keys[0] == "parameters" and len(keys) == 3) or (keys[0] == "drugs" and len(keys) == 4)
     return keys, {"value": value} if is_number and not isinstance(value, dict) else value

@@ -108,7 +108,7 @@ def opened(
     """
     table, copies = attachments.gather(study.resolved)
     with open_results(folder, identity, force, desk.resume) as results:
-        results.say = desk.say
+        results.say = desk.warn
         if results.took_over:
             desk.say(f"the lock of {results.took_over}, which has ended, was taken over")
         if results.is_finished:
@@ -147,7 +147,7 @@ def load_results(folder: str | Path) -> "TrialResult | ExperimentResult":
         if not (place / name).is_file():
             raise InputError(f"{place} holds no finished run: {name} is missing")
     study = load_scenario(place / MARK, mechanisms=kept_mechanisms(place))
-    return as_result(study, json.loads((place / "summary.json").read_text(encoding="utf-8")), place)
+    return as_result(study, read_json(place / "summary.json"), place)
 
 
 def kept_mechanisms(place: Path) -> list["Wish"]:
@@ -155,7 +155,7 @@ def kept_mechanisms(place: Path) -> list["Wish"]:
     from tme_abm.mechanisms.outside.loading import Wish
 
     found = next((path for path in (place / "run.json", place / PART_FILE) if path.is_file()), None)
-    rows = json.loads(found.read_text(encoding="utf-8")).get("mechanisms", []) if found is not None else []
+    rows = read_json(found).get("mechanisms", []) if found is not None else []
     return [Wish(str(place / row["file"]), (place / row["file"]).resolve(), only=frozenset({row["name"]})) for row in rows]
 
 

@@ -370,6 +370,8 @@ def _json(path: Path) -> dict[str, Any]:
         given = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; is '{path.parent}' a results folder?") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text in UTF-8") from None
     except json.JSONDecodeError as error:
         raise InputError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from None
     if not isinstance(given, dict):
@@ -382,8 +384,11 @@ def _table(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
     try:
-        return pd.read_parquet(path)
+        table = pd.read_parquet(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; is '{path.parent}' a results folder?") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a parquet table ({str(error).splitlines()[0]})") from None
+    if not len(table.columns):
+        raise InputError(f"{path}: not a parquet table (it has no columns)")
+    return table

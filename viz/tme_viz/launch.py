@@ -15,6 +15,7 @@ from typing import Any
 PAGE = "tme_viz.page"
 SHELL_HOST = ("cdn.jsdelivr.net", 443)  # where Solara's page shell comes from where it is not installed
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+EVERYWHERE = ("0.0.0.0", "::")
 
 
 def main(
@@ -81,12 +82,19 @@ def main(
         print(f"Anyone who can reach {host} can use this page and run models on this computer.")
     if missing := shell_missing():
         print(missing)
-    address = f"http://{'localhost' if host in LOOPBACK or host == '0.0.0.0' else host}:{port}"
+    address = address_of(host, port)
     print(f"The live marrow is at {address} - stop it with Ctrl-C.", flush=True)
     server = uvicorn.Server(uvicorn.Config("solara.server.starlette:app", host=host, port=port, log_level="warning"))
     if open_browser:
         threading.Thread(target=_open, args=(server, address), daemon=True).start()
     server.run()
+
+
+def address_of(host: str, port: int) -> str:
+    """What a browser of this computer opens to see the page."""
+    if host in (*LOOPBACK, *EVERYWHERE):
+        return f"http://localhost:{port}"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def shell_missing() -> str:

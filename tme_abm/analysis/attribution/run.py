@@ -33,9 +33,9 @@ def attribute(question: Question, folder: Path, desk: Desk | None = None, force:
     Raises:
         InputError: For a folder that holds runs of another study, or where too few patients completed.
     """
-    start = time.perf_counter()
-    with open_book(folder, question.study, make_stamp(question.study, question.horizon_days), force) as book:
-        return _answer(question, book, desk or Desk(), start)
+    start, desk = time.perf_counter(), desk or Desk()
+    with open_book(folder, question.study, make_stamp(question.study, question.horizon_days), force, desk.resume) as book:
+        return _answer(question, book, desk, start)
 
 
 def _answer(question: Question, book: RunBook, desk: Desk, start: float) -> dict[str, Any]:

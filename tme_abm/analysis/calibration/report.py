@@ -11,15 +11,18 @@ from tme_abm import drawing
 from tme_abm.analysis.calibration.plan import Floats, Free
 from tme_abm.analysis.calibration.search import STARTUP, Fit, complete, finished, is_at
 from tme_abm.analysis.calibration.targets import Residual, loss, noise
+from tme_abm.batch.files import write_json
+from tme_abm.export.crate import Subject
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.toml import to_toml
-from tme_abm.trial.provenance import model_digest, versions
+from tme_abm.trial.provenance import describe_machine, model_digest, versions
 
 if TYPE_CHECKING:
     import optuna
     from matplotlib.figure import Figure
 
 RESULT, REPORT, TRIALS, FIGURE = "calibrated.toml", "calibration.md", "trials.csv", "profiles"
+SUBJECT = Subject("calibration", "Calibration", "The free numbers of the model, fitted to control arms and single agents.")
 RISE = 3.84  # rise of the loss that tells a value from the best one: the 95 % point of chi-squared with one degree of freedom
 N_BINS = 10  # of a range, in each of which the lowest loss is drawn
 MOST_NEAR = 20  # sets near the best that are written out
@@ -163,7 +166,7 @@ def profiles(free: Sequence[Free], points: Floats, losses: Floats, rise: float) 
 
 
 def write(fit: Fit, outcome: Outcome, study: "optuna.Study", check: Sequence[Residual] = ()) -> list[Path]:
-    """Write the result of a search: calibrated.toml, a report, the trials as a table, profile plots.
+    """Write the result of a search: calibrated.toml, a report, the trials as a table, profile plots, run.json.
 
     Args:
         fit: What was searched.
@@ -179,6 +182,7 @@ def write(fit: Fit, outcome: Outcome, study: "optuna.Study", check: Sequence[Res
     frame = study.trials_dataframe()
     frame[[name for name in keep if name in frame.columns]].to_csv(fit.folder / TRIALS, index=False)
     picture = drawing.save(draw(outcome, study), fit.folder, FIGURE)
+    write_json(fit.folder / "run.json", {"calibration": fit.settings(), "model": model_digest(), **describe_machine()})
     return [*(fit.folder / name for name in (RESULT, REPORT, TRIALS)), picture]
 
 

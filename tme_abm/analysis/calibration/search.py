@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import tomllib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tme_abm.analysis.calibration.plan import STUDY_FILE, Free, Load, Plan, Unfit
+from tme_abm.analysis.calibration.plan import STUDY_FILE, Free, Load, Plan, Unfit, placed
 from tme_abm.analysis.calibration.simulator import Simulate, Simulator
 from tme_abm.analysis.calibration.targets import Residual, Target, loss, measure, targets
 from tme_abm.analysis.numbers import current, parse
 from tme_abm.batch.desk import Desk
 from tme_abm.batch.files import write_whole
 from tme_abm.batch.journal import Journal
+from tme_abm.foundation.declare import number
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.toml import naming_lines, parse_toml, read_text
 from tme_abm.trial.provenance import describe_outside, model_digest
 from tme_abm.trial.study import Study
 
@@ -138,13 +139,20 @@ def prepare(plan: Plan, load: Load, folder: Path, patients: int, replicates: int
         InputError: For a target that is none, a path that acts nowhere, or a start outside of its range.
     """
     by_name: Callable[[Any], Study] = load
-    studies = {name: by_name(name) for name in plan.targets}
-    goals = tuple(goal for name, arms in plan.targets.items() for goal in targets(studies[name], name, arms, plan.tolerance))
+    studies: dict[str, Study] = {}
+    goals: list[Target] = []
+    for name, arms in plan.targets.items():
+        with placed(plan, f"targets.{name}"):
+            studies[name] = by_name(name)
+            goals += targets(studies[name], name, arms, plan.tolerance)
     for path in plan.fixed:
         parse(path)
-    start = {free.path: _within(free, plan.start.get(free.path, _start(free, studies))) for free in plan.free}
+    start = {}
+    for free in plan.free:
+        with placed(plan, f"free[{free.at}]"):
+            start[free.path] = _within(free, plan.start.get(free.path, _start(free, studies)))
     outside = describe_outside(next(iter(studies.values())).settings.catalogue) if studies else {}
-    return Fit(plan, goals, start, Simulator(plan, studies, load, patients, desk), folder, patients, replicates, outside=outside)
+    return Fit(plan, tuple(goals), start, Simulator(plan, studies, load, patients, desk), folder, patients, replicates, outside=outside)
 
 
 def _start(free: Free, studies: Mapping[str, Study]) -> float:
@@ -348,10 +356,13 @@ def read_values(path: Path) -> dict[str, float]:
     """
     if not path.is_file():
         raise InputError(f"there is no file '{path}'")
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: not valid TOML: {error}") from None
+    table = parse_toml(read_text(path), str(path))
     if "values" not in table:
         raise InputError(f"{path}: no table [values]; a file that `tme calibrate` has written holds one")
-    return {**{k: float(v) for k, v in table.get("held", {}).items()}, **{k: float(v) for k, v in table["values"].items()}}
+    found: dict[str, float] = {}
+    with naming_lines(str(path), path):
+        for name in ("held", "values"):
+            if not isinstance(given := table.get(name, {}), dict):
+                raise InputError(f"{path}: {name}: write a table of paths and numbers")
+            found |= {key: number(value, f"{path}: {name}.{key}") for key, value in given.items()}
+    return found

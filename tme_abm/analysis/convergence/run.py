@@ -12,7 +12,7 @@ from tme_abm.analysis.run_book import BOOK, RunBook, carry_out, make_stamp, open
 from tme_abm.batch.desk import Desk
 from tme_abm.batch.files import write_json
 from tme_abm.foundation.clock import DAYS_PER_MONTH
-from tme_abm.trial.provenance import model_digest
+from tme_abm.trial.provenance import describe_run, model_digest
 from tme_abm.trial.study import Study
 
 
@@ -47,12 +47,13 @@ def converge(
     desk = desk or Desk()
     start = time.perf_counter()
     plan = points(axes, (arm, reference))
-    with open_book(folder, study, make_stamp(study, horizon_days, ("marrow",)), force) as book:
+    with open_book(folder, study, make_stamp(study, horizon_days, ("marrow",)), force, desk.resume) as book:
         carry_out(study, lambda index: plan, book, horizon_days, desk)
         desk.stop.check()
         summary = describe(study, book, axes, horizon_days, start)
         new = book.results.new
         write_json(new / "summary.json", summary)
+        write_json(new / "run.json", describe_run(study) | {"sources": book.results.sources()})
         tables(summary).to_csv(new / "convergence.csv", index=False)
         book.write(new / BOOK)
         if command:

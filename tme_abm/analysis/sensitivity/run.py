@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tme_abm.analysis.sensitivity.inputs import Input, find_inputs
 from tme_abm.analysis.sweep.form import overrides_of
 from tme_abm.batch.desk import Desk
 from tme_abm.batch.files import write_json
+from tme_abm.export.crate import describe_folder
 from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_abm.foundation.errors import InputError
 from tme_abm.trial.comparison import hazard_ratio
@@ -54,8 +56,9 @@ def sensitivity(given: Sensitivity, load: Load, folder: Path, desk: Desk | None 
     horizon = whole_visits(base, given.horizon_days or base.follow_up.longest_days)
     shares = draw_samples(given.form.method, given.form.samples, inputs, base.seed, given.form.together)
     trials = [_conditions(row, inputs, given, load) for row in shares]
-    with open_book(folder, given.resolved, load((), (), 0), horizon, force) as book:
-        return _answer(given, (base, inputs, shares, trials), book, horizon, desk or Desk())
+    desk = desk or Desk()
+    with open_book(folder, given.resolved, load((), (), 0), horizon, force, desk.resume) as book:
+        return _answer(given, (base, inputs, shares, trials), book, horizon, desk)
 
 
 def _answer(given: Sensitivity, sampled: Sampled, book: RunBook, horizon: float, desk: Desk) -> dict[str, Any]:
@@ -67,6 +70,7 @@ def _answer(given: Sensitivity, sampled: Sampled, book: RunBook, horizon: float,
     from tme_abm.drawing import save
 
     (base, inputs, shares, trials), form, folder = sampled, given.form, book.results.new
+    book.results.before_publishing = partial(describe_folder, study=given)
     start = time.perf_counter()
     desk.say(f"{len(inputs)} numbers of the grades {', '.join(form.grades)}, {len(shares)} samples")
     conditions = [condition for trial in trials for condition in trial]

@@ -1,6 +1,7 @@
 """Run a sweep: every patient at every point."""
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tme_abm.analysis.sweep.points import Point, comparisons_of, lay_out
 from tme_abm.analysis.sweep.tables import OUTCOMES, point_table, run_table
 from tme_abm.batch.desk import Desk
 from tme_abm.batch.files import write_json
+from tme_abm.export.crate import describe_folder
 from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_abm.foundation.errors import InputError
 from tme_abm.trial.provenance import describe_run
@@ -39,8 +41,9 @@ def sweep(given: Sweep, load: Load, folder: Path, desk: Desk | None = None, forc
     """
     base, points = lay_out(given, load)
     horizon = whole_visits(base, given.horizon_days or base.follow_up.longest_days)
-    with open_book(folder, given.resolved, load((), (), 0), horizon, force) as book:
-        return _answer(given, (base, points), book, horizon, desk or Desk())
+    desk = desk or Desk()
+    with open_book(folder, given.resolved, load((), (), 0), horizon, force, desk.resume) as book:
+        return _answer(given, (base, points), book, horizon, desk)
 
 
 def _answer(given: Sweep, laid_out: tuple[Study, list[Point]], book: RunBook, horizon: float, desk: Desk) -> dict[str, Any]:
@@ -50,6 +53,7 @@ def _answer(given: Sweep, laid_out: tuple[Study, list[Point]], book: RunBook, ho
     from tme_abm.drawing import save
 
     (base, points), form, folder = laid_out, given.form, book.results.new
+    book.results.before_publishing = partial(describe_folder, study=given)
     start = time.perf_counter()
     conditions = [condition for point in points for trial in point.replicates for condition in trial.values()]
     carry_out(conditions, form.patients, book, horizon, desk)

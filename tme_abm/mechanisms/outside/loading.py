@@ -141,6 +141,8 @@ def wish_for(given: Any) -> Wish:
     if path.suffix == ".py" or path.exists():
         if not path.is_file():
             raise InputError(f"--mechanism {text}: there is no such file")
+        if path.suffix != ".py":
+            raise InputError(f"--mechanism {text}: not a Python file; its name ends in .py")
         return Wish(text, path.resolve())
     installed = {point.name: point for point in entry_points(group=GROUP)}
     if text not in installed:
@@ -261,7 +263,9 @@ def run_module(wish: Wish, text: str, name: str) -> ModuleType:
     try:
         check_imports(wish, text)
     except SyntaxError as error:
-        raise InputError(f"{wish.shown}, line {error.lineno}: {error.msg}") from None
+        raise InputError(f"{wish.shown}, line {error.lineno or 1}: {error.msg}") from None
+    except (ValueError, RecursionError) as error:  # a null byte, too much in brackets
+        raise InputError(f"{wish.shown}, line 1: no Python: {error}") from None
     spec = importlib.util.spec_from_file_location(name, wish.path)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
@@ -270,7 +274,7 @@ def run_module(wish: Wish, text: str, name: str) -> ModuleType:
         exec(compile(text, str(wish.path), "exec"), vars(module))
     except SyntaxError as error:
         del sys.modules[name]
-        raise InputError(f"{wish.shown}, line {error.lineno}: {error.msg}") from None
+        raise InputError(f"{wish.shown}, line {error.lineno or 1}: {error.msg}") from None
     except Exception as error:
         del sys.modules[name]
         here = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == wish.path]

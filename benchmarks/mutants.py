@@ -1,0 +1,653 @@
+"""Scenarios, drugs, populations, results and command lines with something wrong in them, the same ones for the same seed.
+
+A case is files in an empty folder and a command. Either a file that comes with the package is changed in one to three places, or a
+command line is: every command of `tme`, and every option that it declares, is found by asking the command itself.
+"""
+
+import os
+import random
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import typer
+from typer.main import get_command
+
+import tme_abm
+from tme_abm.analysis.calibration.plan import PLAN
+from tme_abm.cli.app import app
+from tme_abm.scenario.reading import questions, scenarios
+
+PACKAGE = Path(tme_abm.__file__).parent
+RESULTS = "results"  # the folder of results that a case has, if any
+STUDY = """title = "Study"
+summary = "One arm on a small patch."
+population = "{population}"
+patients = 2
+seed = 1
+
+[marrow]
+shape = [32, 32]
+
+[trial]
+follow_up = ["3 month", "4 month"]
+
+[arms.a]
+label = "Arm"
+doses = [{{ drug = "{drug}", dose = "{dose}", days = [1, 8] }}]
+
+[drugs]
+{drugs}
+"""
+SWEEP = """kind = "sweep"
+title = "Sweep"
+summary = "Two doses."
+scenario = "study.toml"
+patients = 2
+
+[axes.start]
+label = "seed"
+path = "seed"
+values = [1, 2]
+"""
+
+
+class Case(NamedTuple):
+    """What is tried.
+
+    Attributes:
+        number: Of the case; seed and number make it.
+        family: What kind of case it is, for the table.
+        what: What is wrong, in words.
+        files: Name in the folder -> content.
+        command: The arguments of `tme`.
+        mutated: The file that is wrong; empty where the command line is.
+        needs: What else must stand in the folder: "results", "places" (links, a pipe, unreadable files).
+    """
+
+    number: int
+    family: str
+    what: str
+    files: dict[str, bytes]
+    command: tuple[str, ...]
+    mutated: str = ""
+    needs: tuple[str, ...] = ()
+
+
+# ---- what is done to a text --------------------------------------------------------------------------------------------
+
+Change = Callable[[random.Random, bytes], bytes]
+NUMBER = re.compile(rb"(?<![\w.\"-])-?\d+(?:\.\d+)?(?![\w.\"-])")
+KEY = re.compile(rb"^([A-Za-z0-9_-]+)(?=\s*=)", re.MULTILINE)
+NAMED = re.compile(rb"^(\[+)([A-Za-z0-9_.-]+)(?=\])", re.MULTILINE)
+WORDS = re.compile(rb"\"[^\"\n]*\"")
+VALUE = re.compile(rb"(?<==)[ \t]*[^#\n]+$", re.MULTILINE)
+NUMBERS = (b"0", b"-1", b"1e308", b"-1e308", b"nan", b"inf", b"-inf", b"1" + b"0" * 30, b"-0.0", b"1e-320", b"0.5", b"99999999", b"true")
+VALUES = (
+    *(b"true", b'""', b'" "', b"[]", b"{}", b"[[]]", b"[{}]", b"1979-05-27T07:32:00Z", b"07:32:00", b"1979-05-27", b"0xFF", b"1_000"),
+    *(
+        b"'''a\nb'''",
+        b'"[bold]"',
+        b'"\\u001b[31m"',
+        b'"\\u0000"',
+        b'"../../.."',
+        b'"/dev/null"',
+        b'"%s{0}"',
+        b'"\xe2\x98\x83"',
+        b"{ x = 1 }",
+    ),
+    *(b'["a"]', b"[nan]", b"[1, 2]", b"[1e400]", b'"1e400 d"', b'"-5 d"', b'"6 parsec"', b'"9999 mg/kg"', b'"mg"', b'"20"', b'"a.toml"'),
+)
+INSERTS = (
+    b"\x00",
+    b"\xff",
+    b"\xe2\x98\x83",
+    b"\xef\xbb\xbf",
+    b"\r",
+    b"\x1b[31m",
+    b'"',
+    b"'",
+    b"[",
+    b"]",
+    b"{",
+    b"}",
+    b"=",
+    b"#",
+    b"\\",
+    b"\t",
+)
+
+
+def _spots(pattern: re.Pattern[bytes], text: bytes, chance: random.Random) -> tuple[int, int] | None:
+    found = [m.span() for m in pattern.finditer(text)]
+    return chance.choice(found) if found else None
+
+
+def _put(pattern: re.Pattern[bytes], choose: Callable[[random.Random, bytes], bytes]) -> Change:
+    """A change of one of the places where a pattern stands."""
+
+    def change(chance: random.Random, text: bytes) -> bytes:
+        spot = _spots(pattern, text, chance)
+        return text if spot is None else text[: spot[0]] + choose(chance, text[spot[0] : spot[1]]) + text[spot[1] :]
+
+    return change
+
+
+def _on_lines(edit: Callable[[random.Random, list[bytes], int], None]) -> Change:
+    """A change of the lines of a text."""
+
+    def change(chance: random.Random, text: bytes) -> bytes:
+        lines = text.splitlines(keepends=True) or [b""]
+        edit(chance, lines, chance.randrange(len(lines)))
+        return b"".join(lines)
+
+    return change
+
+
+def misspelt(chance: random.Random, word: bytes) -> bytes:
+    """A word with a letter swapped, left out, doubled or changed."""
+    if len(word) < 2:
+        return word + b"x"
+    i = chance.randrange(len(word) - 1)
+    return chance.choice(
+        (
+            word[:i] + word[i + 1 : i + 2] + word[i : i + 1] + word[i + 2 :],
+            word[:i] + word[i + 1 :],
+            word[: i + 1] + word[i:],
+            word[:i] + b"x" + word[i + 1 :],
+            word.upper(),
+        )
+    )
+
+
+def _flip(chance: random.Random, text: bytes) -> bytes:
+    at = chance.randrange(max(len(text), 1))
+    return text[:at] + bytes([text[at] ^ (1 << chance.randrange(8))]) + text[at + 1 :] if text else text
+
+
+def _swap(chance: random.Random, lines: list[bytes], i: int) -> None:
+    j = chance.randrange(len(lines))
+    lines[i], lines[j] = lines[j], lines[i]
+
+
+def _insert(chance: random.Random, text: bytes) -> bytes:
+    at = chance.randrange(len(text) + 1)
+    return text[:at] + chance.choice(INSERTS) + text[at:]
+
+
+def _remove(chance: random.Random, text: bytes) -> bytes:
+    """A bracket, quote, comma or equals sign goes."""
+    spot = _spots(re.compile(rb"[\[\]{}\"',=]"), text, chance)
+    return text if spot is None else text[: spot[0]] + text[spot[1] :]
+
+
+def _extra(chance: random.Random, lines: list[bytes], i: int) -> None:
+    """A line that nobody asked for."""
+    lines.insert(
+        i,
+        chance.choice(
+            (
+                b"x = 1\n",
+                b"a.b.c.d.e.f.g.h = 1\n",
+                b".".join([b"a"] * 2000) + b" = 1\n",
+                b"deep = " + b"[" * 40 + b"]" * 40 + b"\n",
+                b"deep = " + b"[" * 3000 + b"]" * 3000 + b"\n",
+                b"deep = " + b"{a=" * 300 + b"1" + b"}" * 300 + b"\n",
+                b"days = [" + b"1," * 20_000 + b"]\n",
+                b'label = "' + b"a" * 20_000 + b'"\n',
+                b"[arms]\n",
+                b"[[arms]]\n",
+                b"[parameters.adcc]\nx = { value = 1 }\n",
+                b'kind = "assay"\n',
+                b'without = ["adcc", "adc"]\n',
+                b"patients = 3\n",
+                b'"" = 1\n',
+                b'"a b" = 1\n',
+                b'[drugs]\nfolder = "nowhere"\n',
+                b'doses = [{ drug = "isatuximab" }]\n',
+            )
+        ),
+    )
+
+
+def _renumber(chance: random.Random, _: bytes) -> bytes:
+    return chance.choice(NUMBERS)
+
+
+CHANGES: dict[str, Change] = {
+    "a bit flipped": _flip,
+    "a line left out": _on_lines(lambda _, lines, i: lines.__delitem__(i)),
+    "a line doubled": _on_lines(lambda _, lines, i: lines.insert(i, lines[i])),
+    "two lines swapped": _on_lines(_swap),
+    "a line added": _on_lines(_extra),
+    "cut off": lambda chance, text: text[: chance.randrange(len(text) + 1)],
+    "another number": _put(NUMBER, _renumber),
+    "another number, too": _put(NUMBER, _renumber),
+    "another value": _put(VALUE, lambda chance, _: b" " + chance.choice(VALUES)),
+    "another value, too": _put(VALUE, lambda chance, _: b" " + chance.choice(VALUES)),
+    "another word": _put(
+        WORDS, lambda chance, word: chance.choice((b'""', b'"x"', b"1", b"[]", b'"' + misspelt(chance, word[1:-1]) + b'"'))
+    ),
+    "a word misspelt": _put(WORDS, lambda chance, word: b'"' + misspelt(chance, word[1:-1]) + b'"'),
+    "a key misspelt": _put(KEY, misspelt),
+    "a key of another place": _put(KEY, lambda chance, _: chance.choice((b"drug", b"dose", b"label", b"value", b"unit", b"kind", b"seed"))),
+    "a table misspelt": _put(NAMED, misspelt),
+    "a character put in": _insert,
+    "a bracket or a quote left out": _remove,
+    "a byte-order mark": lambda _, text: b"\xef\xbb\xbf" + text,
+    "lines as on Windows": lambda _, text: text.replace(b"\n", b"\r\n"),
+    "lines as on an old Mac": lambda _, text: text.replace(b"\n", b"\r"),
+    "in UTF-16": lambda _, text: text.decode("utf-8", "replace").encode("utf-16"),
+    "twice the same": lambda _, text: text + b"\n" + text,
+    "empty": lambda _, text: b"",
+}
+RARE = ("a byte-order mark", "lines as on Windows", "lines as on an old Mac", "in UTF-16", "twice the same", "empty", "cut off")
+
+
+def mutate(chance: random.Random, text: bytes) -> tuple[bytes, str]:
+    """A text with one to three changes, and their names."""
+    names = []
+    for _ in range(chance.choice((1, 1, 1, 2, 3))):
+        name = chance.choices(list(CHANGES), [0.25 if name in RARE else 1.0 for name in CHANGES])[0]
+        text = CHANGES[name](chance, text)
+        names.append(name.removesuffix(", too"))
+    return text, ", ".join(names)
+
+
+# ---- files -------------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _read(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+@cache
+def _kinds() -> dict[str, list[Path]]:
+    """Bundled scenarios by what runs them."""
+    found: dict[str, list[Path]] = {}
+    for path in (scenarios() | questions()).values():
+        declared = re.search(rb'^kind\s*=\s*"(\w+)"', _read(path), re.MULTILINE)
+        found.setdefault(declared[1].decode() if declared else "trial", []).append(path)
+    return found
+
+
+COMMANDS_OF = {
+    "trial": (*["validate"] * 6, *["show"] * 3, "run", "run", "attribute", "converge", "export"),
+    "sweep": ("validate", "sweep"),
+    "sensitivity": ("validate", "sensitivity"),
+}
+MORE = {"export": ("--to", "h5ad"), "attribute": ("--samples", "1", "--patients", "2"), "converge": ("--patients", "2")}
+
+
+def scenario_case(number: int, chance: random.Random) -> Case:
+    """A scenario that is wrong."""
+    weights = {"trial": 6.0, "sensitivity": 0.1, "sweep": 0.6}  # a good sensitivity analysis is laid out in seconds
+    kind = chance.choices(list(_kinds()), [weights.get(kind, 1.0) for kind in _kinds()])[0]
+    path = chance.choice(_kinds()[kind])
+    text, what = mutate(chance, _read(path))
+    command = chance.choice(COMMANDS_OF.get(kind, ("validate", "validate", "show", "run")))
+    return Case(
+        number,
+        f"scenario, {command}",
+        f"{path.stem}: {what}",
+        {"study.toml": text},
+        (command, "study.toml", *MORE.get(command, ())),
+        "study.toml",
+    )
+
+
+def drug_case(number: int, chance: random.Random) -> Case:
+    """A drug that is wrong."""
+    path = chance.choice(sorted((PACKAGE / "pharmacology" / "drugs").glob("*.toml")))
+    text, what = mutate(chance, _read(path))
+    study = STUDY.format(population="icaria", drug=path.stem, dose="10 mg", drugs='folder = "drugs"').encode()
+    name = f"drugs/{path.name}"
+    command = chance.choice(("validate", "show", "run"))
+    return Case(number, "drug", f"{path.stem}: {what}", {"study.toml": study, name: text}, (command, "study.toml"), name)
+
+
+def mouse_case(number: int, chance: random.Random) -> Case:
+    """A drug in the mouse that is wrong."""
+    path = chance.choice(sorted((PACKAGE / "pharmacology" / "drugs" / "mouse").glob("*.toml")))
+    text, what = mutate(chance, _read(path))
+    giving = [p for p in _kinds()["xenograft"] if path.stem.encode() in _read(p)] or _kinds()["xenograft"]
+    study = _read(chance.choice(giving)) + b'\n[drugs]\nfolder = "drugs"\n'
+    drug = _read(PACKAGE / "pharmacology" / "drugs" / path.name)
+    name = f"drugs/mouse/{path.name}"
+    files = {"study.toml": study, f"drugs/{path.name}": drug, name: text}
+    return Case(number, "drug in the mouse", f"{path.stem}: {what}", files, (chance.choice(("validate", "show")), "study.toml"), name)
+
+
+def population_case(number: int, chance: random.Random) -> Case:
+    """A population that is wrong."""
+    path = chance.choice(sorted((PACKAGE / "patients" / "populations").glob("*.toml")))
+    text, what = mutate(chance, _read(path))
+    study = STUDY.format(population="mine.toml", drug="pomalidomide", dose="4 mg", drugs="").encode()
+    files = {"study.toml": study, "mine.toml": text}
+    return Case(
+        number, "population", f"{path.stem}: {what}", files, (chance.choice(("validate", "show", "run")), "study.toml"), "mine.toml"
+    )
+
+
+def plan_case(number: int, chance: random.Random) -> Case:
+    """A plan of a calibration that is wrong."""
+    text, what = mutate(chance, _read(PLAN))
+    return Case(number, "plan", what, {"plan.toml": text}, ("calibrate", "plan.toml", "--trials", "1", "--patients", "2"), "plan.toml")
+
+
+def sweep_case(number: int, chance: random.Random) -> Case:
+    """A sweep over a study that is wrong."""
+    path = chance.choice(_kinds()["trial"])
+    text, what = mutate(chance, _read(path))
+    files = {"sweep.toml": SWEEP.encode(), "study.toml": text}
+    return Case(
+        number, "sweep of a study", f"{path.stem}: {what}", files, (chance.choice(("validate", "sweep")), "sweep.toml"), "study.toml"
+    )
+
+
+def results_case(number: int, chance: random.Random) -> Case:
+    """A folder of results one of whose files is damaged."""
+    name = chance.choice(
+        ("scenario.toml", "run.json", "summary.json", "patients.parquet", "trajectory.parquet", ".tme-results.json", "report.html")
+    )
+    command = chance.choice(
+        (
+            ("report", RESULTS),
+            *(("export", RESULTS, "--to", to) for to in ("csv", "adam", "nonmem")),
+            ("run", f"{RESULTS}/scenario.toml", "--out", RESULTS),
+            ("run", f"{RESULTS}/scenario.toml", "--out", RESULTS, "--force"),
+        )
+    )
+    what = chance.choice(
+        ("cut off", "empty", "a bit flipped", "left out", "a folder", "another value", "another number", "a line left out")
+    )
+    return Case(number, "damaged results", f"{name}: {what}", {}, command, f"{RESULTS}/{name}", (RESULTS,))
+
+
+def damage(case: Case, folder: Path, seed: str) -> None:
+    """Damage a file of the results as a case says."""
+    path, what = folder / case.mutated, case.what.partition(": ")[2]
+    if what == "left out":
+        path.unlink()
+    elif what == "a folder":
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_bytes(CHANGES[what](random.Random(f"{seed}-{case.number}-damage"), path.read_bytes()))
+
+
+# ---- command lines -----------------------------------------------------------------------------------------------------
+
+VALID: dict[str, tuple[tuple[str, ...], ...]] = {
+    "run": (("untreated",), ("icaria",), ("figure1_adenosine",), ("study.toml",)),
+    "attribute": (("icaria", "--patients", "2"),),
+    "converge": (("icaria", "--patients", "2"),),
+    "sweep": (("isatuximab_monthly",),),
+    "sensitivity": (("icaria_conclusion", "--set", "samples=2"),),
+    "view": (("icaria", "--no-browser"),),
+    "report": ((RESULTS,),),
+    "export": ((RESULTS, "--to", "csv"), (RESULTS, "--to", "adam"), ("icaria", "--to", "h5ad")),
+    "calibrate": ((), ("--trials", "1", "--patients", "2")),
+    "predict": (("--scenarios", "icaria"),),
+    "list": ((),),
+    "new": (("mine.toml", "--from", "icaria"),),
+    "validate": (("icaria",), ("study.toml",)),
+    "show": (("icaria", "--no-parameters"), ("study.toml",)),
+    "describe": ((), ("adcc",), ("--columns",)),
+}
+SLOW = ("view", "calibrate", "predict", "sensitivity")
+SETS = (
+    *(
+        "trial.design=parallel",
+        "marrow.shape=[32,32]",
+        "patients=3",
+        "arms.pd.label=x",
+        "parameters.adcc.lysis_rate=1",
+        "a=b",
+        "=",
+        "a",
+        "",
+    ),
+    *("arms[0]=1", "arms.pd.doses[99].dose=1", "arms.pd.doses[0].dose=20", "marrow=1", "marrow.shape=[[[[", "a..b=1", ".=1", "seed=nan"),
+    *(
+        "patients=1e999",
+        "population=nowhere",
+        "population={}",
+        "title=\x1b[31m",
+        "title=[bold]",
+        "kind=assay",
+        "without=[1]",
+        "x" * 3000 + "=1",
+    ),
+    *("arms.pd.doses[" + "9" * 30 + "].dose=1", ".".join(["a"] * 500) + "=1", "arms.pd=1", "drugs.folder=nowhere", "trial.follow_up=x"),
+    *("marrow.shape=[" + "1," * 3000 + "]", "marrow.shape=" + "[" * 3000 + "]" * 3000, 'label="a\nb"', "parameters.adcc={}"),
+)
+RUBBISH = (
+    *(
+        "",
+        " ",
+        "-1",
+        "0",
+        "1",
+        "2",
+        "1e308",
+        "nan",
+        "inf",
+        "9" * 30,
+        "-" + "9" * 30,
+        "0x10",
+        "1.5",
+        "é",
+        "☃",
+        "\udcff",
+        "a" * 300,
+        "a" * 5000,
+    ),
+    *(
+        "[",
+        "]]",
+        "{",
+        "=",
+        "--",
+        "-",
+        "..",
+        "../..",
+        "/",
+        "/dev/null",
+        "/dev/full",
+        "/dev/zero",
+        "/proc/nowhere/at/all",
+        "folder",
+        "nowhere",
+    ),
+    *("link", "loop", "unreadable.toml", "unreadable", "empty.toml", "binary.toml", "pipe", "study.toml", "study.toml/inside", "results"),
+    *(
+        "icaria",
+        "icaria.toml",
+        "%s",
+        "{0}",
+        "[bold]",
+        "[/]",
+        "[/bold]",
+        "\x1b[31m",
+        "a\nb",
+        "--help",
+        "--version",
+        "C:\\x",
+        "~",
+        "$HOME",
+        "*",
+        "adcc",
+    ),
+    *(
+        "adcc,adc",
+        "24 month",
+        "24",
+        "month",
+        "-1 d",
+        "1e9 year",
+        "6,2,1",
+        "6,,1",
+        "none",
+        "csv",
+        "h5ad",
+        "127.0.0.1",
+        "::",
+        "256.0.0.1",
+        "localhost",
+    ),
+)
+OF_OPTION: dict[str, tuple[str, ...]] = {
+    "--set": SETS,
+    "--patients": ("0", "-1", "1", "2", "1000000000000", "1e9", "x", "", "nan"),
+    "--seed": ("0", "-1", "1", "9" * 30, "x", "1.5"),
+    "--workers": ("0", "1", "-1", "999999", "x"),
+    "--without": ("adcc", "adc", "", "binding", "binding,adcc", "\x1b", "*"),
+    "--mechanism": ("pd1.py", "nowhere.py", "folder", "study.toml", "binary.toml", "json", "os", "empty.toml", "link", "pipe"),
+    "--horizon": ("12 month", "1 d", "0 d", "-1 d", "1e9 year", "x", "", "12", "nan month"),
+    "--out": (
+        "out",
+        "study.toml",
+        "folder",
+        "unreadable",
+        "link",
+        "loop",
+        "/proc/nowhere",
+        "/dev/null",
+        "",
+        "results",
+        "a/b/c",
+        "pipe",
+        "~",
+        "a\nb",
+    ),
+}
+MECHANISM = (Path(__file__).parents[1] / "docs" / "examples" / "pd1_blockade.py").read_bytes()
+
+
+class Option(NamedTuple):
+    """An option of a command."""
+
+    names: tuple[str, ...]
+    is_flag: bool
+
+
+@cache
+def options() -> dict[str, list[Option]]:
+    """Every command with its options, as the command itself declares them."""
+    group: Any = get_command(app)
+    context = typer.Context(group, info_name="tme")
+    found: dict[str, list[Option]] = {}
+    for name in group.list_commands(context):
+        declared = group.get_command(context, name).params
+        found[name] = [Option((*p.opts, *p.secondary_opts), bool(p.is_flag)) for p in declared if p.opts[0].startswith("-")]
+    return found
+
+
+def _value(chance: random.Random, option: Option) -> str:
+    known = OF_OPTION.get(option.names[0])
+    value = chance.choice(known) if known and chance.random() < 0.7 else chance.choice(RUBBISH)
+    return "nowhere" if value == "pipe" and option.names[0] in ("--graph", "--to") else value  # who writes into a pipe waits for a reader
+
+
+def _with_options(chance: random.Random, command: str, words: list[str], n: int) -> None:
+    for option in chance.choices(options()[command], k=n) if options()[command] else ():
+        words.append(chance.choice(option.names))
+        if not option.is_flag:
+            words.append(_value(chance, option))
+
+
+def command_case(number: int, chance: random.Random) -> Case:
+    """A command line that is wrong."""
+    command = chance.choices(list(options()), [0.2 if name in SLOW else 1.0 for name in options()])[0]
+    words = list(chance.choice(VALID.get(command, ((RESULTS,),))))
+    what = []
+    for _ in range(chance.choice((1, 1, 2))):
+        act = chance.choice(
+            ("options", "options", "options", "misspelt", "missing", "doubled", "left out", "rubbish", "replaced", "command", "joined")
+        )
+        what.append(act)
+        if act == "options":
+            _with_options(chance, command, words, chance.choice((1, 1, 2, 3)))
+        elif act == "misspelt" and options()[command]:
+            option = chance.choice(options()[command])
+            wrong = misspelt(chance, option.names[0].encode()).decode()
+            words += [wrong] if option.is_flag else [wrong, _value(chance, option)]
+        elif act == "missing" and (valued := [o for o in options()[command] if not o.is_flag]):
+            words.append(chance.choice(valued).names[0])
+        elif act == "doubled" and words:
+            words += [chance.choice(words)]
+        elif act == "left out" and words:
+            del words[chance.randrange(len(words))]
+        elif act == "rubbish":
+            words.insert(chance.randrange(len(words) + 1), chance.choice(RUBBISH))
+        elif act == "replaced" and words:
+            words[chance.randrange(len(words))] = chance.choice(RUBBISH)
+        elif act == "joined" and (valued := [o for o in options()[command] if not o.is_flag]):
+            option = chance.choice(valued)
+            words.append(f"{option.names[0]}={_value(chance, option)}")
+        elif act == "command":
+            command_ = misspelt(chance, command.encode()).decode() if chance.random() < 0.5 else chance.choice(RUBBISH)
+            return Case(number, "command line, no such command", "command", {}, (command_, *words), "", ("places",))
+    study = STUDY.format(population="icaria", drug="pomalidomide", dose="4 mg", drugs="").encode()
+    files = {"study.toml": study, "pd1.py": MECHANISM}
+    return Case(number, f"command line, {command}", ", ".join(what), files, (command, *words), "", ("places", RESULTS))
+
+
+def lay_places(folder: Path) -> None:
+    """Lay out what a path may lead to besides a file: a folder, links, a loop, a pipe, and what nobody may read."""
+    (folder / "folder").mkdir()
+    (folder / "folder" / "mine.txt").write_text("mine")
+    (folder / "link").symlink_to("nowhere-at-all")
+    (folder / "loop").symlink_to("loop")
+    os.mkfifo(folder / "pipe")
+    (folder / "empty.toml").write_bytes(b"")
+    (folder / "binary.toml").write_bytes(bytes(range(256)))
+    (folder / "unreadable.toml").write_text("x = 1\n")
+    (folder / "unreadable.toml").chmod(0)
+    (folder / "unreadable").mkdir()
+    (folder / "unreadable").chmod(0)
+
+
+FAMILIES: tuple[tuple[Callable[[int, random.Random], Case], float], ...] = (
+    (scenario_case, 0.40),
+    (drug_case, 0.09),
+    (mouse_case, 0.03),
+    (population_case, 0.08),
+    (plan_case, 0.03),
+    (sweep_case, 0.02),
+    (results_case, 0.05),
+    (command_case, 0.30),
+)
+
+
+def make_case(seed: str, number: int) -> Case:
+    """A case by its number."""
+    chance = random.Random(f"{seed}-{number}")
+    make = chance.choices([make for make, _ in FAMILIES], [weight for _, weight in FAMILIES])[0]
+    return make(number, chance)
+
+
+def lay_out(case: Case, folder: Path, results: Path, seed: str) -> None:
+    """Lay the files of a case into an empty folder."""
+    for name, content in case.files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    if RESULTS in case.needs:
+        shutil.copytree(results, folder / RESULTS)
+        if case.mutated:
+            damage(case, folder, seed)
+    if "places" in case.needs:
+        lay_places(folder)
+
+
+def contents(folder: Path) -> Iterator[str]:
+    """What stands in a folder, with sizes: by which one sees whether a command has left anything."""
+    for top, folders, files in os.walk(folder):
+        for name in sorted((*folders, *files)):
+            path = Path(top) / name
+            yield f"{path.relative_to(folder)} {path.lstat().st_size if name in files else ''}"
