@@ -254,9 +254,9 @@ def page(sections: Mapping[str, tuple[str, Iterable[Heading]]]) -> str:
         "# Columns",
         "",
         "Every column of the tables of `tme run`, of trials and of the laboratory, of `tme attribute`, `tme sweep` and `tme sensitivity`,",
-        "and of `tme export`. The same notes stand in the files",
-        "themselves: in the metadata of each Parquet field (`unit`, `meaning`, `allowed`) and, read with `tme_abm.read_table`, in `attrs`",
-        "of the DataFrame. As a unit, `1` is a ratio, and `-` stands for words, truths and numbers that only name something.",
+        "and of `tme export`. The same notes stand in the files themselves: in the metadata of each Parquet field (`unit`, `meaning`,",
+        "`allowed`) and, read with `tme_abm.read_table`, in `attrs` of the DataFrame. As a unit, `1` is a ratio, and `-` stands for words,",
+        "truths and numbers that only name something.",
         "",
         "This page is made from the code by `tme describe --columns --to docs/columns.md`.",
     ]

@@ -147,11 +147,11 @@ def follow():
     import pandas as pd
 
     from tme_abm.scenario.kinds import load_scenario
-    from tme_abm.trial.execution import Silence, cases
+    from tme_abm.trial.execution import run_alone
 
     def run(given, *overrides, patients=None, without=()):
         study = load_scenario(given, overrides, patients=patients, without=without)
-        table = pd.DataFrame([row for case in cases(study, 1, Silence()) for row in case.patients])
+        table = pd.DataFrame([row for index in range(study.patients) for row in run_alone(study, index).patients])
         assert (table["status"] == "completed").all()
         return table
 

@@ -23,7 +23,7 @@ from tme_abm.scenario.kinds import load_scenario
 from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key
 from tme_abm.trial import execution, tables
 from tme_abm.trial.arm import Arm, Exits, draw_exits
-from tme_abm.trial.execution import allocated, cases, compile_kernels, run_patient
+from tme_abm.trial.execution import allocated, compile_kernels, run_patient
 from tme_abm.trial.study import FollowUp
 
 TRAJECTORY = {
@@ -409,10 +409,6 @@ def test_progress_is_told(study, tmp_path):
     run_study(replace(study, patients=2), tmp_path, 1, ear)
     assert ear.phases == [("compiling", 1), ("growing", 2), ("treating", 2)]
     assert ear.done == {"compiling": 1, "growing": 2, "treating": 2}
-
-
-def test_cases_come_in_the_order_of_the_patients(study):
-    assert [case.index for case in cases(study, 2, execution.Silence())] == [0, 1, 2, 3]
 
 
 def test_kernels_are_compiled_on_a_small_patch(study):

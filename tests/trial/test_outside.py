@@ -168,6 +168,12 @@ def tme(*arguments):
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
+def test_the_report_of_a_run_that_sets_its_numbers_is_written_again(toxin, tmp_path):
+    run(load_scenario("icaria", [*SMALL, "parameters.toxin.rate=0.003"], patients=1, mechanisms=[toxin]), tmp_path / "r", 1)
+    done = tme("report", tmp_path / "r")
+    assert done.exit_code == 0, done.output
+
+
 @pytest.mark.parametrize("command", ["converge icaria --patches none", "calibrate", "predict --scenarios icaria"])
 def test_the_questions_over_many_runs_take_it_along(toxin, tmp_path, monkeypatch, command):
     seen = []

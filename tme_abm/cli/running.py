@@ -134,14 +134,18 @@ def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of
             raise InputError(f"{folder} holds no finished run: run.json is missing")
         from tme_abm.scenario.kinds import kind_of, load_scenario, running_of_kind
         from tme_abm.scenario.reading import MARK, read
+        from tme_abm.scenario.running import kept_mechanisms
+
+        def load() -> Any:
+            return load_scenario(folder / MARK, mechanisms=kept_mechanisms(folder))
 
         kind = kind_of(read(folder / MARK)) if (folder / MARK).is_file() else "trial"
         lock = Lock(folder)
         try:
             with reading_results(folder):
-                aside = write_again(folder, lambda to: running_of_kind(kind).report(folder, lambda: load_scenario(folder / MARK), to))
+                aside = write_again(folder, lambda to: running_of_kind(kind).report(folder, load, to))
             if folder / CRATE in (ours := written(folder)):  # whose digests were those of the old report
-                aside += write_again(folder, lambda to: describe_folder(folder, load_scenario(folder / MARK), ours, to))
+                aside += write_again(folder, lambda to: describe_folder(folder, load(), ours, to))
         finally:
             lock.release()
         tell_aside(aside)

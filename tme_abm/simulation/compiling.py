@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tme_abm.batch.desk import cores
 from tme_abm.foundation import jit
 from tme_abm.foundation.calling import ADDRESS, address
 from tme_abm.foundation.pinned import pin
@@ -64,7 +65,7 @@ def _compile(names: Iterable[str]) -> dict[str, Any]:
 
 def is_compiled() -> bool:
     """Whether there is nothing to compile, or nobody to share the work with by way of the cache."""
-    if not jit.COMPILED or jit.CACHE_FOLDER is None or (os.cpu_count() or 1) < 2:
+    if not jit.COMPILED or jit.CACHE_FOLDER is None or cores() < 2:
         return True
     return all(Path(jit.index_of(piece)).exists() for piece in PIECES.values())
 

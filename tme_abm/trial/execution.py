@@ -20,7 +20,6 @@ from tme_abm.batch.executors import Threads
 from tme_abm.batch.journal import Journal
 from tme_abm.batch.progress import FAILED, Progress, Silence
 from tme_abm.batch.results import Results
-from tme_abm.batch.stopping import Stop
 from tme_abm.foundation.rng import Stream, stream_key, uniform
 from tme_abm.mechanisms.outside.catalogue import BrokenMechanism
 from tme_abm.patients.population import draw_patient
@@ -147,17 +146,6 @@ def compile_kernels(study: Study) -> None:
     small.advance(1)
     for regimen in study.arms:
         small.fork(regimen, study.drugs).advance(1)
-
-
-def cases(study: Study, workers: int, progress: Progress, stop: Stop | None = None) -> Iterator[Case]:
-    """The cases of a study in the order of the patients, kept nowhere."""
-    ahead: dict[int, Case] = {}
-    due = 0
-    for index, case in Threads(workers).run(partial(run_patient, study, progress=progress), range(study.patients), stop or Stop()):
-        ahead[index] = case
-        while due in ahead:
-            yield ahead.pop(due)
-            due += 1
 
 
 def run_alone(study: Study, index: int) -> Case:

@@ -30,8 +30,7 @@ from tme_abm.foundation.toml import Keys, dotted
 
 if TYPE_CHECKING:
     from tme_abm.simulation.settings import Settings
-    from tme_abm.trial.record import Days
-    from tme_abm.trial.record import Record as WhatIsRecorded
+    from tme_abm.trial.recording_plan import Days, RecordingPlan
     from tme_abm.trial.study import Study
 
 ENDPOINTS = {  # endpoint -> unit in which it is published; "pfs_36_months" and the like are known too
@@ -168,7 +167,7 @@ def build(scenario: Scenario, source: Source) -> "Study":
     )
 
 
-def _make_record(scenario: Scenario, longest: float, settings: "Settings", source: Source) -> "WhatIsRecorded":
+def _make_record(scenario: Scenario, longest: float, settings: "Settings", source: Source) -> "RecordingPlan":
     """What the patients of a trial leave behind, of a size that a disk can hold.
 
     Args:
@@ -177,8 +176,7 @@ def _make_record(scenario: Scenario, longest: float, settings: "Settings", sourc
         settings: With the patch.
         source: Where it stands.
     """
-    from tme_abm.trial.record import MOST_CELLS_OF_A_PATIENT, MOST_ROWS
-    from tme_abm.trial.record import Record as WhatIsRecorded
+    from tme_abm.trial.recording_plan import MOST_CELLS_OF_A_PATIENT, MOST_ROWS, RecordingPlan
 
     given, of_first, percent = scenario.record, 0, 0.0
     days = None if given.days is None else _make_days(given.days, ("record", "days"), longest, source)
@@ -189,7 +187,7 @@ def _make_record(scenario: Scenario, longest: float, settings: "Settings", sourc
             of_first = given.cells.patients
         else:
             percent = _percent(given.cells.patients, ("record", "cells", "patients"), source)
-    made = WhatIsRecorded(given.visits, days, cells, of_first, percent)
+    made = RecordingPlan(given.visits, days, cells, of_first, percent)
     n_arms = 1 if scenario.trial.design == "parallel" else len(scenario.arms)
     if days is not None and (n := scenario.patients * n_arms * days.count(longest)) > MOST_ROWS:
         raise source.error(("record", "days"), f"record.days: up to {n:.2g} rows, and the limit is {MOST_ROWS:.2g}; choose fewer days")
@@ -205,7 +203,7 @@ def _make_record(scenario: Scenario, longest: float, settings: "Settings", sourc
 
 def _make_days(given: str | list[int], path: Keys, longest: float, source: Source) -> "Days":
     """The days that stand at a place of a scenario: "7 d" for every 7 days, or a list."""
-    from tme_abm.trial.record import Days
+    from tme_abm.trial.recording_plan import Days
 
     if isinstance(given, str):
         every = hours(given, path, source) / HOURS_PER_DAY

@@ -10,7 +10,7 @@ from tme_abm.foundation.clock import months
 from tme_abm.pharmacology.words import regimen_in_words, visits_in_words
 from tme_abm.trial.headline import Headline
 from tme_abm.trial.headline import headline as _headline
-from tme_abm.trial.record import BYTES_OF_A_CELL, BYTES_OF_A_DAY
+from tme_abm.trial.recording_plan import BYTES_OF_A_CELL, BYTES_OF_A_DAY
 from tme_abm.trial.study import Study
 
 

@@ -11,7 +11,7 @@ from tme_abm.patients.population import Population
 from tme_abm.pharmacology.drug import Drug
 from tme_abm.pharmacology.regimen import Dose, Regimen, parse_dose
 from tme_abm.simulation.settings import Settings
-from tme_abm.trial.record import Record
+from tme_abm.trial.recording_plan import RecordingPlan
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Study:
     published: tuple[Mapping[str, Any], ...] = ()
     resolved: Mapping[str, Any] = field(default_factory=dict)
     first_visits: tuple[tuple[int, float], ...] = ()
-    record: Record = field(default_factory=Record)
+    record: RecordingPlan = field(default_factory=RecordingPlan)
 
     @property
     def visits(self) -> Rhythm:

@@ -46,7 +46,7 @@ class Days(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Record:
+class RecordingPlan:
     """What is recorded, and how often.
 
     Attributes:

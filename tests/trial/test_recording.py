@@ -22,8 +22,8 @@ from tme_abm.spatial import HEADINGS as OF_CELLS
 from tme_abm.spatial import to_anndata
 from tme_abm.trial import tables as trial_tables
 from tme_abm.trial.execution import Silence, run_patient
-from tme_abm.trial.record import Days, Record
 from tme_abm.trial.recording import DAY_HEADINGS
+from tme_abm.trial.recording_plan import Days, RecordingPlan
 from tme_abm.trial.result import Figures
 
 RECORDED = ("record.days=7 d", "record.cells={days=[0, 28, 30], patients=2}")
@@ -86,7 +86,7 @@ def test_nothing_is_written_that_was_not_asked_for(recorded, tmp_path, small_tri
         _ = small_trial.days
     with pytest.raises(InputError, match="no cells were recorded"):
         _ = small_trial.cells
-    quiet = run(replace(small_trial.study, patients=1, record=Record(visits=False)), tmp_path / "r", 1)
+    quiet = run(replace(small_trial.study, patients=1, record=RecordingPlan(visits=False)), tmp_path / "r", 1)
     assert not list(quiet.folder.glob("t*.parquet"))
     with pytest.raises(InputError, match="visits were not recorded"):
         _ = quiet.trajectory
@@ -104,11 +104,11 @@ def test_days_in_words_and_numbers():
 
 
 def test_a_share_of_the_patients_is_spread_evenly():
-    some = Record(cells=Days(1), cells_of_percent=29.0)
+    some = RecordingPlan(cells=Days(1), cells_of_percent=29.0)
     chosen = [i for i in range(100) if some.has_cells_of(i)]
     assert len(chosen) == some.patients_with_cells(100) == 29
     assert chosen[0] == 0 and set(np.diff(chosen)) == {3, 4}
-    assert [i for i in range(9) if Record(cells=Days(1), cells_of_first=2).has_cells_of(i)] == [0, 1]
+    assert [i for i in range(9) if RecordingPlan(cells=Days(1), cells_of_first=2).has_cells_of(i)] == [0, 1]
 
 
 @pytest.mark.parametrize(
