@@ -352,7 +352,10 @@ def sweep_case(number: int, chance: random.Random) -> Case:
 def results_case(number: int, chance: random.Random) -> Case:
     """A folder of results one of whose files is damaged."""
     name = chance.choice(
-        ("scenario.toml", "run.json", "summary.json", "patients.parquet", "trajectory.parquet", ".tme-results.json", "report.html")
+        (
+            *("scenario.toml", "run.json", "summary.json", "patients.parquet", "trajectory.parquet/part-00000.parquet"),
+            *(".tme-results.json", "report.html"),
+        )
     )
     command = chance.choice(
         (

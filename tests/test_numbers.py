@@ -154,7 +154,11 @@ ALLOWED = {  # file -> where -> (numbers, why)
         "small_molecule_segment": ((0.5,), "the middle of a part"),
     },
     "pharmacology/course.py": {"FIRST_HORIZON_DAYS": ((728.0,), TIMES)},
-    "pharmacology/drug.py": {"_variability": ((100.0,), "per cent")},
+    "pharmacology/drug.py": {
+        "_variability": ((100.0,), "per cent"),
+        "WIDEST": ((1000.0, 5.0), "beyond which a spread is taken for a slip of the pen and refused"),
+    },
+    "pharmacology/regimen.py": {"LONGEST_CYCLE": ((36_525,), "days beyond which a cycle is taken for a slip of the pen and refused")},
     "simulation/onset.py": {"describe_host": ((0.5,), LOGNORMAL)},
     "simulation/settings.py": {
         "Settings": ((64, 6.0), "choices of a study, which its scenario states"),

@@ -39,7 +39,7 @@ label = "Antibody"
 doses = [{{ drug = "isatuximab", dose = "10 mg/kg", days = [1, 8, 15, 22] }}]
 """
 PATIENTS = int(os.environ.get("TME_FAULT_PATIENTS", "6"))
-ROOM = 4_000 * PATIENTS  # bytes of a file where the disk is all but full: some patients' worth
+ROOM = 400_000  # bytes of a file where the disk is all but full: two patients with their cells, some 175 kB each
 KILLS = int(os.environ.get("TME_FAULT_KILLS", "2"))
 
 

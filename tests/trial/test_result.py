@@ -123,7 +123,7 @@ def test_the_scenario_of_the_changed_study_is_the_changed_study(icaria):
     [
         (("isa_pd", "isatuximab", "20 mg/kg"), "did you mean 'isa-pd'"),
         (("isa-pd", "isatuximob", "20 mg/kg"), "did you mean 'isatuximab'"),
-        (("isa-pd", "isatuximab", "20"), "unknown unit"),
+        (("isa-pd", "isatuximab", "20"), "the unit is missing"),
         (("isa-pd", "dexamethasone", "20 mg/m2"), "for the elderly in mg"),
         (("isa-pd", "isatuximab", "20 mg/kg", "5 mg/kg"), "gives no 5 mg/kg"),
     ],

@@ -5,7 +5,7 @@ from typing import Any
 
 from tme_abm.analysis.attribution.question import MEASURES
 from tme_abm.analysis.sensitivity.inputs import Input
-from tme_abm.analysis.sensitivity.run import OUTCOMES as OF_SAMPLES
+from tme_abm.analysis.sensitivity.outcomes import OUTCOMES as OF_SAMPLES
 from tme_abm.analysis.sweep.form import Axis
 from tme_abm.analysis.sweep.tables import OUTCOMES
 from tme_abm.foundation.columns import Heading, count, truth, word

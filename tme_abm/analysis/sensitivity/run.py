@@ -14,6 +14,7 @@ from tme_abm.analysis.run_book import BOOK, RunBook, whole_visits
 from tme_abm.analysis.sensitivity.form import Sensitivity
 from tme_abm.analysis.sensitivity.indices import Floats, draw_samples, index_table, strength
 from tme_abm.analysis.sensitivity.inputs import Input, find_inputs
+from tme_abm.analysis.sensitivity.outcomes import OUTCOMES
 from tme_abm.analysis.sweep.form import overrides_of
 from tme_abm.batch.desk import Desk
 from tme_abm.batch.files import write_json
@@ -26,11 +27,6 @@ from tme_abm.trial.study import Study
 from tme_abm.trial.survival import Survival
 
 Sampled = tuple[Study, list[Input], Floats, list[tuple[Condition, Condition]]]  # trial, numbers, shares of their ranges, arms
-OUTCOMES = {
-    "burden_gain_log10": "gain in tumour burden at visit 2 [powers of ten]",
-    "log_mean_pfs_ratio": "log ratio of mean PFS",
-    "log_hazard_ratio": "log hazard ratio of PFS",
-}
 
 
 def sensitivity(given: Sensitivity, load: Load, folder: Path, desk: Desk | None = None, force: bool = False) -> dict[str, Any]:

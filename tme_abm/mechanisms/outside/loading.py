@@ -22,11 +22,11 @@ from typing import Any
 from numba.core.errors import NumbaError
 
 from tme_abm.batch.files import write_whole
+from tme_abm.foundation import jit
 from tme_abm.foundation.calling import address
 from tme_abm.foundation.compile_cache import private, temporary
 from tme_abm.foundation.declare import fill
 from tme_abm.foundation.errors import InputError, did_you_mean
-from tme_abm.foundation.jit import caching_in
 from tme_abm.foundation.mechanism import Mechanism, by_drug
 from tme_abm.foundation.pinned import pin
 from tme_abm.marrow.state import Tick
@@ -248,7 +248,7 @@ def execute(wish: Wish, text: str, digest: str, first: tuple[int, int]) -> tuple
     version = digest_of(digest, str(wish.path), repr(first))
     name = f"{head}_{re.sub(r'[^A-Za-z0-9_]', '_', wish.path.stem)}_{version}"
     if name not in _executed:
-        with caching_in(f"{digest}-{first[0]}-{first[1]}"), handing_out(*first) as numbers:
+        with jit.caching_in(f"{digest}-{first[0]}-{first[1]}"), handing_out(*first) as numbers:
             _executed[name] = run_module(wish, text, name), numbers
     return _executed[name]
 
@@ -327,7 +327,7 @@ def compile_acts(o: Outside, marrow: Any) -> Outside:
     m = o.mechanism
     rules = pin(by_drug(m, []) if m.by_drug else fill(m.Params).params)
     acts = []
-    with caching_in(f"{o.file.digest}-{o.file.first[0]}-{o.file.first[1]}"):
+    with jit.caching_in(f"{o.file.digest}-{o.file.first[0]}-{o.file.first[1]}"):
         for act, hook in ACTS.items():
             for is_on, kernel in ((True, getattr(m, act)), (False, instead(m, act, o.file))):
                 if kernel is None:
