@@ -115,7 +115,7 @@ ALLOWED = {  # file -> where -> (numbers, why)
         "squares": ((3.0, 0.25, 0.5), "variance of a square, solved for its width"),
         "walk": ((0.5,), "rounds to the nearest whole number"),
     },
-    "mechanisms/recruitment.py": {"TRIES": ((12,), TRIES), "MOST_ARRIVALS": ((400.0,), "what inversion of a Poisson draw bears")},
+    "mechanisms/recruitment.py": {"TRIES": ((12,), TRIES), "PORTION": ((400.0,), "what inversion of a Poisson draw bears")},
     "mechanisms/t_cell_recovery.py": {"settled": ((0.5, 4.0), "solution of a quadratic equation")},
     "outcomes/imwg.py": {
         "UG_PER_ML_IN_G_PER_L": ((1000.0,), "units"),

@@ -104,3 +104,13 @@ def test_the_columns_are_described(tme, tmp_path):
     assert tme("describe", "--columns", "--to", "c.md").exit_code == 0
     assert (tmp_path / "c.md").read_text(encoding="utf-8").startswith("# Columns")
     assert tme("describe", "--to", "c.md").exit_code == 2
+
+
+def test_a_damaged_table_leaves_no_half_of_an_export(small_trial, tmp_path):
+    folder = tmp_path / "r"
+    shutil.copytree(small_trial.folder, folder)
+    (part,) = (folder / "trajectory.parquet").iterdir()
+    part.write_bytes(part.read_bytes()[:2000])
+    done = CliRunner().invoke(app, ["export", str(folder), "--to", "csv", "--out", str(tmp_path / "csv")])
+    assert done.exit_code == 2 and done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["r"]

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 from tme_abm.foundation.declare import stack
+from tme_abm.foundation.jit import kernel
+from tme_abm.foundation.rng import bits, poisson, subkey, unit
 from tme_abm.marrow import walking
 from tme_abm.marrow.clones import N_CLONOTYPES, N_REACTIVE
 from tme_abm.marrow.secretion import balanced_source
@@ -30,6 +32,7 @@ from tme_abm.mechanisms import (
     niche_release,
     nk_activation,
     proteasome,
+    recruitment,
     suppression,
     t_cell_killing,
     t_cell_recovery,
@@ -210,6 +213,25 @@ def test_sources_of_adenosine_make_what_the_marrow_clears():
 def test_a_source_makes_what_the_marrow_clears_at_a_level_of_one():
     count, relative = np.array([30.0, 10.0]), np.array([1.0, 2.0])
     assert balanced_source(20.0, count, relative, 100) * 50 == pytest.approx(20.0 * 100)
+
+
+@kernel
+def arrivals_of(drawn, mean):
+    """Fill `drawn` with numbers of arrivals, and give what a single draw makes of the last address."""
+    for i in range(drawn.size):
+        drawn[i] = recruitment.draw_arrivals(subkey(7, i), mean)
+    return poisson(mean, unit(bits(subkey(7, drawn.size - 1), 0)))
+
+
+@pytest.mark.parametrize("mean", [0.0, 30.0, 399.0, 401.0, 1700.0])
+def test_as_many_arrive_as_are_expected_on_a_large_patch_too(mean):
+    """Mean and variance of a Poisson number, within five errors; up to 400 the very draw that it always was."""
+    drawn = np.zeros(4000)
+    single = arrivals_of(drawn, mean)
+    assert drawn.mean() == pytest.approx(mean, abs=5.0 * math.sqrt(mean / drawn.size))
+    assert drawn.var() == pytest.approx(mean, abs=5.0 * mean * math.sqrt(2.0 / drawn.size) + 0.1 * math.sqrt(mean))
+    if mean <= recruitment.PORTION:
+        assert drawn[-1] == single
 
 
 def test_the_toll_of_t_cells_by_hand():

@@ -1,6 +1,7 @@
 """A results folder in another format."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tme_abm import tables
@@ -46,7 +47,7 @@ def sections() -> dict[str, tuple[str, tuple[Heading, ...]]]:
 
 
 def write(result: Any, to: str, out: Path) -> list[Path]:
-    """Write the results of a run in another format.
+    """Write the results of a run in another format: all files, or none where that fails.
 
     Args:
         result: A `TrialResult` or `ExperimentResult`.
@@ -61,6 +62,16 @@ def write(result: Any, to: str, out: Path) -> list[Path]:
     """
     if to not in FORMATS:
         raise InputError(f"unknown format '{to}'{did_you_mean(to, [*FORMATS, 'h5ad'])}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".tme-export-", dir=out.parent) as scratch:
+        names = [path.relative_to(scratch) for path in _write(result, to, Path(scratch))]
+        for name in names:
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            (Path(scratch) / name).replace(out / name)
+    return [out / name for name in names]
+
+
+def _write(result: Any, to: str, out: Path) -> list[Path]:
     if to == "csv":
         return _as_csv(result, out)
     study = getattr(result, "study", None)

@@ -22,7 +22,7 @@ from tme_abm.marrow.state import Gauge
 
 PLASMA, T, NK = int(CellType.PLASMA), int(CellType.T), int(CellType.NK)
 TRIES = 12  # places looked at for each arrival
-MOST_ARRIVALS = 400.0  # expected of a kind in a step: what inversion of a Poisson draw bears
+PORTION = 400.0  # arrivals expected at most of one draw: what inversion of a Poisson draw bears
 
 
 class Params(NamedTuple):
@@ -81,6 +81,16 @@ def arrive(marrow, kind, site, key, p, hour):
 
 
 @part
+def draw_arrivals(key, mean):
+    """How many arrive where `mean` are expected: a Poisson number, that of a large patch as a sum of several."""
+    arrivals, drawn = 0, 0
+    while drawn * PORTION < mean:
+        arrivals += poisson(min(mean - drawn * PORTION, PORTION), unit(bits(key, drawn)))
+        drawn += 1
+    return arrivals
+
+
+@part
 def prepare(marrow, p, tick):
     """The arrivals of one step."""
     key = stream_key(tick.key, Stream.RECRUITMENT, tick.step)
@@ -89,8 +99,7 @@ def prepare(marrow, p, tick):
             continue
         own = subkey(key, kind)
         mean = marrow.body.target[kind] * renewal(marrow, kind) * supply(marrow, kind, p) * tick.dt
-        arrivals = poisson(min(mean, MOST_ARRIVALS), unit(bits(own, 0)))
-        for j in range(arrivals):
+        for j in range(draw_arrivals(own, mean)):
             one = subkey(own, j + 1)
             s = find_place(marrow, one, marrow.traits.is_chemotactic[kind])
             if s >= 0:
