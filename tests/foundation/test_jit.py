@@ -280,3 +280,46 @@ def test_without_any_folder_code_is_compiled_afresh(tmp_path, monkeypatch):
 
     assert double(4.0) == 8.0
     assert isinstance(double._cache, NullCache)
+
+
+def factory(value):
+    @jit.part
+    def made(x):
+        return x + value
+
+    return made
+
+
+def test_functions_that_a_function_makes_have_names_of_their_own_alike_in_every_process():
+    """The linker takes functions of one name for one: two that differ must not share a name, whatever was made before them."""
+    one, other, again = factory(1.0), factory(2.0), factory(1.0)
+    names = [kernel.py_func.__qualname__ for kernel in (one, other, again)]
+    assert names[0] == names[2] != names[1]
+    code = "from tme_abm.mechanisms import BY_NAME, step; made = (step.prepare_drugs, step.add_hazards, BY_NAME['depletion'].hazard)\n"
+    code += "print([kernel.py_func.__qualname__ for kernel in made])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    made = (step.prepare_drugs, step.add_hazards, BY_NAME["depletion"].hazard)
+    here = [kernel.py_func.__qualname__ for kernel in made]
+    assert found == f"{here}\n" and len(set(here)) == 3
+
+
+NAMES = """
+from tme_abm.foundation import jit
+
+made, honest = {}, jit._compile
+
+def noted(function, options):
+    kernel = honest(function, options)
+    kind = function.__code__.co_code, getattr(function, "made_of", "")
+    made.setdefault((function.__module__, function.__qualname__), set()).add(kind)
+    return kernel
+
+jit._compile = noted
+import tme_abm.simulation.simulation, tme_abm.laboratory.mouse
+print(len(made), [name for name, kinds in made.items() if len(kinds) > 1 or "<locals>" in name[1]])
+"""
+
+
+def test_no_two_kernels_of_the_package_share_a_name_and_differ():
+    found = subprocess.run([sys.executable, "-c", NAMES], capture_output=True, text=True, check=True).stdout
+    assert int(found.split()[0]) > 200 and found.endswith(" []\n")

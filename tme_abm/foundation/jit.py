@@ -165,7 +165,30 @@ class PartCompiler(CompilerBase):
         return [passes]
 
 
+def tell_apart(function: Callable[..., Any]) -> None:
+    """Name a function that another function has made after its content, so that no two of the same name differ.
+
+    Numba tells such functions apart by counting them. Two processes count differently, and where code of both is read from the cache into a
+    third, the linker takes one for the other without a word: symbols of one name are thought to be one function.
+    """
+    code = function.__code__
+    if hasattr(function, "made_of") or not ("<locals>" in function.__qualname__ or code.co_filename.startswith("<")):
+        return
+    names = {name: function.__globals__[name] for name in code.co_names if name in function.__globals__}
+    cells = dict(zip(code.co_freevars, (cell.cell_contents for cell in function.__closure__ or ()), strict=True))
+    held = {name: _content_of(value) for name, value in sorted({**names, **cells}.items())}
+    function.made_of = hashlib.sha256(repr((code.co_code, code.co_consts, code.co_names, held)).encode()).hexdigest()[:12]  # type: ignore[attr-defined]
+    function.__qualname__ = f"{function.__qualname__.replace('<locals>.', '')}_{function.made_of}"  # type: ignore[attr-defined]
+
+
+def _content_of(value: Any) -> Any:
+    """What tells a value that a function refers to from another, alike in every process."""
+    function = getattr(value, "py_func", value)
+    return (function.__module__, function.__qualname__) if hasattr(function, "__qualname__") else repr(value)
+
+
 def _compile(function: F, options: dict[str, Any]) -> F:
+    tell_apart(function)
     if not COMPILED:
         return cast(F, _interpreted(function))
     config: Any = numba.config
