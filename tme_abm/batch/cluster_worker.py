@@ -79,7 +79,7 @@ def carry_out(name: str, index: int) -> bytes:
     """Do a piece of work: what workers are asked for, with the name of the run and the number of the piece."""
     worker = get_worker()
     task = worker.plugins.get(name)
-    if task is not None:
+    if isinstance(task, Task):
         return task.answer(index)
     if worker.status in (Status.closing, Status.closed):  # it has forgotten all that it knew: another one does this
         raise Reschedule
