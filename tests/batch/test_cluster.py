@@ -275,10 +275,11 @@ def test_a_package_that_is_not_installed_is_named_with_its_extra(monkeypatch):
 
 PAGE = Path(__file__).parents[2] / "docs" / "cluster.md"
 SBATCH = """#!/bin/sh
-setsid sh "$1" > /dev/null 2>&1 &
+cp "$1" "{script}.$$" # as SLURM does: whoever submits a script may remove it at once
+cp "$1" "{script}"
+setsid sh "{script}.$$" > /dev/null 2>&1 &
 echo "Submitted batch job $!"
 echo "begun $!" >> "{log}"
-cp "$1" "{script}"
 """
 SCANCEL = """#!/bin/sh
 echo "ended $1" >> "{log}"
