@@ -5,7 +5,6 @@ dearer pieces and the kinetics of the drugs, while this one makes the others; wh
 there is no cache, or one core, this process makes everything.
 """
 
-import os
 import subprocess
 import sys
 import threading
