@@ -1,5 +1,6 @@
 """A Dask cluster on the loopback of this machine, for tests and benchmarks: a scheduler and workers, each a process of its own."""
 
+import ctypes
 import json
 import os
 import signal
@@ -14,6 +15,17 @@ from types import TracebackType
 from typing import Self
 
 LONGEST_S = 60.0  # until the scheduler is there [s]
+
+
+LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+PR_SET_PDEATHSIG = 1
+DEATH_TIMEOUT_S = 60  # after which a worker ends that finds no scheduler, where the system ends nobody [s]
+
+
+def follow_parent() -> None:
+    """Have the system end this process when the one that started it ends, in whatever way; called in the new process (Linux)."""
+    assert LIBC is not None
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 class Loopback:
@@ -59,11 +71,13 @@ class Loopback:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            preexec_fn=follow_parent if LIBC is not None else None,
         )
 
     def add_worker(self, nanny: bool = False) -> None:
         """Start one more; with a nanny, one that is started again when it dies."""
         options = ("--nthreads", "1", "--memory-limit", "0", "--local-directory", self._folder.name, "--no-dashboard")
+        options += ("--death-timeout", str(DEATH_TIMEOUT_S))
         self.workers.append(self._start("dask_worker", self.address, *options, "--nanny" if nanny else "--no-nanny"))
 
     def kill_worker(self) -> None:

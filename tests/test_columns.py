@@ -82,7 +82,7 @@ def test_a_table_comes_back_as_it_was(tmp_path):
 def test_a_damaged_table_is_told(tmp_path):
     (tmp_path / "cut.parquet").write_bytes(b"PAR1 and no more")
     (tmp_path / "folder.parquet").mkdir()
-    for name, what in (("cut", "not a Parquet table"), ("folder", "not a Parquet table"), ("none", "there is no such table")):
+    for name, what in (("cut", "not a Parquet table"), ("folder", "there is no such table"), ("none", "there is no such table")):
         with pytest.raises(InputError, match=rf"{name}\.parquet: .*{what}"):
             tables.read(tmp_path / f"{name}.parquet")
 

@@ -9,12 +9,15 @@ DuckDB and polars would need to be told, and a patient's arms, which are compare
 choose one arm then is to read the other too: a fraction of a second for a thousand patients.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tme_abm.batch.files import scratch_of
 from tme_abm.foundation.columns import Heading, find
-from tme_abm.foundation.errors import InputError
+from tme_abm.foundation.errors import InputError, first_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,11 +61,66 @@ def as_table(rows: Sequence[Mapping[str, Any]], schema: "pa.Schema") -> "pa.Tabl
     """Rows as a table; what a row lacks is missing, and a column that nobody has declared comes last."""
     import pyarrow as pa
 
+    columns = [pa.array([row.get(field.name) for row in rows], field.type, from_pandas=True) for field in schema]
     declared = set(schema.names)
     for name in dict.fromkeys(name for row in rows for name in row if name not in declared):
-        schema = schema.append(pa.field(name, pa.array([row.get(name) for row in rows], from_pandas=True).type))
-    columns = [pa.array([row.get(field.name) for row in rows], field.type, from_pandas=True) for field in schema]
+        columns.append(_as_it_comes([row.get(name) for row in rows]))
+        schema = schema.append(pa.field(name, columns[-1].type))
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _as_it_comes(values: Sequence[Any]) -> "pa.Array":
+    """A column that nobody has declared; words where it is of several kinds."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.array([None if value is None else str(value) for value in values])
+
+
+def widened(schema: "pa.Schema", other: "pa.Schema", declared: "pa.Schema") -> "pa.Schema":
+    """The columns of two pieces of a table: those declared as they are, any other wide enough for both; words where nothing else is.
+
+    Args:
+        schema: Of what was written so far, declared columns first.
+        other: Of the next piece.
+        declared: Columns whose type is known.
+    """
+    import pyarrow as pa
+
+    known = set(declared.names)
+    for field in other:
+        place = schema.get_field_index(field.name)
+        if place < 0:
+            schema = schema.append(field)
+        elif field.name not in known and field.type != schema.field(place).type:
+            try:
+                both = pa.unify_schemas([pa.schema([schema.field(place)]), pa.schema([field])], promote_options="permissive").field(0)
+            except (pa.ArrowInvalid, pa.ArrowTypeError):
+                both = pa.field(field.name, pa.string())
+            schema = schema.set(place, both)
+    return schema
+
+
+def fitted(table: "pa.Table", schema: "pa.Schema") -> "pa.Table":
+    """A piece of a table with all columns, in their order; those that it lacks are missing."""
+    import pyarrow as pa
+
+    for field in schema:
+        if field.name not in table.schema.names:
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    return table.select(schema.names).cast(schema)
+
+
+def joined(pieces: "Sequence[pa.Table]", declared: "pa.Schema") -> "pa.Table":
+    """Pieces of a table, one below the other, with all columns that any of them has."""
+    import pyarrow as pa
+
+    schema = declared
+    for piece in pieces:
+        schema = widened(schema, piece.schema, declared)
+    return pa.concat_tables([fitted(piece, schema) for piece in pieces]) if pieces else schema.empty_table()
 
 
 class DataSet:
@@ -73,26 +131,29 @@ class DataSet:
 
         Args:
             folder: Of the parts; made here.
-            schema: Of every part.
+            schema: Of the columns that are declared. One that is not is kept all the same: in the end every part has it.
             part_rows: Rows after which another part begins.
         """
         self.folder, self.schema, self.part_rows = folder, schema, part_rows
+        self._declared = schema
         self._n_parts = 0
+        self._n_narrow = 0  # parts, from the first on, that lack what later ones have
         self._n_rows = 0  # of the part at hand
         self._writer: Any = None
         folder.mkdir(parents=True)
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write some rows, which are read back together (`Stored.pieces`)."""
-        self.add_table(as_table(rows, self.schema))
+        self.add_table(as_table(rows, self._declared))
 
     def add_table(self, table: "pa.Table") -> None:
         """Write some rows that are a table already."""
-        if table.schema.names != self.schema.names:  # a column that no heading declares: it is kept, from here on
+        wider = widened(self.schema, table.schema, self._declared)
+        if wider != self.schema:  # a column that no heading declares, or one of those that needs more room
             self._end_part()
-            self.schema = table.schema
+            self.schema, self._n_narrow = wider, self._n_parts
         if table.num_rows:
-            self._open().write_table(table.cast(self.schema), table.num_rows)
+            self._open().write_table(fitted(table, self.schema), table.num_rows)
             self._n_rows += table.num_rows
         if self._n_rows >= self.part_rows:
             self._end_part()
@@ -111,15 +172,29 @@ class DataSet:
         if writer is not None:
             writer.close()
 
+    def _widen(self) -> None:
+        """Give the parts that lack columns of later ones what they lack: of some readers, the first part tells all columns."""
+        import pyarrow.parquet as pq
+
+        for path in parts(self.folder)[: self._n_narrow]:
+            scratch = scratch_of(path)
+            with pq.ParquetFile(path) as file, pq.ParquetWriter(scratch, self.schema, compression="zstd") as writer:
+                for i in range(file.num_row_groups):
+                    piece = file.read_row_group(i)
+                    writer.write_table(fitted(piece, self.schema), piece.num_rows)
+            os.replace(scratch, path)
+
     def __enter__(self) -> "DataSet":
         """Begin."""
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """End; a table without rows has a part too, which tells its columns."""
         if not self._n_parts:
             self._open()
         self._end_part()
+        if kind is None:
+            self._widen()
 
 
 class Stored:
@@ -140,11 +215,9 @@ class Stored:
 
         self.path = path
         self._parts = parts(path)
-        try:
+        with _told(path):
             self.columns: list[str] = list(pq.read_schema(self._parts[0]).names)
             self._n_rows = sum(pq.read_metadata(part).num_rows for part in self._parts)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: not a parquet table ({str(error).splitlines()[0]})") from None
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -164,6 +237,15 @@ class Stored:
                     yield file.read(wanted).to_pandas()
 
 
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Within, a file that cannot be read is told as bad input."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a Parquet table ({first_line(error)})") from None
+
+
 def parts(path: Path) -> list[Path]:
     """The files of a table: itself, or those of a data set.
 
@@ -172,7 +254,7 @@ def parts(path: Path) -> list[Path]:
     """
     found = sorted(path.glob("*.parquet")) if path.is_dir() else [path] if path.exists() else []
     if not found:
-        raise InputError(f"{path}: there is no such table")
+        raise InputError(f"{path}: there is no such table; is '{path.parent}' a results folder?")
     return found
 
 
@@ -203,10 +285,8 @@ def read(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
     notes = read_notes(path).attrs
-    try:
+    with _told(path):
         table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a Parquet table ({str(error).splitlines()[0]})") from None
     table.attrs |= notes
     return table
 
@@ -219,10 +299,9 @@ def read_notes(path: Path) -> "pd.DataFrame":
     """
     import pyarrow.parquet as pq
 
-    try:
-        schema = pq.read_schema(parts(Path(path))[0])
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a Parquet table ({str(error).splitlines()[0]})") from None
+    first = parts(Path(path))[0]
+    with _told(path):
+        schema = pq.read_schema(first)
     table = schema.empty_table().to_pandas()
     fields = {field.name: field.metadata or {} for field in schema}
     for key, kept in (("units", b"unit"), ("meanings", b"meaning"), ("allowed", b"allowed")):

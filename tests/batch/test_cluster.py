@@ -1,15 +1,20 @@
 """A Dask cluster as an executor: a real scheduler and workers on the loopback, which die, differ, and are not there."""
 
+import importlib
 import os
+import pickle
 import re
 import shutil
+import subprocess
 import sys
 import threading
 import time
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from distributed import Reschedule
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -17,6 +22,7 @@ import tasks
 
 from tme_abm.batch import cluster as room
 from tme_abm.batch.cluster import open_cluster
+from tme_abm.batch.cluster_worker import Task
 from tme_abm.batch.executors import AHEAD, Crashed
 from tme_abm.batch.stopping import Stop, Stopped
 from tme_abm.foundation.errors import InputError
@@ -79,6 +85,80 @@ def test_an_error_is_raised_or_given_up(executor):
 def test_what_was_written_where_no_worker_can_import_it_goes_along(executor):
     factor = 3
     assert dict(executor.run(lambda i: factor * i, range(3), Stop())) == {0: 0, 1: 3, 2: 6}
+
+
+def test_a_module_that_is_not_installed_goes_along_with_what_it_imports_from_beside_it(executor, tmp_path, monkeypatch):
+    (tmp_path / "own_factors.py").write_text("FACTOR = 7\n")
+    (tmp_path / "own_rules.py").write_text("import own_factors\n\ndef rule(number):\n    return own_factors.FACTOR * number\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    rule = importlib.import_module("own_rules").rule
+    assert dict(executor.run(rule, range(3), Stop())) == {0: 0, 1: 7, 2: 14}
+    import cloudpickle
+
+    assert not cloudpickle.list_registry_pickle_by_value()
+
+
+class Slow:
+    """A result that takes a while to arrive: asked for again and again, it never does."""
+
+    def __init__(self, key, seconds):
+        self.key, self.seconds = key, seconds
+
+    def add_done_callback(self, call):
+        call(self)
+
+    def release(self):
+        pass
+
+    def result(self, timeout=None):
+        time.sleep(self.seconds if timeout is None else min(timeout, self.seconds))
+        if timeout is not None and timeout < self.seconds:
+            raise TimeoutError
+        return pickle.dumps((True, self.seconds))
+
+
+def pretended(seconds):
+    """A cluster whose pieces are done at once, and whose results take so long to arrive."""
+    client = Mock(status="running", nthreads=lambda: {"tcp://there": len(seconds)})
+    client.submit = lambda carry_out, name, index, key, pure: Slow(key, seconds[index])
+    return room.Cluster(client, "tcp://here", tasks.version, lambda _: None)
+
+
+def test_a_result_that_takes_long_to_arrive_is_waited_for_and_keeps_no_other_from_arriving(monkeypatch):
+    monkeypatch.setattr(room, "GATHER_S", 0.05, raising=False)
+    assert list(pretended([0.5, 0.0, 0.1]).run(tasks.square, range(3), Stop())) == [(1, 0.0), (2, 0.1), (0, 0.5)]
+
+
+def test_nor_does_it_keep_anybody_from_leaving():
+    stop = Stop()
+    threading.Timer(0.2, stop.set).start()
+    start = time.monotonic()
+    with pytest.raises(Stopped):
+        list(pretended([30.0]).run(tasks.square, range(1), stop))
+    assert time.monotonic() - start < 5.0
+
+
+def test_a_worker_that_retires_while_it_unpacks_the_work_leaves_it_to_another():
+    task = Task("t", pickle.dumps(tasks.square), lambda: task.teardown(None) or {}, {})
+    task.setup(Mock(address="tcp://there"))
+    for _ in range(2):  # the second time, it has been told before
+        with pytest.raises(Reschedule):
+            task.answer(3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system ends children of a dead parent on Linux")
+def test_what_was_started_for_tests_ends_with_whoever_started_it():
+    script = "import sys, time; sys.path.insert(0, sys.argv[1]); from loopback import Loopback; one = Loopback(1)\n"
+    script += "print(one.scheduler.pid, *(worker.pid for worker in one.workers), flush=True); time.sleep(60)"
+    folder = str(Path(__file__).parents[2] / "benchmarks")
+    with subprocess.Popen([sys.executable, "-c", script, folder], stdout=subprocess.PIPE, text=True) as parent:
+        started = [int(word) for word in parent.stdout.readline().split()]
+        assert len(started) == 2 and all(map(alive, started))
+        parent.kill()
+    end = time.monotonic() + 10.0
+    while any(map(alive, started)) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(map(alive, started))
 
 
 def test_the_end_comes_soon_and_frees_the_workers(executor):
@@ -195,10 +275,11 @@ def test_a_package_that_is_not_installed_is_named_with_its_extra(monkeypatch):
 
 PAGE = Path(__file__).parents[2] / "docs" / "cluster.md"
 SBATCH = """#!/bin/sh
-setsid sh "$1" > /dev/null 2>&1 &
+cp "$1" "{script}.$$" # as SLURM does: whoever submits a script may remove it at once
+cp "$1" "{script}"
+setsid sh "{script}.$$" > /dev/null 2>&1 &
 echo "Submitted batch job $!"
 echo "begun $!" >> "{log}"
-cp "$1" "{script}"
 """
 SCANCEL = """#!/bin/sh
 echo "ended $1" >> "{log}"

@@ -25,6 +25,16 @@ def test_every_piece_of_work_is_done_once(executor):
     assert sorted(done) == [(i, i * i) for i in range(20)]
 
 
+def test_processes_are_kept_from_one_run_to_the_next_where_that_is_asked_for():
+    with Processes(2) as executor:
+        first = {pid for _, (_, pid) in executor.run(tasks.Deadly("", 0, 0.05), range(6), Stop())}
+        assert dict(executor.run(tasks.square, range(4), Stop())) == {0: 0, 1: 1, 2: 4, 3: 9}
+        assert {pid for _, (_, pid) in executor.run(tasks.Deadly("", 0, 0.05), range(6), Stop())} <= first and len(first) == 2
+    for pid in first:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
 def test_work_is_handed_out_as_it_is_needed():
     taken = []
 
@@ -86,7 +96,7 @@ def test_work_that_kills_every_worker_is_given_up(tmp_path):
 def test_an_answer_that_nobody_can_read_costs_no_worker(monkeypatch):
     """An error whose class cannot be made again from what it says: the piece of work fails, and its worker goes on."""
     begun, honest = [], executors._Worker
-    monkeypatch.setattr(executors, "_Worker", lambda task: begun.append(1) or honest(task))
+    monkeypatch.setattr(executors, "_Worker", lambda: begun.append(1) or honest())
     done = dict(Processes(1).run(tasks.baffle, range(6), Stop(), lambda index, error: error))
     assert len(begun) == 1 and all(isinstance(error, TypeError) for error in done.values()) and len(done) == 6
 
@@ -100,9 +110,9 @@ def test_a_free_worker_that_another_thread_takes_first_is_not_waited_for(monkeyp
 
     processes = Processes(1)
     processes._free = Raced()
-    monkeypatch.setattr(executors, "_Worker", lambda task: "new")
+    monkeypatch.setattr(executors, "_Worker", lambda: "new")
     taken = []
-    thread = threading.Thread(target=lambda: taken.append(processes._take(b"")), daemon=True)
+    thread = threading.Thread(target=lambda: taken.append(processes._take()), daemon=True)
     thread.start()
     thread.join(5.0)
     assert taken == ["new"]

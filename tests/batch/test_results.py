@@ -108,6 +108,59 @@ def test_what_somebody_else_laid_in_the_way_is_set_aside(tmp_path):
     }
 
 
+@pytest.mark.parametrize("change", ["edited", "surplus", "added", "gone"])
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_table_in_parts_of_which_one_is_not_ours_is_set_aside_whole(tmp_path, monkeypatch, change, dies):
+    """Whoever reads it takes every file of the folder: two runs must not mix. Also where the process dies in the midst of the change."""
+    folder, table = tmp_path / "r", "t.parquet"
+    make(folder, files=[f"{table}/part-{i}.parquet" for i in range(3)])
+    edited = {"edited": "part-1.parquet", "surplus": "part-2.parquet", "added": "mine.parquet", "gone": "part-0.parquet"}[change]
+    (folder / table / edited).write_text("by hand")
+    before = {path.name: path.read_text() for path in (folder / table).iterdir()}
+    new = ["a.txt"] if change == "gone" else [f"{table}/part-0.parquet", f"{table}/part-1.parquet"]
+    with monkeypatch.context() as patch, open_results(folder, TWO, force=True) as results:
+        for name in new:
+            (results.new / name).parent.mkdir(exist_ok=True)
+            (results.new / name).write_text(f"{name} of 2")
+        if dies:
+            patch.setattr(module, "_move", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                results.publish()
+        else:
+            results.publish()
+            said = "a table with a file of yours in it, or with an edited one, was in the way of the results; it is kept as "
+            assert [module.aside_in_words(path) for path in results.set_aside] == [f"{said}{folder / 't.kept1.parquet'}"]
+    with open_results(folder, TWO) as results:
+        assert results.is_finished
+    kept = {f"t.kept1.parquet/{name}": text for name, text in before.items()}
+    assert contents(folder) == {name: f"{name} of 2" for name in new} | kept
+
+
+def test_a_part_that_was_edited_after_a_crash_takes_no_new_part_with_it(tmp_path, monkeypatch):
+    folder = tmp_path / "r"
+    names = [f"t.parquet/part-{i}.parquet" for i in range(2)]
+    make(folder, files=names)
+    honest = os.replace
+
+    def replace(source, target):
+        if str(target) == str(folder / names[1]):
+            raise ZeroDivisionError
+        honest(source, target)
+
+    with monkeypatch.context() as patch, open_results(folder, TWO, force=True) as results:
+        (results.new / "t.parquet").mkdir()
+        for name in names:
+            (results.new / name).write_text(f"{name} of 2")
+        patch.setattr(module.os, "replace", replace)
+        with pytest.raises(ZeroDivisionError):
+            results.publish()
+    assert contents(folder)[names[0]] == f"{names[0]} of 2"
+    (folder / names[1]).write_text("by hand")
+    with open_results(folder, TWO) as results:
+        assert results.is_finished
+    assert contents(folder) == {name: f"{name} of 2" for name in names} | {"t.kept1.parquet/part-1.parquet": "by hand"}
+
+
 def test_a_link_leads_nobody_out_of_the_folder(tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "b.svg").write_text("mine")

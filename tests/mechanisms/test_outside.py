@@ -400,14 +400,26 @@ def test_a_file_is_read_once(file, monkeypatch):
     assert times == [one, other]
 
 
-def test_another_process_refuses_a_file_that_has_changed(file):
+def test_a_file_that_has_changed_is_not_what_a_study_has_taken(file):
     path = file(TOXIN)
-    sent = pickle.dumps(load([path]))
-    assert pickle.loads(sent).describe() == load([path]).describe()
+    taken = load([path])
     path.write_text(TOXIN + "\n# another\n", encoding="utf-8")
     with pytest.raises(BrokenMechanism, match=r"toxin\.py: the file has changed since this study took it"):
-        pickle.loads(sent)
+        load(taken.given)
     load([path])
+
+
+def test_another_process_takes_what_the_study_took_whatever_stands_in_the_same_place_there(file, tmp_path, monkeypatch):
+    """As an older copy of the file on a node."""
+    monkeypatch.setattr(loading, "temporary", lambda: tmp_path / "temporary")
+    path = file(TOXIN)
+    here = load([path])
+    sent = pickle.dumps(here)
+    assert pickle.loads(sent).files[0].path == path.resolve()
+    path.write_text("# an older one\n", encoding="utf-8")
+    there = pickle.loads(sent)
+    assert there.describe() == here.describe() and there.files[0].text == TOXIN
+    assert path.read_text(encoding="utf-8") == "# an older one\n"
 
 
 def test_a_file_that_another_machine_has_not_got_travels_along(file, tmp_path, monkeypatch):
@@ -422,7 +434,7 @@ def test_a_file_that_another_machine_has_not_got_travels_along(file, tmp_path, m
     assert copy.read_text(encoding="utf-8") == TOXIN and there.files[0].path == copy.resolve()
     assert run(there).state_hash() == run(here).state_hash()
     place.chmod(0o777)  # where anybody could put another file
-    with pytest.raises(InputError, match=r"toxin\.py: the file is not on this machine, and cannot be written to"):
+    with pytest.raises(InputError, match=r"toxin\.py: the file is not on this machine as it was taken, and cannot be written to"):
         pickle.loads(sent)
 
 

@@ -16,6 +16,7 @@ from tme_abm.batch.results import WORK
 from tme_abm.cli.app import app
 from tme_abm.foundation.errors import InputError
 from tme_abm.trial.part import JOURNAL, PART_FILE, Part, make_part
+from tme_abm.trial.provenance import code_versions
 
 SMALL = ["marrow.shape=[32, 32]", 'trial.follow_up=["2 month", "3 month"]']
 
@@ -128,6 +129,7 @@ def changed(parts, tmp_path):
         (2, {"identity": {"version": "9"}}, r"does not fit .*: version 9 instead of"),
         (2, {"identity": {"size": "6 patients, 2 arms"}}, r"does not fit .*: size 6 patients, 2 arms instead of 5 patients, 2 arms"),
         (2, {"identity": {"mechanisms": [1]}}, r"does not fit .*: mechanisms \[1\] instead of nothing"),
+        (2, {"code": {**code_versions(), "numba": "9"}}, r"2 \(part 2/2\) does not fit \S+1 \(part 1/2\): numba 9 instead of \d"),
         (2, {"part": "1/2"}, r"part 1/2 is there twice: \S+1 and \S+2"),
         (2, {"part": "2/3"}, r"\S+2 is part 2/3, but \S+1 is part 1/2"),
     ],
@@ -171,6 +173,21 @@ def test_a_damaged_part_is_named(changed, tmp_path):
     with pytest.raises(
         InputError, match=r"2 \(part 2/2\) has lost 1 patient since it was finished, the first number [13]; run the part again"
     ):
+        tme_abm.merge([first, second], tmp_path / "r")
+
+
+def test_a_patient_whose_second_run_was_damaged_is_not_merged_as_failed(changed, tmp_path):
+    """Her first run failed and stands in the journal too."""
+    first, second = changed(1)
+    (shard,) = (second / JOURNAL).iterdir()
+    lines = shard.read_bytes().splitlines(keepends=True)
+    shard.write_bytes(lines[0])
+    key = next(key for key in ("1", "3") if key not in Journal(second / JOURNAL))
+    journal = Journal(second / JOURNAL)
+    journal.add(f"failed-{key}", {"patients": []})
+    journal.close()
+    message = r"2 \(part 2/2\) has 1 failed patient instead of 0 when it was finished; its journal was damaged: run the part again"
+    with pytest.raises(InputError, match=message):
         tme_abm.merge([first, second], tmp_path / "r")
 
 

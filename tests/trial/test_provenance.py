@@ -2,11 +2,25 @@
 
 import re
 import shutil
+import sys
 
+import numba
+import numpy as np
 import pytest
+import scipy
 
 from tme_abm.mechanisms.outside.catalogue import PLAIN
-from tme_abm.trial.provenance import FOLLOWED, PACKAGE, RUN, describe_outside, model_digest, model_files, module_file, room_digest
+from tme_abm.trial.provenance import (
+    FOLLOWED,
+    PACKAGE,
+    RUN,
+    code_versions,
+    describe_outside,
+    model_digest,
+    model_files,
+    module_file,
+    room_digest,
+)
 
 
 @pytest.fixture
@@ -76,3 +90,10 @@ def test_what_calls_a_rule_in_plain_python_counts_where_there_is_one(package):
     with (package / "mesa_model" / "model.py").open("a", encoding="utf-8") as file:
         file.write("\nLATER = 1\n")
     assert room_digest.__wrapped__("mesa_model", package) != before
+
+
+def test_what_shapes_the_numbers_of_a_patient_is_compared_between_machines():
+    """Scipy draws patients and decides on residual disease; the code of rules is that of one minor version of Python."""
+    found = code_versions()
+    assert found["python"] == f"{sys.version_info.major}.{sys.version_info.minor}" and found["scipy"] == scipy.__version__
+    assert found["numpy"] == np.__version__ and found["numba"] == numba.__version__

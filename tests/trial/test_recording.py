@@ -6,7 +6,6 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -172,14 +171,28 @@ def test_every_part_has_the_same_columns_whatever_is_in_it(tmp_path):
     assert len(tables.Stored(tmp_path / "none.parquet")) == 0 and len(list(tables.Stored(tmp_path / "none.parquet").pieces())) == 1
 
 
-def test_a_column_that_nobody_declared_is_not_lost(tmp_path):
+def test_a_column_that_nobody_declared_is_in_every_part(tmp_path):
+    """Also one that begins late, is whole at first and fractional later, or becomes a word; what was read together still is."""
     with tables.DataSet(tmp_path / "t.parquet", tables.make_schema(DAY_HEADINGS[:2])) as data:
         data.add([{"patient": 0, "arm": "a"}])
-        data.add([{"patient": 1, "arm": "a", "unheard_of": 1.5}])
-        data.add([{"patient": 2, "arm": "a"}])
-    parts = [pq.read_table(part) for part in tables.parts(tmp_path / "t.parquet")]
-    assert [part.num_rows for part in parts] == [1, 2]
-    assert pa.concat_tables(parts, promote_options="default")["unheard_of"].to_pylist() == [None, 1.5, None]
+        data.add([{"patient": 1, "arm": "a", "unheard_of": 1, "odd": 1}, {"patient": 1, "arm": "b", "unheard_of": None}])
+        data.add([{"patient": 2, "arm": "a", "unheard_of": 1.5, "odd": "one"}])
+        data.add([{"patient": 3, "arm": "a", "unheard_of": 2}])
+    parts = tables.parts(tmp_path / "t.parquet")
+    assert len(parts) == 3 and len(list((tmp_path / "t.parquet").iterdir())) == 3
+    assert all(pq.read_schema(part).equals(data.schema, check_metadata=True) for part in parts)
+    stored = tables.Stored(tmp_path / "t.parquet")
+    assert stored.columns == ["patient", "arm", "unheard_of", "odd"]
+    assert [piece["patient"].tolist() for piece in stored.pieces(["patient", "odd"])] == [[0], [1, 1], [2], [3]]
+    whole = pq.read_table(tmp_path / "t.parquet")
+    assert whole["unheard_of"].to_pylist() == [None, 1.0, None, 1.5, 2.0] and whole["odd"].to_pylist() == [None, "1", None, "one", None]
+
+
+def test_patients_of_whom_one_piece_has_whole_numbers_and_another_has_not_are_one_table():
+    schema = tables.make_schema(DAY_HEADINGS[:2])
+    pieces = [tables.as_table([{"patient": i, "arm": "a", **more}], schema) for i, more in enumerate(({"x": 1}, {"x": 1.5}, {}))]
+    table = tables.joined(pieces, schema)
+    assert table["x"].to_pylist() == [1.0, 1.5, None] and table.schema.field("arm").metadata == schema.field("arm").metadata
 
 
 def test_writing_the_tables_takes_no_more_memory_for_more_patients(recorded, tmp_path, monkeypatch):

@@ -243,11 +243,11 @@ def test_files_that_are_missing_or_broken_are_named(folder, tmp_path):
         report.write_report(folder)
     (folder / "run.json").write_text("{}")
     (folder / "patients.parquet").write_text("no table")
-    with pytest.raises(InputError, match="not a parquet table"):
+    with pytest.raises(InputError, match="not a Parquet table"):
         report.write_report(folder)
     (folder / "patients.parquet").unlink()
     (folder / "patients.parquet").mkdir()
-    with pytest.raises(InputError, match=r"patients\.parquet: not a parquet table \(it has no columns\)"):
+    with pytest.raises(InputError, match=r"patients\.parquet: there is no such table; is '.*' a results folder\?"):
         report.write_report(folder)
     with pytest.raises(InputError, match="no such file"):
         report.write_report(tmp_path / "nowhere")

@@ -6,6 +6,7 @@ scheduler. A piece whose worker is lost is run again by Dask; one over which sev
 worker must have the same code as this process, or it would give other numbers and nobody would know.
 """
 
+import asyncio
 import logging
 import pickle
 import shutil
@@ -24,13 +25,13 @@ from typing import Any
 from tme_abm import __version__
 from tme_abm.batch.executors import AHEAD, LOOK_S, TRIES, Crashed, Done, Work
 from tme_abm.batch.stopping import Stop
-from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.errors import InputError, did_you_mean, first_line
+from tme_abm.foundation.installed import carried
 
 SLURM = "slurm"
 REMOTE = ("tcp://", "tls://")
 CONNECT_S = 10.0  # for a scheduler to answer [s]
 COUNT_S = 1.0  # between two counts of the workers [s]
-GATHER_S = 5.0  # for a result to arrive; it is asked for again after that [s]
 END_S = 2.0  # for each of the calls that end a run: a scheduler that does not answer must not keep anybody from leaving [s]
 CANCEL_S = 20.0  # for jobs to be cancelled, unless a signal leaves less time than that [s]
 RENEW_S = 60.0  # between two looks at whether jobs have ended before the work [s]
@@ -148,7 +149,10 @@ class Cluster:
         from tme_abm.batch.cluster_worker import Task, carry_out
 
         name = f"tme-{uuid.uuid4().hex[:16]}"
-        task = Task(name, _need("cloudpickle").dumps(work), self._fingerprint, dict(self._fingerprint()))
+        cloudpickle = _need("cloudpickle")
+        with carried(cloudpickle):
+            payload = cloudpickle.dumps(work)
+        task = Task(name, payload, self._fingerprint, dict(self._fingerprint()))
         waiting, ended = iter(indices), SimpleQueue[Any]()
         running: dict[str, tuple[Any, int, int]] = {}  # key of Dask -> future, number, attempt
         suspects: list[int] = []  # were out with workers that died; once more each, alone, lest one is blamed for what another does
@@ -157,7 +161,11 @@ class Cluster:
             key = f"{name}-{index}-{attempt}"
             future = self._client.submit(carry_out, name, index, key=key, pure=False)
             running[key] = future, index, attempt
-            future.add_done_callback(ended.put)
+            future.add_done_callback(fetch)
+
+        def fetch(future: Any) -> None:
+            # on a thread of its own: however long it takes, others come in meanwhile, and the end is heard
+            threading.Thread(target=lambda: ended.put((future, *self._fetch(future))), name="fetching", daemon=True).start()
 
         try:
             self._hand_over(task)
@@ -173,7 +181,7 @@ class Cluster:
                         break
                     submit(suspects.pop(0), TRIES)
                 try:
-                    future = ended.get(timeout=0.0 if stop.is_set() else LOOK_S)
+                    future, message, error = ended.get(timeout=0.0 if stop.is_set() else LOOK_S)
                 except Empty:
                     if stop.is_set():
                         break  # what is not done will be done again
@@ -181,23 +189,17 @@ class Cluster:
                 if future.key not in running:
                     continue
                 _, index, attempt = running[future.key]
-                try:
-                    message = self._fetch(future)
-                except TimeoutError:
-                    ended.put(future)
-                    stop.check()
-                    continue
-                except Exception as error:
-                    del running[future.key]
+                del running[future.key]
+                if error is not None:
                     if isinstance(error, Crashed) and attempt < TRIES:
                         suspects.append(index)
                         continue
                     if give_up is None:
-                        raise
+                        raise error
                     yield Done(index, give_up(index, error))
                     continue
-                del running[future.key]
                 if message is None:  # cancelled by somebody else, with the scheduler still there
+                    self._look()
                     if attempt >= TRIES:
                         raise ConnectionError(f"the work was cancelled at the Dask scheduler at {self.where}")
                     submit(index, attempt + 1)
@@ -224,30 +226,26 @@ class Cluster:
         except OSError:
             raise ConnectionError(self._gone()) from None
         except Exception as error:  # which Dask has put into words on the way
-            what = f"a worker of the Dask scheduler at {self.where} cannot take the work: {_first_line(error)}"
+            what = f"a worker of the Dask scheduler at {self.where} cannot take the work: {first_line(error)}"
             raise InputError(f"{what}; install tme_abm {__version__} on all of them") from None
 
-    def _fetch(self, future: Any) -> bytes | None:
-        """What a worker has answered; None where the piece was cancelled.
+    def _fetch(self, future: Any) -> tuple[bytes | None, Exception | None]:
+        """What a worker has answered, and what was met instead; neither where the piece was cancelled.
 
-        Raises:
-            Crashed: Where workers died over it.
-            TimeoutError: Where the answer is not there yet after all, as its worker died before it was fetched.
-            ConnectionError: Where the scheduler is gone.
+        It takes as long as it takes: an answer whose worker dies before it was fetched comes once another has done the piece again.
         """
         from distributed import CancelledError, KilledWorker
 
         try:
-            answer: bytes = future.result(timeout=GATHER_S)
-            return answer
-        except TimeoutError:
-            raise
+            return future.result(), None
         except KilledWorker as error:
             n = error.allowed_failures + 1
-            raise Crashed(f"{n} worker{'s' * (n > 1)} of the cluster died over it, the last at {error.last_worker.address}") from None
-        except CancelledError:
-            self._look()
-            return None
+            died = f"{n} worker{'s' * (n > 1)} of the cluster died over it, the last at {error.last_worker.address}"
+            return None, Crashed(died)
+        except (CancelledError, asyncio.CancelledError):
+            return None, None
+        except Exception as error:
+            return None, error
 
     def _unpack(self, index: int, message: bytes, give_up: Callable[[int, Exception], Any] | None) -> Iterator[Done]:
         """The result in an answer.
@@ -324,7 +322,7 @@ def _connect(distributed: ModuleType, to: Any) -> Any:
             f"--scheduler {to}: no Dask scheduler answered within {CONNECT_S:.0f} s; start one with `dask scheduler`"
         ) from None
     except Exception as error:
-        raise InputError(f"--scheduler {to}: {_first_line(error)}") from None
+        raise InputError(f"--scheduler {to}: {first_line(error)}") from None
 
 
 def _submit(number: int) -> Any:
@@ -344,7 +342,7 @@ def _submit(number: int) -> Any:
             warnings.simplefilter("ignore")
             cluster = jobqueue.SLURMCluster(scheduler_options=options, worker_extra_args=arguments, silence_logs=logging.CRITICAL)
     except Exception as error:
-        what = f"--scheduler slurm: {_first_line(error).removesuffix(', for example')}"
+        what = f"--scheduler slurm: {first_line(error).removesuffix(', for example')}"
         raise InputError(f"{what}; describe a job in ~/.config/dask/jobqueue.yaml (docs/cluster.md has one)") from None
     cluster.scale(jobs=number)
     return cluster
@@ -360,11 +358,6 @@ def _need(package: str) -> ModuleType:
         return import_module(package)
     except ModuleNotFoundError as error:
         raise InputError(f"--scheduler needs the package {error.name}; {EXTRA}") from None
-
-
-def _first_line(error: Exception) -> str:
-    """What an error says, in one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(" .:,")
 
 
 def _within(seconds: float, ask: Callable[[], Any]) -> Any:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from distributed import Reschedule, WorkerPlugin
+from distributed import Reschedule, Status, WorkerPlugin, get_worker
 
 from tme_abm.batch.stopping import Stop, Stopped, heeding
 from tme_abm.batch.worker import pickled
@@ -38,33 +38,36 @@ class Task(WorkerPlugin):  # type: ignore[misc, unused-ignore]
         self._where = str(worker.address)
         self._stop, self._lock = Stop(), threading.Lock()
         self._work: Callable[[int], Any] | None = None
-        _tasks[self.name] = self
 
     def teardown(self, worker: Any) -> None:
-        """End what is still at work, at its next visit: the run is over, or this worker is, whose work others then do."""
+        """End what is still at work, at its next visit: the run is over, or this worker is, whose work others then do.
+
+        The work is not thrown away here: a thread may be unpacking it. The worker forgets this object, and the work goes with it.
+        """
         self._stop.set()
-        self._payload, self._work = b"", None
 
     def work(self) -> Callable[[int], Any]:
         """The work, unpacked by whoever is first.
 
         Raises:
             Foreign: Where this is other code.
+            Stopped: Where the run ended meanwhile.
         """
         with self._lock:
+            self._stop.check()
             if self._work is None:
                 found = self._fingerprint()
                 for what, wanted in self._wanted.items():
                     if found.get(what) != wanted:
                         raise Foreign(f"the worker at {self._where} has {what} {found.get(what)} instead of {wanted}")
                 self._work = pickle.loads(self._payload)
+                self._stop.check()  # it may have taken a while
             return self._work
 
     def answer(self, index: int) -> bytes:
         """Whether a piece of work went well, and what it gave or raised: a pair, pickled."""
         try:
             with heeding(self._stop):
-                self._stop.check()
                 return pickled((True, self.work()(index)))
         except Stopped:
             raise Reschedule from None
@@ -72,10 +75,12 @@ class Task(WorkerPlugin):  # type: ignore[misc, unused-ignore]
             return pickled((False, error))
 
 
-_tasks: dict[str, Task] = {}  # of this process, by name
-
-
 def carry_out(name: str, index: int) -> bytes:
     """Do a piece of work: what workers are asked for, with the name of the run and the number of the piece."""
-    task = _tasks.get(name)
-    return pickled((False, Unknown())) if task is None else task.answer(index)
+    worker = get_worker()
+    task = worker.plugins.get(name)
+    if isinstance(task, Task):
+        return task.answer(index)
+    if worker.status in (Status.closing, Status.closed):  # it has forgotten all that it knew: another one does this
+        raise Reschedule
+    return pickled((False, Unknown()))

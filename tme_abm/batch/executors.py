@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import IO, Any, NamedTuple, Protocol
+from typing import IO, Any, NamedTuple, Protocol, Self
 
+from tme_abm.batch.child import environment
 from tme_abm.batch.stopping import Stop, Stopped, heeding
 
 Work = Callable[[int], Any]
@@ -103,11 +104,15 @@ class Threads:
 
 
 class Processes:
-    """Processes of this machine, each fed by a thread of this one."""
+    """Processes of this machine, each fed by a thread of this one.
+
+    They end with each run; in a `with` statement they are kept from one run to the next, as for a search of many small ones.
+    """
 
     def __init__(self, workers: int) -> None:
         """So many at a time."""
         self.workers = max(1, workers)
+        self._is_kept = False
         self._free: SimpleQueue[_Worker] = SimpleQueue()
         self._all: set[_Worker] = set()
         self._lock = threading.Lock()
@@ -129,16 +134,27 @@ class Processes:
         finally:
             is_over.set()
             watcher.join()
-            self._end()
+            if not self._is_kept:
+                self._end()
+
+    def __enter__(self) -> Self:
+        """Keep the processes, from the first run on."""
+        self._is_kept = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End them."""
+        self._is_kept = False
+        self._end()
 
     def _ask(self, task: bytes, index: int, stop: Stop) -> Any:
         """Have a worker process do one piece of work, and another one where that dies over it."""
         codes = []
         for _ in range(TRIES):
             stop.check()
-            worker = self._take(task)
+            worker = self._take()
             try:
-                message = worker.ask(index)
+                message = worker.ask(task, index)
             except (EOFError, OSError):
                 stop.check()
                 codes.append(worker.end())
@@ -154,10 +170,10 @@ class Processes:
             return answer
         raise Crashed(f"the worker process died ({', '.join(_cause(code) for code in codes)})")
 
-    def _take(self, task: bytes) -> "_Worker":
+    def _take(self) -> "_Worker":
         with suppress(Empty):
             return self._free.get_nowait()
-        worker = _Worker(task)
+        worker = _Worker()
         with self._lock:
             self._all.add(worker)
         return worker
@@ -176,22 +192,22 @@ class Processes:
 class _Worker:
     """A worker process (`tme_abm.batch.worker`), from this side."""
 
-    def __init__(self, task: bytes) -> None:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    def __init__(self) -> None:
         options: dict[str, Any] = {} if os.name == "nt" else {"start_new_session": True}  # Ctrl-C is for this process to hear
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tme_abm.batch.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, **options
+            [sys.executable, "-m", "tme_abm.batch.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(), **options
         )
-        self._task: bytes | None = task
+        self._task: bytes | None = None  # which the process has
 
-    def ask(self, index: int) -> bytes:
+    def ask(self, task: bytes, index: int) -> bytes:
         """Whether a piece of work went well, and what it gave or raised: a pair, pickled."""
         pipe_in, pipe_out = self._process.stdin, self._process.stdout
         assert pipe_in is not None and pipe_out is not None
-        if self._task is not None:
-            send(pipe_in, self._task)
-            self._task = None
-        send(pipe_in, pickle.dumps(index))
+        is_new = self._task is not task
+        send(pipe_in, pickle.dumps((is_new, index)))
+        if is_new:
+            send(pipe_in, task)
+            self._task = task
         return receive(pipe_out)
 
     def end(self) -> int:

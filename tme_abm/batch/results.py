@@ -8,7 +8,7 @@ is mended by whoever opens the folder next.
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ WORK = ".tme-run"  # an unfinished run
 AGAIN = ".tme-again"  # files that are made again, until they are complete
 FORMAT = 1
 SHOWN = 3  # differences that a refusal names
+DATA_SET = ".parquet"  # ends the name of a folder whose files are one table, whatever they are called
 
 
 class Results:
@@ -202,7 +203,9 @@ def refuse_another(folder: Path, identity: Mapping[str, Any]) -> None:
 
 
 def aside_in_words(path: Path) -> str:
-    """That a file of the user's was in the way, and what it is called now."""
+    """That a file of the user's was in the way, and what it is called now; of a table in parts, the whole folder is."""
+    if path.is_dir() and not path.is_symlink():
+        return f"a table with a file of yours in it, or with an edited one, was in the way of the results; it is kept as {path}"
     return f"a file of yours was in the way of the results; it is kept as {path}"
 
 
@@ -222,7 +225,8 @@ def write_again(folder: Path, write: Callable[[Path], Any]) -> list[Path]:
     try:
         write(new)
         marker, files = read_marker(folder), _digests(new)
-        moved += _move(new, folder, files, (marker or {"files": {}})["files"])
+        old = (marker or {"files": {}})["files"]
+        moved += _set_tables_aside(new, folder, files, files, old) + _move(new, folder, files, old)
         if marker is not None:
             write_json(folder / MARKER, {**marker, "files": {**marker["files"], **files}})
     finally:
@@ -245,7 +249,8 @@ def _mend(folder: Path) -> list[Path]:
     plan = _json(work / "commit.json")
     if plan is None:
         return []
-    moved = _move(work / "new", folder, plan["files"], plan["old"])
+    moved = _set_tables_aside(work / "new", folder, {**plan["old"], **plan["files"]}, plan["files"], {**plan["old"], **plan["keep"]})
+    moved += _move(work / "new", folder, plan["files"], plan["old"])
     for name, was in plan["old"].items():
         old = folder / name
         if name not in plan["files"] and name not in plan["keep"] and _is_ours(old, was):
@@ -272,6 +277,39 @@ def _clear(work: Path) -> None:
             path.unlink()
     (work / "commit.json").unlink()
     work.rmdir()
+
+
+def _set_tables_aside(new: Path, folder: Path, names: Iterable[str], files: Mapping[str, str], old: Mapping[str, str]) -> list[Path]:
+    """Set each table in parts aside, whole, in whose folder a file is not as this program wrote it.
+
+    Whoever reads such a table takes every file of its folder: one part that stayed would be read with those of another run, and so would
+    one that got another name there. Safe to repeat: new parts that have come here already go back to where they came from first.
+
+    Args:
+        new: Where new files stand.
+        folder: Where they go.
+        names: Of the files whose tables are looked at, old and new ones.
+        files: The new files with their digests.
+        old: What this program wrote there before, with digests.
+
+    Returns:
+        What was set aside, under its new names.
+    """
+    places = {place.as_posix() for name in names for place in Path(name).parents if place.suffix == DATA_SET}
+    moved = []
+    for place in sorted(places):
+        table = folder / place
+        if not table.is_dir() or table.is_symlink():
+            continue
+        there = {path.relative_to(folder).as_posix(): path for path in table.rglob("*") if path.is_symlink() or not path.is_dir()}
+        if all(_is_ours(path, old.get(name), files.get(name)) for name, path in there.items()):
+            continue
+        for name, path in there.items():
+            if name in files and not (new / name).exists() and _is_ours(path, files[name]):
+                (new / name).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(path, new / name)
+        moved.append(_set_aside(table))
+    return moved
 
 
 def _move(new: Path, folder: Path, files: Mapping[str, str], old: Mapping[str, str]) -> list[Path]:

@@ -1,4 +1,7 @@
-"""A worker process: gets a task and then numbers on its standard input, and gives what the task makes of each on its standard output."""
+"""A worker process: gets numbers on its standard input, and gives what its task makes of each on its standard output.
+
+The task comes with the first number, and another one with the number that it begins with.
+"""
 
 import os
 import pickle
@@ -11,9 +14,11 @@ from tme_abm.batch.executors import receive, send
 
 def serve(numbers: IO[bytes], answers: IO[bytes]) -> None:
     """Work until nobody asks any more."""
-    work: Any = pickle.loads(receive(numbers))
+    work: Any = None
     while True:
-        index = pickle.loads(receive(numbers))
+        is_new, index = pickle.loads(receive(numbers))
+        if is_new:
+            work = pickle.loads(receive(numbers))
         try:
             answer = (True, work(index))
         except Exception as error:

@@ -79,7 +79,7 @@ def _executor(
         from tme_abm.trial.provenance import code_versions
 
         return open_cluster(scheduler, workers, code_versions, say)
-    return nullcontext((Processes if processes else Threads)(workers or cores()))
+    return Processes(workers or cores()) if processes else nullcontext(Threads(workers or cores()))
 
 
 def tell_aside(paths: Iterable[Path]) -> None:

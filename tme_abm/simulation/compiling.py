@@ -5,7 +5,6 @@ dearer pieces and the kinetics of the drugs, while this one makes the others; wh
 there is no cache, or one core, this process makes everything.
 """
 
-import os
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tme_abm.batch.child import environment
 from tme_abm.batch.desk import cores
 from tme_abm.foundation import jit
 from tme_abm.foundation.calling import ADDRESS, address
@@ -72,11 +72,10 @@ def is_compiled() -> bool:
 
 def start_second() -> "subprocess.Popen[bytes] | None":
     """A second process that compiles its part into the cache; None where it cannot be started."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-m", "tme_abm.simulation.compiling"]
     silent = subprocess.DEVNULL
     try:
-        return subprocess.Popen(command, env=environment, stdin=silent, stdout=silent, stderr=silent)
+        return subprocess.Popen(command, env=environment(), stdin=silent, stdout=silent, stderr=silent)
     except OSError:
         return None
 

@@ -72,7 +72,7 @@ def run_part(study: Study, part: Part, results: Results, desk: Desk) -> dict[str
         Stopped: Where that was asked for.
     """
     from tme_abm.trial.execution import run_patients
-    from tme_abm.trial.provenance import describe_outside
+    from tme_abm.trial.provenance import code_versions, describe_outside
 
     start = time.perf_counter()
     own = part.patients(study.patients)
@@ -82,9 +82,10 @@ def run_part(study: Study, part: Part, results: Results, desk: Desk) -> dict[str
         "scenario": study.name,
         "part": str(part),
         "patients": len(own),
-        "failed": sum(str(index) not in results.journal for index in own),
+        "failed": len(_failed(own, results.journal)),
         "wall_seconds": round(time.perf_counter() - start, 2),
         "identity": results.identity,
+        "code": code_versions(),
         **describe_outside(study.settings.catalogue),
     }
     results.journal.copy(results.new / JOURNAL)
@@ -92,6 +93,11 @@ def run_part(study: Study, part: Part, results: Results, desk: Desk) -> dict[str
     results.before_publishing = None
     results.publish()
     return summary
+
+
+def _failed(own: range, journal: Journal) -> list[int]:
+    """Of some patients, those of whom a journal holds no run that went well."""
+    return [index for index in own if str(index) not in journal]
 
 
 class Kept(NamedTuple):
@@ -141,7 +147,7 @@ def check_fit(parts: Sequence[Kept]) -> None:
     for one in parts:
         if one.part.of != first.part.of:
             raise InputError(f"{one.folder} is part {one.part}, but {first.folder} is part {first.part}")
-        if found := list(differences(one.identity, first.identity)):
+        if found := [*differences(one.identity, first.identity), *differences(one.summary.get("code"), first.summary.get("code"))]:
             raise InputError(f"{one.folder} (part {one.part}) does not fit {first.folder} (part {first.part}): {found[0]}")
         if (other := seen.setdefault(one.part.number, one)) is not one:
             raise InputError(f"part {one.part} is there twice: {other.folder} and {one.folder}")
@@ -176,6 +182,12 @@ def merge_parts(study: Study, parts: Sequence[Kept], results: Results, desk: Des
             raise InputError(
                 f"{one.folder} (part {one.part}) has lost {n} patient{'s' * (n > 1)} since it was finished, the first number {lost[0]}; "
                 "run the part again with --force"
+            )
+        failed = _failed(one.part.patients(study.patients), journal)
+        if len(failed) != one.summary["failed"]:  # she failed, went well when tried again, and only the failure can still be read
+            raise InputError(
+                f"{one.folder} (part {one.part}) has {len(failed)} failed patient{'s' * (len(failed) != 1)} instead of "
+                f"{one.summary['failed']} when it was finished; its journal was damaged: run the part again with --force"
             )
         results.journal.include(journal)
         desk.stop.check()

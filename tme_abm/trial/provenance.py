@@ -22,6 +22,7 @@ FOLLOWED = ("trial.arm", "patients.reading")
 APART = ("mesa_model", "batch")  # rooms that shape no patient: Mesa's counts where a study has rules, and who does the work never does
 RUN = "trial.execution"  # that by which a study is run, with what it imports at its top; what it imports later writes reports
 PACKAGE = "tme_abm"
+SHAPING = ("numpy", "numba", "scipy")  # packages whose versions may show in a patient; scipy's draw her, and decide on her residual disease
 PACKAGES = ("tme-abm", "numpy", "numba", "pandas", "scipy", "mesa")
 
 
@@ -67,7 +68,8 @@ def code_versions() -> dict[str, str]:
     """What must be the same wherever patients of one run are simulated, or the machine would show in the numbers."""
     from tme_abm import __version__
 
-    return {"tme_abm": __version__, "model": model_digest(), "mesa_model": room_digest("mesa_model"), **versions(("numpy", "numba"))}
+    own = {"tme_abm": __version__, "model": model_digest(), "mesa_model": room_digest("mesa_model")}
+    return own | {"python": ".".join(platform.python_version_tuple()[:2])} | versions(SHAPING)
 
 
 @cache

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tme_abm import drawing
 from tme_abm.foundation.declare import GRADES
 from tme_abm.foundation.errors import InputError
-from tme_abm.tables import Stored
+from tme_abm.tables import Stored, read
 from tme_abm.trial import figures, marrow_figures, patient_figures, subgroups
 from tme_abm.trial.headline import failures
 from tme_abm.trial.published import compare_published
@@ -54,7 +54,7 @@ def write_report(folder: Path | str, home: Path | None = None, source: Path | No
     folder = Path(folder)
     source = source or folder
     run, summary = _json(source / "run.json"), _json(source / "summary.json")
-    patients = _table(source / "patients.parquet")
+    patients = read(source / "patients.parquet")
     path = source / "trajectory.parquet"
     trajectory = Stored(path) if path.exists() else pd.DataFrame()
     page = render(run, summary, patients, trajectory, folder, home)
@@ -377,18 +377,3 @@ def _json(path: Path) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise InputError(f"{path}: expected an object")
     return given
-
-
-def _table(path: Path) -> "pd.DataFrame":
-    """A parquet table."""
-    import pandas as pd
-
-    try:
-        table = pd.read_parquet(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; is '{path.parent}' a results folder?") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a parquet table ({str(error).splitlines()[0]})") from None
-    if not len(table.columns):
-        raise InputError(f"{path}: not a parquet table (it has no columns)")
-    return table

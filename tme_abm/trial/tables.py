@@ -103,7 +103,6 @@ def write_tables(study: Study, journal: Journal, folder: Path) -> dict[str, Any]
     Returns:
         What adds up over patients: `killing`, `cell_updates`, `state_hash`.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     digest = hashlib.blake2b(digest_size=16)
@@ -132,7 +131,7 @@ def write_tables(study: Study, journal: Journal, folder: Path) -> dict[str, Any]
             for name, kind in (("trajectory", "visits"), ("days", "days")):
                 if name in sets:
                     sets[name].add([row for case in piece for row in case[kind]])
-    pq.write_table(pa.concat_tables(patients, promote_options="default"), folder / "patients.parquet")
+    pq.write_table(tables.joined(patients, of_patients), folder / "patients.parquet")
     return {
         "killing": {arm: _shares(deaths, causes) for arm, deaths in killing.items()},
         "cell_updates": updates,

@@ -10,9 +10,9 @@ import copyreg
 import importlib.util
 import re
 import sys
-import sysconfig
 import traceback
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -27,6 +27,7 @@ from tme_abm.foundation.calling import address
 from tme_abm.foundation.compile_cache import private, temporary
 from tme_abm.foundation.declare import fill
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.installed import is_installed
 from tme_abm.foundation.mechanism import Mechanism, by_drug
 from tme_abm.foundation.pinned import pin
 from tme_abm.marrow.state import Tick
@@ -303,21 +304,6 @@ def check_imports(wish: Wish, text: str) -> None:
                 raise InputError(f"{wish.shown}, line {node.lineno}: {what}; a mechanism is one file, or a module of an installed package")
 
 
-def is_installed(module: str) -> bool:
-    """Whether a module comes with Python or was installed; also where there is none, which its import says better."""
-    try:
-        spec = importlib.util.find_spec(module)
-    except ValueError:  # as of __main__
-        return False
-    if spec is None:
-        return True
-    folders = [Path(place) for place in spec.submodule_search_locations or [spec.origin or ""]]
-    if spec.origin in ("built-in", "frozen"):
-        return True
-    python = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")}
-    return all({"site-packages", "dist-packages"} & set(folder.parts) or python & set(folder.resolve().parents) for folder in folders)
-
-
 def compile_acts(o: Outside, marrow: Any) -> Outside:
     """The mechanism with its acts compiled, or read from numba's cache.
 
@@ -345,7 +331,9 @@ def compile_acts(o: Outside, marrow: Any) -> Outside:
 
 
 def load_elsewhere(given: Iterable[Wish], rules: Iterable[Any], texts: Mapping[Path, str]) -> Catalogue:
-    """The catalogue of a study in another process, which may be one of another machine: a file that is not there is written anew.
+    """The catalogue of a study in another process, which may be one of another machine.
+
+    A file that is not there, or that says something else there, is written anew.
 
     Args:
         given: Where the mechanisms came from.
@@ -359,13 +347,14 @@ def load_elsewhere(given: Iterable[Wish], rules: Iterable[Any], texts: Mapping[P
 
 
 def _placed(wish: Wish, text: str) -> Wish:
-    """The wish with a file that is there: its own, or one with the same text in a folder that only this user can write."""
+    """The wish with a file that says this: its own, or one in a folder that only this user can write."""
     assert wish.path is not None
-    if wish.path.is_file():
-        return wish
+    with suppress(OSError, InputError):
+        if read_text(wish) == text:  # another machine may have an older copy in the same place
+            return wish
     folder = temporary() / f"mechanisms-{digest_of(text)}"
     if not (private(temporary()) and private(folder)):
-        raise InputError(f"{wish.shown}: the file is not on this machine, and cannot be written to {folder}")
+        raise InputError(f"{wish.shown}: the file is not on this machine as it was taken, and cannot be written to {folder}")
     path = folder / wish.path.name
     if not path.is_file() or path.read_bytes() != text.encode():
         write_whole(path, text)
