@@ -19,6 +19,7 @@ from tme_abm.foundation.compile_cache import private
 from tme_abm.foundation.jit import COMPILED, kernel, source_digest
 from tme_abm.foundation.response import hill, probability, relax, shielded
 from tme_abm.foundation.rng import bits, normal, poisson, subkey, uniform
+from tme_abm.mechanisms import BY_NAME, step
 
 PACKAGE = Path(tme_abm.__file__).parent
 needs_compiler = pytest.mark.skipif(not COMPILED, reason="runs interpreted")
