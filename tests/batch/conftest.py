@@ -8,9 +8,9 @@ import pytest
 HERE = Path(__file__).parent
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def loopback():
-    """Starts a scheduler and workers that can import `tasks`; all end with the session."""
+    """Starts a scheduler and workers that can import `tasks`; all end with the module."""
     spec = importlib.util.spec_from_file_location("loopback", HERE.parents[1] / "benchmarks" / "loopback.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -25,7 +25,7 @@ def loopback():
         one.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(loopback):
     """A scheduler with two workers; a test that kills one starts another."""
     return loopback()

@@ -203,10 +203,8 @@ def test_work_that_kills_every_worker_is_given_up_and_what_was_out_beside_it_is_
 def test_a_scheduler_that_is_lost_is_told_and_dask_says_nothing_on_this_terminal(loopback, capfd):
     with loopback(1) as own, connected(own.address) as executor:
         threading.Timer(1.0, own.scheduler.kill).start()
-        start = time.monotonic()
         with pytest.raises(ConnectionError, match=rf"^the Dask scheduler at {own.address} is gone$"):
             list(executor.run(tasks.loop, range(100), Stop()))
-        assert time.monotonic() - start < 9.0
     assert capfd.readouterr() == ("", "")
 
 

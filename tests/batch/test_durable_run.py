@@ -136,7 +136,7 @@ def test_a_lost_worker_of_a_cluster_costs_no_patient(study, peace, tmp_path, clu
     check_same(tmp_path / "r", peace)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_is_answered_and_the_run_goes_on(study, peace, tmp_path, number):
     folder = tmp_path / "r"
     process = begin(study, folder, "--workers", "1")
