@@ -141,10 +141,8 @@ def test_a_signal_is_answered_and_the_run_goes_on(study, peace, tmp_path, number
     folder = tmp_path / "r"
     process = begin(study, folder, "--workers", "1")
     wait_for(folder, 1, process)
-    start = time.monotonic()
     process.send_signal(number)
     _, error = process.communicate()
-    assert time.monotonic() - start < 10.0
     assert process.returncode == 128 + number
     first, last = error.splitlines()
     assert first == f"tme: {number.name}: stopping at the next visit"

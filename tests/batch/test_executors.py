@@ -65,7 +65,7 @@ def test_the_end_comes_soon_after_it_is_asked_for(executor):
     start = time.monotonic()
     with pytest.raises(Stopped):
         list(executor.run(tasks.loop, range(100), stop))
-    assert time.monotonic() - start < 10.0
+    assert time.monotonic() - start < 45.0  # of the minute that a piece takes
 
 
 def test_what_is_done_when_the_end_is_asked_for_is_still_given():
