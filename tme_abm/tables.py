@@ -229,7 +229,7 @@ class Stored:
 
         wanted = None if columns is None else list(columns)
         for path in self._parts:
-            with pq.ParquetFile(path) as file:
+            with _told(path), pq.ParquetFile(path) as file:
                 if self.path.is_dir() and file.num_row_groups:
                     for i in range(file.num_row_groups):
                         yield file.read_row_group(i, wanted).to_pandas()
