@@ -114,3 +114,12 @@ def test_a_damaged_table_leaves_no_half_of_an_export(small_trial, tmp_path):
     done = CliRunner().invoke(app, ["export", str(folder), "--to", "csv", "--out", str(tmp_path / "csv")])
     assert done.exit_code == 2 and done.stderr.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["r"]
+
+
+def test_a_run_json_that_lacks_an_entry_is_told(small_trial, tmp_path):
+    folder = tmp_path / "r"
+    shutil.copytree(small_trial.folder, folder)
+    text = (folder / "run.json").read_text(encoding="utf-8")
+    (folder / "run.json").write_text(text.replace('"meaning"', '"meening"'), encoding="utf-8")
+    done = CliRunner().invoke(app, ["report", str(folder)])
+    assert done.exit_code == 2 and done.stderr.count("\n") == 1 and "meaning" in done.stderr

@@ -98,6 +98,12 @@ def reading_results(folder: object) -> Iterator[None]:
         yield
     except KeyError as error:
         raise InputError(f"{folder}: a table has no column {error}; it is damaged, or another version of tme has written it") from None
+    except Exception as error:
+        from jinja2 import UndefinedError
+
+        if not isinstance(error, UndefinedError):
+            raise
+        raise InputError(f"{folder}: run.json or summary.json lacks an entry ({error}); it is damaged") from None
 
 
 HorizonOption = Annotated[
