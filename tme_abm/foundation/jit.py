@@ -177,12 +177,16 @@ def tell_apart(function: Callable[..., Any]) -> None:
     names = {name: function.__globals__[name] for name in code.co_names if name in function.__globals__}
     cells = dict(zip(code.co_freevars, (cell.cell_contents for cell in function.__closure__ or ()), strict=True))
     held = {name: _content_of(value) for name, value in sorted({**names, **cells}.items())}
-    function.made_of = hashlib.sha256(repr((code.co_code, code.co_consts, code.co_names, held)).encode()).hexdigest()[:12]  # type: ignore[attr-defined]
-    function.__qualname__ = f"{function.__qualname__.replace('<locals>.', '')}_{function.made_of}"  # type: ignore[attr-defined]
+    content = repr((code.co_code, code.co_consts, code.co_names, held)).encode()
+    made: Any = function
+    made.made_of = hashlib.sha256(content).hexdigest()[:12]
+    made.__qualname__ = f"{made.__qualname__.replace('<locals>.', '')}_{made.made_of}"
 
 
 def _content_of(value: Any) -> Any:
     """What tells a value that a function refers to from another, alike in every process."""
+    if isinstance(value, np.ndarray):  # of which `repr` leaves out the middle
+        return value.dtype.str, value.shape, value.tobytes()
     function = getattr(value, "py_func", value)
     return (function.__module__, function.__qualname__) if hasattr(function, "__qualname__") else repr(value)
 

@@ -161,7 +161,11 @@ class XenograftStudy(Experiment):
             pairs = []
             for combination in self.combinations:
                 both, one, other = combination
-                value, low, high = with_interval(read, lambda r, c=combination: beyond_bliss(r, c, self.control), self.seed)  # type: ignore[misc]
+                value, low, high = with_interval(
+                    read,
+                    lambda r, c=combination: beyond_bliss(r, c, self.control),  # type: ignore[misc]
+                    self.seed,
+                )
                 c = read.end[self.control].mean()
                 expected = float(read.end[one].mean() * read.end[other].mean() / c)
                 pairs.append(

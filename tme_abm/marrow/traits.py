@@ -82,7 +82,8 @@ def load_traits(path: Path = FILE) -> TypeTable:
             found["amount"] = record.amount
         origins |= {f"{kind.name.lower()}.{name}": origin for name, origin in found.items()}
     dtypes = {name: note.dtype if isinstance(note, Column) else "f8" for name, note in notes(Traits).items()}
-    columns = Traits(*(np.array(column, dtypes[name]) for name, column in zip(Traits._fields, zip(*rows, strict=True), strict=True)))  # type: ignore[arg-type]
+    by_name: Any = zip(Traits._fields, zip(*rows, strict=True), strict=True)
+    columns: Any = Traits._make(np.array(column, dtypes[name]) for name, column in by_name)
     sites: Any = np.stack([getattr(columns, antigen.name.lower()) for antigen in Antigen], axis=1)
     renewal = columns.renewal / HOURS_PER_DAY
     motility = in_sites.py_func(columns.motility, MINUTES_PER_HOUR)  # type: ignore[attr-defined]

@@ -79,6 +79,6 @@ PROTEASOME = Mechanism(
     phase=Phase.DRUGS,
     italian=Words(
         "Inibitore del proteasoma",
-        "Le plasmacellule muoiono mentre la maggior parte dei loro proteasomi è inibita, e quelle che sopravvivono sono prede più facili.",
+        "Le plasmacellule muoiono mentre la maggior parte dei loro proteasomi è inibita; quelle che sopravvivono sono prede più facili.",
     ),
 )

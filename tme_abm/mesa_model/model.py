@@ -392,7 +392,9 @@ class TumourModel(CellRegistry, mesa.Model):
         with self.lock:
             marrow, agents = self.simulation.marrow, self._live
             sites, kind = agents.sites(), agents.column("kind")
-            types: Any = pd.Categorical.from_codes((kind.astype(np.int8) - 1).tolist(), [t.__name__ for t in AGENT_TYPES])  # type: ignore[call-overload]
+            codes: Any = (kind.astype(np.int8) - 1).tolist()
+            names: Any = [t.__name__ for t in AGENT_TYPES]
+            types: Any = pd.Categorical.from_codes(codes, names)
             columns: dict[str, Any] = {"unique_id": agents.column("unique_id"), "type": types}
             columns |= {"x": agents.column("x"), "y": agents.column("y"), "born_h": agents.column("born")}
             for name, title in FRAME_COLUMNS.items():

@@ -77,7 +77,8 @@ def check(m: Mechanism, place: str) -> None:
         raise InputError(f"{place}: the parameter '{bare[0]}' of '{m.name}' has no Param with unit, meaning, source and grade")
     for name, note in known.items():
         if isinstance(note, Param):
-            check_parameter(f"{place}: parameter '{name}' of '{m.name}'", note, m.Params._field_defaults.get(name))  # type: ignore[attr-defined]
+            defaults = getattr(m.Params, "_field_defaults", {})
+            check_parameter(f"{place}: parameter '{name}' of '{m.name}'", note, defaults.get(name))
     if not m.by_drug:
         try:
             fill(m.Params)
