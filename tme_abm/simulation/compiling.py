@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,11 @@ from tme_abm.mechanisms.step import PIECES, advance
 from tme_abm.patients.presets import preset
 from tme_abm.pharmacology.course import Course, Exposure
 from tme_abm.pharmacology.drug import catalogue, load_drug
-from tme_abm.pharmacology.regimen import Dose, Regimen
+from tme_abm.pharmacology.regimen import Dose
 from tme_abm.simulation import onset
 from tme_abm.simulation.rules import gather_rules
 from tme_abm.simulation.settings import Settings
-from tme_abm.simulation.treatment import physique
+from tme_abm.simulation.treatment import UNTREATED, physique
 
 BESIDE = frozenset({"draw_fates", "fields_spread"})  # half of the work, together with the kinetics of drugs
 SMALL = 32  # sites a side of a marrow that is made for the sake of its kernels
@@ -106,8 +107,8 @@ def _pass_from_python() -> None:
 def _follow_drugs() -> None:
     """Have the kinetics of drugs compiled; one drug serves for all."""
     drug = catalogue()[0]
-    course = Course(Regimen("one", "one", 28, (Dose(drug, 1.0, "mg", (1,)),)), (load_drug(drug),), physique(preset("typical")), 1)
-    course.advance(1, Settings().step_h)
+    once = replace(UNTREATED, doses=(Dose(drug, 1.0, "mg", (1,)),))
+    Course(once, (load_drug(drug),), physique(preset("typical")), 1).advance(1, Settings().step_h)
 
 
 def main() -> None:
