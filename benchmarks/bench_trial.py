@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,9 +46,23 @@ def run(*arguments: str, environment: dict[str, str] | None = None) -> Run:
     Raises:
         SystemExit: Where it fails, with what it said.
     """
+    return execute([sys.executable, *arguments], environment)
+
+
+def execute(command: Sequence[str], environment: dict[str, str] | None = None, folder: Path | None = None) -> Run:
+    """Run a command to its end; what it took, all processes that it waited for included.
+
+    Args:
+        command: With its arguments.
+        environment: Added to that of this process.
+        folder: In which it runs; this one where none is given.
+
+    Raises:
+        SystemExit: Where it fails, with what it said.
+    """
     start = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **(environment or {})}
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **(environment or {})}, cwd=folder
     )
     assert process.stderr is not None
     said = process.stderr.read()
@@ -62,7 +76,7 @@ def run(*arguments: str, environment: dict[str, str] | None = None) -> Run:
         cpu = peak = float("nan")
     wall = time.perf_counter() - start
     if process.returncode:
-        raise SystemExit(f"{' '.join(arguments)}: {said.decode()[-2000:]}")
+        raise SystemExit(f"{' '.join(command)}: {said.decode()[-2000:]}")
     return Run(wall, cpu, peak)
 
 
