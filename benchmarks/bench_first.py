@@ -1,4 +1,4 @@
-"""From a fresh clone to the report of a study, as a newcomer waits for it: clone, environment, install, the first run. And its size on disk.
+"""From a fresh clone to the report of a study, as a newcomer waits for it: clone, environment, install, first run. And its size.
 
     python benchmarks/bench_first.py [--against REF] [--study icaria] [--patients N] [--rounds 1] [--wheels FOLDER] [--json FILE]
 
@@ -133,7 +133,9 @@ def main() -> None:
     parser.add_argument("--study", default="icaria")
     parser.add_argument("--patients", type=int, help="fewer patients than the study has")
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--wheels", type=Path, help="folder of packages to install from, filled where it lacks some (default: a temporary one)")
+    parser.add_argument(
+        "--wheels", type=Path, help="folder of packages to install from, filled where it lacks some (default: a temporary one)"
+    )
     add_json(parser)
     options = parser.parse_args()
     print(headline())

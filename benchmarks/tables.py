@@ -79,6 +79,48 @@ TABLES = {
             Column("bytes moved a cell", "bytes_per_cell_update", ",.0f"),
         ),
     ),
+    "against": Table(
+        "against",
+        "ratios",
+        (
+            Column("what", "what"),
+            Column("in", "unit"),
+            Column("there", "there"),
+            Column("here", "here"),
+            Column("here / there (quartiles)", between("times_median", "times_low", "times_high")),
+            Column("rounds", "rounds", "d"),
+        ),
+    ),
+    "first": Table(
+        "first",
+        "parts",
+        (
+            Column("part", "part"),
+            Column("s", "wall_s"),
+            Column("processor s", "cpu_s"),
+            Column("s of the other commit", "there_s"),
+            Column("times it (quartiles)", "times"),
+        ),
+    ),
+    "size": Table(
+        "first",
+        "sizes",
+        (Column("package", "package"), Column("MiB", "mib", ",.0f"), Column("MiB with the other commit", "there_mib", ",.0f")),
+    ),
+    "large": Table(
+        "large",
+        "days",
+        (
+            Column("patch", square),
+            Column("after day", "day", "d"),
+            Column("cells", "cells", ",d"),
+            Column("s of the day", "wall_s"),
+            Column("ns a cell-update", "ns_per_cell"),
+            Column("MiB of the process", "resident_mib", ",.0f"),
+            Column("at most so far", "peak_mib", ",.0f"),
+            Column("bytes a site", "bytes_per_site"),
+        ),
+    ),
     "fixed": Table("step", "fixed", (Column("a step of 16 x 16 sites", "passage"), Column("us", "us_per_step", ".0f"))),
     "mechanisms": Table(
         "step", "mechanisms", (Column("mechanism", "mechanism"), Column("us of a step saved without it", "us_per_step", ".1f"))

@@ -4,9 +4,9 @@
     python benchmarks/worker.py ROOT serve CASE ...
 
 `serve` prepares a marrow for each case SIDE:ARM (SIDE:empty is a patch without cells under Isa-Pd), says "ready", and then answers lines:
-`step SIDE ARM N` with the nanoseconds of a cell-update (of a step where the patch is empty) over N steps of a copy, `memory SIDE` with the bytes
-of a marrow for each site. Only names that older commits have too are used: those of their own `bench_step`, `bench_memory` and
-`bench_start`, and public ones.
+`step SIDE ARM N` with the nanoseconds of a cell-update (of a step where the patch is empty) over N steps of a copy, `memory SIDE` with
+the bytes of a marrow for each site. Only names that older commits have too are used: those of their own `bench_step`, `bench_memory`
+and `bench_start`, and public ones.
 """
 
 import sys

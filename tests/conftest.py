@@ -27,6 +27,15 @@ def pytest_xdist_setupnodes():
 
 
 @pytest.fixture(scope="session")
+def lifelines():
+    """What statistics are held to, and its data sets. It asks for pandas below 3; where it is missing, comparisons are skipped."""
+    package = pytest.importorskip("lifelines")
+    for part in ("datasets", "statistics", "utils"):
+        pytest.importorskip(f"lifelines.{part}")
+    return package
+
+
+@pytest.fixture(scope="session")
 def small_trial(tmp_path_factory):
     """Twelve patients of ICARIA-MM on small patches in a folder, of whom some leave by every door: run once for all who read results."""
     from tme_abm import load_trial, run

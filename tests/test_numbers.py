@@ -91,7 +91,7 @@ ALLOWED = {  # file -> where -> (numbers, why)
     "marrow/lattice.py": {
         "NEIGHBOURS": ((8,), "geometry of a square lattice"),
         "FAIR": ((840,), "divisible by 1 to 8"),
-        "SMALLEST_SIDE, LARGEST_SIDE": ((8, 4096), "what the solver needs and memory bears"),
+        "SMALLEST_SIDE, LARGEST_SIDE": ((8, 8192), "what the solver needs and memory bears"),
         "neighbour": ((3,), "rows and columns of a neighbourhood"),
     },
     "marrow/prefetch.py": {

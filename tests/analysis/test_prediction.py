@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from lifelines import CoxPHFitter
 from typer.testing import CliRunner
 
 from tme_abm.analysis import prediction
@@ -57,7 +56,7 @@ def people(study, seed=1, ratio=0.6):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_fast_statistics_are_those_of_lifelines(seed):
+def test_fast_statistics_are_those_of_lifelines(lifelines, seed):
     chance = np.random.default_rng(seed)
     sizes = (chance.integers(20, 200), chance.integers(20, 200))
     months = [np.ceil(chance.exponential(8.0 / (1 + i), n) / (0.1, 1.0)[seed % 2]) for i, n in enumerate(sizes)]
@@ -65,7 +64,8 @@ def test_fast_statistics_are_those_of_lifelines(seed):
     arms = [survival.Survival(m, e, np.arange(len(m))) for m, e in zip(months, event, strict=True)]
     ours = prediction.hazard_ratio((months[0], months[1]), (event[0], event[1]))
     table = pd.DataFrame({"month": np.concatenate(months), "event": np.concatenate(event), "arm": np.repeat([1.0, 0.0], sizes)})
-    fitted = CoxPHFitter().fit(table, "month", "event", fit_options={"precision": 1e-12})  # its usual precision is 1e-7 of the likelihood
+    # its usual precision is 1e-7 of the likelihood
+    fitted = lifelines.CoxPHFitter().fit(table, "month", "event", fit_options={"precision": 1e-12})
     assert ours == pytest.approx(float(np.exp(fitted.params_["arm"])), rel=1e-6)
     for m, e, arm in zip(months, event, arms, strict=True):
         usual = survival.quantile_time(arm)[0]

@@ -372,7 +372,7 @@ WRONG = {
     ),
     "comparison with itself": (('["isa-d", "d"]', '["d", "d"]'), "line 12: trial.compare[0]: the arm 'd' is compared with itself"),
     "comparison of three": (('["isa-d", "d"]', '["isa-d", "d", "d"]'), "line 12: trial.compare[0] needs 2 elements, got 3"),
-    "small patch": (("[16, 16]", "[4, 16]"), "line 8: marrow.shape: a patch has sides of 8 to 4096 sites, not 4 x 16"),
+    "small patch": (("[16, 16]", "[4, 16]"), "line 8: marrow.shape: a patch has sides of 8 to 8192 sites, not 4 x 16"),
     "patch of one side": (("[16, 16]", "[16]"), "line 8: marrow.shape needs 2 elements, got 1"),
     "step": (('"6 h"', '"5 h"'), "line 9: marrow.step: a step of 5 h does not divide a day"),
     "unit of a duration": (

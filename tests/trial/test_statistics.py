@@ -8,10 +8,6 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lifelines import CoxPHFitter, KaplanMeierFitter
-from lifelines.datasets import load_rossi, load_waltons
-from lifelines.statistics import logrank_test
-from lifelines.utils import median_survival_times, restricted_mean_survival_time
 from scipy.optimize import brentq
 from scipy.stats import chi2
 
@@ -47,16 +43,16 @@ def table(arms, **columns):
 
 
 @pytest.fixture(scope="module")
-def rossi():
+def rossi(lifelines):
     """Recidivism: financial aid (1) against none (0)."""
-    data = load_rossi()
+    data = lifelines.datasets.load_rossi()
     return tuple(arm(d["week"], d["arrest"], d.index.to_numpy()) for d in (data[data["fin"] == 1], data[data["fin"] == 0]))
 
 
 @pytest.fixture(scope="module")
-def waltons():
+def waltons(lifelines):
     """Flies of the genotype miR-137 and controls, with many ties."""
-    data = load_waltons()
+    data = lifelines.datasets.load_waltons()
     return tuple(arm(d["T"], d["E"], d.index.to_numpy()) for d in (data[data["group"] == "miR-137"], data[data["group"] == "control"]))
 
 
@@ -84,14 +80,14 @@ def test_kaplan_meier_by_hand():
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_kaplan_meier_is_that_of_lifelines(seed):
+def test_kaplan_meier_is_that_of_lifelines(lifelines, seed):
     """Ties, events at zero, everybody or nobody with an event, a single patient."""
     rng = np.random.default_rng(seed)
     n = 1 if seed == 0 else int(rng.integers(2, 60))
     months = np.round(rng.exponential(8, n), int(rng.integers(0, 4)))
     event = rng.random(n) < rng.choice([0.0, 0.3, 0.8, 1.0])
     curve = survival.kaplan_meier(survival.Survival(months, event, np.arange(n)), 0.9)
-    fit = KaplanMeierFitter(alpha=0.1).fit(months, event)
+    fit = lifelines.KaplanMeierFitter(alpha=0.1).fit(months, event)
     assert curve["month"].tolist() == fit.event_table.index.tolist()
     assert curve["survival"].to_numpy() == pytest.approx(fit.survival_function_.to_numpy()[:, 0], abs=1e-12)
     assert curve[["ci_low", "ci_high"]].to_numpy() == pytest.approx(fit.confidence_interval_.to_numpy(), abs=1e-12)
@@ -104,11 +100,11 @@ def test_patients_at_risk_just_before_each_time():
     assert survival.at_risk(arm([1, 2, 2, 3], [1, 1, 0, 0]), [0, 2, 2.5, 4]) == [4, 3, 1, 0]
 
 
-def test_median_and_its_interval_are_those_of_lifelines(waltons):
+def test_median_and_its_interval_are_those_of_lifelines(lifelines, waltons):
     """Both groups of the flies."""
     for group in waltons:
-        fit = KaplanMeierFitter().fit(group.months, group.event)
-        low, high = median_survival_times(fit.confidence_interval_).to_numpy()[0]
+        fit = lifelines.KaplanMeierFitter().fit(group.months, group.event)
+        low, high = lifelines.utils.median_survival_times(fit.confidence_interval_).to_numpy()[0]
         assert survival.quantile_time(group) == (fit.median_survival_time_, (low, high))
 
 
@@ -144,13 +140,13 @@ def test_rossi_hazard_ratio_log_rank_and_proportional_hazards(rossi):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_hazard_ratio_and_its_error_are_those_of_lifelines_and_the_likelihood_is_highest_there(seed):
+def test_hazard_ratio_and_its_error_are_those_of_lifelines_and_the_likelihood_is_highest_there(lifelines, seed):
     """Visits every 28 days: nearly all times are tied. `lifelines` stops some eight digits before the summit."""
     rng = np.random.default_rng(seed)
     months = np.ceil(rng.exponential((9.0, 14.0), (70, 2)).T) * 28.0 / 30.4375
     event = rng.random((2, 70)) < 0.8
     table = pd.DataFrame({"t": months.ravel(), "e": event.ravel(), "z": np.repeat((1.0, 0.0), 70)})
-    fit = CoxPHFitter().fit(table, "t", "e", fit_options={"precision": 1e-12})
+    fit = lifelines.CoxPHFitter().fit(table, "t", "e", fit_options={"precision": 1e-12})
     ours = comparison.hazard_ratio(arm(months[0], event[0]), arm(months[1], event[1]))
     assert math.log(ours.value) == pytest.approx(fit.params_["z"], abs=1e-7)
     assert error(ours) == pytest.approx(fit.standard_errors_["z"], rel=1e-6)
@@ -161,7 +157,7 @@ def test_hazard_ratio_and_its_error_are_those_of_lifelines_and_the_likelihood_is
             treated, others = ((months[i] >= at).sum() - k / dead.sum() * dead[i] for i in (0, 1))
             slope -= ours.value * treated / (ours.value * treated + others)
     assert slope == pytest.approx(0.0, abs=1e-9)
-    expected = logrank_test(months[0], months[1], event[0], event[1]).p_value
+    expected = lifelines.statistics.logrank_test(months[0], months[1], event[0], event[1]).p_value
     assert comparison.log_rank(arm(months[0], event[0]), arm(months[1], event[1])) == pytest.approx(expected, rel=1e-9)
 
 
@@ -229,7 +225,7 @@ def test_swapping_the_arms_inverts_the_hazard_ratio(waltons):
     assert a.value == pytest.approx(-b.value)
 
 
-def test_clustered_error_is_that_of_lifelines_without_ties():
+def test_clustered_error_is_that_of_lifelines_without_ties(lifelines):
     """Score residuals of untied times: the same sandwich."""
     rng = np.random.default_rng(3)
     frailty = rng.gamma(2.0, 0.5, 80)
@@ -242,7 +238,7 @@ def test_clustered_error_is_that_of_lifelines_without_ties():
             "p": np.tile(np.arange(80), 2),
         }
     )
-    fit = CoxPHFitter().fit(data, "t", "e", cluster_col="p")
+    fit = lifelines.CoxPHFitter().fit(data, "t", "e", cluster_col="p")
     assert error(comparison.hazard_ratio(*arms, design="paired")) == pytest.approx(fit.standard_errors_["z"], rel=1e-4)
 
 
@@ -287,9 +283,9 @@ def test_paired_log_rank_by_hand():
     assert comparison.log_rank(a, b, "paired") == pytest.approx(math.erfc(z / math.sqrt(2)))
 
 
-def test_log_rank_is_that_of_lifelines(waltons):
+def test_log_rank_is_that_of_lifelines(lifelines, waltons):
     """Parallel arms."""
-    expected = logrank_test(waltons[0].months, waltons[1].months, waltons[0].event, waltons[1].event).p_value
+    expected = lifelines.statistics.logrank_test(waltons[0].months, waltons[1].months, waltons[0].event, waltons[1].event).p_value
     assert comparison.log_rank(*waltons) == pytest.approx(expected)
 
 
@@ -306,16 +302,16 @@ def test_restricted_mean_by_hand():
     assert influence.sum() == pytest.approx(0.0)
 
 
-def test_restricted_mean_is_that_of_lifelines_and_its_error_greenwoods(waltons):
+def test_restricted_mean_is_that_of_lifelines_and_its_error_greenwoods(lifelines, waltons):
     """Error: sum over events of (area to come)^2 d / (n (n - d))."""
     for group in waltons:
-        fit = KaplanMeierFitter().fit(group.months, group.event)
+        fit = lifelines.KaplanMeierFitter().fit(group.months, group.event)
         mean, influence = survival.restricted_mean(group, 50.0)
-        assert mean == pytest.approx(restricted_mean_survival_time(fit, t=50.0), rel=1e-9)
+        assert mean == pytest.approx(lifelines.utils.restricted_mean_survival_time(fit, t=50.0), rel=1e-9)
         variance = 0.0
         for time, row in fit.event_table.iterrows():
             if 0 < row["observed"] < row["at_risk"] and time < 50.0:
-                to_come = mean - restricted_mean_survival_time(fit, t=time)
+                to_come = mean - lifelines.utils.restricted_mean_survival_time(fit, t=time)
                 variance += to_come**2 * row["observed"] / (row["at_risk"] * (row["at_risk"] - row["observed"]))
         assert np.sum(influence**2) == pytest.approx(variance, rel=1e-6)
 
@@ -437,9 +433,9 @@ def test_subgroups_pick_their_patients_and_say_what_is_missing():
     assert (missing["note"] != "").all()
 
 
-def test_subgroup_ratio_is_that_of_the_subgroup_alone(rossi):
+def test_subgroup_ratio_is_that_of_the_subgroup_alone(lifelines, rossi):
     """Half of Fox's patients, by an age of 24."""
-    data = load_rossi()
+    data = lifelines.datasets.load_rossi()
     patients = pd.DataFrame(
         {
             "patient": data.index,
@@ -451,7 +447,7 @@ def test_subgroup_ratio_is_that_of_the_subgroup_alone(rossi):
     )
     result = subgroups.subgroup_table(patients, "aid", "none", "parallel").set_index(["group", "label"])
     old = data[data["age"] >= 24]
-    expected = CoxPHFitter().fit(old[["week", "arrest", "fin"]], "week", "arrest").hazard_ratios_["fin"]
+    expected = lifelines.CoxPHFitter().fit(old[["week", "arrest", "fin"]], "week", "arrest").hazard_ratios_["fin"]
     assert result.loc[("Age", "65 years or older"), "hazard_ratio"] == pytest.approx(expected)
     assert result.loc[("", "All patients"), "hazard_ratio"] == pytest.approx(comparison.hazard_ratio(*rossi).value)
 

@@ -26,7 +26,7 @@ SITE_UM: Annotated[
 NEIGHBOURS = 8  # of a site on a square lattice, corners included
 NEIGHBOURHOOD = NEIGHBOURS + 1.0  # sites in reach of a cell: its own and the eight around it
 FAIR = 840  # divisible by every number of free neighbours, so that a draw below it makes each of them as likely as the others
-SMALLEST_SIDE, LARGEST_SIDE = 8, 4096  # [sites] what the solver of the fields needs, and what memory and 32-bit sites bear
+SMALLEST_SIDE, LARGEST_SIDE = 8, 8192  # [sites] what the solver of the fields needs, and what memory bears (7 GB)
 Array = np.ndarray
 
 
@@ -44,7 +44,7 @@ def make_lattice(height: int, width: int) -> Lattice:
     """A lattice without stroma.
 
     Raises:
-        InputError: For a side below 8 or above 4096 sites.
+        InputError: For a side below 8 or above 8192 sites.
     """
     for side in (height, width):
         if not SMALLEST_SIDE <= side <= LARGEST_SIDE:
