@@ -181,10 +181,17 @@ def run_patients(study: Study, journal: Journal, desk: Desk, own: range | None =
         desk.say(f"{journal.damaged} damaged line{'s' * (journal.damaged > 1)} of the journal left out; what they held is run again")
     if n_done >= len(own):
         return
-    progress.phase("compiling", 1)
-    compile_kernels(study)
-    progress.advance(1, "compiling")
-    desk.stop.check()
+    with importing():
+        progress.phase("compiling", 1)
+        compile_kernels(study)
+        progress.advance(1, "compiling")
+        desk.stop.check()
+        _run(study, journal, desk, own, n_done)
+
+
+def _run(study: Study, journal: Journal, desk: Desk, own: range, n_done: int) -> None:
+    """Run those who are not on disk, once all is compiled."""
+    progress = desk.progress
     for phase in ("growing", "treating"):
         progress.phase(phase, len(own))
         if n_done:
@@ -193,17 +200,16 @@ def run_patients(study: Study, journal: Journal, desk: Desk, own: range | None =
     work: Callable[[int], Case] = partial(run_patient, study, progress=progress) if is_here else partial(run_alone, study)
     todo = (index for index in own if str(index) not in journal)
     n_failed = 0
-    with importing():
-        for index, case in desk.executor.run(work, todo, desk.stop, partial(given_up, study)):
-            journal.add(f"{FAILED}-{index}" if case.has_failed else str(index), asdict(case))
-            if not is_here:
-                progress.advance(1, "growing")
-                progress.advance(1, "treating")
-            if case.has_failed:
-                n_failed += 1
-                if n_failed == 1:
-                    progress.phase(FAILED, None)
-                progress.advance(1, FAILED)
+    for index, case in desk.executor.run(work, todo, desk.stop, partial(given_up, study)):
+        journal.add(f"{FAILED}-{index}" if case.has_failed else str(index), asdict(case))
+        if not is_here:
+            progress.advance(1, "growing")
+            progress.advance(1, "treating")
+        if case.has_failed:
+            n_failed += 1
+            if n_failed == 1:
+                progress.phase(FAILED, None)
+            progress.advance(1, FAILED)
 
 
 @contextmanager
