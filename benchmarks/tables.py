@@ -115,6 +115,7 @@ TABLES = {
             Column("after day", "day", "d"),
             Column("cells", "cells", ",d"),
             Column("s of the day", "wall_s"),
+            Column("processor s", "cpu_s"),
             Column("ns a cell-update", "ns_per_cell"),
             Column("MiB of the process", "resident_mib", ",.0f"),
             Column("at most so far", "peak_mib", ",.0f"),

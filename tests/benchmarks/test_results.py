@@ -3,12 +3,16 @@
 import argparse
 import importlib
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 machine = importlib.import_module("machine")
 tables = importlib.import_module("tables")
+against = importlib.import_module("against")
+trees = importlib.import_module("trees")
 
 
 def test_record_has_the_stated_keys(tmp_path, monkeypatch):
@@ -134,3 +138,127 @@ def test_bytes_of_a_marrow_are_counted_once():
 def test_a_marrow_keeps_within_its_memory():
     memory = importlib.import_module("bench_memory")
     assert memory.bytes_per_site(memory.example(128)) < memory.MOST_BYTES
+
+
+def test_two_commits_take_turns_and_who_begins_changes():
+    calls = []
+
+    def contestant(name, value):
+        def run():
+            calls.append(name)
+            return value
+
+        return run
+
+    there, here = against.in_turn(3, (contestant("there", 2.0), contestant("here", 1.0)))
+    assert calls == ["there", "here", "here", "there", "there", "here"]
+    assert (there, here) == ([2.0] * 3, [1.0] * 3)
+
+
+def test_a_ratio_is_here_divided_by_there_round_by_round(capsys):
+    row = against.row("a step", "us", [10.0, 20.0, 40.0], [5.0, 20.0, 10.0])
+    assert (row["there"], row["here"]) == (20.0, 10.0)
+    assert (row["times_low"], row["times_median"], row["times_high"]) == (0.375, 0.5, 0.75)
+    shown = tables.draw(tables.TABLES["against"], record(ratios=[row]))
+    assert "| a step | us | 20.0 | 10.0 | 0.50 (0.38 to 0.75) | 3 |" in shown
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A repository with a commit `old`, and a change and a file of which git knows nothing yet."""
+    top = tmp_path / "repository"
+    top.mkdir()
+
+    def git(*arguments):
+        who = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
+        subprocess.run(["git", "-C", str(top), *who, *arguments], check=True, capture_output=True)
+
+    git("init", "--quiet")
+    (top / "a.py").write_text("old")
+    (top / ".gitignore").write_text("left_out\n")
+    git("add", "-A")
+    git("commit", "--quiet", "-m", "first")
+    git("tag", "old")
+    (top / "a.py").write_text("new")
+    (top / "b.py").write_text("new too")
+    (top / "left_out").write_text("not ours")
+    monkeypatch.setattr(trees, "TOP", top)
+    return top
+
+
+def test_another_commit_stands_beside_as_it_was(repository, tmp_path):
+    other, here = trees.pair("old", tmp_path / "beside")
+    assert sorted(path.name for path in other.root.iterdir()) == [".gitignore", "a.py"]
+    assert (other.root / "a.py").read_text() == "old" and (here.root / "a.py").read_text() == "new"
+    assert other.cache != here.cache
+    assert other.environment()["PYTHONPATH"].startswith(str(other.root))
+    listed = subprocess.run(["git", "-C", str(repository), "worktree", "list"], capture_output=True, text=True, check=True).stdout
+    assert len(listed.splitlines()) == 1  # nothing is left in the repository
+
+
+def test_an_unknown_commit_is_told(repository, tmp_path):
+    with pytest.raises(SystemExit, match="--against: git knows no commit 'older'"):
+        trees.pair("older", tmp_path / "beside")
+    assert not (tmp_path / "beside").exists()
+
+
+def test_a_worker_that_would_measure_other_sources_stops(tmp_path):
+    (tmp_path / "benchmarks").mkdir()
+    done = subprocess.run([sys.executable, str(trees.WORKER), str(tmp_path), "compile"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"not below {tmp_path}" in done.stderr
+
+
+def test_an_unknown_part_of_a_comparison_is_told(monkeypatch, capsys):
+    run_all = importlib.import_module("run_all")
+    monkeypatch.setattr("sys.argv", ["run_all.py", "--against", "HEAD", "--only", "peers"])
+    with pytest.raises(SystemExit) as stopped:
+        run_all.main()
+    assert stopped.value.code == 2
+    assert "there is no 'peers' among compile, step, start, trial" in capsys.readouterr().err
+
+
+def test_sizes_are_those_of_packages_without_pip(tmp_path):
+    """Each file counts once: for the package that claims it, or for none."""
+    first = importlib.import_module("bench_first")
+    for name in ("large", "pip"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "code.py").write_bytes(b"x" * 40_000)
+        about = tmp_path / f"{name}-1.0.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (about / "RECORD").write_text(f"{name}/code.py,,\n{name}-1.0.dist-info/METADATA,,\n../../../bin/{name},,\n")
+    (tmp_path / "nobody.py").write_bytes(b"x" * 9_000)
+    sizes = first.sizes_of(tmp_path)
+    assert set(sizes) == {"large", "other files"}
+
+    def blocks(*paths):
+        return sum(first.on_disk(tmp_path / path) for path in paths) / 2**20
+
+    assert sizes["large"] == blocks("large/code.py", "large-1.0.dist-info/METADATA")
+    assert sizes["other files"] == blocks("nobody.py", "large-1.0.dist-info/RECORD", "pip-1.0.dist-info/RECORD")
+    rows = first.rows_of_sizes(sizes, {"large": 1.0, "older": 2.0})
+    assert [row["package"] for row in rows[:2]] == ["older", "large"]
+    assert rows[-1]["package"] == "all" and rows[-1]["there_mib"] == 3.0
+    assert rows[-1]["mib"] == pytest.approx(sum(sizes.values()))
+
+
+def test_parts_of_the_way_add_up_without_the_second_run():
+    first = importlib.import_module("bench_first")
+    run = importlib.import_module("bench_trial").Run
+    taken = {
+        who: [{"clone": run(1.0, 1.0, 0.0), "first run": run(by, by, 0.0), "the same run again": run(9.0, 9.0, 0.0)}]
+        for who, by in (("a", 3.0), ("b", 7.0))
+    }
+    rows = {row["part"]: row for row in first.rows_of_parts(taken, "a", "b")}
+    assert rows["clone to report"]["wall_s"] == 4.0
+    assert rows["clone to report"]["there_s"] == 8.0
+    assert rows["clone to report"]["times"] == "0.5 (0.5 to 0.5)"
+
+
+def test_a_large_marrow_is_followed_by_the_day():
+    large = importlib.import_module("bench_large")
+    rows = large.week(64, 2)
+    assert [row["day"] for row in rows] == [0, 1, 2]
+    assert rows[0]["ns_per_cell"] is None and rows[2]["ns_per_cell"] > 0.0
+    assert all(row["cells"] > 1000 for row in rows)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import threading
 import tracemalloc
 from dataclasses import replace
 
@@ -409,6 +410,14 @@ def test_progress_is_told(study, tmp_path):
     run_study(replace(study, patients=2), tmp_path, 1, ear)
     assert ear.phases == [("compiling", 1), ("growing", 2), ("treating", 2)]
     assert ear.done == {"compiling": 1, "growing": 2, "treating": 2}
+
+
+def test_what_comes_after_the_patients_is_imported_while_kernels_are_compiled(study, tmp_path, monkeypatch):
+    began, compiled = threading.Event(), []
+    monkeypatch.setattr(execution, "import_ahead", began.set)
+    monkeypatch.setattr(execution, "compile_kernels", lambda _: compiled.append(began.wait(30.0)))
+    run_study(replace(study, patients=1), tmp_path)
+    assert compiled == [True]
 
 
 def test_kernels_are_compiled_on_a_small_patch(study):
