@@ -42,14 +42,16 @@ def warm(rounds: int, folder: str) -> list[dict[str, Any]]:
         "python -c 'import tme_abm'": ("-c", "import tme_abm"),
         "tme --help": ("-m", "tme_abm.cli", "--help"),
         "tme list": ("-m", "tme_abm.cli", "list"),
-        "tme run untreated --patients 1, warm": (*SHORT, folder),
+        "tme run untreated --patients 1, warm": (*SHORT, str(Path(folder) / "untreated")),
     }
+    # as where the package was installed: Python's own code is compiled once, not at every start
+    installed = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(Path(folder) / "bytecode")}
     for arguments in commands.values():
-        run(*arguments)
+        run(*arguments, environment=installed)
     taken: dict[str, list[Run]] = {what: [] for what in commands}
     for _ in range(rounds):
         for what, arguments in commands.items():
-            taken[what].append(run(*arguments))
+            taken[what].append(run(*arguments, environment=installed))
     return [row(what, runs) for what, runs in taken.items()]
 
 
@@ -67,7 +69,7 @@ def first(folder: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         counted: dict[str, Any] = {"cache_files": len(made), "cache_mib": sum(made.values()) / 2**20}
         for name, (what, arguments) in LATER.items():
             before = set(files(Path(cache)))
-            rows.append(row(what, [run(*arguments, "--force", "--out", folder, environment=environment)]))
+            rows.append(row(what, [run(*arguments, "--force", "--out", str(Path(folder) / "later"), environment=environment)]))
             more = sorted(set(files(Path(cache))) - before)
             counted[name] = len(more)
             if more:

@@ -30,7 +30,8 @@ class Tree(NamedTuple):
         kept = self.cache if cache is None else cache
         # the folder in which somebody happens to stand may hold the sources too, and must not come first
         safe = {"PYTHONSAFEPATH": "1"}
-        return {"PYTHONPATH": os.pathsep.join([str(self.root), str(self.root / "viz")]), "NUMBA_CACHE_DIR": str(kept)} | safe
+        compiled = {"PYTHONDONTWRITEBYTECODE": ""}  # as where it was installed: Python's own code is compiled once, not at every start
+        return {"PYTHONPATH": os.pathsep.join([str(self.root), str(self.root / "viz")]), "NUMBA_CACHE_DIR": str(kept)} | safe | compiled
 
     def run(self, *arguments: str, cache: Path | None = None) -> Run:
         """Run a command of this Python on these sources to its end.
@@ -72,6 +73,7 @@ def check_out(ref: str, folder: Path) -> None:
 
 def copy_here(folder: Path) -> None:
     """Write the files as they stand here, without what git ignores, into a folder, which is made."""
+    folder.mkdir(parents=True)
     listed = subprocess.run(
         ["git", "-C", str(TOP), "ls-files", "-z", "--cached", "--others", "--exclude-standard"], capture_output=True, check=True
     ).stdout
@@ -84,10 +86,14 @@ def copy_here(folder: Path) -> None:
 
 
 def pair(ref: str, folder: Path) -> tuple[Tree, Tree]:
-    """Another commit, checked out below a folder, and the sources as they stand here, changes that are not committed included."""
-    other = Tree(commit_of(ref), folder / "other", folder / "cache-other")
+    """Another commit and the sources as they stand here now, changes that are not committed included, both below a folder.
+
+    Who goes on working here meanwhile changes nothing.
+    """
+    other, here = Tree(commit_of(ref), folder / "other", folder / "cache-other"), Tree("here", folder / "here", folder / "cache-here")
     check_out(ref, other.root)
-    return other, Tree("here", TOP, folder / "cache-here")
+    copy_here(here.root)
+    return other, here
 
 
 class Worker:

@@ -5,7 +5,7 @@
 here: `pip install 'tme-abm[spatial]'`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ from tme_abm.simulation.simulation import Simulation
 from tme_abm.simulation.tissue import Section
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 
 Array = np.ndarray
@@ -171,13 +172,13 @@ def to_anndata(marrow: Any, deaths: list[Death] | None = None) -> "AnnData":
     columns = cells_of(simulation)
     words = {"cell_type": list(KINDS), "clone": list(CLONE_NAMES)}
     obs = pd.DataFrame(
-        {h.name: pd.Categorical(columns[h.name], words[h.name]) if h.name in words else columns[h.name] for h in HEADINGS},
-        index=pd.Index(columns["cell"], name="cell"),
+        {h.name: pd.Categorical(columns[h.name], _words(words[h.name])) if h.name in words else columns[h.name] for h in HEADINGS},
+        index=_words(columns["cell"], "cell"),
     )
     made = anndata.AnnData(
         X=obs[list(VARIABLES)].to_numpy(np.float32),
         obs=obs,
-        var=pd.DataFrame({"unit": ["sites/cell", "1", "1"]}, index=list(VARIABLES)),
+        var=pd.DataFrame({"unit": _words(["sites/cell", "1", "1"])}, index=_words(VARIABLES)),
     )
     made.obsm["spatial"] = np.column_stack([columns["x_um"], columns["y_um"]])
     shape = (lattice.height, lattice.width)
@@ -198,7 +199,7 @@ def to_anndata(marrow: Any, deaths: list[Death] | None = None) -> "AnnData":
     ledger, causes = state.body.ledger, simulation.settings.catalogue.causes
     made.uns["deaths_since_start"] = pd.DataFrame(
         {name: [int(ledger[k, column]) for k in KINDS.values()] for name, column in causes.items()},
-        index=list(KINDS),
+        index=_words(KINDS),
     )
     if deaths is not None:
         where = np.array([d.site for d in deaths], np.int64)
@@ -207,12 +208,19 @@ def to_anndata(marrow: Any, deaths: list[Death] | None = None) -> "AnnData":
                 "day": np.array([d.day for d in deaths], np.float64),
                 "x_um": SITE_UM * (where % lattice.width + 0.5),
                 "y_um": SITE_UM * (where // lattice.width + 0.5),
-                "cell_type": [d.kind.name.lower() for d in deaths],
-                "cause": [d.cause for d in deaths],
+                "cell_type": _words(d.kind.name.lower() for d in deaths),
+                "cause": _words(d.cause for d in deaths),
             },
-            index=[str(i) for i in range(len(deaths))],
+            index=_words(str(i) for i in range(len(deaths))),
         )
     return made
+
+
+def _words(values: Iterable[str], name: str | None = None) -> "pd.Index":
+    """Words as plain objects: those of pandas 3 are written by newer anndata only, and read by none of the older ones."""
+    import pandas as pd
+
+    return pd.Index(list(values), dtype=object, name=name)
 
 
 class Reading(NamedTuple):

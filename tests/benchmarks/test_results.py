@@ -189,7 +189,9 @@ def repository(tmp_path, monkeypatch):
 def test_another_commit_stands_beside_as_it_was(repository, tmp_path):
     other, here = trees.pair("old", tmp_path / "beside")
     assert sorted(path.name for path in other.root.iterdir()) == [".gitignore", "a.py"]
-    assert (other.root / "a.py").read_text() == "old" and (here.root / "a.py").read_text() == "new"
+    assert (other.root / "a.py").read_text() == "old"
+    assert {path.name: path.read_text() for path in here.root.glob("*.py")} == {"a.py": "new", "b.py": "new too"}
+    assert not (here.root / "left_out").exists()
     assert other.cache != here.cache
     assert other.environment()["PYTHONPATH"].startswith(str(other.root))
     listed = subprocess.run(["git", "-C", str(repository), "worktree", "list"], capture_output=True, text=True, check=True).stdout

@@ -134,13 +134,13 @@ def test_adrs_derives_the_best_response_that_the_trial_found(sets, result):
     differing = 0
     for row in result.patients.to_dict("records"):
         subject = adam.subject_id(result.study, row["patient"], row["arm"])
-        derived = adrs.loc[(subject, "CBOR"), "AVALC"].item()
+        derived = adrs.loc[[(subject, "CBOR")], "AVALC"].item()
         if derived != row["best_response"]:  # progression that nobody confirmed, or no visit at all
             assert (derived, row["best_response"]) in {("NE", "PD"), ("MISSING", "NE")}
             differing += 1
-        assert (adrs.loc[(subject, "RSP"), "AVALC"].item() == "Y") == row["responder"]
-        assert (adrs.loc[(subject, "PD"), "AVALC"].item() == "Y") == (row["event_kind"] == "progression")
-        assert (adrs.loc[(subject, "MRDNEG"), "AVALC"].item() == "Y") == row["mrd_negative"]
+        assert (adrs.loc[[(subject, "RSP")], "AVALC"].item() == "Y") == row["responder"]
+        assert (adrs.loc[[(subject, "PD")], "AVALC"].item() == "Y") == (row["event_kind"] == "progression")
+        assert (adrs.loc[[(subject, "MRDNEG")], "AVALC"].item() == "Y") == row["mrd_negative"]
     assert differing < len(result.patients) / 2
     visits = result.trajectory[result.trajectory["visit"] > 0]
     assert (sets["ADRS"]["PARAMCD"] == "OVR").sum() == (sets["ADRS"]["PARAMCD"] == "COVR").sum() == len(visits)
