@@ -154,7 +154,7 @@ def run_alone(study: Study, index: int) -> Case:
 
 
 def import_ahead() -> None:
-    """Import what tables, statistics and figures will need, while the patients run: a second or two that nobody then waits for."""
+    """Import what tables, statistics and figures will need, beside the compiling and the patients: a second that nobody then waits for."""
     for name in ("pandas", "pyarrow.parquet", "matplotlib.figure"):
         import_module(name)
 
@@ -217,8 +217,10 @@ def importing() -> Iterator[None]:
     """Meanwhile, `import_ahead` on a thread of its own."""
     thread = Thread(target=import_ahead, name="imports", daemon=True)
     thread.start()
-    yield
-    thread.join()
+    try:
+        yield
+    finally:  # a program that ends in the middle of an import may not end in peace
+        thread.join()
 
 
 def run_study(study: Study, results: Results, desk: Desk) -> dict[str, Any]:
