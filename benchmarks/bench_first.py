@@ -74,15 +74,12 @@ def first(commit: str, wheels: Path, folder: Path, study: str, patients: int | N
 def sizes_of(site: Path) -> dict[str, float]:
     """Package -> MiB on disk of its files in `site-packages`; what no package claims stands under "other files"."""
     found: dict[str, float] = {}
-    claimed = set()
+    sizes = {os.path.join(at, name): on_disk(Path(at, name)) for at, _, names in os.walk(site) for name in names}
     for package in importlib.metadata.distributions(path=[str(site)]):
-        name = str(package.metadata["Name"]).lower()
-        paths = {Path(str(package.locate_file(file))).resolve() for file in package.files or ()}
-        own = [path for path in paths if path.is_relative_to(site.resolve()) and path.is_file()]
-        claimed.update(own)
-        found[name] = sum(on_disk(path) for path in own) / MIB
-    rest = [path for path in site.resolve().rglob("*") if path.is_file() and path not in claimed]
-    found["other files"] = sum(map(on_disk, rest)) / MIB
+        files = {os.path.normpath(str(package.locate_file(file))) for file in package.files or ()}
+        own = [sizes.pop(file) for file in files if file in sizes]
+        found[str(package.metadata["Name"]).lower()] = sum(own) / MIB
+    found["other files"] = sum(sizes.values()) / MIB
     return {name: size for name, size in found.items() if name not in NOT_COUNTED}
 
 
