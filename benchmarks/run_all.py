@@ -3,7 +3,7 @@
     python benchmarks/run_all.py [--quick] [--only peers field ...] [--no-tables]
     python benchmarks/run_all.py --against REF [--quick] [--only compile step start trial] [--rounds 9] [--no-tables]
 
-On two quiet cores the whole takes about a quarter of an hour, a third of it the full trials; `--quick` takes two minutes of smaller cases,
+On two quiet cores the whole takes about half an hour, a third of it the full trials; `--quick` takes two minutes of smaller cases,
 enough to see that everything runs, and writes to `results/quick/` without touching README.md.
 
 With `--against` another commit is checked out into a temporary folder, and both run in turn, each with a cache of compiled code of its own
