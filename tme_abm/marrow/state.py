@@ -94,6 +94,7 @@ class Drugs(NamedTuple):
     concentration: Annotated[Array, Column("f8", "ug/mL", "mean over the step")]
     effect: Annotated[Array, Column("f8", "1", "target engagement of a small molecule, mean over the step")]
     occupancy: Annotated[Array, Column("f8", "1", "fraction of the antigen bound by this antibody", 0.0, False)]
+    marrow: Annotated[Array, Column("f8", "ug/mL", "free antibody around the cells of the marrow")]
 
 
 class Gauge(IntEnum):
@@ -169,6 +170,7 @@ class Host(NamedTuple):
     cd38_spread: Annotated[float, Column("f8", "1", "standard deviation of log CD38 between plasma cells of a clone")]
     exhaustion: Annotated[float, Column("f8", "1", "exhaustion of T cells per plasma cell a site, of this patient")]
     t_cell_division: Annotated[float, Column("f8", "1/h", "division of a reactive T cell at eligibility, for a full share of cytokines")]
+    is_perfused: Annotated[float, Column("f8", "1", "1 where antibodies come through the walls of vessels, 0 in a medium")] = 1.0
 
 
 class Marrow(NamedTuple):
