@@ -9,16 +9,20 @@ import argparse
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tme_abm import drawing
 from tme_abm.patients.population import draw_patient
 from tme_abm.patients.reading import load_population
 from tme_abm.pharmacology.drug import Drug, load_drug
 from tme_abm.pharmacology.regimen import Dose, Regimen
 from tme_abm.simulation.settings import Settings
 from tme_abm.simulation.simulation import Simulation, make_patient_key
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ROWS = Path(__file__).with_name("exposure.toml")
 FIGURE = Path(__file__).resolve().parents[2] / "docs" / "images" / "exposure.svg"
@@ -83,7 +87,11 @@ def grow(population: str, patients: int, side: int = 48, seed: int = 77) -> list
 
 
 def follow(
-    grown: Sequence[Simulation], regimen: str, days: int = STEADY, change: Callable[[Drug], Drug] | None = None, without: frozenset[str] = frozenset()
+    grown: Sequence[Simulation],
+    regimen: str,
+    days: int = STEADY,
+    change: Callable[[Drug], Drug] | None = None,
+    without: frozenset[str] = frozenset(),
 ) -> Seen:
     """Treat grown marrows, whether they progress or not, and read their exposure.
 
@@ -148,10 +156,9 @@ def main() -> None:
 
     for row in rows:
         values = getattr(of(row["population"], row["regimen"]), row["what"])
-        print(
-            f"{row['regimen']:10s} {row['population']:24s} {row['what']:13s} published {row['value']:7.4g} {row.get('cv', float('nan')):5.1f} %, "
-            f"simulated {values.mean():7.4g} {100.0 * values.std() / values.mean():5.1f} %  {row['unit']}"
-        )
+        name = f"{row['regimen']:10s} {row['population']:24s} {row['what']:13s} [{row['unit']}]"
+        spread = 100.0 * values.std() / values.mean()
+        print(f"{name}: published {row['value']:.4g} ({row.get('cv', float('nan')):.1f} %), simulated {values.mean():.4g} ({spread:.1f} %)")
     alone = "isatuximab_monotherapy"
     for dose in DOSES:
         values = of(alone, f"isa-{dose:g}-q2w")
@@ -159,15 +166,16 @@ def main() -> None:
             f"{dose:4g} mg/kg Q2W: first area {values.first_area.mean():6.3g}, area {values.area.mean():6.3g} mg h/mL, "
             f"trough {values.trough.mean():6.3g} ug/mL, occupancy {values.occupancy.mean():.2f}, of the first cycle {values.first_cycle.mean():.2f}"
         )
-    draw(of, rows, asked.out)
+    print(drawing.save(draw(of, rows), asked.out.parent, asked.out.stem, asked.out.suffix[1:]))
 
 
-def draw(of: Callable[[str, str], Seen], rows: list[dict[str, Any]], path: Path) -> None:
+@drawing.styled
+def draw(of: Callable[[str, str], Seen], rows: list[dict[str, Any]]) -> "Figure":
     """Exposure by trial, exposure by dose, occupancy by dose."""
     from matplotlib.figure import Figure
 
     alone = "isatuximab_monotherapy"
-    figure = Figure(figsize=(11.0, 3.8), layout="constrained")
+    figure = Figure(figsize=(15.0, 5.2), layout="constrained")
     by_trial, by_dose, bound = figure.subplots(1, 3)
 
     chosen = [row for row in rows if row["what"] in ("peak", "area", "trough", "first_peak", "first_area")]
@@ -177,35 +185,46 @@ def draw(of: Callable[[str, str], Seen], rows: list[dict[str, Any]], path: Path)
     for i, row in enumerate(chosen):
         values = getattr(of(row["population"], row["regimen"]), row["what"]) / row["value"]
         low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
-        by_trial.plot([low, high], [-i, -i], color="#0072B2", linewidth=5, alpha=0.35, solid_capstyle="butt")
-        by_trial.plot(values.mean(), -i, "o", color="#0072B2", label="simulated: mean and quartiles" if i == 0 else None)
+        by_trial.plot([low, high], [-i, -i], color=drawing.BLUE, linewidth=5, alpha=0.35, solid_capstyle="butt")
+        by_trial.plot(values.mean(), -i, "o", color=drawing.BLUE, label="simulated: mean and quartiles" if i == 0 else None)
         if "cv" in row:
             spread = row["cv"] / 100.0
-            by_trial.errorbar(1.0, -i - 0.25, xerr=spread, color="black", fmt="D", markersize=4, capsize=2, label="published: mean and SD" if i == 0 else None)
+            by_trial.errorbar(
+                1.0,
+                -i - 0.25,
+                xerr=spread,
+                color=drawing.BLACK,
+                fmt="D",
+                markersize=4,
+                capsize=2,
+                label="published: mean and SD" if i == 0 else None,
+            )
         else:
-            by_trial.plot(1.0, -i - 0.25, "D", color="black", markersize=4)
+            by_trial.plot(1.0, -i - 0.25, "D", color=drawing.BLACK, markersize=4)
     by_trial.axvspan(0.8, 1.2, color="0.92", zorder=0)
     by_trial.set_yticks([-i for i in range(len(chosen))])
     source = {"ailawadhi2025": "IRAKLIA", "chinese2024": "NCT03733717"}
-    by_trial.set_yticklabels([f"{names[r['regimen']]}, {labels[r['what']]} ({source.get(r['source'], where[r['population']])})" for r in chosen], fontsize=8)
+    by_trial.set_yticklabels(
+        [f"{names[r['regimen']]}, {labels[r['what']]} ({source.get(r['source'], where[r['population']])})" for r in chosen], fontsize=9
+    )
     by_trial.set_xlabel("relative to the published mean")
-    by_trial.set_title("Exposure by trial", fontsize=10)
-    by_trial.legend(fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.08), frameon=False, ncols=2)
+    by_trial.set_title("Exposure by trial")
+    by_trial.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.08), frameon=False, ncols=2)
 
     doses = np.array(DOSES)
-    for what, colour, label in (("first_area", "#56B4E9", "first week"), ("area", "#0072B2", "two weeks before cycle 6")):
+    for what, colour, label in (("first_area", drawing.SKY, "first week"), ("area", drawing.BLUE, "two weeks before cycle 6")):
         areas = np.array([getattr(of(alone, f"isa-{dose:g}-q2w"), what) for dose in DOSES])
         by_dose.plot(doses, areas.mean(axis=1), "o-", color=colour, label=f"Q2W, {label}")
         proportional = areas.mean(axis=1)[-1] * doses / doses[-1]
         by_dose.plot(doses, proportional, ":", color=colour, label="in proportion to dose" if what == "area" else None)
     (first,) = (row for row in rows if row["what"] == "first_area")
-    by_dose.plot(20.0, first["value"], "D", color="black", markersize=5, label="published (first week, NCT03733717)")
+    by_dose.plot(20.0, first["value"], "D", color=drawing.BLACK, markersize=5, label="published (first week, NCT03733717)")
     by_dose.set(xscale="log", yscale="log", xlabel="dose [mg/kg]", ylabel="AUC [mg h/mL]")
-    by_dose.set_title("Isatuximab alone: more than in proportion", fontsize=10)
+    by_dose.set_title("Isatuximab alone: more than in proportion")
 
     for keys, marker, colour, label in (
-        ([f"isa-{dose:g}-q2w" for dose in DOSES], "o-", "#0072B2", "simulated, every 2 weeks"),
-        (["isa-10", "isa-20"], "s--", "#D55E00", "simulated, weekly"),
+        ([f"isa-{dose:g}-q2w" for dose in DOSES], "o-", drawing.BLUE, "simulated, every 2 weeks"),
+        (["isa-10", "isa-20"], "s--", drawing.VERMILLION, "simulated, weekly"),
     ):
         x = doses if len(keys) == len(DOSES) else np.array([10.0, 20.0])
         values = np.array([of(alone, key).occupancy for key in keys])
@@ -213,16 +232,14 @@ def draw(of: Callable[[str, str], Seen], rows: list[dict[str, Any]], path: Path)
         bound.plot(x, values.mean(axis=1), marker, color=colour, label=label)
         bound.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
     (full,) = (row for row in rows if row["what"] == "occupancy")
-    bound.plot(20.0, full["value"], "D", color="black", markersize=6, label="published: plateau at 20 mg/kg")
+    bound.plot(20.0, full["value"], "D", color=drawing.BLACK, markersize=6, label="published: plateau at 20 mg/kg")
     bound.set(xscale="log", xlabel="dose [mg/kg]", ylabel="CD38 occupied in the marrow", ylim=(0.0, 1.0))
-    bound.set_title("Occupancy, week 4", fontsize=10)
+    bound.set_title("Occupancy, week 4")
     for axes in (by_dose, bound):
         axes.set_xticks(doses, [f"{dose:g}" for dose in DOSES])
         axes.minorticks_off()
-        axes.legend(fontsize=7, frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
-    print(path)
+        axes.legend(fontsize=9, frameon=False)
+    return figure
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""Binding: an antibody comes from the blood into the marrow, and occupies its antigen there in competition with others that bind the same one.
+"""Binding: an antibody comes from the blood into the marrow and occupies its antigen there, in competition with others on the same one.
 
-    dM/dt       = exchange (partition C - M) - turnover A theta(M),    theta(M) = (M / K) / (1 + sum over the antibodies of that antigen of M_j / K_j)
+    dM/dt       = exchange (partition C - M) - turnover A theta(M)
+    theta(M)    = (M / K) / (1 + sum over the antibodies of that antigen of M_j / K_j)
     occupancy_d = accessible_d theta(M_d)
 
 C is the concentration in plasma and M that of free antibody around the cells. A is the antibody that the antigen of the plasma cells holds
-when it is full, and the cells replace their antigen with its turnover: a packed marrow eats what a small dose brings, a large dose
-outruns it, and as the tumour goes less is needed. What is lost here is the loss that plasma knows as its saturable path; it is not taken
-from plasma a second time. Bound antibody is in balance with free one, so that what first fills the antigen is neglected. In a well the cells
+when it is full, and the cells replace their antigen with its turnover: a packed marrow eats what a small dose brings, a large dose outruns
+it, and as the tumour goes less is needed. What is lost here is the loss that plasma knows as its saturable path; it is not taken from
+plasma a second time. Bound antibody is in balance with free one, so that what first fills the antigen is neglected. In a well the cells
 lie in the medium: M = C.
 
 What is accessible levels off at about 80 % (Martin 2019).
@@ -41,7 +42,9 @@ class Params(NamedTuple):
     )
     partition: Annotated[
         float,
-        Param("1", "free antibody in the marrow over plasma, where no antigen takes it", "shah2013: 0.0727 in bone", "M", low=1e-3, high=1.0),
+        Param(
+            "1", "free antibody in the marrow over plasma, where no antigen takes it", "shah2013: 0.0727 in bone", "M", low=1e-3, high=1.0
+        ),
     ] = 0.0727
     exchange: Annotated[
         float,

@@ -15,7 +15,8 @@ RECYCLED: Annotated[float, Param("1", "IgG recycled by FcRn over IgG catabolised
 HALF_SALVAGE: Annotated[float, Param("g/L", "IgG at which FcRn recycles half of what it can", "kim2007", "M")] = 21.0
 NORMAL_IGG: Annotated[float, Param("g/L", "IgG of healthy people", "kim2007", "M")] = 12.1
 OTHER_IGG: Annotated[
-    float, Param("g/L", "IgG of a patient with myeloma beside the M-protein, median", "ejhaem2024: at diagnosis (quartiles 3.9 and 10.1)", "V")
+    float,
+    Param("g/L", "IgG of a patient with myeloma beside the M-protein, median", "ejhaem2024: at diagnosis (quartiles 3.9 and 10.1)", "V"),
 ] = 6.1
 
 
