@@ -68,6 +68,7 @@ ALLOWED = {  # file -> where -> (numbers, why)
         "bearer": ((0.5,), LOGNORMAL),
     },
     "laboratory/well.py": {"incubate": ((1e-9,), ROUNDING)},
+    "mechanisms/fc_receptors.py": {"expressed": ((0.5,), LOGNORMAL)},
     "marrow/burden.py": {"MOST_ARRIVALS, TRIES": ((64, 16), TRIES)},
     "marrow/clones.py": {
         "IMID_RESISTANT, PROTEASOME_RESISTANT, ANTIBODY_ESCAPED": ((4,), "bits of the number of a clone"),
