@@ -74,6 +74,7 @@ ALLOWED = {  # file -> where -> (numbers, why)
         "held": ((0.5,), LOGNORMAL),
         "delivered": ((0.5, 4.0), "the root of a quadratic equation"),
     },
+    "mechanisms/fc_receptors.py": {"expressed": ((0.5,), LOGNORMAL)},
     "marrow/burden.py": {"MOST_ARRIVALS, TRIES": ((64, 16), TRIES)},
     "marrow/clones.py": {
         "IMID_RESISTANT, PROTEASOME_RESISTANT, ANTIBODY_ESCAPED": ((4,), "bits of the number of a clone"),

@@ -30,6 +30,7 @@ from tme_abm.mechanisms import (
     direct_killing,
     ectoenzyme,
     exhaustion,
+    fc_receptors,
     glucocorticoid,
     growth,
     imid,
@@ -157,7 +158,8 @@ def test_the_length_of_a_step_matters_little_to_delivery(bare, rules):
 
 def test_trogocytosis_strips_within_hours_and_recovers_after_the_antibody(bare, rules):
     marrow = bare(antigens=(CD38,))
-    p = rules("trogocytosis", {"loss": 0.1, "floor": 0.2})
+    marrow.body.count[CellType.MACROPHAGE] = 12
+    p = rules("trogocytosis", {"loss": 0.1 / trogocytosis.crew(marrow), "floor": 0.2})
     gauge = marrow.body.gauge
 
     def run(hours, occupancy):
@@ -173,6 +175,83 @@ def test_trogocytosis_strips_within_hours_and_recovers_after_the_antibody(bare, 
     assert lowest == pytest.approx((0.08 * 0.2 + r) / (0.08 + r), rel=1e-6)
     assert run(96, 0.0) == pytest.approx(1.0 - (1.0 - lowest) * math.exp(-96 * r), rel=1e-9)
     assert run(4800, 0.0) == pytest.approx(1.0, abs=1e-9)
+
+
+def test_nothing_is_stripped_where_nobody_nibbles(bare, rules):
+    """Half of all that a crowd would strip at HALF_CREW macrophages a site, nothing without any (Krejcik 2017)."""
+    marrow = bare(100, 100, antigens=(CD38,))
+    marrow.body.count[CellType.MACROPHAGE] = round(1e4 * trogocytosis.HALF_CREW)
+    assert trogocytosis.crew(marrow) == pytest.approx(0.5)
+    marrow.body.count[CellType.MACROPHAGE] = 0
+    marrow.drugs.occupancy[:] = 0.8
+    trogocytosis.prepare(marrow, rules("trogocytosis", {}), NOW)
+    assert marrow.body.gauge[Gauge.SURFACE_CD38] == 1.0
+    assert marrow.body.gauge[Gauge.NIBBLED] == 0.0
+
+
+def test_what_is_nibbled_is_what_the_surface_loses_and_gets_back(bare, rules):
+    marrow = bare(antigens=(CD38,))
+    marrow.body.count[CellType.MACROPHAGE] = 12
+    marrow.drugs.occupancy[:] = 0.8
+    p = rules("trogocytosis", {"loss": 0.1 / trogocytosis.crew(marrow), "floor": 0.2})
+    trogocytosis.prepare(marrow, p, NOW)
+    r = trogocytosis.RECOVERY
+    exact = solve_ivp(
+        lambda t, y: (-0.08 * (y[0] - 0.2) + r * (1.0 - y[0]), 0.08 * (y[0] - 0.2)), (0.0, 6.0), [1.0, 0.0], rtol=1e-11, atol=1e-13
+    )
+    assert marrow.body.gauge[Gauge.NIBBLED] == pytest.approx(exact.y[1, -1] / 6.0, rel=1e-7)
+    for _ in range(400):
+        trogocytosis.prepare(marrow, p, NOW)
+    lowest = (0.08 * 0.2 + r) / (0.08 + r)
+    assert marrow.body.gauge[Gauge.NIBBLED] == pytest.approx(r * (1.0 - lowest), rel=1e-9)  # as much as turnover brings
+
+
+def test_fc_receptors_pay_for_what_they_take_up(bare):
+    """100 cells of 130 thousand sites, 10 macrophages; a hundredth of the CD38 is stripped an hour, one of three parts by macrophages."""
+    marrow = bare(antigens=(CD38,), cd38_spread=0.0)
+    body = marrow.body
+    body.clone_count[:2], body.count[PLASMA], body.count[CellType.MACROPHAGE] = 50, 100, 10
+    body.clone_cd38[1] = 0.5
+    p = fc_receptors.Params(receptors=3e5, recovery=0.02, nibbling_share=0.3)
+    body.gauge[Gauge.NIBBLED] = 0.01
+    fc_receptors.prepare(marrow, p, NOW)
+    rate = 0.3 * 0.01 * 50 * 195e3 / 10 / 3e5
+    end = 0.02 / (0.02 + rate)
+    assert body.gauge[Gauge.FC_RECEPTORS] == pytest.approx(end + (1.0 - end) * math.exp(-6.0 * (0.02 + rate)), rel=1e-12)
+
+
+def test_fc_receptors_pay_for_the_cells_that_they_take_in(bare):
+    """Two cells engulfed in a step of 6 h by 10 macrophages, each with half of its 65 thousand sites bound, and 8 thousand of SLAMF7."""
+    marrow = bare(antigens=(CD38, SLAMF7), cd38_spread=0.0)
+    body = marrow.body
+    body.clone_count[0], body.count[PLASMA], body.count[CellType.MACROPHAGE] = 100, 100, 10
+    body.gauge[Gauge.SURFACE_CD38] = 0.5
+    marrow.drugs.occupancy[:] = (0.5, 0.4)
+    marrow.traits.sites[PLASMA, SLAMF7] = 20e3
+    p = fc_receptors.Params(receptors=3e5, recovery=0.02)
+    body.ledger[PLASMA, Cause.ADCP] = 7  # before anybody counted
+    fc_receptors.prepare(marrow, p, NOW)
+    assert body.gauge[Gauge.FC_RECEPTORS] == 1.0
+    body.ledger[PLASMA, Cause.ADCP] = 9
+    fc_receptors.prepare(marrow, p, NOW)
+    rate = 2.0 / 6.0 * (0.5 * 65e3 + 0.4 * 20e3) / 10 / 3e5
+    end = 0.02 / (0.02 + rate)
+    low = end + (1.0 - end) * math.exp(-6.0 * (0.02 + rate))
+    assert body.gauge[Gauge.FC_RECEPTORS] == pytest.approx(low, rel=1e-12)
+    body.ledger[:] = 0  # another regimen begins
+    fc_receptors.prepare(marrow, p, NOW)
+    assert body.gauge[Gauge.FC_RECEPTORS] == pytest.approx(1.0 - (1.0 - low) * math.exp(-6.0 * 0.02), rel=1e-12)
+
+
+def test_macrophages_count_by_the_receptors_that_they_have_left(bare, put):
+    marrow = bare()
+    put(marrow, [17])
+    marrow.contacts.phagocyte[17] = 0.8
+    marrow.at_risk.site[0] = 17
+    for left in (1.0, 0.25):
+        marrow.body.gauge[Gauge.FC_RECEPTORS] = left
+        contact.meet(marrow, 0)
+        assert marrow.at_risk.phagocyte[0] == pytest.approx(0.8 * left, rel=1e-6)
 
 
 def test_escaped_clones_lower_their_cd38_under_an_antibody_and_put_it_back(bare):
@@ -217,6 +296,7 @@ def test_two_antibodies_strip_more_than_one(bare, rules):
     left = []
     for occupancy in ((0.4, 0.0), (0.4, 0.4)):
         marrow = bare(antigens=(CD38, CD38))
+        marrow.body.count[CellType.MACROPHAGE] = 12
         marrow.drugs.occupancy[:] = occupancy
         trogocytosis.prepare(marrow, rules("trogocytosis", {}, {}), NOW)
         left.append(marrow.body.gauge[Gauge.SURFACE_CD38])
@@ -538,9 +618,18 @@ def test_growth_and_background_death(bare, enlist):
     marrow = enlist(bare(), 2, clone=np.array([0, 3]))
     marrow.clones.division[[0, 3]] = (1e-3, 2e-3)
     marrow.fields.il6[:2] = (1.0, 3.0)
-    growth.hazard(marrow, growth.Params(apoptosis=3e-4, il6_dependence=0.4), NOW)
+    growth.hazard(marrow, growth.Params(apoptosis=3e-4, il6_dependence=0.4, il6_residual=1.0), NOW)
     np.testing.assert_allclose(marrow.hazard[:2, Cause.DIVISION], [1e-3, 2e-3 * (0.6 + 0.4 * 1.5)], rtol=1e-6)
     np.testing.assert_allclose(marrow.hazard[:2, Cause.TURNOVER], 3e-4)
+
+
+def test_what_resists_a_drug_depends_on_interleukin_6_less(bare, enlist):
+    """Clones 1 and 2 resist an IMiD and a proteasome inhibitor, 4 has only escaped the antibody; no interleukin-6 at all."""
+    marrow = enlist(bare(), 5, clone=np.array([0, 1, 2, 4, 7]))
+    marrow.clones.division[:] = 1e-3
+    marrow.fields.il6[:5] = 0.0
+    growth.hazard(marrow, growth.Params(il6_dependence=0.2, il6_residual=0.25), NOW)
+    np.testing.assert_allclose(marrow.hazard[:5, Cause.DIVISION], [0.8e-3, 0.95e-3, 0.95e-3, 0.8e-3, 0.95e-3], rtol=1e-12)
 
 
 def test_turnover_takes_immune_cells_at_the_rate_of_their_kind(bare, enlist):
