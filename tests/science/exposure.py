@@ -28,7 +28,8 @@ ROWS = Path(__file__).with_name("exposure.toml")
 FIGURE = Path(__file__).resolve().parents[2] / "docs" / "images" / "exposure.svg"
 STEPS_PER_DAY = 4
 CYCLE = 28
-FIRST_WEEK, SECOND_CYCLE, STEADY = 7, 28, 140  # days: before the second dose, before cycle 2, before the first dose of cycle 6
+FIRST_WEEK, SECOND_CYCLE, SIXTH_CYCLE, STEADY = 7, 28, 140, 252  # days: before the second dose, before cycles 2, 6 and 10
+INFUSION = 12, 0.25  # steps and their length [h] in which a peak is looked for
 
 
 def weekly_then(mg_per_kg: float) -> tuple[Dose, ...]:
@@ -55,6 +56,7 @@ DOSES = (1.0, 3.0, 5.0, 10.0, 20.0)  # [mg/kg]
 REGIMENS: dict[str, tuple[Dose, ...]] = {
     "isa-pd": (*weekly_then(10.0), *PD),
     "isa-kd": (*weekly_then(10.0), *KD),
+    "none": (),
     "isa-10": weekly_then(10.0),
     "isa-20": weekly_then(20.0),
     **{f"isa-{dose:g}-q2w": every_two_weeks(dose) for dose in DOSES},
@@ -67,7 +69,7 @@ class Seen(NamedTuple):
     first_peak: np.ndarray
     first_area: np.ndarray  # over the first week
     first_trough: np.ndarray  # before day 8
-    peak: np.ndarray  # of the two weeks before cycle 6
+    peak: np.ndarray  # of the two weeks before cycle 10
     area: np.ndarray  # over them
     trough: np.ndarray  # before cycle 6
     accumulation: np.ndarray  # trough before cycle 2 over that before day 8
@@ -111,19 +113,20 @@ def follow(
 
 
 def _follow(marrow: Simulation, days: int) -> Seen:
-    concentration, occupancy = [], []
-    for _ in range(days):
+    concentration, occupancy, peaks = [], [], {}
+    for day in range(days):
+        if day in (0, STEADY - 14):  # finer than the steps of the cells
+            peaks[day] = float(marrow.course.fork().advance(*INFUSION).concentration[:, 0].max())
         concentration.append(marrow.advance(STEPS_PER_DAY).concentration[:, 0])
         occupancy.append(float(marrow.marrow.drugs.occupancy[0]))
     c, hours = np.concatenate(concentration), 24.0 / STEPS_PER_DAY
-    before = [c[day * STEPS_PER_DAY - 1] if day <= days else np.nan for day in (FIRST_WEEK, SECOND_CYCLE, STEADY)]
+    before = [c[day * STEPS_PER_DAY - 1] if day <= days else np.nan for day in (FIRST_WEEK, SECOND_CYCLE, SIXTH_CYCLE)]
     last = c[(STEADY - 14) * STEPS_PER_DAY :] if days >= STEADY else np.array([np.nan])
-    first = c[: FIRST_WEEK * STEPS_PER_DAY]
     return Seen(
-        first.max(),
-        first.sum() * hours / 1e3,
+        peaks[0],
+        c[: FIRST_WEEK * STEPS_PER_DAY].sum() * hours / 1e3,
         before[0],
-        last.max(),
+        peaks.get(STEADY - 14, np.nan),
         last.sum() * hours / 1e3,
         before[2],
         before[1] / before[0],
@@ -162,9 +165,10 @@ def main() -> None:
     alone = "isatuximab_monotherapy"
     for dose in DOSES:
         values = of(alone, f"isa-{dose:g}-q2w")
+        means = {name: float(value.mean()) for name, value in values._asdict().items()}
         print(
-            f"{dose:4g} mg/kg Q2W: first area {values.first_area.mean():6.3g}, area {values.area.mean():6.3g} mg h/mL, "
-            f"trough {values.trough.mean():6.3g} ug/mL, occupancy {values.occupancy.mean():.2f}, of the first cycle {values.first_cycle.mean():.2f}"
+            f"{dose:4g} mg/kg Q2W: "
+            + ", ".join(f"{name} {means[name]:.3g}" for name in ("first_area", "area", "trough", "occupancy", "first_cycle"))
         )
     print(drawing.save(draw(of, rows), asked.out.parent, asked.out.stem, asked.out.suffix[1:]))
 
@@ -184,7 +188,7 @@ def draw(of: Callable[[str, str], Seen], rows: list[dict[str, Any]]) -> "Figure"
     where = {"icaria": "ICARIA-MM", "ikema": "IKEMA", alone: "phase 1"}
     for i, row in enumerate(chosen):
         values = getattr(of(row["population"], row["regimen"]), row["what"]) / row["value"]
-        low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
+        low, high = np.quantile(values, (0.25, 0.75))
         by_trial.plot([low, high], [-i, -i], color=drawing.BLUE, linewidth=5, alpha=0.35, solid_capstyle="butt")
         by_trial.plot(values.mean(), -i, "o", color=drawing.BLUE, label="simulated: mean and quartiles" if i == 0 else None)
         if "cv" in row:
@@ -212,7 +216,7 @@ def draw(of: Callable[[str, str], Seen], rows: list[dict[str, Any]]) -> "Figure"
     by_trial.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.08), frameon=False, ncols=2)
 
     doses = np.array(DOSES)
-    for what, colour, label in (("first_area", drawing.SKY, "first week"), ("area", drawing.BLUE, "two weeks before cycle 6")):
+    for what, colour, label in (("first_area", drawing.SKY, "first week"), ("area", drawing.BLUE, "two weeks before cycle 10")):
         areas = np.array([getattr(of(alone, f"isa-{dose:g}-q2w"), what) for dose in DOSES])
         by_dose.plot(doses, areas.mean(axis=1), "o-", color=colour, label=f"Q2W, {label}")
         proportional = areas.mean(axis=1)[-1] * doses / doses[-1]
