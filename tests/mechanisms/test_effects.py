@@ -533,6 +533,23 @@ def test_sensitivity_belongs_to_the_clone(bare, rules, enlist):
     np.testing.assert_allclose(marrow.hazard[:3, Cause.GLUCOCORTICOID] / marrow.hazard[0, Cause.GLUCOCORTICOID], [1.0, 0.5, 2.0])
 
 
+@pytest.mark.parametrize(
+    ("name", "module", "bit", "cause"), [("imid", imid, 1, Cause.IMID), ("proteasome", proteasome, 2, Cause.PROTEASOME)]
+)
+def test_a_drug_may_reach_beyond_the_resistance_to_its_class(bare, rules, enlist, name, module, bit, cause):
+    """A clone with a hundredth of the sensitivity suffers a fifth, where the drug reaches that far; one with more keeps what it has."""
+    marrow = enlist(bare(antigens=(NONE, NONE)), 3, clone=np.array([0, bit, bit | 4]))
+    marrow.drugs.effect[:] = 0.8
+    sensitivity = getattr(marrow.clones, f"{name}_sensitivity")
+    sensitivity[:] = 3.0
+    sensitivity[[bit, bit | 4]] = (0.03, 1.5)
+    module.hazard(marrow, rules(name, {"kept_in_resistant": 0.2}), NOW)
+    np.testing.assert_allclose(marrow.hazard[:3, cause] / marrow.hazard[0, cause], [1.0, 0.2, 0.5], rtol=1e-12)
+    marrow.hazard[:] = 0.0
+    module.hazard(marrow, rules(name, {}), NOW)
+    np.testing.assert_allclose(marrow.hazard[:3, cause] / marrow.hazard[0, cause], [1.0, 0.01, 0.5], rtol=1e-12)
+
+
 def test_dexamethasone_thins_lymphocytes_alone(bare, rules, enlist):
     kinds = np.arange(T, STROMA)
     marrow = enlist(bare(antigens=(NONE,)), kinds.size, kinds)
