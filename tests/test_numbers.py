@@ -108,7 +108,6 @@ ALLOWED = {  # file -> where -> (numbers, why)
         "read_for_granzyme": ((4,), CACHE),
         "read_for_walks": ((8, 4), CACHE),
     },
-    "marrow/probes.py": {"place": ((0.5,), "the middle of each share of the probes")},
     "marrow/seeding.py": {"SCATTER_TRIES, NEST_TRIES, LEAST_TRIES": ((200, 400, 1000), TRIES)},
     "marrow/state.py": {"BLOCK_SIDE": ((128,), CACHE), "TILE": ((256,), CACHE), "make_marrow": ((3,), "three counters")},
     "marrow/walking.py": {

@@ -1,5 +1,6 @@
 """Compilation: the interpreted twin, the digest of the sources, and where compiled code is kept."""
 
+import gc
 import json
 import math
 import os
@@ -324,3 +325,35 @@ print(len(made), [name for name, kinds in made.items() if len(kinds) > 1 or "<lo
 def test_no_two_kernels_of_the_package_share_a_name_and_differ():
     found = subprocess.run([sys.executable, "-c", NAMES], capture_output=True, text=True, check=True).stdout
     assert int(found.split()[0]) > 200 and found.endswith(" []\n")
+
+
+@needs_compiler
+def test_what_compiled_code_calls_is_compiled_once_for_whole_numbers_of_all_kinds_and_never_by_itself():
+    @kernel
+    def doubled(x):
+        return 2 * x
+
+    @kernel
+    def asks(x, small):
+        return doubled(x) + doubled(3) + doubled(small)
+
+    assert asks(4, np.uint8(200)) == 8 + 6 + 400
+    assert doubled.signatures == []
+    assert [str(s[0]) for s in doubled.as_part.signatures] == ["int64"]
+    assert asks(4.5, np.uint8(1)) == 9.0 + 6 + 2  # numbers with a fraction have a version of their own
+    assert doubled(2.5) == 5.0
+
+
+@needs_compiler
+def test_a_compilation_leaves_the_search_for_garbage_as_it_was():
+    @kernel
+    def looks(x):
+        return x + 1
+
+    for enabled in (True, False):
+        (gc.enable if enabled else gc.disable)()
+        try:
+            looks(1 if enabled else 1.0)
+            assert gc.isenabled() is enabled
+        finally:
+            gc.enable()

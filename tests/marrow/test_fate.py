@@ -443,11 +443,25 @@ def probe_sites(marrow, share, spacing, days):
 
 
 @pytest.mark.usefixtures("interpreted")
-@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.35, 0.5, 0.9, 1.0])
 def test_probes_stand_in_the_niche_as_often_as_their_clone_did(bare, share):
     marrow = bare(32, 32)
-    sites = probe_sites(marrow, share, 4, 20)
+    sites = probe_sites(marrow, share, 4, 150)
     assert np.mean(marrow.lattice.niche[sites]) == pytest.approx(share, abs=0.03)
+
+
+@pytest.mark.usefixtures("interpreted")
+def test_probes_have_the_cd38_of_their_clone(bare):
+    marrow = bare(32, 32, cd38_spread=0.7)
+    marrow.clones.cd38[2], marrow.body.burden[2] = 5e4, 1e9
+    roster.index_cells(marrow)
+    logs = []
+    for step in range(250):
+        marrow.n_at_risk[:] = 0
+        probes.place(marrow, Tick(6.0, step, 3))
+        logs.append(np.log(marrow.at_risk.cd38[:N_PROBES] / 5e4))
+        assert sum(logs[-1]) == pytest.approx(0.0, abs=1e-6)  # as much above the median as below it in every step
+    assert np.std(logs) == pytest.approx(0.7, rel=0.1)
 
 
 @pytest.mark.usefixtures("interpreted")

@@ -812,6 +812,38 @@ def test_t_cells_go_where_there_is_chemokine_and_macrophages_do_not(bare, put):
     assert found[CellType.MACROPHAGE, 1.0] == found[CellType.MACROPHAGE, 0.0]
 
 
+def paths(bare, put, clone, taste, steps):
+    """Displacements of lone T cells of a clonotype along both axes in a step [sites], the second one towards chemokine."""
+    ways = []
+    for step in range(steps):
+        marrow = bare(128, 128)
+        marrow.fields.chemokine[:] = 1.0 + np.arange(128 * 128) % 128
+        start = np.arange(32, 128, 32)[:, None] * 128 + np.arange(40, 90, 12)[None, :]
+        put(marrow, start.ravel(), T, clone=clone, granzyme=1.0)
+        homes = {int(uid): int(site) for site, uid in zip(start.ravel(), marrow.cells.uid[start.ravel()], strict=True)}
+        roster.index_cells(marrow)
+        motility.walk(marrow, int(T), *marrow.roster.start[T : T + 2], motility.Params(chemotaxis=taste), Tick(6.0, step, 9))
+        for site in np.flatnonzero(marrow.cells.kind == T):
+            home = homes[int(marrow.cells.uid[site])]
+            ways.append(((site // 128 - home // 128 + 64) % 128 - 64, site % 128 - home % 128))
+    return np.array(ways, float)
+
+
+def test_t_cells_that_touch_nobody_to_any_effect_go_as_far_as_the_others(bare, put):
+    at_work, idle = (paths(bare, put, clone, 0.0, 120) for clone in (0, N_REACTIVE))
+    diffusivity = bare(16, 16).traits.motility[T]
+    for ways in (at_work, idle):
+        assert np.mean(ways**2) == pytest.approx(2.0 * diffusivity * 6.0, rel=0.1)
+    assert np.unique(np.abs(idle)).max() < np.unique(np.abs(at_work)).max()  # in one displacement, which ends with its square
+
+
+def test_t_cells_that_touch_nobody_drift_as_fast_as_the_others(bare, put):
+    at_work, idle = (paths(bare, put, clone, 0.29, 250)[:, 1] for clone in (0, N_REACTIVE))
+    error = math.hypot(at_work.std(), idle.std()) / math.sqrt(len(idle))
+    assert at_work.mean() > 5.0 * error
+    assert abs(at_work.mean() - idle.mean()) < 3.0 * error
+
+
 def test_arrivals_make_good_what_turnover_takes(bare):
     totals = np.zeros(N_TYPES)
     for step in range(300):

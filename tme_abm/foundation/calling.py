@@ -63,13 +63,23 @@ def address(act: Any, *given: Any) -> Any:
     """
     if not COMPILED:
         return act
-    compiled: Any = entry(act)
-    kinds = tuple(compiled.typeof_pyval(value) for value in given)
-    compiled.compile(kinds)
-    made = compiled.overloads[kinds]
+    made = compile_for(entry(act), *given)
     if made.signature.return_type != types.none:
         raise NumbaError(f"it returns {made.signature.return_type}, where nothing is expected")
     return made.library.get_pointer_to_function(made.fndesc.llvm_func_name)
+
+
+def compile_for(compiled: Any, *given: Any) -> Any:
+    """Compile a kernel for arguments like those given, without calling it.
+
+    Returns:
+        What numba made of it; None where kernels are interpreted.
+    """
+    if not COMPILED:
+        return None
+    kinds = tuple(compiled.typeof_pyval(value) for value in given)
+    compiled.compile(kinds)
+    return compiled.overloads[kinds]
 
 
 def is_kernel(value: Any) -> bool:

@@ -23,12 +23,11 @@ from weakref import WeakKeyDictionary
 
 import numba
 import numpy as np
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
-from numba.core.compiler_machinery import register_pass
-from numba.core.typed_passes import NativeLowering
+from numba.core import types
+from numba.core.registry import CPUDispatcher
 
 from tme_abm.foundation.compile_cache import CheckedCache, private, temporary
+from tme_abm.foundation.compiler import Compiler, PartCompiler
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -83,8 +82,14 @@ def caching_in(name: str) -> Iterator[None]:
 
 
 def kernel(function: F) -> F:
-    """Compile `function` with numba in nopython mode, once per machine and version of the sources."""
-    return _compile(function, {})
+    """Compile `function` with numba in nopython mode, once per machine and version of the sources.
+
+    Where other kernels call it, it becomes a part of them, and is not compiled by itself for their sake.
+    """
+    compiled: Any = _compile(function, {})
+    if COMPILED:
+        compiled.__class__ = Kernel
+    return cast(F, compiled)
 
 
 def part(function: F) -> F:
@@ -92,7 +97,10 @@ def part(function: F) -> F:
 
     A test calls `f.py_func`.
     """
-    return _compile(function, {"no_cpython_wrapper": True, "pipeline_class": PartCompiler})
+    compiled: Any = _compile(function, {"no_cpython_wrapper": True, "pipeline_class": PartCompiler})
+    if COMPILED:
+        compiled.__class__ = Part
+    return cast(F, compiled)
 
 
 def entry(function: Any) -> Any:
@@ -116,53 +124,34 @@ def index_of(function: Any) -> str:
 _ENTRIES: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
-class PartLibrary(JITCodeLibrary):
-    """The code of a part, to be linked into that of kernels, where all of it is optimised and made into machine code once.
+class Part(CPUDispatcher):
+    """What only compiled code calls."""
 
-    Numba would do both for each part and again for each caller of a caller, which more than doubles the time to compile the model.
-    """
-
-    def _optimize_final_module(self) -> None:
-        """Leave it to the kernel."""
-
-    def _finalize_final_module(self) -> None:
-        self._finalize_dynamic_globals()
-        self._finalized = True
-
-    def get_pointer_to_function(self, name: str) -> int:
-        """There is none: nobody can call a part by itself."""
-        return 0
-
-    @property
-    def codegen(self) -> "PartLibrary":
-        """Where numba tells machine code about its Python environment (`set_env`), of which a part has none."""
-        return self
-
-    def set_env(self, name: str, environment: Any) -> None:
-        """Nothing to tell."""
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """How compiled code calls it: one version for whole numbers of every size, written out or not, rather than one for each."""
+        return super().get_call_template(tuple(map(_plain, args)), {name: _plain(kind) for name, kind in kws.items()})
 
 
-@register_pass(mutates_CFG=True, analysis_only=False)
-class PartLowering(NativeLowering):
-    """Numba's translation to LLVM, into a `PartLibrary`."""
-
-    _name = "part_lowering"
-
-    def run_pass(self, state: Any) -> bool:
-        """Translate."""
-        state.library = PartLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
-        return bool(super().run_pass(state))
+def _plain(kind: Any) -> Any:
+    kind = types.unliteral(kind)
+    return types.int64 if kind in types.integer_domain and kind != types.uint64 else kind
 
 
-class PartCompiler(CompilerBase):
-    """Numba's compiler but for the last stage."""
+class Kernel(CPUDispatcher):
+    """What Python calls by itself, while compiled code that calls it gets it as a part."""
 
-    def define_pipelines(self) -> list[Any]:
-        """The passes in their order."""
-        passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        passes.passes = [(PartLowering if p is NativeLowering else p, text) for p, text in passes.passes]
-        passes.finalize()
-        return [passes]
+    @functools.cached_property
+    def as_part(self) -> Any:
+        """The same function as a part."""
+        return part(self.py_func)
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """How compiled code calls it."""
+        return self.as_part.get_call_template(args, kws)
+
+    def get_overload(self, sig: Any) -> Any:
+        """What compiled code calls."""
+        return self.as_part.get_overload(sig)
 
 
 def tell_apart(function: Callable[..., Any]) -> None:
@@ -202,8 +191,8 @@ def _compile(function: F, options: dict[str, Any]) -> F:
             config.CACHE_DIR = CACHE_FOLDER
         # no memory manager (_nrt): kernels allocate nothing, and counting references to every array of a bundle at every call
         # doubles the code to compile
-        flags: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cfunc_wrapper": True, **options}
-        is_kept = flags.pop("cache", True) and CACHE_FOLDER is not None and "pipeline_class" not in options
+        flags: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cfunc_wrapper": True, "pipeline_class": Compiler, **options}
+        is_kept = flags.pop("cache", True) and CACHE_FOLDER is not None and flags["pipeline_class"] is Compiler
         compiled = numba.njit(error_model="numpy", **flags)(function)
         if is_kept:
             compiled._cache = CheckedCache(function)

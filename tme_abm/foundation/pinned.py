@@ -21,6 +21,7 @@ from numba.core.datamodel.models import OpaqueModel
 from numba.core.typing.templates import AttributeTemplate
 from numba.extending import NativeValue, infer_getattr, lower_getattr_generic, register_model, typeof_impl, unbox
 from numba.np.arrayobj import make_array, populate_array
+from numba.np.numpy_support import as_dtype
 
 from tme_abm.foundation.jit import COMPILED
 
@@ -141,7 +142,8 @@ def _member(context: Any, builder: Any, kind: PinnedType, value: Any, name: str)
         array = make_array(member)(context, builder)
         shape = [load(1 + axis) for axis in range(member.ndim)]
         strides = [load(1 + member.ndim + axis) for axis in range(member.ndim)]
-        itemsize = context.get_constant(types.intp, context.get_abi_sizeof(array.data.type.pointee))
+        # from numpy: LLVM would parse a module of its own to say how large a number is
+        itemsize = context.get_constant(types.intp, as_dtype(member.dtype).itemsize)
         populate_array(array, data=load(0, array.data.type), shape=shape, strides=strides, itemsize=itemsize, meminfo=None)
         return array._getvalue()
     if member == types.float64:

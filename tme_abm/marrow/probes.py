@@ -5,7 +5,7 @@ from typing import Annotated
 
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
-from tme_abm.foundation.rng import Stream, below, bits, normal, stream_key, subkey
+from tme_abm.foundation.rng import Stream, below, bits, normal, stream_key, subkey, unit
 from tme_abm.marrow import contact
 from tme_abm.marrow.antigen import surface_cd38
 from tme_abm.marrow.cells import N_CAUSES, N_EVENTS, Cause, CellType
@@ -25,7 +25,9 @@ VISIBLE: Annotated[
 def place(marrow, tick):
     """Add rows that measure the rates of each clone too rare for the patch: cells as they would stand now.
 
-    In every step, for drugs come and go within a day.
+    In every step, for drugs come and go within a day. As many stand in the niche as the clone did: a share that is no whole number of
+    probes is met in the mean of many steps. Two and two have CD38 as far above the median of their clone as below it, so few tell its
+    mean rates.
     """
     risk, body, lattice = marrow.at_risk, marrow.body, marrow.lattice
     row = marrow.n_at_risk[1]
@@ -33,8 +35,9 @@ def place(marrow, tick):
         if body.burden[c] <= 0.0 or body.clone_count[c] >= VISIBLE:
             continue
         key = subkey(stream_key(tick.key, Stream.PROBE, tick.step), c)
+        ahead = unit(bits(key, 2 * N_PROBES))
         for j in range(N_PROBES):
-            in_niche = (j + 0.5) / N_PROBES < body.clone_niche[c]
+            in_niche = (j + ahead) / N_PROBES < body.clone_niche[c]
             s = below(bits(key, j), lattice.niche.size)
             for _ in range(lattice.niche.size):  # to the next such place
                 if not marrow.traits.is_stromal[marrow.cells.kind[s]] and (lattice.niche[s] == 1) == in_niche:
@@ -43,7 +46,7 @@ def place(marrow, tick):
             risk.site[row] = s
             risk.kind[row] = PLASMA
             risk.clone[row] = c
-            z = normal(key, N_PROBES + j)
+            z = normal(key, N_PROBES + j // 2) * (1.0 - 2.0 * (j % 2))
             risk.cd38[row] = surface_cd38(marrow, PLASMA, c, marrow.clones.cd38[c] * math.exp(marrow.host.cd38_spread * z))
             risk.complement_inhibitors[row] = marrow.clones.complement_inhibitors[c]
             risk.draw[row] = 2.0

@@ -27,7 +27,7 @@ FIELD_TOLERANCE: Annotated[
 BLOCK_SIDE = 128  # sites a side of the blocks in which cells take their turns: what they touch there stays in the near caches
 TILE = 256  # cells at risk whose hazards are worked out at a time: they stay in the cache, and their number bounds the memory
 OF_TYPES, OF_CLONES = (N_TYPES,), (N_CLONES,)  # shapes
-N_PROBES: Annotated[int, Param("1", "places a step at which the rates of a clone too rare for the patch are measured", "tme_abm", "A")] = 8
+N_PROBES: Annotated[int, Param("1", "places a step at which the rates of a clone too rare for the patch are measured", "tme_abm", "A")] = 4
 
 
 class Fields(NamedTuple):

@@ -22,6 +22,7 @@ from tme_abm.marrow.lattice import FAIR, find_free_neighbour
 from tme_abm.marrow.prefetch import read_for_walks
 from tme_abm.marrow.roster import end_of, first_of
 from tme_abm.marrow.state import Gauge
+from tme_abm.marrow.traits import NOBODY
 from tme_abm.marrow.walking import carried, place, site_of
 
 STEP_VARIANCE = 0.75  # [site2] along each axis of a step to one of eight neighbours: six of them are a site away
@@ -62,43 +63,94 @@ def squares(diffusivity, dt):
     return small, (3.0 * variance - small * (small + 1.0)) / (2.0 * (small + 1.0))
 
 
+class Gait(NamedTuple):
+    """How cells of a kind walk through a step."""
+
+    stops: int  # at which they touch those around them
+    small: int  # [sites] half width of the smaller of two squares that a displacement is from
+    often_wider: float  # how often it is from the wider one
+    follows: float  # how often a cell compares two places
+
+
 @part
-def walk(marrow, kind, begin, end, p, tick):
-    """Move the immune cells of one kind in the lines `begin` to `end` of the roster, leaving their contacts at each stop.
+def gait(marrow, kind, stops, p, tick):
+    """How cells walk that stop so often in a step."""
+    small, often_wider = squares(marrow.traits.motility[kind], tick.dt / stops)
+    # drift is chance times stride over time, and the stride goes with the root of the time
+    follows = p.chemotaxis * math.sqrt(tick.dt / stops / p.stop) if marrow.traits.is_chemotactic[kind] else 0.0
+    return Gait(stops, small, often_wider, follows)
+
+
+@part
+def part_by_touch(marrow, kind, begin, end):
+    """Write the lines `begin` to `end` of the roster into `events.site`, where nothing stands yet: first those who can do something.
+
+    Returns:
+        How many can.
+    """
+    site, order = marrow.roster.site, marrow.events.site
+    first, last = 0, end - begin - 1
+    for i in range(begin, end):
+        can = potency(marrow, kind, site[i]) > 0.0
+        order[first if can else last] = i  # a choice of two numbers: a branch would be guessed wrong for every third T cell
+        first += int(can)
+        last -= int(not can)
+    return first
+
+
+@part
+def wander(marrow, line, share, contact, how, tick_key):
+    """Take the cell in a line of the roster through a step, leaving its contact at each stop.
 
     One random word makes a displacement: its upper half says where to, its lower half which square it is from and whether the cell
     compares with another place, which takes a second word.
     """
     site, kinds, chemokine = marrow.roster.site, marrow.cells.kind, marrow.fields.chemokine
     width = marrow.lattice.width
+    s = int(site[line])
+    own = bits(tick_key, marrow.cells.uid[s])
+    at = place(s // width, s % width)
+    for stop in range(how.stops):
+        word = bits(own, stop)
+        mark = lower(word)
+        is_wide = mark < how.often_wider
+        narrow_until = how.often_wider + (1.0 - how.often_wider) * how.follows
+        compares = (mark < how.often_wider * how.follows) | ((not is_wide) & (mark < narrow_until))
+        side = 2 * how.small + 1 + 2 * int(is_wide)
+        there = carried(at, word, side, marrow.lattice)
+        if compares:
+            other = carried(at, bits(own, how.stops + stop), side, marrow.lattice)
+            there = other if chemokine[site_of(other, width)] > chemokine[site_of(there, width)] else there
+        here = site_of(there, width)
+        leave(marrow, contact, here, share)
+        at = there if kinds[here] == 0 else at
+    here = site_of(at, width)
+    if here != s:
+        move(marrow.cells, s, here)
+        site[line] = here
+
+
+@part
+def walk(marrow, kind, begin, end, p, tick):
+    """Move the immune cells of one kind in the lines `begin` to `end` of the roster.
+
+    T cells whose clonotype does not see the tumour touch nobody to any effect and need not stop for it: they make the way of a step at
+    once, or in as many displacements as their drift takes, of which one covers a limited part.
+    """
     key = stream_key(tick.key, Stream.WALK, tick.step)
-    stops = max(1, int(tick.dt / p.stop + 0.5))
-    small, often_wider = squares(marrow.traits.motility[kind], tick.dt / stops)
-    # drift is chance times stride over time, and the stride goes with the root of the time
-    follows = p.chemotaxis * math.sqrt(tick.dt / stops / p.stop) if marrow.traits.is_chemotactic[kind] else 0.0
-    contact = marrow.traits.contact[kind]
-    for i in range(begin, end):
-        s = int(site[i])
-        own = bits(key, marrow.cells.uid[s])
-        share = potency(marrow, kind, s) / stops
-        at = place(s // width, s % width)
-        for stop in range(stops):
-            word = bits(own, stop)
-            mark = lower(word)
-            is_wide = mark < often_wider
-            compares = (mark < often_wider * follows) | ((not is_wide) & (mark < often_wider + (1.0 - often_wider) * follows))
-            side = 2 * small + 1 + 2 * int(is_wide)
-            there = carried(at, word, side, marrow.lattice)
-            if compares:
-                other = carried(at, bits(own, stops + stop), side, marrow.lattice)
-                there = other if chemokine[site_of(other, width)] > chemokine[site_of(there, width)] else there
-            here = site_of(there, width)
-            leave(marrow, contact, here, share)
-            at = there if kinds[here] == 0 else at
-        here = site_of(at, width)
-        if here != s:
-            move(marrow.cells, s, here)
-            site[i] = here
+    often = max(1, int(tick.dt / p.stop + 0.5))
+    seldom = min(often, max(1, math.ceil(p.chemotaxis**2 * tick.dt / p.stop)))
+    at_work, idle = gait(marrow, kind, often, p, tick), gait(marrow, kind, seldom, p, tick)
+    contact, site, order = marrow.traits.contact[kind], marrow.roster.site, marrow.events.site
+    if not marrow.traits.is_clonotypic[kind]:
+        for line in range(begin, end):
+            wander(marrow, line, potency(marrow, kind, site[line]) / often, contact, at_work, key)
+        return
+    n_felt = part_by_touch(marrow, kind, begin, end)
+    for j in range(n_felt):
+        wander(marrow, order[j], potency(marrow, kind, site[order[j]]) / often, contact, at_work, key)
+    for j in range(n_felt, end - begin):
+        wander(marrow, order[j], 0.0, NOBODY, idle, key)
 
 
 @part

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,20 +19,23 @@ import numpy as np
 from tme_abm.batch.child import environment
 from tme_abm.batch.desk import cores
 from tme_abm.foundation import jit
-from tme_abm.foundation.calling import ADDRESS, address
+from tme_abm.foundation.calling import ADDRESS, address, compile_for
 from tme_abm.foundation.pinned import pin
+from tme_abm.marrow import roster
 from tme_abm.marrow.state import Tick
 from tme_abm.mechanisms.outside.catalogue import PLAIN
 from tme_abm.mechanisms.outside.checking import sample_marrow
-from tme_abm.mechanisms.step import PIECES
+from tme_abm.mechanisms.step import PIECES, advance
 from tme_abm.patients.presets import preset
-from tme_abm.pharmacology.course import Course
+from tme_abm.pharmacology.course import Course, Exposure
+from tme_abm.pharmacology.drug import catalogue, load_drug
+from tme_abm.pharmacology.regimen import Dose
 from tme_abm.simulation import onset
 from tme_abm.simulation.rules import gather_rules
 from tme_abm.simulation.settings import Settings
 from tme_abm.simulation.treatment import UNTREATED, physique
 
-BESIDE = frozenset({"draw_fates", "fields_spread"})  # half of the work, together with the kinetics
+BESIDE = frozenset({"draw_fates", "fields_spread"})  # half of the work, together with the kinetics of drugs
 SMALL = 32  # sites a side of a marrow that is made for the sake of its kernels
 _LOCK = threading.Lock()
 
@@ -48,6 +52,7 @@ def _addresses() -> Any:
     mine = _compile(PIECES.keys() - BESIDE)
     if second is not None:
         _make_marrow()
+        _pass_from_python()
         second.wait()
     known = mine | _compile(BESIDE)
     found = np.empty(len(PIECES), ADDRESS)
@@ -58,9 +63,14 @@ def _addresses() -> Any:
 
 def _compile(names: Iterable[str]) -> dict[str, Any]:
     """The addresses of some pieces."""
-    settings = Settings()
-    marrow, rules = sample_marrow(PLAIN.own), pin(gather_rules(settings, settings.fill(), (), frozenset())[0])
+    marrow, rules = _sample()
     return {name: address(PIECES[name], marrow, rules, Tick(1.0, 0, 0)) for name in names}
+
+
+def _sample() -> tuple[Any, Any]:
+    """A marrow and its rules as kernels get them."""
+    settings = Settings()
+    return sample_marrow(PLAIN.own), pin(gather_rules(settings, settings.fill(), (), frozenset())[0])
 
 
 def is_compiled() -> bool:
@@ -86,9 +96,19 @@ def _make_marrow() -> None:
     onset.make(preset("typical"), settings, settings.fill(), 1)
 
 
+def _pass_from_python() -> None:
+    """Have that compiled by which Python lets a marrow advance."""
+    marrow, rules = _sample()
+    tick, exposure = Tick(1.0, 0, 0), Exposure(np.zeros((0, 0)), np.zeros((0, 0)))
+    compile_for(roster.index_cells, marrow)
+    compile_for(advance, marrow, rules, exposure, tick)
+
+
 def _follow_drugs() -> None:
-    """Have the kinetics of drugs compiled."""
-    Course(UNTREATED, (), physique(preset("typical")), 1).advance(1, Settings().step_h)
+    """Have the kinetics of drugs compiled; one drug serves for all."""
+    drug = catalogue()[0]
+    once = replace(UNTREATED, doses=(Dose(drug, 1.0, "mg", (1,)),))
+    Course(once, (load_drug(drug),), physique(preset("typical")), 1).advance(1, Settings().step_h)
 
 
 def main() -> None:
