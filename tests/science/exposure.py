@@ -28,7 +28,7 @@ ROWS = Path(__file__).with_name("exposure.toml")
 FIGURE = Path(__file__).resolve().parents[2] / "docs" / "images" / "exposure.svg"
 STEPS_PER_DAY = 4
 CYCLE = 28
-FIRST_WEEK, SECOND_CYCLE, SIXTH_CYCLE, STEADY = 7, 28, 140, 252  # days: before the second dose, before cycles 2, 6 and 10
+FIRST_WEEK, SECOND_CYCLE, SIXTH_CYCLE, STEADY = 7, 28, 140, 336  # days: before the second dose, before cycles 2, 6 and 13
 INFUSION = 12, 0.25  # steps and their length [h] in which a peak is looked for
 
 
@@ -68,8 +68,8 @@ class Seen(NamedTuple):
 
     first_peak: np.ndarray
     first_area: np.ndarray  # over the first week
-    first_trough: np.ndarray  # before day 8
-    peak: np.ndarray  # of the two weeks before cycle 10
+    second_area: np.ndarray  # over weeks 3 and 4
+    peak: np.ndarray  # of the last two weeks of the first year, when clearance has settled
     area: np.ndarray  # over them
     trough: np.ndarray  # before cycle 6
     accumulation: np.ndarray  # trough before cycle 2 over that before day 8
@@ -125,7 +125,7 @@ def _follow(marrow: Simulation, days: int) -> Seen:
     return Seen(
         peaks[0],
         c[: FIRST_WEEK * STEPS_PER_DAY].sum() * hours / 1e3,
-        before[0],
+        c[14 * STEPS_PER_DAY : SECOND_CYCLE * STEPS_PER_DAY].sum() * hours / 1e3,
         peaks.get(STEADY - 14, np.nan),
         last.sum() * hours / 1e3,
         before[2],
@@ -154,7 +154,8 @@ def main() -> None:
         if population not in grown:
             grown[population] = grow(population, asked.patients)
         if (population, regimen) not in seen:
-            seen[population, regimen] = follow(grown[population], regimen)
+            is_long = regimen in ("isa-pd", "isa-kd")
+            seen[population, regimen] = follow(grown[population], regimen, STEADY if is_long else SECOND_CYCLE)
         return seen[population, regimen]
 
     for row in rows:
@@ -168,7 +169,7 @@ def main() -> None:
         means = {name: float(value.mean()) for name, value in values._asdict().items()}
         print(
             f"{dose:4g} mg/kg Q2W: "
-            + ", ".join(f"{name} {means[name]:.3g}" for name in ("first_area", "area", "trough", "occupancy", "first_cycle"))
+            + ", ".join(f"{name} {means[name]:.3g}" for name in ("first_area", "second_area", "occupancy", "first_cycle"))
         )
     print(drawing.save(draw(of, rows), asked.out.parent, asked.out.stem, asked.out.suffix[1:]))
 
@@ -216,11 +217,11 @@ def draw(of: Callable[[str, str], Seen], rows: list[dict[str, Any]]) -> "Figure"
     by_trial.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.08), frameon=False, ncols=2)
 
     doses = np.array(DOSES)
-    for what, colour, label in (("first_area", drawing.SKY, "first week"), ("area", drawing.BLUE, "two weeks before cycle 10")):
+    for what, colour, label in (("first_area", drawing.SKY, "first week"), ("second_area", drawing.BLUE, "weeks 3 and 4")):
         areas = np.array([getattr(of(alone, f"isa-{dose:g}-q2w"), what) for dose in DOSES])
         by_dose.plot(doses, areas.mean(axis=1), "o-", color=colour, label=f"Q2W, {label}")
         proportional = areas.mean(axis=1)[-1] * doses / doses[-1]
-        by_dose.plot(doses, proportional, ":", color=colour, label="in proportion to dose" if what == "area" else None)
+        by_dose.plot(doses, proportional, ":", color=colour, label="in proportion to dose" if what == "second_area" else None)
     (first,) = (row for row in rows if row["what"] == "first_area")
     by_dose.plot(20.0, first["value"], "D", color=drawing.BLACK, markersize=5, label="published (first week, NCT03733717)")
     by_dose.set(xscale="log", yscale="log", xlabel="dose [mg/kg]", ylabel="AUC [mg h/mL]")

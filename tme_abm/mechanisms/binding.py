@@ -143,6 +143,7 @@ BINDING = Mechanism(
         "traits.sites",
     ),
     writes=("drugs.marrow", "drugs.occupancy"),
+    recalls=("gauge.SURFACE_CD38", "gauge.ESCAPED_CD38"),
     by_drug=True,
     prepare=prepare,
     phase=Phase.DRUGS,

@@ -148,7 +148,6 @@ class Simulation:
         exposure = pieces[0] if len(pieces) == 1 else Exposure(*map(np.concatenate, zip(*pieces, strict=True)))
         if n_steps > 0:
             self.levels = {drug.name: float(exposure.concentration[-1, i]) for i, drug in enumerate(self.course.drugs)}
-        check_ceilings(self.settings.catalogue, self.marrow, self.rules)
         return exposure
 
     def _advance(self, n_steps: int) -> Exposure:
@@ -158,6 +157,7 @@ class Simulation:
         exposure = self.course.advance(n_steps, step_h)
         advance(self.pinned, self._pin("rules"), exposure, Tick(float(step_h), self.step, self.key))
         self.step += n_steps
+        check_ceilings(self.settings.catalogue, self.marrow, self.rules)
         return exposure
 
     def grow(self) -> bool:
