@@ -68,6 +68,13 @@ ALLOWED = {  # file -> where -> (numbers, why)
         "bearer": ((0.5,), LOGNORMAL),
     },
     "laboratory/well.py": {"incubate": ((1e-9,), ROUNDING)},
+    "mechanisms/binding.py": {
+        "UG_PER_KG, UM3_PER_ML": ((1e9, 1e12), "units"),
+        "HELD": ((3,), "the volume of a site from its side"),
+        "held": ((0.5,), LOGNORMAL),
+        "delivered": ((0.5, 4.0), "the root of a quadratic equation"),
+    },
+    "mechanisms/fc_receptors.py": {"expressed": ((0.5,), LOGNORMAL)},
     "marrow/burden.py": {"MOST_ARRIVALS, TRIES": ((64, 16), TRIES)},
     "marrow/clones.py": {
         "IMID_RESISTANT, PROTEASOME_RESISTANT, ANTIBODY_ESCAPED": ((4,), "bits of the number of a clone"),

@@ -323,9 +323,10 @@ def test_room_is_the_share_of_plasma_cells_with_a_free_neighbour(bare, put):
 
 def test_a_new_body_is_undisturbed():
     body = make_body()
-    zero = {Gauge.REVIVAL, Gauge.M_PROTEIN, Gauge.SOLVED_OUTPUT, Gauge.VIOLATIONS, Gauge.CRAWL_BLOCK}
+    zero = {Gauge.REVIVAL, Gauge.M_PROTEIN, Gauge.SOLVED_OUTPUT, Gauge.VIOLATIONS, Gauge.CRAWL_BLOCK, Gauge.NIBBLED}
+    endless = {Gauge.FIELD_AGE, Gauge.ENGULFED}
     for gauge in Gauge:
-        expected = 0.0 if gauge in zero else math.inf if gauge is Gauge.FIELD_AGE else 1.0
+        expected = 0.0 if gauge in zero else math.inf if gauge in endless else 1.0
         assert body.gauge[gauge] == expected
     assert body.clone_cd38.tolist() == [1.0] * N_CLONES and body.clone_stress.tolist() == [0.0] * N_CLONES
     assert body.ledger.shape == (N_TYPES, N_CAUSES)

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.integrate import solve_ivp
+from scipy.optimize import brentq
 
 from tme_abm.foundation.mechanism import by_drug
 from tme_abm.marrow import contact, roster
@@ -29,6 +30,7 @@ from tme_abm.mechanisms import (
     direct_killing,
     ectoenzyme,
     exhaustion,
+    fc_receptors,
     glucocorticoid,
     growth,
     imid,
@@ -55,43 +57,109 @@ MAKERS = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  
 # ---- antibodies ------------------------------------------------------------------------------------------------------
 
 
+def in_medium(marrow):
+    """The same cells in a well, where antibodies are around them as pipetted."""
+    return marrow._replace(host=marrow.host._replace(is_perfused=0.0))
+
+
 def test_antibodies_on_one_antigen_compete(bare, rules):
-    marrow = bare(antigens=(CD38, CD38, SLAMF7))
+    marrow = in_medium(bare(antigens=(CD38, CD38, SLAMF7)))
     marrow.drugs.concentration[:] = (3.0, 6.0, 9.0)
     p = rules("binding", *({"binding_constant": k, "accessible": 0.8} for k in (0.3, 0.6, 9.0)))
     binding.prepare(marrow, p, NOW)
     np.testing.assert_allclose(marrow.drugs.occupancy, [0.8 * 10 / 21, 0.8 * 10 / 21, 0.4], rtol=1e-12)
+    np.testing.assert_array_equal(marrow.drugs.marrow, marrow.drugs.concentration)
     marrow.drugs.concentration[1] = 0.0
     binding.prepare(marrow, p, NOW)
     np.testing.assert_allclose(marrow.drugs.occupancy, [0.8 * 10 / 11, 0.0, 0.4], rtol=1e-12)
 
 
 def test_small_molecules_bind_nothing(bare, rules):
-    marrow = bare(antigens=(NONE, CD38))
+    marrow = in_medium(bare(antigens=(NONE, CD38)))
     marrow.drugs.concentration[:] = 5.0
     one = rules("binding", {"binding_constant": 5.0, "accessible": 1.0})
     binding.prepare(marrow, one._replace(drug=np.array([1])), NOW)
     np.testing.assert_allclose(marrow.drugs.occupancy, [0.0, 0.5])
 
 
-@given(c=st.lists(st.floats(0.0, 500.0), min_size=2, max_size=2), up=st.floats(0.0, 500.0))
+@given(c=st.lists(st.floats(0.0, 500.0), min_size=2, max_size=2), up=st.floats(0.0, 500.0), packed=st.integers(0, 64))
 @settings(MAKERS, max_examples=25)
-def test_more_of_an_antibody_holds_more_and_leaves_less_to_the_other(bare, rules, c, up):
-    marrow = bare(8, 8, antigens=(CD38, CD38))
-    p = rules("binding", {}, {})
-    marrow.drugs.concentration[:] = c
+def test_more_of_an_antibody_holds_more_and_leaves_less_to_the_other(bare, rules, c, up, packed):
+    p, seen = rules("binding", {}, {}), []
+    for more in (0.0, up):
+        marrow = bare(8, 8, antigens=(CD38, CD38))
+        marrow.body.clone_count[0] = packed
+        marrow.clones.cd38[:] = 130e3
+        marrow.drugs.concentration[:] = c[0] + more, c[1]
+        for _ in range(40):
+            binding.prepare(marrow, p, NOW)
+            assert np.all(marrow.drugs.marrow >= 0.0)
+        seen.append(marrow.drugs.occupancy.copy())
+    before, after = seen
+    assert after[0] >= before[0] - 1e-9
+    assert after[1] <= before[1] + 1e-9
+    assert after.sum() <= 0.8 + 1e-9
+
+
+def test_antibody_comes_into_the_marrow_as_into_the_tissues(bare, rules):
+    """Where no antigen takes it: towards the partition, at the rate of exchange; out again when plasma is empty."""
+    marrow = bare(antigens=(CD38,))
+    marrow.drugs.concentration[:] = 100.0
+    p = rules("binding", {"partition": 0.05, "exchange": 0.01})
     binding.prepare(marrow, p, NOW)
-    before = marrow.drugs.occupancy.copy()
-    marrow.drugs.concentration[0] += up
+    assert marrow.drugs.marrow[0] == pytest.approx(0.06 * 0.05 * 100.0 / 1.06)
+    for _ in range(1000):
+        binding.prepare(marrow, p, NOW)
+    assert marrow.drugs.marrow[0] == pytest.approx(5.0, rel=1e-6)
+    marrow.drugs.concentration[:] = 0.0
     binding.prepare(marrow, p, NOW)
-    assert marrow.drugs.occupancy[0] >= before[0] - 1e-12
-    assert marrow.drugs.occupancy[1] <= before[1] + 1e-12
-    assert marrow.drugs.occupancy.sum() <= 0.8 + 1e-9
+    assert marrow.drugs.marrow[0] == pytest.approx(5.0 / 1.06)
+
+
+def settled(bare, rules, concentration, cells, p=None, surface=1.0):
+    """Free antibody and occupancy where they come to rest, with so many plasma cells of 130 thousand sites on 16 x 16 sites."""
+    marrow = bare(16, 16, antigens=(CD38,))
+    marrow.body.clone_count[0] = cells
+    marrow.clones.cd38[:] = 130e3
+    marrow.body.gauge[Gauge.SURFACE_CD38] = surface
+    marrow.drugs.concentration[:] = concentration
+    for _ in range(2000):
+        binding.prepare(marrow, rules("binding", p or {}), NOW)
+    return float(marrow.drugs.marrow[0]), float(marrow.drugs.occupancy[0])
+
+
+def test_a_packed_marrow_eats_what_a_small_dose_brings(bare, rules):
+    """The balance of delivery and loss by an independent solver: 150 kDa for each of 130e3 exp(0.18) sites, a cell on each fourth place."""
+    held = 0.25 * 130e3 * np.exp(0.5 * 0.6**2) * 150e9 / 6.02214076e23 / (12e-4) ** 3  # ug/mL
+    for plasma in (3.0, 20.0, 60.0, 300.0):
+        free, bound = settled(bare, rules, plasma, 64)
+        root = brentq(lambda m, c=plasma: 0.0119 * (0.0727 * c - m) - 0.0082 * held * m / (0.3 + m), 0.0, plasma)
+        assert free == pytest.approx(root, rel=1e-6)
+        assert bound == pytest.approx(0.8 * root / (0.3 + root), rel=1e-6)
+    assert settled(bare, rules, 10.0, 64)[1] < 0.25 < 0.75 < settled(bare, rules, 200.0, 64)[1]
+    # an emptier marrow, or one whose CD38 is stripped, needs less; without turnover the dose does not matter
+    assert settled(bare, rules, 10.0, 6)[1] > 2.0 * settled(bare, rules, 10.0, 64)[1]
+    assert settled(bare, rules, 10.0, 64, surface=0.2)[1] > 1.5 * settled(bare, rules, 10.0, 64)[1]
+    assert settled(bare, rules, 10.0, 64, {"turnover": 0.0})[1] > 0.5
+
+
+def test_the_length_of_a_step_matters_little_to_delivery(bare, rules):
+    ends = []
+    for dt, n in ((6.0, 20), (1.0, 120)):
+        marrow = bare(16, 16, antigens=(CD38,))
+        marrow.body.clone_count[0] = 64
+        marrow.clones.cd38[:] = 130e3
+        marrow.drugs.concentration[:] = 100.0
+        for _ in range(n):
+            binding.prepare(marrow, rules("binding"), Tick(dt, 0, 1))
+        ends.append(float(marrow.drugs.occupancy[0]))
+    assert ends[0] == pytest.approx(ends[1], rel=0.02)
 
 
 def test_trogocytosis_strips_within_hours_and_recovers_after_the_antibody(bare, rules):
     marrow = bare(antigens=(CD38,))
-    p = rules("trogocytosis", {"loss": 0.1, "floor": 0.2})
+    marrow.body.count[CellType.MACROPHAGE] = 12
+    p = rules("trogocytosis", {"loss": 0.1 / trogocytosis.crew(marrow), "floor": 0.2})
     gauge = marrow.body.gauge
 
     def run(hours, occupancy):
@@ -107,6 +175,83 @@ def test_trogocytosis_strips_within_hours_and_recovers_after_the_antibody(bare, 
     assert lowest == pytest.approx((0.08 * 0.2 + r) / (0.08 + r), rel=1e-6)
     assert run(96, 0.0) == pytest.approx(1.0 - (1.0 - lowest) * math.exp(-96 * r), rel=1e-9)
     assert run(4800, 0.0) == pytest.approx(1.0, abs=1e-9)
+
+
+def test_nothing_is_stripped_where_nobody_nibbles(bare, rules):
+    """Half of all that a crowd would strip at HALF_CREW macrophages a site, nothing without any (Krejcik 2017)."""
+    marrow = bare(100, 100, antigens=(CD38,))
+    marrow.body.count[CellType.MACROPHAGE] = round(1e4 * trogocytosis.HALF_CREW)
+    assert trogocytosis.crew(marrow) == pytest.approx(0.5)
+    marrow.body.count[CellType.MACROPHAGE] = 0
+    marrow.drugs.occupancy[:] = 0.8
+    trogocytosis.prepare(marrow, rules("trogocytosis", {}), NOW)
+    assert marrow.body.gauge[Gauge.SURFACE_CD38] == 1.0
+    assert marrow.body.gauge[Gauge.NIBBLED] == 0.0
+
+
+def test_what_is_nibbled_is_what_the_surface_loses_and_gets_back(bare, rules):
+    marrow = bare(antigens=(CD38,))
+    marrow.body.count[CellType.MACROPHAGE] = 12
+    marrow.drugs.occupancy[:] = 0.8
+    p = rules("trogocytosis", {"loss": 0.1 / trogocytosis.crew(marrow), "floor": 0.2})
+    trogocytosis.prepare(marrow, p, NOW)
+    r = trogocytosis.RECOVERY
+    exact = solve_ivp(
+        lambda t, y: (-0.08 * (y[0] - 0.2) + r * (1.0 - y[0]), 0.08 * (y[0] - 0.2)), (0.0, 6.0), [1.0, 0.0], rtol=1e-11, atol=1e-13
+    )
+    assert marrow.body.gauge[Gauge.NIBBLED] == pytest.approx(exact.y[1, -1] / 6.0, rel=1e-7)
+    for _ in range(400):
+        trogocytosis.prepare(marrow, p, NOW)
+    lowest = (0.08 * 0.2 + r) / (0.08 + r)
+    assert marrow.body.gauge[Gauge.NIBBLED] == pytest.approx(r * (1.0 - lowest), rel=1e-9)  # as much as turnover brings
+
+
+def test_fc_receptors_pay_for_what_they_take_up(bare):
+    """100 cells of 130 thousand sites, 10 macrophages; a hundredth of the CD38 is stripped an hour, one of three parts by macrophages."""
+    marrow = bare(antigens=(CD38,), cd38_spread=0.0)
+    body = marrow.body
+    body.clone_count[:2], body.count[PLASMA], body.count[CellType.MACROPHAGE] = 50, 100, 10
+    body.clone_cd38[1] = 0.5
+    p = fc_receptors.Params(receptors=3e5, recovery=0.02, nibbling_share=0.3)
+    body.gauge[Gauge.NIBBLED] = 0.01
+    fc_receptors.prepare(marrow, p, NOW)
+    rate = 0.3 * 0.01 * 50 * 195e3 / 10 / 3e5
+    end = 0.02 / (0.02 + rate)
+    assert body.gauge[Gauge.FC_RECEPTORS] == pytest.approx(end + (1.0 - end) * math.exp(-6.0 * (0.02 + rate)), rel=1e-12)
+
+
+def test_fc_receptors_pay_for_the_cells_that_they_take_in(bare):
+    """Two cells engulfed in a step of 6 h by 10 macrophages, each with half of its 65 thousand sites bound, and 8 thousand of SLAMF7."""
+    marrow = bare(antigens=(CD38, SLAMF7), cd38_spread=0.0)
+    body = marrow.body
+    body.clone_count[0], body.count[PLASMA], body.count[CellType.MACROPHAGE] = 100, 100, 10
+    body.gauge[Gauge.SURFACE_CD38] = 0.5
+    marrow.drugs.occupancy[:] = (0.5, 0.4)
+    marrow.traits.sites[PLASMA, SLAMF7] = 20e3
+    p = fc_receptors.Params(receptors=3e5, recovery=0.02)
+    body.ledger[PLASMA, Cause.ADCP] = 7  # before anybody counted
+    fc_receptors.prepare(marrow, p, NOW)
+    assert body.gauge[Gauge.FC_RECEPTORS] == 1.0
+    body.ledger[PLASMA, Cause.ADCP] = 9
+    fc_receptors.prepare(marrow, p, NOW)
+    rate = 2.0 / 6.0 * (0.5 * 65e3 + 0.4 * 20e3) / 10 / 3e5
+    end = 0.02 / (0.02 + rate)
+    low = end + (1.0 - end) * math.exp(-6.0 * (0.02 + rate))
+    assert body.gauge[Gauge.FC_RECEPTORS] == pytest.approx(low, rel=1e-12)
+    body.ledger[:] = 0  # another regimen begins
+    fc_receptors.prepare(marrow, p, NOW)
+    assert body.gauge[Gauge.FC_RECEPTORS] == pytest.approx(1.0 - (1.0 - low) * math.exp(-6.0 * 0.02), rel=1e-12)
+
+
+def test_macrophages_count_by_the_receptors_that_they_have_left(bare, put):
+    marrow = bare()
+    put(marrow, [17])
+    marrow.contacts.phagocyte[17] = 0.8
+    marrow.at_risk.site[0] = 17
+    for left in (1.0, 0.25):
+        marrow.body.gauge[Gauge.FC_RECEPTORS] = left
+        contact.meet(marrow, 0)
+        assert marrow.at_risk.phagocyte[0] == pytest.approx(0.8 * left, rel=1e-6)
 
 
 def test_escaped_clones_lower_their_cd38_under_an_antibody_and_put_it_back(bare):
@@ -151,6 +296,7 @@ def test_two_antibodies_strip_more_than_one(bare, rules):
     left = []
     for occupancy in ((0.4, 0.0), (0.4, 0.4)):
         marrow = bare(antigens=(CD38, CD38))
+        marrow.body.count[CellType.MACROPHAGE] = 12
         marrow.drugs.occupancy[:] = occupancy
         trogocytosis.prepare(marrow, rules("trogocytosis", {}, {}), NOW)
         left.append(marrow.body.gauge[Gauge.SURFACE_CD38])
@@ -387,6 +533,23 @@ def test_sensitivity_belongs_to_the_clone(bare, rules, enlist):
     np.testing.assert_allclose(marrow.hazard[:3, Cause.GLUCOCORTICOID] / marrow.hazard[0, Cause.GLUCOCORTICOID], [1.0, 0.5, 2.0])
 
 
+@pytest.mark.parametrize(
+    ("name", "module", "bit", "cause"), [("imid", imid, 1, Cause.IMID), ("proteasome", proteasome, 2, Cause.PROTEASOME)]
+)
+def test_a_drug_may_reach_beyond_the_resistance_to_its_class(bare, rules, enlist, name, module, bit, cause):
+    """A clone with a hundredth of the sensitivity suffers a fifth, where the drug reaches that far; one with more keeps what it has."""
+    marrow = enlist(bare(antigens=(NONE, NONE)), 3, clone=np.array([0, bit, bit | 4]))
+    marrow.drugs.effect[:] = 0.8
+    sensitivity = getattr(marrow.clones, f"{name}_sensitivity")
+    sensitivity[:] = 3.0
+    sensitivity[[bit, bit | 4]] = (0.03, 1.5)
+    module.hazard(marrow, rules(name, {"kept_in_resistant": 0.2}), NOW)
+    np.testing.assert_allclose(marrow.hazard[:3, cause] / marrow.hazard[0, cause], [1.0, 0.2, 0.5], rtol=1e-12)
+    marrow.hazard[:] = 0.0
+    module.hazard(marrow, rules(name, {}), NOW)
+    np.testing.assert_allclose(marrow.hazard[:3, cause] / marrow.hazard[0, cause], [1.0, 0.01, 0.5], rtol=1e-12)
+
+
 def test_dexamethasone_thins_lymphocytes_alone(bare, rules, enlist):
     kinds = np.arange(T, STROMA)
     marrow = enlist(bare(antigens=(NONE,)), kinds.size, kinds)
@@ -472,9 +635,18 @@ def test_growth_and_background_death(bare, enlist):
     marrow = enlist(bare(), 2, clone=np.array([0, 3]))
     marrow.clones.division[[0, 3]] = (1e-3, 2e-3)
     marrow.fields.il6[:2] = (1.0, 3.0)
-    growth.hazard(marrow, growth.Params(apoptosis=3e-4, il6_dependence=0.4), NOW)
+    growth.hazard(marrow, growth.Params(apoptosis=3e-4, il6_dependence=0.4, il6_residual=1.0), NOW)
     np.testing.assert_allclose(marrow.hazard[:2, Cause.DIVISION], [1e-3, 2e-3 * (0.6 + 0.4 * 1.5)], rtol=1e-6)
     np.testing.assert_allclose(marrow.hazard[:2, Cause.TURNOVER], 3e-4)
+
+
+def test_what_resists_a_drug_depends_on_interleukin_6_less(bare, enlist):
+    """Clones 1 and 2 resist an IMiD and a proteasome inhibitor, 4 has only escaped the antibody; no interleukin-6 at all."""
+    marrow = enlist(bare(), 5, clone=np.array([0, 1, 2, 4, 7]))
+    marrow.clones.division[:] = 1e-3
+    marrow.fields.il6[:5] = 0.0
+    growth.hazard(marrow, growth.Params(il6_dependence=0.2, il6_residual=0.25), NOW)
+    np.testing.assert_allclose(marrow.hazard[:5, Cause.DIVISION], [0.8e-3, 0.95e-3, 0.95e-3, 0.8e-3, 0.95e-3], rtol=1e-12)
 
 
 def test_turnover_takes_immune_cells_at_the_rate_of_their_kind(bare, enlist):

@@ -337,11 +337,11 @@ def test_a_mechanism_switched_off_forgets_what_it_did(grown, drugs):
     arm.advance(28)
     body = arm.marrow.body
     gauge = body.gauge
-    memory = (Gauge.SURFACE_CD38, Gauge.CD16, Gauge.CD38_INDUCTION, Gauge.ENZYME_ACTIVITY, Gauge.ESCAPED_CD38)
+    memory = (Gauge.SURFACE_CD38, Gauge.CD16, Gauge.CD38_INDUCTION, Gauge.ENZYME_ACTIVITY, Gauge.ESCAPED_CD38, Gauge.FC_RECEPTORS)
     assert all(gauge[g] != 1.0 for g in memory)
     assert gauge[Gauge.CRAWL_BLOCK] > 0.0 and body.clone_stress[0] > 0.0
     assert body.clone_cd38[0] > 1.0 > body.clone_cd38[5]  # cereblon and no escape; escape and little cereblon
-    for name in ("trogocytosis", "nk_activation", "imid", "ectoenzyme", "antigen_loss", "niche_release", "proteasome"):
+    for name in ("trogocytosis", "nk_activation", "imid", "ectoenzyme", "antigen_loss", "niche_release", "proteasome", "fc_receptors"):
         arm.switch(name, False)
     arm.advance(1)
     assert all(gauge[g] == 1.0 for g in memory)

@@ -1,6 +1,7 @@
 """Every drug against an independent solver, with the published equations written a second time."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -8,8 +9,10 @@ import pytest
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
+from tme_abm.foundation.declare import Filled
 from tme_abm.pharmacology.compartments import (
     Amounts,
+    Antibody,
     Flow,
     clearance_factor,
     engage,
@@ -17,7 +20,8 @@ from tme_abm.pharmacology.compartments import (
     linear_step,
     propagator,
 )
-from tme_abm.pharmacology.regimen import Dose
+from tme_abm.pharmacology.course import Course
+from tme_abm.pharmacology.regimen import Dose, Regimen
 
 WEEKLY_THEN_TWO = ((1, 8, 15, 22), (1, 15))
 
@@ -52,17 +56,15 @@ def assert_close(found, expected, within=0.005, floor=1e-5):
     assert np.all(np.abs(found - expected) <= allowed), float(np.max(np.abs(found - expected) / allowed))
 
 
-@pytest.mark.parametrize("is_igg", [True, False])
 @pytest.mark.parametrize("mg_per_kg", [1.0, 10.0])
-def test_isatuximab_against_its_publication(start, typical, is_igg, mg_per_kg):
-    body = typical._replace(is_igg=is_igg, weight_kg=90.0, b2m_mg_per_l=6.0, is_female=True)
-    clearance = 0.00955 * (90 / 75.6) ** 0.621 * (6.0 / 3.90) ** 0.343 * math.exp(-0.751 * (not is_igg))
-    half_time = 1055.0 * math.exp(-0.931 * (not is_igg))
-    v1 = 5.13 * math.exp(-0.137) * (90 / 75.6) ** 0.472 * math.exp(-0.126)
-    v2, q = 3.62 * (90 / 75.6) ** 0.719, 0.0432 * (90 / 75.6) ** 0.477
+def test_isatuximab_as_published(drug, typical, mg_per_kg):
+    """The population model of fau2020 with its empirical function of time, a form that a drug of one's own may use."""
+    kinetics = Antibody(0.00955, 4.4732, 0.0432, 3.62, 0.664, 1055.0, 3.91, saturable_rate_per_volume=0.136, saturable_half=0.300)
+    published = replace(drug("isatuximab"), kinetics=Filled(kinetics, {}), covariates=(), variability=())
+    v1, v2, q = 4.4732, 3.62, 0.0432
 
     def rhs(t, y, rate):
-        linear = clearance * math.exp(0.664 * (1.0 - t**3.91 / (half_time**3.91 + t**3.91)))
+        linear = 0.00955 * math.exp(0.664 * (1.0 - t**3.91 / (1055.0**3.91 + t**3.91)))
         c = y[0] / v1
         return [
             rate - linear * c - v1 * 0.136 * c / (0.300 + c) - q * c + q * y[1] / v2,
@@ -71,11 +73,43 @@ def test_isatuximab_against_its_publication(start, typical, is_igg, mg_per_kg):
         ]
 
     first, later = WEEKLY_THEN_TWO
-    doses = [(24.0 * (d - 1), 1.0, 90 * mg_per_kg) for d in first]
-    doses += [(24.0 * (28 * cycle + d - 1), 1.0, 90 * mg_per_kg) for cycle in (1, 2) for d in later]
+    doses = [(24.0 * (d - 1), 1.0, 75.6 * mg_per_kg) for d in first]
+    doses += [(24.0 * (28 * cycle + d - 1), 1.0, 75.6 * mg_per_kg) for cycle in (1, 2) for d in later]
     expected = reference(rhs, [0.0, 0.0, 0.0], doses, 0, 4 * 28 * 3, 6.0)[:, 0]
-    course = start(Dose("isatuximab", mg_per_kg, "mg/kg", first, 1, 1), Dose("isatuximab", mg_per_kg, "mg/kg", later, 2), body=body)
+    lines = (Dose("isatuximab", mg_per_kg, "mg/kg", first, 1, 1), Dose("isatuximab", mg_per_kg, "mg/kg", later, 2))
+    course = Course(Regimen("r", "R", 28, lines), [published], typical, 1, False)
     assert_close(course.advance(4 * 28 * 3, 6.0).concentration[:, 0], expected)
+
+
+@pytest.mark.parametrize("is_igg", [True, False])
+@pytest.mark.parametrize("mg_per_kg", [1.0, 10.0])
+def test_isatuximab_follows_the_disease(start, typical, is_igg, mg_per_kg):
+    """Eight weeks of the disease as it was, then eight with a fifth of it and of the M-protein."""
+    body = typical._replace(is_igg=is_igg, weight_kg=90.0, b2m_mg_per_l=6.0, is_female=True, m_protein_g_per_l=30.0)
+    v1 = 5.13 * math.exp(-0.137) * (90 / 75.6) ** 0.472 * math.exp(-0.126)
+    v2, q = 3.62 * (90 / 75.6) ** 0.719, 0.0432 * (90 / 75.6) ** 0.477
+    change = 56 * 24.0
+
+    def rhs(t, y, rate):
+        disease = 1.0 if t < change else 0.2
+        igg = 6.1 + (30.0 * disease if is_igg else 0.0)
+        salvaged = ((2.42 - 1.42 * 33.1 / (21.0 + igg)) / (2.42 - 1.42 * 33.1 / 40.9)) ** 1.22
+        linear = 0.01855 * (90 / 75.6) ** 0.621 * (6.0 / 3.90) ** 0.343 * salvaged * math.exp(0.85 * (disease - 1.0))
+        c = y[0] / v1
+        return [
+            rate - linear * c - v1 * 0.136 * (0.875 + 0.125 * disease) * c / (0.300 + c) - q * c + q * y[1] / v2,
+            q * c - q * y[1] / v2,
+            c,
+        ]
+
+    first, later = WEEKLY_THEN_TWO
+    doses = [(24.0 * (d - 1), 1.0, 90 * mg_per_kg) for d in first]
+    doses += [(24.0 * (28 * cycle + d - 1), 1.0, 90 * mg_per_kg) for cycle in (1, 2, 3) for d in later]
+    expected = reference(rhs, [0.0, 0.0, 0.0], doses, 0, 4 * 28 * 4, 6.0)[:, 0]
+    course = start(Dose("isatuximab", mg_per_kg, "mg/kg", first, 1, 1), Dose("isatuximab", mg_per_kg, "mg/kg", later, 2), body=body)
+    before = course.advance(4 * 56, 6.0).concentration[:, 0]
+    course.change_body(m_protein_g_per_l=6.0, disease=0.2)
+    assert_close(np.concatenate([before, course.advance(4 * 56, 6.0).concentration[:, 0]]), expected)
 
 
 @pytest.mark.parametrize("is_igg", [True, False])

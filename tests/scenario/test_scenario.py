@@ -26,6 +26,7 @@ BUNDLED = (
     "elotuzumab_monotherapy",
     "icaria",
     "ikema",
+    "isatuximab_by_dose",
     "isatuximab_monotherapy",
     "mm002",
     "newly_diagnosed_induction",

@@ -143,16 +143,20 @@ def engaged():
 
 @pytest.fixture(scope="session")
 def follow():
-    """A function that runs a study, with its exits and its assessments, and returns a row for each patient and arm."""
+    """A function that runs a study, with its exits and its assessments, and returns a row for each patient and arm.
+
+    With `visits` it returns the rows of the visits as well.
+    """
     import pandas as pd
 
     from tme_abm.scenario.kinds import load_scenario
     from tme_abm.trial.execution import run_alone
 
-    def run(given, *overrides, patients=None, without=()):
+    def run(given, *overrides, patients=None, without=(), visits=False):
         study = load_scenario(given, overrides, patients=patients, without=without)
-        table = pd.DataFrame([row for index in range(study.patients) for row in run_alone(study, index).patients])
+        cases = [run_alone(study, index) for index in range(study.patients)]
+        table = pd.DataFrame([row for case in cases for row in case.patients])
         assert (table["status"] == "completed").all()
-        return table
+        return (table, pd.DataFrame([row for case in cases for row in case.visits])) if visits else table
 
     return run

@@ -27,6 +27,13 @@ PAGE = ROOT / "docs" / "evidence.md"
 ROW = re.compile(r"[SX]\d+[a-z]?")
 NAMED = re.compile(r"test_([sx])0*(\d+[a-z]?)_")
 HOLDS, FAILS, KNOWN, SKIPPED = "holds", "**fails**", "**does not hold**", "not run"
+KINDS = {  # how a statement can come to hold, and what that is worth
+    "emergent": "no number of the model says it: it comes of cells that meet each other",
+    "built in": "a declared number or rule says it, so the test shows only that it arrives where it should",
+    "weak": "it holds, but by little, by an assumption that was looked for because of it, or in a direction that hardly could fail",
+    "bookkeeping": "it is about what a study carries, not about the marrow",
+}
+NOT_SUPPORTED = "not supported"
 VERDICTS = {"passed": HOLDS, "failed": FAILS, "xfailed": KNOWN, "skipped": SKIPPED}
 
 
@@ -119,6 +126,7 @@ def page(statements: Mapping[str, Mapping[str, Any]], results: Mapping[str, Iter
     """The whole page, as Markdown."""
     lines = [row for name, entry in statements.items() for row in rows_of(name, entry, list(results.get(name, ())))]
     counts = tally(statements, results)
+    words = [f"- **{kind}**: {meaning}." for kind, meaning in KINDS.items()]
     return "\n".join(
         [
             "# Evidence: the statements of the article, one by one",
@@ -133,8 +141,15 @@ def page(statements: Mapping[str, Mapping[str, Any]], results: Mapping[str, Iter
             "",
             "; ".join(f"{n} {what}" for what, n in counts.items() if n) + ".",
             "",
-            "| | statement | source, grade | accepted | test | observed | verdict |",
-            "| --- | --- | --- | --- | --- | --- | --- |",
+            "What a row is worth stands beside it. The criteria of S13, S15, S26, S27, S29, S34, S38 and S40 are taken from the text of",
+            "the article and were set before the model was looked at; where the effect is taken away, the same criterion fails, and a test",
+            "says so.",
+            "",
+            *words,
+            f"- **{NOT_SUPPORTED}**: its criterion is not met, or one of several is not.",
+            "",
+            "| | statement | source, grade | worth | accepted | test | observed | verdict |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- |",
             *lines,
             "",
         ]
@@ -143,7 +158,7 @@ def page(statements: Mapping[str, Mapping[str, Any]], results: Mapping[str, Iter
 
 def rows_of(name: str, entry: Mapping[str, Any], results: list[Result]) -> list[str]:
     """The lines of one statement: one for each test, or one that says why there is none."""
-    head = (name, entry["statement"], f"{entry['source']}. {entry['grade']}", entry["band"])
+    head = (name, entry["statement"], f"{entry['source']}. {entry['grade']}", worth(entry, results), entry["band"])
     body = [
         (f"`{r.test}`", r.observed, VERDICTS[r.outcome] + (f": {r.reason}" if r.reason else ""))
         for r in sorted(results, key=lambda r: r.test)
@@ -170,18 +185,23 @@ def table_row(*cells: str) -> str:
     return "| " + " | ".join(" ".join(str(cell).split()).replace("|", "\\|") for cell in cells) + " |"
 
 
+def worth(entry: Mapping[str, Any], results: Iterable[Result]) -> str:
+    """What a statement's coming out is worth, a word of `KINDS` or `NOT_SUPPORTED`; nothing where no test of its own ran."""
+    outcomes = {r.outcome for r in results} - {"skipped"}
+    if not outcomes:
+        return ""
+    return str(entry["kind"]) if outcomes == {"passed"} else NOT_SUPPORTED
+
+
 def tally(statements: Mapping[str, Mapping[str, Any]], results: Mapping[str, Iterable[Result]]) -> dict[str, int]:
-    """How many statements came out how."""
-    counts = dict.fromkeys(("statements", "hold", "do not hold", "hold in part", "without a test of their own"), 0)
+    """How many statements are worth what."""
+    counts = dict.fromkeys(("statements", *KINDS, NOT_SUPPORTED, "predicted", "held by another", "without a test"), 0)
     counts["statements"] = len(statements)
-    for name in statements:
-        outcomes = {r.outcome for r in results.get(name, ())} - {"skipped"}
-        if not outcomes:
-            counts["without a test of their own"] += 1
-        elif outcomes == {"passed"}:
-            counts["hold"] += 1
-        else:
-            counts["hold in part" if "passed" in outcomes else "do not hold"] += 1
+    for name, entry in statements.items():
+        word = worth(entry, results.get(name, ()))
+        if not word:
+            word = "predicted" if "prediction" in entry else "held by another" if "held_by" in entry else "without a test"
+        counts[word] += 1
     return counts
 
 

@@ -21,6 +21,7 @@ RECORDERS = evidence.recorders()
 BIB = (HERE.parents[1] / "tme_abm" / "foundation" / "references.bib").read_text(encoding="utf-8")
 NEEDED = {"statement", "source", "grade", "band"}
 REASONS = {"untestable", "held_by", "prediction"}
+BUILT_IN = {"S20", "S22", "S30"}  # numbers of a drug's file: no more than that they arrive can be seen
 
 
 def test_no_statement_is_left_out():
@@ -33,7 +34,10 @@ def test_no_statement_is_left_out():
 def test_a_statement_is_whole(name):
     entry = STATEMENTS[name]
     assert set(entry) >= NEEDED
-    assert set(entry) <= NEEDED | REASONS
+    assert set(entry) <= NEEDED | REASONS | {"kind"}
+    assert ("kind" in entry) == bool(RECORDERS.get(name))
+    assert entry.get("kind", "emergent") in evidence.KINDS
+    assert name not in BUILT_IN or entry["kind"] == "built in"
     for part in entry["source"].split("; "):
         assert f"{{{part.split(':')[0]}," in BIB, part
 
@@ -106,7 +110,7 @@ def test_of_no_statement(record_property):
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("science")
     (folder / "test_made_up.py").write_text(TESTS)
-    rows = [f'[S{i}]\nstatement = "said {i}"\nsource = "s"\ngrade = "V"\nband = "b"\n' for i in range(1, 11)]
+    rows = [f'[S{i}]\nstatement = "said {i}"\nsource = "s"\ngrade = "V"\nband = "b"\nkind = "weak"\n' for i in range(1, 11)]
     rows[7] += 'untestable = "history"\n'
     rows[8] += 'prediction = ["icaria"]\n'
     (folder / "statements.toml").write_text("".join(rows))
@@ -120,18 +124,19 @@ def written(tmp_path_factory):
 @pytest.mark.parametrize(
     "line",
     [
-        "| S1 | said 1 | s. V | b | `test_made_up.py::test_s01_told` | 1.5 \\| of 2 | holds |",
+        "| S1 | said 1 | s. V | weak | b | `test_made_up.py::test_s01_told` | 1.5 \\| of 2 | holds |",
         "`test_made_up.py::test_s02_told_and_failed` | 0.1 | **fails**: AssertionError: too little",
         "| nothing | **does not hold**: the rule is missing |",
         "`test_made_up.py::test_s04_broke_before_it_told` |  | **fails**: ValueError: no marrow |",
         "| all well | **fails**: [XPASS(strict)] thought to fail |",
-        "| S6 | said 6 | s. V | b | `test_made_up.py::test_s06_twice[1]` | 1 | holds |\n|  |  |  |  | "
+        "| S6 | said 6 | s. V | weak | b | `test_made_up.py::test_s06_twice[1]` | 1 | holds |\n|  |  |  |  |  | "
         "`test_made_up.py::test_s06_twice[2]` | 2 | holds |",
         "| full | holds |",
-        "| S8 | said 8 | s. V | b |  |  | not testable: history |",
-        "| S9 | said 9 | s. V | b | `tme run icaria` |",
-        "| S10 | said 10 | s. V | b |  |  | **fails**: no test recorded it |",
-        "10 statements; 3 hold; 4 do not hold; 3 without a test of their own.",
+        "| S8 | said 8 | s. V |  | b |  |  | not testable: history |",
+        "| S9 | said 9 | s. V |  | b | `tme run icaria` |",
+        "| S10 | said 10 | s. V |  | b |  |  | **fails**: no test recorded it |",
+        "| S2 | said 2 | s. V | not supported | b |",
+        "10 statements; 3 weak; 4 not supported; 1 predicted; 2 without a test.",
     ],
 )
 def test_the_page_says_what_happened(written, line):

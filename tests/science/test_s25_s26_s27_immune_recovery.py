@@ -11,6 +11,7 @@ from tme_abm.scenario.kinds import load_scenario
 from tme_abm.trial.execution import Silence
 
 DRUGS = ("isa", "dara")
+RELIEF = '["depletion", "ectoenzyme", "exhaustion", "t_cell_recovery"]'  # what can raise T cells under an antibody
 NAMES = {"isa": "isatuximab", "dara": "daratumumab"}
 
 
@@ -44,6 +45,10 @@ def patients():
         "sampling.hours=[6, 24]",
         "sampling.days=[7, 28, 84, 168, 364, 448]",
         f'courses.spared={{ label = "isatuximab, suppressors spared", stop = "24 week", without = ["depletion"], doses = {isa} }}',
+        f'courses.unrelieved={{ label = "isatuximab, T cells not relieved", stop = "24 week", without = {RELIEF}, doses = {isa} }}',
+        f'courses.unarmed={{ label = "isatuximab without CD16", stop = "24 week", without = ["nk_activation"], doses = {isa} }}',
+        'quantities=["treg_cells", "breg_cells", "mdsc_cells", "t_cells", "t_cell_activity", "t_cell_granzyme", "reactive_share",'
+        ' "treg_per_100_t_cells", "nk_cells", "nk_potency", "adcc_per_nk_cell_and_day", "cd38_sites_per_cell", "surface_cd38"]',
     ]
     return Patients(load_scenario("immune_recovery", changes, patients=12).measure(2, Silence()))
 
@@ -77,52 +82,80 @@ def test_s25_fewer_regulatory_cells_for_each_t_cell(drug, patients, record_prope
     assert fold.high < 1.0
 
 
+# The article: "an increase of the number, the activity and the clonality of T cells, with a rise of granzymes". Held where each is above
+# that before the first dose after twelve weeks, with its interval. Clonality goes by the share of the clonotypes that see the tumour: an
+# index of entropy would rise by the mere loss of T cells.
+OF_T_CELLS = {"number": "t_cells", "activity": "t_cell_activity", "clonality": "reactive_share", "granzyme": "t_cell_granzyme"}
+
+
+def rises(patients, course, what):
+    """Whether a quantity of T cells is above that before the first dose after twelve weeks, and by how much."""
+    fold = patients.relative(course, OF_T_CELLS[what], 84.0)
+    return fold.low > 1.0, fold
+
+
+@pytest.mark.parametrize("what", ["activity", "clonality", "granzyme"])
+@pytest.mark.parametrize("drug", DRUGS)
+def test_s26_t_cells_rise(drug, what, patients, record_property):
+    holds, fold = rises(patients, drug, what)
+    record_property("S26", f"{what} of T cells after twelve weeks of {NAMES[drug]}, of that before the first dose: {percent(fold)}")
+    assert holds
+
+
+@pytest.mark.xfail(strict=True, reason="T cells keep their number, where those of untreated patients fall")
 @pytest.mark.parametrize("drug", DRUGS)
 def test_s26_t_cells_become_more(drug, patients, record_property):
-    fold = {day: patients.relative(drug, "t_cells", day) for day in (84.0, 168.0)}
+    holds, fold = rises(patients, drug, "number")
     untreated = patients.against(drug, "untreated", "t_cells", 84.0)
     record_property(
         "S26",
-        f"T cells under {NAMES[drug]}, of the baseline: {percent(fold[84.0])} after 12 weeks, {percent(fold[168.0])} after 24; "
-        f"of the untreated after 12 weeks: {percent(untreated)}",
+        f"number of T cells after twelve weeks of {NAMES[drug]}, of that before the first dose: {percent(fold)}; of that of the same "
+        f"patients untreated: {percent(untreated)}",
     )
-    assert fold[84.0].value > 1.0
-    assert untreated.low > 1.0
+    assert holds
 
 
-@pytest.mark.parametrize("drug", DRUGS)
-def test_s26_t_cells_fill_with_granzyme(drug, patients, record_property):
-    fold = patients.relative(drug, "t_cell_granzyme", 28.0)
-    spared = patients.against("isa", "spared", "t_cell_granzyme", 28.0)
-    record_property(
-        "S26",
-        f"granzyme of T cells after four weeks of {NAMES[drug]}: {percent(fold)} of the baseline; "
-        f"isatuximab over isatuximab that spares suppressors: {percent(spared)}",
-    )
-    assert fold.low > 1.0
-    assert spared.low > 1.0  # the cause is depletion, and not the other way round (S26b)
+@pytest.mark.parametrize("what", OF_T_CELLS)
+def test_s26_nothing_rises_without_relief(what, patients):
+    """With suppressors, enzyme, exhaustion and growth of T cells as they were, none of it is seen; nor is it in untreated disease."""
+    assert not rises(patients, "unrelieved", what)[0]
+    assert not rises(patients, "untreated", what)[0]
 
 
-def test_s26_reactive_clonotypes_expand(patients, record_property):
-    """By the share of the clonotypes that see the tumour: an index of entropy would rise by the mere loss of T cells."""
-    fold = {drug: patients.against(drug, "untreated", "reactive_share", 84.0) for drug in DRUGS}
-    shown = ", ".join(f"{NAMES[drug]} {percent(e)}" for drug, e in fold.items())
-    record_property("S26", f"tumour-reactive share of T cells after 12 weeks, of the untreated: {shown}")
-    assert all(e.low > 1.0 for e in fold.values())
+# The article: NK cells are activated by way of CD16 and, "in a second moment", depleted because they carry CD38. Held where they kill more
+# in the first hours and 70-90 % are gone at the end of the first week (casneuf2017) and stay away while the antibody is given.
+
+
+def armed(patients, course):
+    """Killing power of an NK cell six hours on, over that before."""
+    return patients.relative(course, "nk_potency", 0.25)
+
+
+def gone(patients, course):
+    """NK cells left at the end of week 1 and, at most, later under the antibody, over those before."""
+    left = [patients.relative(course, "nk_cells", day).value for day in (7.0, 28.0, 84.0, 168.0)]
+    return left[0], max(left[1:])
+
+
+def are_lost(week_1, later):
+    return 0.10 <= week_1 <= 0.30 and later <= 0.30
 
 
 @pytest.mark.parametrize("drug", DRUGS)
 def test_s27_nk_cells_are_armed_and_then_lost(drug, patients, record_property):
-    armed = patients.relative(drug, "nk_potency", 0.25)
-    left = {day: patients.relative(drug, "nk_cells", day) for day in (7.0, 28.0, 84.0, 168.0)}
+    potency, (week_1, later) = armed(patients, drug), gone(patients, drug)
     record_property(
         "S27",
-        f"{NAMES[drug]}: killing power of an NK cell {percent(armed)} at hour 6; NK cells left {percent(left[7.0])} at the end of week 1, "
-        f"{percent(left[28.0])} at week 4, {percent(left[168.0])} at week 24",
+        f"{NAMES[drug]}: killing power of an NK cell {percent(potency)} at hour 6; NK cells left {100 * week_1:.0f} % at the end of "
+        f"week 1, {100 * later:.0f} % at most from week 4 to 24",
     )
-    assert armed.low > 1.0
-    assert 0.10 <= left[7.0].value <= 0.30
-    assert max(left[day].value for day in (28.0, 84.0, 168.0)) <= 0.30
+    assert potency.low > 1.0
+    assert are_lost(week_1, later)
+
+
+def test_s27_without_cd16_nk_cells_are_neither_armed_nor_lost(patients):
+    assert armed(patients, "unarmed").high < 1.1
+    assert not are_lost(*gone(patients, "unarmed"))
 
 
 @pytest.mark.parametrize("drug", DRUGS)

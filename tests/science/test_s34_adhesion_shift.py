@@ -1,13 +1,18 @@
-"""S34: a non-adherent cell is the more sensitive one. An adherent cell needs more of a proteasome inhibitor to be killed in half of the
-cases within 48 h: 1.5-3 times as much of bortezomib. The fold of carfilzomib is from memory and weak (M-low): direction only.
+"""S34: a non-adherent cell is the more sensitive one.
+
+In the marrow: under carfilzomib those that the niche holds are left. In the dish, which is built in: an adherent cell needs more of a
+proteasome inhibitor to be killed in half of the cases within 48 h, 1.5-3 times as much of bortezomib. The fold of carfilzomib is from
+memory and weak (M-low): direction only.
 """
 
 import math
 
+import numpy as np
 import pytest
 
 from tme_abm.foundation.declare import stack
 from tme_abm.laboratory.mouse import load_preset
+from tme_abm.marrow.cells import CellType
 from tme_abm.mechanisms import proteasome
 from tme_abm.pharmacology.compartments import engagement_rate
 from tme_abm.pharmacology.drug import load_drug
@@ -44,3 +49,36 @@ def test_an_adherent_cell_needs_more(name, most, record_property):
     fold = ec50(drug, 1.0, sensitivity) / ec50(drug, 0.0, sensitivity)
     record_property("S34", f"{name}: EC50 of an adherent cell {fold:.1f} times that of a free one")
     assert 1.5 <= fold <= most
+
+
+# ---- in the marrow ---------------------------------------------------------------------------------------------------
+
+ENOUGH = 20  # plasma cells, below which a share says nothing
+
+
+def in_niche(marrows):
+    """Share of the plasma cells of each marrow that touch stroma (n_patients,), NaN where there are too few."""
+    shares = []
+    for simulation in marrows:
+        marrow = simulation.marrow
+        plasma = marrow.cells.kind == CellType.PLASMA
+        shares.append(marrow.lattice.niche[plasma].mean() if plasma.sum() >= ENOUGH else np.nan)
+    return np.array(shares)
+
+
+def more_in_niche(cohort, gain, without=frozenset()):
+    """What four weeks of carfilzomib add to the share of plasma cells that the niche holds, over the same patients untreated."""
+    treated = in_niche(cohort.treat("carfilzomib", days=28, without=without))
+    untreated = in_niche(cohort.treat(days=28, without=without))
+    seen = np.isfinite(treated) & np.isfinite(untreated)
+    return gain(treated[seen], untreated[seen])
+
+
+def test_s34_those_that_the_niche_holds_are_left(cohort, gain, record_property):
+    more = more_in_niche(cohort, gain)
+    record_property("S34", f"share of plasma cells in the niche after four weeks of carfilzomib, over untreated: more by {more}")
+    assert more.is_clear
+
+
+def test_s34_none_are_favoured_without_protection(cohort, gain):
+    assert not more_in_niche(cohort, gain, frozenset({"adhesion"})).is_clear

@@ -1,5 +1,7 @@
-"""S38, a hypothesis: isatuximab sensitises to carfilzomib through adhesion and through the enzyme block. Each acts in its direction; how
-much each carries of the combination is reported.
+"""S38, a hypothesis: isatuximab sensitises to carfilzomib through adhesion and through the enzyme block.
+
+The article: the sensitisation "is probably related to the disruption of adhesion, and mediated by the inhibition of the enzyme". Held where
+one of the two carries a tenth of the inhibition at least. That each acts in its direction is tested beside it and is no evidence.
 """
 
 import numpy as np
@@ -27,14 +29,24 @@ def treated(table, variant):
     return table[(table["variant"] == variant) & (table["arm"] == "isa-k")]
 
 
-def test_the_contribution_of_each_is_reported(variants, record_property):
-    _, found = variants
+LEAST = 0.1  # of the inhibition: below, a mechanism is no account of what sensitises
+
+
+def carried(found):
+    """Share of the inhibition by both drugs that release from the niche and the block of the enzyme carry."""
     whole = found["all mechanisms"]
-    adhesion, enzyme = whole - found["no release"], whole - found["no block"]
-    record_property("S38", f"of {whole:.0f} % inhibition adhesion carries {adhesion:+.1f} points, the enzyme block {enzyme:+.1f}")
-    # neither does harm beyond chance, and neither is what makes the combination
-    for share in (adhesion, enzyme):
-        assert -5.0 < share < 0.25 * whole
+    return {name: (whole - found[off]) / whole for name, off in (("adhesion", "no release"), ("enzyme block", "no block"))}
+
+
+@pytest.mark.xfail(
+    strict=True, reason="each carries one or two points of some eighty: in this model they are not what sensitises (docs/mouse.md)"
+)
+def test_s38_adhesion_or_the_enzyme_carries_a_tenth_of_the_combination(variants, record_property):
+    _, found = variants
+    shares = carried(found)
+    shown = ", ".join(f"{name} {100 * share:+.1f} %" for name, share in shares.items())
+    record_property("S38", f"of {found['all mechanisms']:.0f} % inhibition by isatuximab with carfilzomib: {shown}")
+    assert max(shares.values()) >= LEAST
 
 
 def test_release_from_the_niche_raises_the_kill_by_carfilzomib(variants):

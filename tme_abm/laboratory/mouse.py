@@ -326,4 +326,5 @@ def bearer(mouse: Mouse, filled: Mapping[str, Filled]) -> Bearer:
         cd38_spread=line.cd38_spread,
         exhaustion=0.0,
         t_cell_division=0.0,
+        is_perfused=0.0,  # what antibodies do in mice was set on their plasma (`fc_efficiency`)
     )

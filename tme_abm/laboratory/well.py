@@ -117,7 +117,7 @@ def plate(donor: VirtualPatient, host: Host, settings: Settings, well: Well, key
     if share is not None:  # of what a typical plasma cell makes
         made = host.adenosine_cd38 + host.adenosine_other
         host = host._replace(adenosine_cd38=share * made, adenosine_other=(1.0 - share) * made)
-    host = host._replace(effector_fitness=float(plated.effector_fitness), cd38_spread=float(plated.cd38_spread))
+    host = host._replace(effector_fitness=float(plated.effector_fitness), cd38_spread=float(plated.cd38_spread), is_perfused=0.0)
     filled = settings.fill()
     clones = inherit(plated, filled["clones"].params)
     clones.division[:] = growth.gross(plated.growth_rate / HOURS_PER_DAY, 0.0, filled["growth"].params)

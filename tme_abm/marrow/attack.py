@@ -100,7 +100,7 @@ def by_small_molecule(rate: Callable[..., Any], sensitivity: Callable[..., Any],
 
     Args:
         rate: (effect, sensitivity, how far the niche holds the cell, p, drug) -> hazard [1/h].
-        sensitivity: (clones, clone) -> how sensitive the cells of a clone are.
+        sensitivity: (clones, clone, p, drug) -> how sensitive the cells of a clone are.
         cause: Under which the deaths are counted.
     """
     why = int(cause)
@@ -108,10 +108,10 @@ def by_small_molecule(rate: Callable[..., Any], sensitivity: Callable[..., Any],
     @part
     def ceiling(marrow, rows, tick):
         """The highest hazard is that of the most sensitive clone, free of the niche."""
-        most = sensitivity(marrow.clones, 0)
-        for clone in range(1, N_CLONES):
-            most = max(most, sensitivity(marrow.clones, clone))
         for i in range(rows.drug.size):
+            most = sensitivity(marrow.clones, 0, rows.p, i)
+            for clone in range(1, N_CLONES):
+                most = max(most, sensitivity(marrow.clones, clone, rows.p, i))
             marrow.body.ceiling[PLASMA] += rate(marrow.drugs.effect[rows.drug[i]], most, 0.0, rows.p, i)
 
     @part
@@ -124,6 +124,7 @@ def by_small_molecule(rate: Callable[..., Any], sensitivity: Callable[..., Any],
                 continue
             for k in range(marrow.n_at_risk[1]):
                 if risk.kind[k] == PLASMA:
-                    marrow.hazard[k, why] += rate(effect, sensitivity(marrow.clones, risk.clone[k]), risk.adherence[k], rows.p, i)
+                    sensitive = sensitivity(marrow.clones, risk.clone[k], rows.p, i)
+                    marrow.hazard[k, why] += rate(effect, sensitive, risk.adherence[k], rows.p, i)
 
     return ceiling, hazard

@@ -69,8 +69,15 @@ class Params(NamedTuple):
     ] = 0.01
     glucocorticoid_residual: Annotated[
         float,
-        Param("1", "dexamethasone kill left in a clone selected by an IMiD or proteasome inhibitor with it", "tme_abm", "A", high=1.0),
-    ] = 0.2
+        Param(
+            "1",
+            "dexamethasone kill left in a clone selected by an IMiD or proteasome inhibitor with it",
+            "kervoelen2015: lines without enough glucocorticoid receptor do not die of dexamethasone at all; heuck2012: little receptor "
+            "at relapse means a short survival after it (that clones selected beside dexamethasone are of that kind is assumed)",
+            "A",
+            high=1.0,
+        ),
+    ] = 0.05
     escape_inhibitors: Annotated[
         float,
         Param(

@@ -94,7 +94,7 @@ def meet(marrow, row):
     s = risk.site[row]
     risk.nk[row] = min(CROWD, marrow.body.gauge[Gauge.NK_ARMED] * neighbourhood_sum(contacts.nk, s, lattice))
     risk.t_cell[row] = min(CROWD, neighbourhood_sum(contacts.t_cell, s, lattice))
-    risk.phagocyte[row] = min(CROWD, neighbourhood_sum(contacts.phagocyte, s, lattice))
+    risk.phagocyte[row] = min(CROWD, marrow.body.gauge[Gauge.FC_RECEPTORS] * neighbourhood_sum(contacts.phagocyte, s, lattice))
 
 
 @part

@@ -55,7 +55,7 @@ MADE_OF = {
     "at_risk.complement_inhibitors": ("cells.complement_inhibitors",),
     "at_risk.nk": ("contacts.nk", "gauge.NK_ARMED"),
     "at_risk.t_cell": ("contacts.t_cell",),
-    "at_risk.phagocyte": ("contacts.phagocyte",),
+    "at_risk.phagocyte": ("contacts.phagocyte", "gauge.FC_RECEPTORS"),
     "gauge.FIELD_AGE": ("gauge.ENZYME_ACTIVITY", "gauge.SURFACE_CD38", "body.clone_cd38"),
 }
 

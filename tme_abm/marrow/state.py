@@ -75,7 +75,7 @@ class AtRisk(NamedTuple):
     adherence: Annotated[Array, Column("f8", "1", "how firmly the niche holds the cell: 0 free to 1 adherent")]
     nk: Annotated[Array, Column("f8", "1", "NK cells in contact, by potency")]
     t_cell: Annotated[Array, Column("f8", "1", "tumour-reactive T cells in contact, by potency")]
-    phagocyte: Annotated[Array, Column("f8", "1", "macrophages in contact")]
+    phagocyte: Annotated[Array, Column("f8", "1", "macrophages in contact, by the Fc receptors that they have left")]
     draw: Annotated[Array, Column("f8", "1", "the uniform number; probes have none (2)")]
 
 
@@ -94,6 +94,7 @@ class Drugs(NamedTuple):
     concentration: Annotated[Array, Column("f8", "ug/mL", "mean over the step")]
     effect: Annotated[Array, Column("f8", "1", "target engagement of a small molecule, mean over the step")]
     occupancy: Annotated[Array, Column("f8", "1", "fraction of the antigen bound by this antibody", 0.0, False)]
+    marrow: Annotated[Array, Column("f8", "ug/mL", "free antibody around the cells of the marrow")]
 
 
 class Gauge(IntEnum):
@@ -127,6 +128,9 @@ class Gauge(IntEnum):
     VIOLATIONS = ("1", "hazards found above their ceiling: must stay 0", 0.0, True)
     ESCAPED_CD38 = ("1", "CD38 that escaped clones express under an anti-CD38 antibody", 1.0, True)
     CRAWL_BLOCK = ("1", "share of the crawl of CD38-rich plasma cells that antibodies on CD38 take", 0.0)
+    NIBBLED = ("1/h", "CD38 stripped off the surface with its antibody, over all that a cell expresses undisturbed", 0.0)
+    FC_RECEPTORS = ("1", "Fc receptors that macrophages have left for coated cells", 1.0, True)
+    ENGULFED = ("cells", "plasma cells engulfed by the last step, endless before the first", math.inf, True)
 
 
 class Body(NamedTuple):
@@ -169,6 +173,7 @@ class Host(NamedTuple):
     cd38_spread: Annotated[float, Column("f8", "1", "standard deviation of log CD38 between plasma cells of a clone")]
     exhaustion: Annotated[float, Column("f8", "1", "exhaustion of T cells per plasma cell a site, of this patient")]
     t_cell_division: Annotated[float, Column("f8", "1/h", "division of a reactive T cell at eligibility, for a full share of cytokines")]
+    is_perfused: Annotated[float, Column("f8", "1", "1 where antibodies come through the walls of vessels, 0 in a medium")] = 1.0
 
 
 class Marrow(NamedTuple):

@@ -17,6 +17,7 @@ from tme_abm.mechanisms.depletion import DEPLETION
 from tme_abm.mechanisms.direct_killing import DIRECT_KILLING
 from tme_abm.mechanisms.ectoenzyme import ECTOENZYME
 from tme_abm.mechanisms.exhaustion import EXHAUSTION
+from tme_abm.mechanisms.fc_receptors import FC_RECEPTORS
 from tme_abm.mechanisms.glucocorticoid import GLUCOCORTICOID
 from tme_abm.mechanisms.growth import GROWTH
 from tme_abm.mechanisms.imid import IMID
@@ -43,6 +44,7 @@ MECHANISMS: tuple[Mechanism, ...] = (
     IMID,
     PROTEASOME,
     GLUCOCORTICOID,
+    FC_RECEPTORS,
     ADENOSINE,
     INTERLEUKIN6,
     CHEMOKINE,

@@ -3,7 +3,8 @@
     hazard = engulfment_rate * fitness * macrophages in contact * hill(bound antigen, half_density, steepness)
              * eased(stress, stressed_fold)
 
-It joins ADCC at intermediate CD38 and is seen with CD38-rich cells only (Moreno 2019; Overdijk 2015).
+Macrophages count by the Fc receptors that they have left (fc_receptors). It joins ADCC at intermediate CD38 and is seen with
+CD38-rich cells only (Moreno 2019; Overdijk 2015).
 """
 
 from typing import Annotated, NamedTuple
@@ -58,7 +59,7 @@ def rate(contact, bound, p, i):
 
 @part
 def met(risk, row):
-    """Macrophages in contact with the cell of a row, by potency."""
+    """Macrophages in contact with the cell of a row, by their Fc receptors."""
     return risk.phagocyte[row]
 
 

@@ -337,7 +337,7 @@ def specimen(seed: int, twins: Twins, own: Mapping[tuple[str, int], str] = NONE)
     body.target[:] = 50.0
     body.clone_cd38[:] = random.uniform(0.5, 2.0, N_CLONES)
     body.clone_stress[:] = random.uniform(0.1, 0.9, N_CLONES)
-    for values in (marrow.drugs.concentration, marrow.drugs.effect, marrow.drugs.occupancy):
+    for values in (marrow.drugs.concentration, marrow.drugs.effect, marrow.drugs.occupancy, marrow.drugs.marrow):
         values[:] = random.uniform(0.2, 0.8, len(Antigen))
     twins.of(roster.index_cells)(marrow)
     for name, note in notes(AtRisk).items():

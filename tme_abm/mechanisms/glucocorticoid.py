@@ -64,7 +64,7 @@ def prepare(marrow, rows, tick):
 
 
 @part
-def sensitivity(clones, clone):
+def sensitivity(clones, clone, p, i):
     """How sensitive the cells of a clone are."""
     return clones.glucocorticoid_sensitivity[clone]
 

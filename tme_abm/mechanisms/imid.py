@@ -18,7 +18,7 @@ from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.foundation.response import relax, shielded
 from tme_abm.marrow.attack import by_small_molecule
 from tme_abm.marrow.cells import Cause
-from tme_abm.marrow.clones import N_CLONES
+from tme_abm.marrow.clones import IMID_RESISTANT, N_CLONES
 from tme_abm.marrow.state import Gauge
 
 
@@ -34,6 +34,16 @@ class Params(NamedTuple):
             "C",
         ),
     ] = 6.5e-4
+    kept_in_resistant: Annotated[
+        float,
+        Param(
+            "1",
+            "kill kept in a clone that resists IMiDs, of that of a sensitive clone, at least",
+            "tme_abm: lenalidomide's own resistance is the measure",
+            "A",
+            high=1.0,
+        ),
+    ] = 0.0
     adhesion_fold: Annotated[
         float, Param("1", "resistance of a cell fully held by the niche", "tme_abm: 1-1.5 fold, from memory", "M-low")
     ] = 1.25
@@ -83,9 +93,9 @@ def prepare(marrow, rows, tick):
 
 
 @part
-def sensitivity(clones, clone):
-    """How sensitive the cells of a clone are."""
-    return clones.imid_sensitivity[clone]
+def sensitivity(clones, clone, p, i):
+    """How sensitive the cells of a clone are to drug `i`; a resistant one at least as far as the drug reaches beyond resistance."""
+    return max(clones.imid_sensitivity[clone], p.kept_in_resistant[i] * clones.imid_sensitivity[clone ^ (clone & IMID_RESISTANT)])
 
 
 ceiling, hazard = by_small_molecule(rate, sensitivity, Cause.IMID)

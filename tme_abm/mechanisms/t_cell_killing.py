@@ -3,7 +3,11 @@
     hazard = lysis_rate * tumour-reactive T cells in contact, by their granzyme
 
 In untreated disease it is a small toll, suppressed and exhausted; what it becomes under treatment follows from suppression and exhaustion.
-In vivo 0.5-4 kills per cell and day, exhausted cells 0.1-0.5 of that (Halle 2016 as an upper bound).
+The rate was set by hand, and what is measured of T cells bounds it. A quarter of the clonotypes is taken to see the tumour
+(`N_REACTIVE`), many more cells than are found: of the CD8 cells of the marrow 0 to 6.4 % see MUC1, and more than 0.3 % in half of
+the patients. So the rate is that of a cell that sees the tumour, spread over many: 0.3 % of the T cells killing once a day are as
+good as a quarter of them killing 0.012 times, and this rate gives 0.016 in a marrow of 30 % plasma cells. From 0.03 % and half a kill a
+day to 6.4 % and four (Halle 2016: 2-16 in virus infection) it would be between 1e-5 and 0.02.
 """
 
 import math
@@ -27,8 +31,9 @@ class Params(NamedTuple):
         Param(
             "1/h",
             "lysis rate for each fresh tumour-reactive T cell in contact",
-            "tme_abm: set near the fit to control arms and single agents, docs/calibration.md",
-            "C",
+            "tme_abm: set by hand and in view of a prediction (docs/calibration.md, round 4), never fitted; muc1marrow2004: 0.3 % of the "
+            "CD8 cells of the marrow see one antigen; halle2016: 2-16 kills a day in virus infection (one in a tumour is assumed)",
+            "A",
         ),
     ] = 0.0003
 

@@ -16,6 +16,7 @@ class Body(NamedTuple):
         creatinine_clearance_ml_per_min: Creatinine clearance.
         is_igg: Whether the M-protein is an IgG, which competes with antibodies for salvage by FcRn.
         m_protein_g_per_l: Serum M-protein.
+        disease: Plasma cells of the whole marrow, relative to the start of treatment.
     """
 
     age: float
@@ -27,3 +28,4 @@ class Body(NamedTuple):
     creatinine_clearance_ml_per_min: float
     is_igg: bool
     m_protein_g_per_l: float
+    disease: float = 1.0

@@ -26,9 +26,11 @@ from tme_abm.pharmacology.compartments import (
 )
 from tme_abm.pharmacology.drug import Drug
 from tme_abm.pharmacology.regimen import Regimen
+from tme_abm.pharmacology.salvage import igg
 
 __all__ = ["Body", "Course", "Exposure"]
 
+LOOK_DAYS: Annotated[float, Param("d", "time between two looks of the kinetics at the disease", "tme_abm: a week", "A")] = 7.0
 FIRST_HORIZON_DAYS = 728.0  # the calendar is written two years ahead and doubled whenever time comes near its end
 TRUNCATION: Annotated[
     float, Param("1", "standard deviations from the typical patient beyond which no virtual patient's kinetics lie", "tme_abm", "A")
@@ -85,6 +87,7 @@ class Course:
         self.hour = 0.0
         self._key = int(key)
         self._factor = np.ones(len(self.drugs))
+        self._tumour: float | None = None  # at the first look
         self._names = [drug.name for drug in self.drugs]
         self._deviates = [
             {vary.parameter: deviate(self._key, drug.name, vary.parameter) for vary in drug.variability if is_varied} for drug in self.drugs
@@ -168,6 +171,34 @@ class Course:
         self.body = _checked(Body(**{**self.body._asdict(), **changes}))
         self._resolve()
 
+    def steps_to_look(self, n_steps: int, dt_h: float) -> int:
+        """Steps that may pass before the kinetics look at the disease, `n_steps` at most; all of them where no drug follows it.
+
+        Looks are due at fixed times of the course, whatever the calls into which it is cut.
+
+        Args:
+            n_steps: Number of steps that are to pass.
+            dt_h: Length of a step [h].
+        """
+        if not any(drug.follows_disease for drug in self.drugs):
+            return n_steps
+        per_look = max(1, round(LOOK_DAYS * HOURS_PER_DAY / dt_h))
+        return min(n_steps, per_look - round(self.hour / dt_h) % per_look)
+
+    def look(self, m_protein: float, tumour: float, dt_h: float) -> None:
+        """Let the kinetics follow the disease, where a look is due and a drug follows it.
+
+        Args:
+            m_protein: Serum M-protein now [g/L].
+            tumour: Plasma cells of the whole marrow now.
+            dt_h: Length of a step [h].
+        """
+        if self._tumour is None:
+            self._tumour = max(tumour, 1.0)
+        per_look = max(1, round(LOOK_DAYS * HOURS_PER_DAY / dt_h))
+        if any(drug.follows_disease for drug in self.drugs) and round(self.hour / dt_h) % per_look == 0:
+            self.change_body(m_protein_g_per_l=m_protein, disease=tumour / self._tumour)
+
     def kinetics(self, drug: str) -> Any:
         """The kinetics of one drug in this patient.
 
@@ -191,6 +222,7 @@ class Course:
     def _resolve(self) -> None:
         """Kinetics of all drugs in this patient, as the blocks of arrays that the kernel takes."""
         traits = {name: float(value) for name, value in self.body._asdict().items()}
+        traits["igg_g_per_l"] = igg(traits["is_igg"], traits["m_protein_g_per_l"])
         self._individual = []
         for drug, deviates in zip(self.drugs, self._deviates, strict=True):
             partners = (other for other in self.drugs if other is not drug)
@@ -234,6 +266,6 @@ def _checked(body: Body) -> Body:
     for name, value in body._asdict().items():
         if not name.startswith("is_"):
             number(float(value), f"patient, {name}")
-            if value < 0.0 or (value == 0.0 and name != "m_protein_g_per_l"):
+            if value < 0.0 or (value == 0.0 and name not in ("m_protein_g_per_l", "disease")):
                 raise InputError(f"patient: {name} must be above zero, got {value:g}")
     return body

@@ -16,6 +16,7 @@ from tme_abm.foundation.toml import Keys, naming_lines, parse_toml, read_text
 from tme_abm.marrow.antigen import Antigen
 from tme_abm.pharmacology.body import Body
 from tme_abm.pharmacology.compartments import GIBALDI, Antibody, SmallMolecule
+from tme_abm.pharmacology.salvage import catabolism
 
 FOLDER = Path(__file__).parent / "drugs"
 CLASSES = ("antibody", "imid", "proteasome_inhibitor", "glucocorticoid")
@@ -24,8 +25,9 @@ ROUTES = ("infusion", "bolus", "oral", "subcutaneous")
 MODELS: dict[str, type] = {"antibody": Antibody, "small_molecule": SmallMolecule}
 OF_THE_TARGET = ("onset_rate", "ec50", "steepness", "recovery_half_life", "saturable_half")  # the same in every host
 TABLES: tuple[Keys, ...] = (("drug",), ("kinetics",), ("mechanisms",))  # in which a name may stand that a message begins with
-FORMS = ("power", "exponential", "linear", "factor")
-COVARIATES = (*Body._fields, "is_with_imid")
+FORMS = ("power", "exponential", "linear", "factor", "salvage")
+COVARIATES = (*Body._fields, "is_with_imid", "igg_g_per_l")
+OF_THE_DISEASE = frozenset({"m_protein_g_per_l", "igg_g_per_l", "disease"})  # covariates that change under treatment
 WIDEST = {"%": 1000.0, "log variance": 5.0}  # spread between patients; more is a slip of the pen
 MAY_BE_NEGATIVE = ("clearance_change",)
 MAY_BE_ZERO = (
@@ -76,9 +78,11 @@ class Covariate:
 
     Attributes:
         parameter: Name of the parameter.
-        covariate: Name of the trait: a field of `Body`, or "is_with_imid" (another drug of the regimen is an IMiD).
+        covariate: Name of the trait: a field of `Body`, "is_with_imid" (another drug of the regimen is an IMiD) or "igg_g_per_l" (IgG in
+            the serum, the M-protein with it where that is an IgG).
         form: "power" (x / reference) ** value; "exponential" exp(value * (x - reference)); "linear" 1 + value *
-            (x / reference - 1); "factor" value from `reference` upwards, else 1.
+            (x / reference - 1); "factor" value from `reference` upwards, else 1; "salvage" (catabolism of IgG at x g/L relative to that at
+            the reference) ** value, by `pharmacology.salvage`.
         reference: Where the effect is 1 (for a factor: where it sets in).
         value: The coefficient.
         origin: Where it comes from.
@@ -98,6 +102,8 @@ class Covariate:
                 return (x / self.reference) ** self.value
             if self.form == "exponential":
                 return math.exp(self.value * (x - self.reference))
+            if self.form == "salvage":
+                return (catabolism(x) / catabolism(self.reference)) ** self.value
         except (OverflowError, ZeroDivisionError):
             return math.inf
         if self.form == "linear":
@@ -153,6 +159,11 @@ class Drug:
     def infusion_hours(self) -> float:
         """Duration of an infusion [h]."""
         return float(self.infusion.params.infusion_hours)
+
+    @property
+    def follows_disease(self) -> bool:
+        """Whether its kinetics change with the disease under treatment."""
+        return any(effect.covariate in OF_THE_DISEASE for effect in self.covariates)
 
     def origins(self) -> dict[str, Origin]:
         """Every number of the drug, by its place in the file, with unit, meaning, source and grade."""
@@ -369,8 +380,10 @@ def _covariates(given: Any, block: type, file: Path) -> tuple[Covariate, ...]:
         form = _choice(entry, "form", FORMS, where)
         place = f"{where} {parameter} by {covariate}"
         value, reference = number(entry.get("value"), place), number(entry.get("reference"), place)
-        if form in ("power", "linear") and reference <= 0.0:
+        if form in ("power", "linear", "salvage") and reference <= 0.0:
             raise InputError(f"{place}: the reference must be above zero, got {reference:g}")
+        if form == "salvage" and covariate != "igg_g_per_l":
+            raise InputError(f"{place}: the form 'salvage' is for the covariate 'igg_g_per_l'")
         meaning = f"{form} effect of {covariate} on {parameter}, reference {reference:g}"
         origin = _origin(entry, value, "1", meaning, place)
         found.append(Covariate(parameter, covariate, form, reference, value, origin))

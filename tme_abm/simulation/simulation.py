@@ -5,6 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from typing import Annotated, Any, Self
 
+import numpy as np
+
 from tme_abm.batch import stopping
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.declare import Filled, Param
@@ -139,11 +141,22 @@ class Simulation:
             RuntimeError: Where one of the package did.
         """
         stopping.check()
-        exposure = self.course.advance(n_steps, self.settings.step_h)
-        advance(self.pinned, self._pin("rules"), exposure, Tick(float(self.settings.step_h), self.step, self.key))
-        self.step += n_steps
+        pieces, left = [], n_steps
+        while left > 0 or not pieces:
+            pieces.append(self._advance(self.course.steps_to_look(left, self.settings.step_h)))
+            left -= len(pieces[-1].concentration)
+        exposure = pieces[0] if len(pieces) == 1 else Exposure(*map(np.concatenate, zip(*pieces, strict=True)))
         if n_steps > 0:
             self.levels = {drug.name: float(exposure.concentration[-1, i]) for i, drug in enumerate(self.course.drugs)}
+        return exposure
+
+    def _advance(self, n_steps: int) -> Exposure:
+        """Let `n_steps` steps pass with kinetics that know of the disease as it is at their head."""
+        step_h = self.settings.step_h
+        self.course.look(self.m_protein, float(self.marrow.body.burden.sum()), step_h)
+        exposure = self.course.advance(n_steps, step_h)
+        advance(self.pinned, self._pin("rules"), exposure, Tick(float(step_h), self.step, self.key))
+        self.step += n_steps
         check_ceilings(self.settings.catalogue, self.marrow, self.rules)
         return exposure
 
