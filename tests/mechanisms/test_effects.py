@@ -221,20 +221,17 @@ def test_fc_receptors_pay_for_what_they_take_up(bare):
 
 
 def test_fc_receptors_pay_for_the_cells_that_they_take_in(bare):
-    """Two cells engulfed in a step of 6 h by 10 macrophages, each with half of its 65 thousand sites bound, and 8 thousand of SLAMF7."""
-    marrow = bare(antigens=(CD38, SLAMF7), cd38_spread=0.0)
+    """Two cells engulfed in a step of 6 h by 10 macrophages, each for a third of the receptors of one."""
+    marrow = bare(antigens=(CD38,))
     body = marrow.body
     body.clone_count[0], body.count[PLASMA], body.count[CellType.MACROPHAGE] = 100, 100, 10
-    body.gauge[Gauge.SURFACE_CD38] = 0.5
-    marrow.drugs.occupancy[:] = (0.5, 0.4)
-    marrow.traits.sites[PLASMA, SLAMF7] = 20e3
-    p = fc_receptors.Params(receptors=3e5, recovery=0.02)
+    p = fc_receptors.Params(cell_cost=1 / 3, recovery=0.02)
     body.ledger[PLASMA, Cause.ADCP] = 7  # before anybody counted
     fc_receptors.prepare(marrow, p, NOW)
     assert body.gauge[Gauge.FC_RECEPTORS] == 1.0
     body.ledger[PLASMA, Cause.ADCP] = 9
     fc_receptors.prepare(marrow, p, NOW)
-    rate = 2.0 / 6.0 * (0.5 * 65e3 + 0.4 * 20e3) / 10 / 3e5
+    rate = 2.0 / 6.0 / 3.0 / 10.0
     end = 0.02 / (0.02 + rate)
     low = end + (1.0 - end) * math.exp(-6.0 * (0.02 + rate))
     assert body.gauge[Gauge.FC_RECEPTORS] == pytest.approx(low, rel=1e-12)

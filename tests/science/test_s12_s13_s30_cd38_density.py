@@ -92,7 +92,7 @@ def shares_of_modes(drug):
     for level, sites in SITES.items():
         deaths = np.zeros(3)
         for key in range(8):
-            arm = Simulation(preset("typical", cd38_sites=sites, antibody_escape_fraction=1e-9), Settings(48, 48), key)
+            arm = Simulation(preset("typical", cd38_sites=sites, antibody_escape_fraction=1e-9), Settings(96, 96), key)
             arm = arm.fork(regimen, {drug.name: drug})
             arm.advance(4 * 28)
             deaths += arm.marrow.body.ledger[CellType.PLASMA, [Cause[mode.upper()] for mode in FC_MODES]]

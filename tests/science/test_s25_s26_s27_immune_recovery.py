@@ -11,7 +11,9 @@ from tme_abm.scenario.kinds import load_scenario
 from tme_abm.trial.execution import Silence
 
 DRUGS = ("isa", "dara")
-RELIEF = '["depletion", "ectoenzyme", "exhaustion", "t_cell_recovery"]'  # what can raise T cells under an antibody
+RELIEF = (
+    '["depletion", "ectoenzyme", "adcc", "adcp", "cdc", "direct_killing", "t_cell_recovery"]'  # what can raise T cells under an antibody
+)
 NAMES = {"isa": "isatuximab", "dara": "daratumumab"}
 
 

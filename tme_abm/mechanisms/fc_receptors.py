@@ -1,7 +1,7 @@
 """Fc receptors of macrophages: what they take up with them costs them, and they are made anew within days (hypophagia).
 
-    dF/dt  = -taken / receptors * F + recovery * (1 - F)
-    taken  = (antibodies on engulfed cells + nibbling_share * antibodies stripped off the living) / macrophages
+    dF/dt = -spent * F + recovery * (1 - F)
+    spent = (cell_cost * cells engulfed + nibbling_share * antibodies stripped off the living / receptors) / macrophages
 
 F is the share of its Fc receptors that a macrophage has left, and what it can still do to a coated cell (ADCP). After a burst of less than
 an hour phagocytosis falls and stays low for days, because the receptors go in with what they hold and are degraded; it was seen
@@ -16,7 +16,6 @@ from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import kernel, part
 from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.foundation.response import relax
-from tme_abm.marrow.antigen import Antigen
 from tme_abm.marrow.cells import N_TYPES, Cause, CellType
 from tme_abm.marrow.clones import N_CLONES
 from tme_abm.marrow.state import Effector, Gauge
@@ -27,12 +26,22 @@ PLASMA, PHAGOCYTE = int(CellType.PLASMA), int(Effector.PHAGOCYTE)
 class Params(NamedTuple):
     """Of macrophages."""
 
+    cell_cost: Annotated[
+        float,
+        Param(
+            "1",
+            "share of its receptors that a macrophage loses with a cell that it engulfs, however densely that is coated",
+            "pinto2020: a burst of a few cells exhausts a macrophage (that it takes three is assumed)",
+            "A",
+            high=1.0,
+        ),
+    ] = 0.33
     receptors: Annotated[
         float,
         Param(
             "sites/cell",
-            "antibodies whose uptake costs a macrophage as many receptors as it has",
-            "pinto2020: a burst of a few cells exhausts a macrophage (that it takes three cells of 100 thousand antibodies is assumed)",
+            "antibodies whose nibbling costs a macrophage as many receptors as it has",
+            "pinto2020: receptors go in with what they hold (their number is assumed)",
             "A",
             low=1.0,
         ),
@@ -56,9 +65,9 @@ class Params(NamedTuple):
 
 
 @kernel
-def left(now, taken, p, dt):
-    """Receptors left after `dt` [h] in which a macrophage takes up `taken` antibodies an hour (exact)."""
-    rate = taken / p.receptors + p.recovery
+def left(now, spent, p, dt):
+    """Receptors left after `dt` [h] in which a macrophage spends the share `spent` of them in an hour (exact)."""
+    rate = spent + p.recovery
     return relax(now, p.recovery / rate, rate, dt) if rate > 0.0 else now
 
 
@@ -73,19 +82,6 @@ def expressed(marrow):
 
 
 @part
-def carried(marrow, sites):
-    """Antibodies on the mean plasma cell, of `sites` of CD38 that all of them express."""
-    body, drugs = marrow.body, marrow.drugs
-    bound = 0.0
-    for d in range(drugs.antigen.size):
-        if drugs.antigen[d] == Antigen.CD38:
-            bound += drugs.occupancy[d] * body.gauge[Gauge.SURFACE_CD38] * sites / max(1.0, body.count[PLASMA])
-        elif drugs.antigen[d] >= 0:
-            bound += drugs.occupancy[d] * marrow.traits.sites[PLASMA, drugs.antigen[d]]
-    return bound
-
-
-@part
 def prepare(marrow, p, tick):
     """Take from the receptors what the last step took up."""
     body = marrow.body
@@ -93,12 +89,11 @@ def prepare(marrow, p, tick):
     for kind in range(N_TYPES):
         if marrow.traits.contact[kind] == PHAGOCYTE:
             phagocytes += body.count[kind]
-    sites = expressed(marrow)
     # of the last step; nothing where the count began anew, as for a new regimen
     engulfed = max(0.0, body.ledger[PLASMA, Cause.ADCP] - body.gauge[Gauge.ENGULFED]) / tick.dt
     body.gauge[Gauge.ENGULFED] = body.ledger[PLASMA, Cause.ADCP]
-    taken = engulfed * carried(marrow, sites) + p.nibbling_share * body.gauge[Gauge.NIBBLED] * sites
-    body.gauge[Gauge.FC_RECEPTORS] = left(body.gauge[Gauge.FC_RECEPTORS], taken / max(1.0, phagocytes), p, tick.dt)
+    spent = p.cell_cost * engulfed + p.nibbling_share * body.gauge[Gauge.NIBBLED] * expressed(marrow) / p.receptors
+    body.gauge[Gauge.FC_RECEPTORS] = left(body.gauge[Gauge.FC_RECEPTORS], spent / max(1.0, phagocytes), p, tick.dt)
 
 
 FC_RECEPTORS = Mechanism(
@@ -113,12 +108,8 @@ FC_RECEPTORS = Mechanism(
         "body.count",
         "body.ledger",
         "clones.cd38",
-        "drugs.antigen",
-        "drugs.occupancy",
         "gauge.NIBBLED",
-        "gauge.SURFACE_CD38",
         "host.cd38_spread",
-        "traits.sites",
     ),
     writes=("gauge.FC_RECEPTORS", "gauge.ENGULFED"),
     answers="CD38",
