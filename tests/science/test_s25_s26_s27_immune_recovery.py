@@ -96,22 +96,26 @@ def rises(patients, course, what):
     return fold.low > 1.0, fold
 
 
-@pytest.mark.parametrize("what", ["activity", "clonality", "granzyme"])
+KEPT = "T cells keep it under the antibody, where those of untreated patients lose it: no rise over what was there before the first dose"
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "granzyme",
+        # by the chance of a dozen patients: 106 % (99 to 114) and 107 % (100 to 115)
+        pytest.param("clonality", marks=pytest.mark.xfail(strict=False, reason="a rise within the chance of a dozen patients")),
+        pytest.param("activity", marks=pytest.mark.xfail(strict=True, reason=KEPT)),
+        pytest.param("number", marks=pytest.mark.xfail(strict=True, reason=KEPT)),
+    ],
+)
 @pytest.mark.parametrize("drug", DRUGS)
 def test_s26_t_cells_rise(drug, what, patients, record_property):
     holds, fold = rises(patients, drug, what)
-    record_property("S26", f"{what} of T cells after twelve weeks of {NAMES[drug]}, of that before the first dose: {percent(fold)}")
-    assert holds
-
-
-@pytest.mark.xfail(strict=True, reason="T cells keep their number, where those of untreated patients fall")
-@pytest.mark.parametrize("drug", DRUGS)
-def test_s26_t_cells_become_more(drug, patients, record_property):
-    holds, fold = rises(patients, drug, "number")
-    untreated = patients.against(drug, "untreated", "t_cells", 84.0)
+    untreated = patients.against(drug, "untreated", OF_T_CELLS[what], 84.0)
     record_property(
         "S26",
-        f"number of T cells after twelve weeks of {NAMES[drug]}, of that before the first dose: {percent(fold)}; of that of the same "
+        f"{what} of T cells after twelve weeks of {NAMES[drug]}, of that before the first dose: {percent(fold)}; of that of the same "
         f"patients untreated: {percent(untreated)}",
     )
     assert holds

@@ -55,45 +55,38 @@ def test_an_adherent_cell_needs_more(name, most, record_property):
 
 # ---- in the marrow ---------------------------------------------------------------------------------------------------
 
-ENOUGH = 20  # plasma cells, below which a share says nothing
+# Cells that touch stroma when carfilzomib begins and those that do not are followed by their identity: who is lost within a week. Where the
+# survivors stand after four weeks tells nothing (their share in the niche is higher by 0.007, SE 0.009, than without protection): till
+# then they have moved between niche and marrow.
 
 
-def in_niche(marrows):
-    """Share of the plasma cells of each marrow that touch stroma (n_patients,), NaN where there are too few."""
-    shares = []
-    for simulation in marrows:
-        marrow = simulation.marrow
-        plasma = marrow.cells.kind == CellType.PLASMA
-        shares.append(marrow.lattice.niche[plasma].mean() if plasma.sum() >= ENOUGH else np.nan)
-    return np.array(shares)
+def lost(simulation, drug):
+    """Share of the plasma cells that a week of a drug takes, of those that stood free and of those that touched stroma."""
+    marrow = simulation.marrow
+    plasma = marrow.cells.kind == CellType.PLASMA
+    held = marrow.lattice.niche[plasma].astype(bool)
+    who = marrow.cells.uid[plasma].copy()
+    arm = simulation.fork(Regimen("k", "K", 28, (Dose(drug.name, 56.0, "mg/m2", (1, 2)),)), {drug.name: drug})
+    arm.advance(4 * 7)
+    gone = ~np.isin(who, arm.marrow.cells.uid)
+    return gone[~held].mean(), gone[held].mean()
 
 
-def favoured(cohort, gain, drug):
-    """What the protection of the niche adds to the share of plasma cells that stand in it after four weeks of a drug.
-
-    Over the same patients without that protection: a shrinking tumour is found beside stroma in any case.
-    """
-    regimen = Regimen("k", "K", 28, (Dose(drug.name, 56.0, "mg/m2", (1, 2, 8, 9, 15, 16)),))
-    left = []
-    for without in (frozenset(), frozenset({"adhesion"})):
-        arms = [marrow.fork(regimen, {drug.name: drug}, without) for marrow in cohort.grown]
-        for arm in arms:
-            arm.advance(4 * 28)
-        left.append(in_niche(arms))
-    seen = np.isfinite(left[0]) & np.isfinite(left[1])
-    return gain(left[0][seen], left[1][seen])
+def spared(cohort, gain, drug):
+    """How many more of those that stood free are lost (the criterion of S34 is that it is clear)."""
+    return gain(*np.array([lost(marrow, drug) for marrow in cohort.grown]).T)
 
 
-def test_s34_those_that_the_niche_holds_are_left(cohort, gain, record_property):
-    more = favoured(cohort, gain, load_drug("carfilzomib"))
+def test_s34_those_that_the_niche_holds_are_spared(cohort, gain, record_property):
+    more = spared(cohort, gain, load_drug("carfilzomib"))
     record_property(
-        "S34", f"share of plasma cells in the niche after four weeks of carfilzomib, over that without protection: more by {more}"
+        "S34", f"plasma cells lost in a week of carfilzomib: of those that stood free more than of those that touched stroma by {more}"
     )
     assert more.is_clear
 
 
-def test_s34_none_are_favoured_by_a_drug_that_spares_nobody(cohort, gain):
+def test_s34_a_drug_that_spares_nobody_takes_all_alike(cohort, gain):
     drug = load_drug("carfilzomib")
     effect = drug.effects["proteasome"]
     even = replace(drug, effects={"proteasome": effect._replace(params=effect.params._replace(adhesion_fold=1.0))})
-    assert not favoured(cohort, gain, even).is_clear
+    assert not spared(cohort, gain, even).is_clear

@@ -73,8 +73,8 @@ class Params(NamedTuple):
             "1",
             "dexamethasone kill left in a clone selected by an IMiD or proteasome inhibitor with it",
             "kervoelen2015: lines without enough glucocorticoid receptor do not die of it; heuck2012: little receptor at relapse; "
-            "harrison2015: yet it doubles the time to progression beside bortezomib, which, were it all due to such clones, would take 0.17 "
-            "(that about half of that is kept is assumed)",
+            "harrison2015: yet it doubles the time to progression beside bortezomib, which, were it all due to such clones, would take "
+            "0.17 (that about half of that is kept is assumed)",
             "A",
             high=1.0,
         ),
