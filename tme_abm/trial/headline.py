@@ -21,6 +21,7 @@ class Headline(NamedTuple):
     sentences: tuple[str, ...] = ()
 
 
+SAME_PATIENTS = "the same patients in both arms"  # stands wherever a paired result does
 COLUMNS = ("arm", "patients", "median PFS [month]", "ORR", ">= VGPR", ">= CR", "MRD-negative")
 
 
@@ -39,7 +40,10 @@ def headline(study: "Study", summary: Mapping[str, Any]) -> Headline:
             sentences.append(f"{pair}: no hazard ratio ({row.get('note') or 'too few events'})")
             continue
         level, low, high = row.get("ci_level", study.ci_level), _plain(row.get("ci_low")), _plain(row.get("ci_high"))
-        sentences.append(f"{pair}: hazard ratio {row['hazard_ratio']:.2f} ({100.0 * level:g} % interval {low} to {high})")
+        interval = f"{100.0 * level:g} % interval {low} to {high}" if row.get("ci_low") is not None else f"no interval: {row.get('note')}"
+        p_value = "" if row.get("p_value") is None else f", p = {row['p_value']:.2g}"
+        same = f"; {SAME_PATIENTS}" if study.design == "paired" else ""
+        sentences.append(f"{pair}: hazard ratio {row['hazard_ratio']:.2f} ({interval}){p_value}{same}")
     sentences += failures(summary)
     return Headline(COLUMNS, tuple(rows), tuple(sentences))
 
