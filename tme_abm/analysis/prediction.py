@@ -156,6 +156,8 @@ def statistic(row: Mapping[str, Any], number: int, patients: Mapping[str, Patien
         return first - second if math.isfinite(second) else math.nan
     if endpoint in people[0].shares:
         return float(people[0].shares[endpoint][chosen[0]].mean())
+    if endpoint in summary.SHARES:
+        return math.nan  # the table of an earlier version has no column for it
     return survival_at(months[0], event[0], float(endpoint.split("_")[1]))
 
 

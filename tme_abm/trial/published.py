@@ -81,9 +81,9 @@ def compare_published(
         if abs(own - level) > 1e-9:
             who = f"{who} ({100 * own:g} % interval)"
         value, interval, note = _simulated(entry, table, kind, name, design, own)
-        published_numbers = [math.nan if x is None else x for x in (*given, value)]
+        point, low, high, simulated = (math.nan if x is None else x for x in (*given, value))
         n = int(entry.get("n") or (completed(table)["patient"].nunique() if "arm" in entry else 0))
-        judged = verdict(Beside(kind, name, bool(subgroup), *published_numbers, n=n, known_months=_known_months(entry, table, note)))
+        judged = verdict(Beside(kind, name, bool(subgroup), point, low, high, simulated, n, _known_months(entry, table, note)))
         rows.append((kind, who, what, name, *given, value, *interval, judged, entry.get("source", ""), note))
     columns = ["kind", "who", "what", "endpoint", "published", "published_low", "published_high"]
     columns += ["simulated", "simulated_low", "simulated_high", "verdict", "source", "note"]
