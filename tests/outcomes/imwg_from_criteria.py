@@ -69,7 +69,10 @@ def judge(visits: list[Visit]) -> Course:
         if visits[k + 1].clinical_day is not None:
             ends.append((visits[k + 1].clinical_day, k, "clinical"))
     known = min((k for _, k, _ in ends), default=None)
-    end = min(((day, kind) for day, k, kind in ends if k == known), default=(None, ""))
+    then = [(day, kind) for day, k, kind in ends if k == known]
+    end = (
+        (min(day for day, _ in then), "clinical" if any(kind == "clinical" for _, kind in then) else "biochemical") if then else (None, "")
+    )
     counted = grades if known is None else grades[: known + 1]
     pairs = [min(a, b, key=GRADES.index) for a, b in pairwise(counted)]
     floor = "SD" if any(g != "PD" for g in counted) else "PD"

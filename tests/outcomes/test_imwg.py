@@ -203,9 +203,9 @@ def test_clinical_progression_needs_no_second_look_and_has_its_own_day():
     assert (last.progression_day, last.progression_kind, last.best_confirmed_response) == (70.0, "clinical", "PR")
 
 
-def test_whichever_progression_is_dated_first_counts():
-    """14 and 15 from 9 confirm day 56; pain on day 80 comes too late. Where the rise is not borne out, the pain counts."""
-    for third, day, kind in ((15.0, 56.0, "biochemical"), (9.0, 80.0, "clinical")):
+def test_progression_with_symptoms_is_clinical_and_has_the_earlier_date():
+    """14 and 15 from 9 confirm day 56, before the pain of day 80. Where the rise is not borne out, the pain gives the date."""
+    for third, day, kind in ((15.0, 56.0, "clinical"), (9.0, 80.0, "clinical")):
         assessor = Assessor(BASELINE)
         assessor.assess(at(9.0, day=28.0))
         assessor.assess(at(14.0, day=56.0))

@@ -4,7 +4,8 @@ A patient is judged at each visit from the M-protein and the marrow alone (kumar
 disease are not modelled. The free light chains that a stringent complete response asks for live for hours, so they
 follow the clone and add nothing that the marrow criterion does not say.
 
-Clinical progression (`outcomes.clinic`) needs no second look. The order of responses is
+Clinical progression (`outcomes.clinic`) needs no second look; progression is called clinical where symptoms had come by the visit that
+established it, and has the earlier of the two dates. The order of responses is
 `PD < SD < MR < PR < VGPR < CR < sCR`. A response is confirmed by two consecutive assessments that are both at least that
 good; progression by two consecutive assessments that both meet its rule. The date is the first of the two.
 """
@@ -334,8 +335,10 @@ class Assessor:
 
     def _count(self, now: str, clinical_day: float | None) -> None:
         """Take the response of a visit, with that of the visit before, into the best response and the dates."""
-        if clinical_day is not None and not (now == "PD" and self._last is not None and self._last[1] == "PD"):
-            self.progression_day, self.progression_kind = clinical_day, "clinical"
+        is_confirmed = now == "PD" and self._last is not None and self._last[1] == "PD"
+        if clinical_day is not None:
+            first = self._last[0] if is_confirmed and self._last is not None else clinical_day
+            self.progression_day, self.progression_kind = min(first, clinical_day), "clinical"
             now = "PD"
         unconfirmed = "PD" if now == "PD" else "SD"
         if self.best == NOT_EVALUABLE or RANK[unconfirmed] > RANK[self.best]:
