@@ -5,7 +5,7 @@ import math
 import pytest
 
 from tme_abm.foundation.declare import GRADES, notes
-from tme_abm.outcomes import clinic
+from tme_abm.outcomes import clinic, imwg
 from tme_abm.outcomes.clinic import Params, Symptoms, comigrates, is_visible
 
 P = Params()
@@ -24,8 +24,9 @@ def test_the_share_is_that_of_the_patients_whose_bands_ran_together():
 
 
 def test_a_band_is_seen_from_its_limit_on():
-    """200 ug/mL is 0.2 g/L."""
-    assert is_visible(200.0, P) and not is_visible(199.0, P)
+    """100 ug/mL is 0.1 g/L; and one gel has one limit, whoever's protein it is."""
+    assert is_visible(100.0, P) and not is_visible(99.0, P)
+    assert P.antibody_limit == imwg.Params().immunofixation_limit
 
 
 def symptoms(uniform, rate=0.1, start=0.3):

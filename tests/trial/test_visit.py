@@ -48,7 +48,7 @@ def test_nothing_stands_between_the_disease_and_the_record_where_all_is_switched
     ("traits", "best"),
     [
         ({}, "VGPR"),
-        ({"antibody": 199.0}, "CR"),  # below the limit of the assay
+        ({"antibody": 99.0}, "CR"),  # below the limit of the assay
         ({"ig_type": "IgA"}, "CR"),
         ({"light_chain": "lambda"}, "CR"),
     ],

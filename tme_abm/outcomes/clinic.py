@@ -30,18 +30,19 @@ class Params(NamedTuple):
         float,
         Param(
             "g/L",
-            "lowest therapeutic antibody whose band immunofixation shows",
-            "mccudden2016: daratumumab added to serum",
-            "V",
+            "lowest therapeutic antibody whose band immunofixation shows: that of the M-protein, as both run on one gel (mccudden2016 "
+            "found 0.2 with an assay that shifts the antibody's band)",
+            "willrich2016; mccudden2016",
+            "M",
         ),
-    ] = 0.2
+    ] = 0.1
     comigrating_share: Annotated[
         float,
         Param(
             "1",
             "IgG-kappa myelomas whose band the antibody's cannot be told from by immunofixation",
             "thoren2019: 27 of 40 patients on daratumumab could be told apart, the other 13 over the 42 % with IgG-kappa here "
-            "(0.65 x 0.65); for isatuximab and elotuzumab the same is assumed",
+            "(0.65 x 0.65), and for isatuximab and elotuzumab the same is assumed",
             "D",
             high=1.0,
         ),
@@ -61,7 +62,7 @@ class Params(NamedTuple):
         Param(
             "1/month",
             "rate of clinical progression (bone, calcium, kidney, blood) with as many plasma cells as at the start",
-            "goldman2023: 39.6 % of relapses are clinical; set so that it holds in the control arms (docs/calibration.md)",
+            "goldman2023: 39.6 % of relapses are clinical, and the rate is set so that it holds in the control arms (docs/calibration.md)",
             "C",
         ),
     ] = 0.05
