@@ -42,10 +42,13 @@ def test_symptoms_come_when_the_hazard_met_reaches_the_threshold():
 
 
 def test_symptoms_follow_the_burden():
-    """A tenth of the burden gives a tenth of the hazard; from 0.3 to 0 between two visits counts as half."""
+    """A hundredth of the burden gives a tenth of the hazard, its root; from all to nothing between two visits counts as half."""
     one = symptoms(0.5, start=0.3)
-    one.by(0.001, 0.03)
-    assert one.by(2000.0, 0.03) is None and one.by(2200.0, 0.03) == pytest.approx(2109.8, abs=0.5)
+    one.by(0.001, 0.003)
+    assert one.by(2000.0, 0.003) is None and one.by(2200.0, 0.003) == pytest.approx(2109.8, abs=0.5)
+    in_proportion = Symptoms(0.0, 0.3, 0.5, P._replace(clinical_rate=0.1, clinical_exponent=1.0))
+    in_proportion.by(0.001, 0.03)
+    assert in_proportion.by(2200.0, 0.03) == pytest.approx(2109.8, abs=0.5)
     assert symptoms(0.5).by(400.0, 0.0) is None
     assert symptoms(0.5).by(430.0, 0.0) == pytest.approx(2 * 210.98, abs=0.05)
 

@@ -328,7 +328,7 @@ print("mesa" in sys.modules)
 
 def test_pd1_blockade_wakes_t_cells_and_lowers_the_hazard_of_progression_under_isatuximab(tmp_path):
     """At full occupancy, all exhaustion by PD-1: with it over without it, for the same patients on the same dice."""
-    given = ["marrow.shape=[32, 32]", 'trial.follow_up=["12 month", "12 month"]']
+    given = ["marrow.shape=[32, 32]", 'trial.follow_up=["12 month", "12 month"]', "clinic.clinical_rate=0"]  # the M-protein decides
     given += [f"parameters.pd1_blockade.{name}=1.0" for name in ("by_pd1", "occupancy")]
     activity, treated = {}, []
     for name, off in (("with", []), ("without", ["pd1_blockade"])):
