@@ -34,6 +34,11 @@ def headline(study: "Study", summary: Mapping[str, Any]) -> Headline:
         rows.append((arm.label, str(row.get("n", "-")), _median(row), *shares))
     labels = {arm.key: arm.label for arm in study.arms}
     sentences = []
+    for arm in study.arms:
+        row = summary["arms"].get(arm.key, {})
+        apart = row.get("cr_or_better_after_mass_spectrometry")
+        if apart is not None and apart != row.get("cr_or_better"):
+            sentences.append(f"{arm.label}: {_percent(apart)} in complete response or better after mass spectrometry")
     for row in summary.get("comparisons", ()):
         pair = f"{labels.get(row['arm'], row['arm'])} against {labels.get(row['reference'], row['reference'])}"
         if row.get("hazard_ratio") is None:
