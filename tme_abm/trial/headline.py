@@ -45,7 +45,7 @@ def headline(study: "Study", summary: Mapping[str, Any]) -> Headline:
             sentences.append(f"{pair}: no hazard ratio ({row.get('note') or 'too few events'})")
             continue
         level, low, high = row.get("ci_level", study.ci_level), _plain(row.get("ci_low")), _plain(row.get("ci_high"))
-        interval = f"{100.0 * level:g} % interval {low} to {high}" if row.get("ci_low") is not None else f"no interval: {row.get('note')}"
+        interval = f"{100.0 * level:g} % interval {low} to {high}" if row.get("ci_low") is not None else row.get("note") or "no interval"
         p_value = "" if row.get("p_value") is None else f", p = {row['p_value']:.2g}"
         same = f"; {SAME_PATIENTS}" if study.design == "paired" else ""
         sentences.append(f"{pair}: hazard ratio {row['hazard_ratio']:.2f} ({interval}){p_value}{same}")
