@@ -13,7 +13,7 @@ import tme_abm
 from tme_abm.foundation.declare import GRADES, Origin, constants, notes
 from tme_abm.foundation.errors import InputError
 from tme_abm.mechanisms import MECHANISMS
-from tme_abm.outcomes import imwg
+from tme_abm.outcomes import clinic, imwg
 from tme_abm.scenario.kinds import load_scenario
 from tme_abm.simulation.settings import FLOORS, ROOMS, Settings
 from tme_abm.trial.provenance import describe_run
@@ -123,8 +123,8 @@ ALLOWED = {  # file -> where -> (numbers, why)
     },
     "mechanisms/recruitment.py": {"TRIES": ((12,), TRIES), "PORTION": ((400.0,), "what inversion of a Poisson draw bears")},
     "mechanisms/t_cell_recovery.py": {"settled": ((0.5, 4.0), "solution of a quadratic equation")},
+    "outcomes/clinic.py": {"UG_PER_ML_IN_G_PER_L": ((1000.0,), "units")},
     "outcomes/imwg.py": {
-        "UG_PER_ML_IN_G_PER_L": ((1000.0,), "units"),
         "standard_normal": ((54, 53), "bits of a float"),
         "measure": ((0.5,), LOGNORMAL),
         "check": ((4,), "members of a reading, in a message"),
@@ -270,7 +270,7 @@ def test_a_run_lists_every_constant_and_every_threshold_of_the_response():
     rows = {row["name"]: row for row in describe_run(load_scenario("icaria"))["parameters"]}
     assert set(constants(*ROOMS)) | set(constants("tme_abm.trial.visit")) <= set(rows)
     assert rows["visit.mrd_every"]["value"] == 6 and rows["visit.mrd_every"]["unit"] == "visits"
-    assert {f"response.{name}" for name in notes(imwg.Params)} <= set(rows)
+    assert {f"response.{name}" for name in notes(imwg.Params)} | {f"clinic.{name}" for name in notes(clinic.Params)} <= set(rows)
     assert rows["motility.stop"]["value"] == 2.0 and rows["recruitment.granzyme"]["value"] == 0.5
     assert [rows[f"{field}.diffusivity"]["value"] for field in ("adenosine", "interleukin6", "chemokine")] == [270.0, 40.0, 40.0]
 

@@ -11,7 +11,7 @@ import pytest
 import tme_abm
 from tme_abm.foundation.declare import GRADES, notes
 from tme_abm.mechanisms import MECHANISMS
-from tme_abm.outcomes import imwg
+from tme_abm.outcomes import clinic, imwg
 from tme_abm.pharmacology.drug import catalogue, load_drug
 from tme_abm.scenario.kinds import load_scenario
 from tme_abm.scenario.reading import scenarios
@@ -78,7 +78,7 @@ def test_every_default_of_a_mechanism_has_a_source(mechanism):
 
 
 def test_every_number_of_the_response_criteria_has_a_source():
-    assert unknown(note.source for note in notes(imwg.Params).values()) == []
+    assert unknown(note.source for block in (imwg.Params, clinic.Params) for note in notes(block).values()) == []
 
 
 def test_an_assumption_that_cites_a_paper_says_what_is_assumed():

@@ -1,5 +1,6 @@
 """ADaM data sets: what CDISC asks of their form, and the same results as the model's own tables."""
 
+import math
 import re
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from tme_abm import load_trial, run
 from tme_abm.export import adam
 from tme_abm.foundation.errors import InputError
 from tme_abm.trial.survival import kaplan_meier, survival
@@ -94,7 +96,8 @@ def test_events_and_censoring_say_why(sets, result):
     pfs = sets["ADTTE"].query("PARAMCD == 'PFS'").set_index("USUBJID")
     for row in result.patients.to_dict("records"):
         one = pfs.loc[adam.subject_id(result.study, row["patient"], row["arm"])]
-        words = {"progression": "DISEASE PROGRESSION", "death": "DEATH"}
+        seen = "CLINICAL DISEASE PROGRESSION" if row["progression_kind"] == "clinical" else "DISEASE PROGRESSION"
+        words = {"progression": seen, "death": "DEATH"}
         if row["pfs_event"]:
             assert (one["CNSR"], one["EVNTDESC"], one["CNSDTDSC"]) == (0.0, words[row["event_kind"]], None)
         else:
@@ -149,7 +152,22 @@ def test_adrs_derives_the_best_response_that_the_trial_found(sets, result):
 def test_progression_is_dated_at_the_visit_that_the_trial_dates_it(sets, result):
     adrs = sets["ADRS"].query("PARAMCD == 'PD' and AVALC == 'Y'").set_index("USUBJID")
     for row in result.patients[result.patients["event_kind"] == "progression"].to_dict("records"):
-        assert adrs.loc[adam.subject_id(result.study, row["patient"], row["arm"]), "ADY"] == row["pfs_days"] + 1
+        assert adrs.loc[adam.subject_id(result.study, row["patient"], row["arm"]), "ADY"] == math.floor(row["pfs_days"]) + 1
+
+
+def test_symptoms_between_two_visits_are_progression_by_themselves():
+    """Where the last visit alone shows progression, and it was clinical, it is confirmed on the day of the symptoms."""
+    small = ["marrow.shape=[32, 32]", 'trial.follow_up=["5 month", "9 month"]', "clinic.clinical_rate=0.5"]
+    result = run(load_trial("icaria", small, patients=4, seed=5))
+    sets = adam.make(result.study, result.patients, result.trajectory)
+    clinical = result.patients[result.patients["progression_kind"] == "clinical"]
+    assert len(clinical)
+    adrs = sets["ADRS"].query("PARAMCD == 'PD'").set_index("USUBJID")
+    days = result.trajectory.groupby(["patient", "arm"])["day"].apply(set)
+    for row in clinical.to_dict("records"):
+        one = adrs.loc[adam.subject_id(result.study, row["patient"], row["arm"])]
+        is_between = row["pfs_days"] not in days[row["patient"], row["arm"]]
+        assert one["AVALC"] == "Y" and (one["AVISIT"] == "UNSCHEDULED") == is_between
 
 
 def test_laboratory_values_change_from_their_baseline(sets, result):

@@ -1,5 +1,7 @@
 """Time courses: what a scenario becomes, what is said where it is wrong, and that they are the model and nothing else."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -97,6 +99,8 @@ def test_a_line_in_words():
     assert line(1.0, 0.4, 0.2, 0.3).sentence() == "isatuximab: NK cells fall to 20 % of the baseline by day 14; 30 % at week 4."
     stopped = line(1.0, 0.4, 0.2, 0.9, stop_day=14.0).sentence()
     assert stopped == "isatuximab: NK cells fall to 20 % of the baseline by day 14; 90 % at week 4, after it."
+    assert line(1.0, 0.4, 0.2, 0.3).cell() == "20 % (day 14); 30 % (week 4)"
+    assert line(1.0, 0.4, 0.2, 0.9, stop_day=14.0).cell() == "20 % (day 14); 90 % (week 4)"
     assert line(1.0, 1.01, 0.99, 1.02).sentence() == "isatuximab: NK cells stay within 5 % of the baseline."
     assert "adenosine rises to 150 %" in line(1.0, 1.2, 1.5, 1.1, name="adenosine").sentence()
     assert (when(6.0), when(240.0), when(672.0), when(696.0)) == ("hour 6", "day 10", "week 4", "day 29")
@@ -110,6 +114,23 @@ def test_a_run_draws_its_figures_and_says_what_is_seen(write, tmp_path):
     assert any(text.startswith("isatuximab: NK cells fall to") for text in summary["findings"])
     assert any(text.startswith("At week 4, isatuximab against untreated changes adenosine by -") for text in summary["findings"])
     assert any("killing by ADCC is" in text for text in summary["findings"])
+
+
+def test_questions_are_answered_in_small_tables_instead_of_a_sentence_a_line(write, tmp_path):
+    """The cell says where the quantity was farthest, and how it ended; what nobody asked for stays a sentence."""
+    asked = "\n[[questions]]\ntext = 'Are NK cells lost?'\nquantities = ['nk_cells']\n"
+    path = Path(write("time_course"))
+    path.write_text(path.read_text(encoding="utf-8") + asked, encoding="utf-8")
+    summary = run(path, tmp_path / "out", workers=2)
+    (answer,) = summary["answers"]
+    assert answer["question"] == "Are NK cells lost?" and answer["rows"][0][0] == "NK cells"
+    assert len(answer["columns"]) == len(answer["rows"][0]) and "% (" in answer["rows"][0][1]
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "<h3>Are NK cells lost?</h3>" in page and "isatuximab: NK cells" not in page
+    assert any(text.startswith("isatuximab: NK cells") for text in summary["findings"])  # the sentences stand in summary.json as before
+    path.write_text(path.read_text(encoding="utf-8").replace("['nk_cells']", "['nk_cell']"), encoding="utf-8")
+    with pytest.raises(InputError, match="does not follow 'nk_cell'; did you mean 'nk_cells'"):
+        load_scenario(path)
 
 
 def test_a_resolved_time_course_reads_back_the_same(write, tmp_path):

@@ -252,6 +252,24 @@ def test_a_results_folder_holds_everything(study, tmp_path):
     assert any("Isa + K together" in sentence for sentence in summary["findings"])
 
 
+def test_growth_is_drawn_as_the_article_draws_it_by_median_and_median_deviation(study):
+    """Of 100, 200 and 600 mm3 the median is 200 and the median deviation 100."""
+    rows = [("vehicle", mouse, day, volume) for day in (0.0, 3.0) for mouse, volume in enumerate((100.0, 200.0, 600.0))]
+    table = pd.DataFrame(rows, columns=["arm", "mouse", "day", "volume_mm3"])
+    axes = xenograft_figures.growth(table, study.arms[:1]).axes[0]
+    ((line, _, (bars,)),) = axes.containers
+    assert line.get_ydata().tolist() == [200.0, 200.0]
+    assert [segment[:, 1].tolist() for segment in bars.get_segments()] == [[100.0, 300.0]] * 2
+
+
+def test_the_number_of_a_bar_does_not_read_as_the_published_point():
+    """The simulated 50 % stands at the root of the bar, the published 90 at its diamond."""
+    row = {"label": "Isa", "tgi_percent": 50.0, "tgi_low": 40.0, "tgi_high": 60.0, "published_tgi_percent": 90.0}
+    axes = xenograft_figures.inhibition({"arms": {"isa": row}, "combinations": []}, ["isa"]).axes[0]
+    at = {text.get_text(): (text.xy[0] if hasattr(text, "xy") else text.get_position()[0]) for text in axes.texts}
+    assert at == {"50 %": 1.5, "90": 90.0}
+
+
 def test_days_of_treatment_are_counted_from_the_first(study):
     assert xenograft_figures.given_days(study.arms, "isatuximab", 21) == [0, 3, 7, 10]
     assert xenograft_figures.given_days(study.arms, "carfilzomib", 10) == [0, 1, 7, 8]

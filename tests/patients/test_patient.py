@@ -160,9 +160,17 @@ def test_resistant_fractions(cohorts: dict[str, pd.DataFrame], name: str, column
 
 
 def test_exits_have_the_population_mean(cohorts: dict[str, pd.DataFrame]) -> None:
-    """Deaths without progression: 1.6 and 0.35 % per month over the covariates of the two trials."""
-    assert cohorts["icaria"].death_rate_per_month.mean() == pytest.approx(0.016, rel=0.03)
-    assert cohorts["ikema"].death_rate_per_month.mean() == pytest.approx(0.0035, rel=0.04)
+    """Those of the control arms: fatal and stopping adverse events over the patient-months of treatment, exponential to the cut-off."""
+
+    def months(median: float, cut_off: float) -> float:
+        return median / math.log(2) * (1.0 - 0.5 ** (cut_off / median))
+
+    weeks = 7.0 / 30.4375
+    pd_arm, kd_arm = months(24.0 * weeks, 11.6), months(61.0 * weeks, 20.7)
+    assert cohorts["icaria"].death_rate_per_month.mean() == pytest.approx(14 / (149 * pd_arm), rel=0.04)
+    assert cohorts["ikema"].death_rate_per_month.mean() == pytest.approx(4 / (122 * kd_arm), rel=0.05)
+    assert cohorts["icaria"].discontinuation_rate_per_month.mean() == pytest.approx(0.12 / pd_arm, rel=0.02)
+    assert cohorts["ikema"].discontinuation_rate_per_month.mean() == pytest.approx(0.138 / kd_arm, rel=0.02)
 
 
 def test_natural_killer_cells_renew_as_measured(cohorts: dict[str, pd.DataFrame]) -> None:

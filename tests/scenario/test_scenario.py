@@ -161,6 +161,7 @@ def test_published_figures_can_stand_beside_simulated_ones(name):
             "pfs_days": chance.uniform(30.0, 600.0, n * len(arms)),
             "pfs_event": True,
             "best_response": "PR",
+            "best_response_after_mass_spectrometry": "PR",
             "responder": True,
             "mrd_negative": False,
             "age": np.tile(np.linspace(50.0, 85.0, n), len(arms)),

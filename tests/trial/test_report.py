@@ -14,7 +14,9 @@ from tme_abm import drawing
 from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_abm.foundation.errors import InputError
 from tme_abm.trial import figures, marrow_figures, patient_figures, published, report, subgroups, survival
+from tme_abm.trial.headline import SAME_PATIENTS
 from tme_abm.trial.summary import arm_summary, summarise
+from tme_abm.trial.verdict import RULE
 
 ARMS = ["isa-pd", "pd"]
 LABELS = {"isa-pd": "Isa-Pd", "pd": "Pd"}
@@ -452,3 +454,43 @@ def test_importing_the_report_loads_nothing_heavy():
     heavy = "{'pandas', 'matplotlib', 'lifelines', 'jinja2', 'numba', 'scipy', 'mesa'}"
     code = f"import sys, tme_abm.trial.report, tme_abm.outcomes.mrd; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_few_patients_are_drawn_as_such_and_few_events_without_an_interval():
+    """One patient is said to be one; with nine events there is a hollow mark and no interval."""
+    columns = ("group", "label", "n_arm", "n_reference", "n_events_arm", "n_events_reference", "hazard_ratio", "ci_low", "ci_high", "note")
+    rows = [
+        ("", "All patients", 30, 30, 20, 25, 0.6, 0.4, 0.9, ""),
+        ("Age", "75 years or older", 1, 1, 1, 1, 0.5, np.nan, np.nan, "few"),
+        ("Age", "below 65 years", 2, 1, 2, 1, 0.5, np.nan, np.nan, "few"),
+        ("Age", "below 75 years", 8, 8, 4, 5, 0.7, np.nan, np.nan, "few"),
+    ]
+    figure = figures.forest(pd.DataFrame(rows, columns=columns), "a", "b")
+    words = texts(figure)
+    assert "1 patient" in words and "2 and 1 patients" in words and "0.70 (few events)" in words
+    marks = {line.get_xdata()[0]: line.get_markerfacecolor() for line in figure.axes[1].lines if line.get_marker() in "sD"}
+    assert set(marks) == {0.6, 0.7} and marks[0.7] == "white" and marks[0.6] != "white"
+
+
+def test_a_paired_result_says_so_with_its_p_value(trial):
+    """In the heading of the curves, in the report, and nowhere in a parallel trial."""
+    page = report.render(run_json(), summarise(trial[1], ARMS, [("isa-pd", "pd")]), trial[1], trial[0])
+    assert SAME_PATIENTS in report.headline(summarise(trial[1], ARMS, [("isa-pd", "pd")])["comparisons"][0], "paired")
+    assert ", p " in report.headline(summarise(trial[1], ARMS, [("isa-pd", "pd")])["comparisons"][0], "paired")
+    assert SAME_PATIENTS not in report.headline(summarise(trial[1], ARMS, [("isa-pd", "pd")])["comparisons"][0], "parallel")
+    assert "The same patients are in both arms" in page
+
+
+def test_the_report_judges_by_the_rule_of_the_predictions(trial):
+    """A median that is not reached, and a hazard ratio inside the interval but far from the point, are misses."""
+    times = trial[1].assign(pfs_event=lambda t: t["pfs_event"] & (t["patient"] % 5 == 0))
+    run = run_json()
+    run["scenario"]["published"] = [
+        {"arm": "isa-pd", "endpoint": "median_pfs", "value": 1.0, "unit": "month", "source": "attal2019"},
+        {
+            **{"comparison": ["isa-pd", "pd"], "endpoint": "hazard_ratio_pfs", "value": 50.0, "ci_low": 0.001, "ci_high": 99.0},
+            **{"unit": "ratio", "source": "attal2019"},
+        },
+    ]
+    page = report.render(run, summarise(times, ARMS, [("isa-pd", "pd")]), times, trial[0])
+    assert page.count("<td>miss</td>") == 2 and RULE.replace("'", "&#39;") in page

@@ -5,10 +5,7 @@ in each arm as the trial had, with replacement, the arms independently of each o
 do from one virtual trial to the next is the interval beside a prediction; it holds the chance of the patients, those of the simulation
 included, not the doubt about the parameters.
 
-A row passes by a rule that was set before: a hazard ratio lies inside the published interval and within 0.08 of the published
-point, a subgroup's inside its interval; a median PFS within 15 %; the overall response within 6 points; deeper responses, residual
-disease and PFS at a time within 8; where no patient responded, none does in most virtual trials. Of a difference of two medians, which may
-be nothing, no share says anything: it lies inside the interval that was published, and is shown without a verdict where none was.
+A row passes by the rule of `trial.verdict`, which was set before.
 """
 
 import math
@@ -24,6 +21,7 @@ from tme_abm.foundation.errors import InputError
 from tme_abm.trial import cox, published, subgroups, summary, survival
 from tme_abm.trial.provenance import describe_machine, model_digest
 from tme_abm.trial.study import Study
+from tme_abm.trial.verdict import NONE, PASS, RULE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +33,6 @@ Run = Callable[[Study, Path], Any]  # `scenario.running.run`, which stands a flo
 SUBJECT = Subject("prediction", "Predictions", "Published results that the model was not fitted to, beside its own.")
 IDENTITY = {"command": "tme predict"}  # of the folder in which the studies have folders of their own
 TABLE, REPORT, FIGURE = "predictions.csv", "predictions.md", "predictions"
-NEAR_RATIO, NEAR_MEDIAN, NEAR_ORR, NEAR_SHARE = 0.08, 0.15, 0.06, 0.08
 LEVEL = 0.95  # of the intervals of virtual trials
 COLUMNS = (
     *("scenario", "role", "kind", "who", "what", "endpoint", "is_subgroup", "published", "published_low", "published_high"),
@@ -117,7 +114,9 @@ def gather(study: Study, table: "pd.DataFrame") -> dict[str, Patients]:
     for arm in study.arms:
         rows = survival.completed(table, arm.key)
         times = survival.survival(table, arm.key)
-        shares = {name: rows["best_response"].isin(depths).to_numpy(bool) for name, depths in summary.DEPTHS.items()}
+        shares = {
+            name: rows[column].isin(depths).to_numpy(bool) for name, (column, depths) in summary.SHARES.items() if column in rows.columns
+        }
         shares["mrd_negative"] = rows["mrd_negative"].eq(True).to_numpy(bool)
         groups = {
             i: np.asarray(subgroups.find_subgroup(row["subgroup"]).holds(rows), bool)
@@ -157,6 +156,8 @@ def statistic(row: Mapping[str, Any], number: int, patients: Mapping[str, Patien
         return first - second if math.isfinite(second) else math.nan
     if endpoint in people[0].shares:
         return float(people[0].shares[endpoint][chosen[0]].mean())
+    if endpoint in summary.SHARES:
+        return math.nan  # the table of an earlier version has no column for it
     return survival_at(months[0], event[0], float(endpoint.split("_")[1]))
 
 
@@ -184,32 +185,7 @@ def interval(values: Floats, level: float = LEVEL) -> tuple[float, float]:
     return float(known[math.floor(tail * (len(known) - 1))]), float(known[math.ceil((1.0 - tail) * (len(known) - 1))])
 
 
-# ---- judging ---------------------------------------------------------------------------------------------------------
-
-
-def passes(entry: Mapping[str, Any], values: Floats) -> bool | None:
-    """Whether a prediction passes by the rule in the head of this file; None where nothing was published to compare with.
-
-    Args:
-        entry: `kind, endpoint, is_subgroup, published, published_low, published_high, simulated`; rates as fractions.
-        values: The statistic in virtual trials.
-    """
-    published, simulated = entry["published"], entry["simulated"]
-    if entry["endpoint"] == "median_pfs_difference":
-        low, high = entry["published_low"], entry["published_high"]
-        return None if math.isnan(low) or math.isnan(high) else bool(low <= simulated <= high)
-    if math.isnan(published):
-        return None
-    if math.isnan(simulated):
-        return False
-    if entry["kind"] == "ratio":
-        is_inside = bool(entry["published_low"] <= simulated <= entry["published_high"])
-        return is_inside and (entry["is_subgroup"] or abs(simulated - published) <= NEAR_RATIO + 1e-12)
-    if entry["kind"] == "months":
-        return abs(simulated - published) <= NEAR_MEDIAN * published + 1e-12
-    if published == 0.0:
-        return bool(np.mean(values == 0.0) > 0.5)
-    return abs(simulated - published) <= (NEAR_ORR if entry["endpoint"] == "orr" else NEAR_SHARE) + 1e-12
+# ---- beside what was published ---------------------------------------------------------------------------------------
 
 
 def beside(study: Study, table: "pd.DataFrame", n_trials: int) -> "pd.DataFrame":
@@ -234,7 +210,6 @@ def beside(study: Study, table: "pd.DataFrame", n_trials: int) -> "pd.DataFrame"
         low, high = interval(values[:, i])
         found = {**entry, "is_subgroup": "subgroup" in row, "simulated_low": low, "simulated_high": high}
         given = (entry["published_low"], entry["published_high"])
-        verdict = passes(found, values[:, i])
         rows.append(
             {
                 **found,
@@ -242,7 +217,6 @@ def beside(study: Study, table: "pd.DataFrame", n_trials: int) -> "pd.DataFrame"
                 "role": row.get("role", ""),
                 "is_inside_published": None if math.isnan(given[0]) else bool(given[0] <= entry["simulated"] <= given[1]),
                 "holds_published": None if math.isnan(low) else bool(low <= entry["published"] <= high),
-                "verdict": "" if verdict is None else "pass" if verdict else "miss",
                 "note": "; ".join(text for text in (entry["note"], str(row.get("note", ""))) if text),
             }
         )
@@ -308,15 +282,13 @@ def write(table: "pd.DataFrame", folder: Path, facts: str) -> list[Path]:
 def report(table: "pd.DataFrame", facts: str) -> str:
     """The predictions in Markdown: those that were predicted, then those that the model was fitted to."""
     predicted, fitted = table[table["role"] != "calibration"], table[table["role"] == "calibration"]
-    judged = predicted[predicted["verdict"] != ""]
+    judged = predicted[predicted["verdict"] != NONE]
     lines = [
-        f"{int((judged['verdict'] == 'pass').sum())} of {len(judged)} predictions pass. {facts}",
+        f"{int((judged['verdict'] == PASS).sum())} of {len(judged)} predictions pass. {facts}",
         "",
         "Intervals beside simulated values are those of virtual trials of the published size; they do not hold the doubt about the",
-        "parameters. A hazard ratio passes inside the published interval and within 0.08 of the published point (a subgroup's inside its",
-        "interval), a median within 15 %, a difference of medians inside the published interval (none published: no verdict), ORR within 6",
-        "points, VGPR, CR and residual disease within 8; where nobody responded, nobody does in most virtual trials. Inside: the simulated",
-        "value lies in the published interval; holds: the published value lies in that of the virtual trials.",
+        f"parameters. {RULE} Inside: the simulated value lies in the published interval; holds: the published value lies in that of the",
+        "virtual trials.",
         "",
         *rows_in_words(predicted),
     ]

@@ -334,7 +334,7 @@ class _Subject:
         is_censored = not row["pfs_event"]
         no_event = (_CENSORED.get(row["censoring_reason"], ""), "LAST DISEASE ASSESSMENT", "ADRS", "ADT")
         seen = {
-            "progression": ("DISEASE PROGRESSION", "", "ADRS", "ADT"),
+            "progression": (f"{'CLINICAL ' * (row.get('progression_kind') == 'clinical')}DISEASE PROGRESSION", "", "ADRS", "ADT"),
             "death": ("DEATH", "", "ADSL", "DTHDT"),
             "censored": no_event,
         }
@@ -373,7 +373,9 @@ class _Subject:
     def responses(self) -> list[dict[str, Any]]:
         """The rows of ADRS: unconfirmed and confirmed response at every visit, and what follows from them."""
         seen = [v for v in self._visits() if isinstance(v["response"], str)]
-        points = [TimePoint(float(v["day"]), v["response"]) for v in seen]
+        # what symptoms tell needs no second look; it is the last that is seen of a patient
+        is_clinical = self.row.get("progression_kind") == "clinical"
+        points = [TimePoint(float(v["day"]), v["response"], is_clinical and v is seen[-1]) for v in seen]
         holding = confirmed(points)
         made = []
         for code, label, words in (
@@ -393,9 +395,15 @@ class _Subject:
         }
         for code, (label, is_met) in flags.items():
             met = [is_met(word) for word in holding]
-            made.append(self._flag(code, label, any(met), _first(seen, met)))
+            when = self._progression(seen) if code == "PD" and any(met) else _first(seen, met)
+            made.append(self._flag(code, label, any(met), when))
         made.append(self._flag("MRDNEG", "Negative for Minimal Residual Disease", bool(self.row["mrd_negative"]), None))
         return made
+
+    def _progression(self, seen: list[dict[str, Any]]) -> dict[str, Any]:
+        """The visit that dates progression; symptoms may have come between two."""
+        day = float(self.row["pfs_days"])
+        return next((v for v in seen if float(v["day"]) == day), {**seen[-1], "day": day, "visit": None})
 
     def _response(self, code: str, label: str, word: str, visit: Mapping[str, Any] | None) -> dict[str, Any]:
         return {**self._finding(code, label, visit), "AVALC": word, "AVAL": AVAL_RESPONSE[word]}
@@ -442,8 +450,8 @@ class _Subject:
         if visit is None:
             return {"ADT": np.datetime64("NaT"), "ADY": math.nan, "AVISIT": "", "AVISITN": math.nan}
         day = float(visit["day"])
-        name = "BASELINE" if visit["visit"] == 0 else f"VISIT {visit['visit']}"
-        return {"ADT": self.date(day), "ADY": math.floor(day) + 1.0, "AVISIT": name, "AVISITN": float(visit["visit"])}
+        name = "UNSCHEDULED" if visit["visit"] is None else "BASELINE" if visit["visit"] == 0 else f"VISIT {visit['visit']}"
+        return {"ADT": self.date(day), "ADY": math.floor(day) + 1.0, "AVISIT": name, "AVISITN": _or_nan(visit["visit"])}
 
 
 def _first(visits: list[dict[str, Any]], met: list[bool]) -> dict[str, Any] | None:

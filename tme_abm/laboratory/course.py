@@ -75,6 +75,15 @@ class Line:
             text += f"; {100.0 * self.points[-1].relative.value:.0f} % at {when(self.points[-1].hour)}, after it"
         return f"{text}."
 
+    def cell(self) -> str:
+        """What the line shows, for a table: where it was farthest, at the end of treatment, and at the end."""
+        quantity = OBSERVED[self.name]
+        if not self.is_relative:
+            return "; ".join(f"{estimates.words(p.level.value, quantity.unit)} ({when(p.hour)})" for p in _some(self.points[1:]))
+        far = max(self.treated, key=lambda p: abs(p.relative.value - 1.0))
+        shown = dict.fromkeys((far, self.treated[-1], self.points[-1]))
+        return "; ".join(f"{100.0 * p.relative.value:.0f} % ({when(p.hour)})" for p in shown)
+
 
 def _some(points: Sequence[Point]) -> list[Point]:
     """The first, the middle and the last of some points."""

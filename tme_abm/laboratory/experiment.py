@@ -29,6 +29,20 @@ class Drawing(NamedTuple):
     caption: str
 
 
+class Answer(NamedTuple):
+    """What is seen of one question, as a small table.
+
+    Attributes:
+        question: In a sentence.
+        columns: Heads of the columns; the first is of words.
+        rows: The cells.
+    """
+
+    question: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Experiment(ABC):
     """One experiment, resolved.
@@ -117,6 +131,14 @@ class Experiment(ABC):
     @abstractmethod
     def findings(self, table: "pd.DataFrame") -> list[str]:
         """What is seen, a sentence each, computed from the table."""
+
+    def answers(self, table: "pd.DataFrame") -> list[Answer]:
+        """What is seen under the questions that the scenario asks; nothing where it asks none."""
+        return []
+
+    def remarks(self, table: "pd.DataFrame") -> list[str]:
+        """The findings that are in no answer."""
+        return self.findings(table)
 
     @abstractmethod
     def draw(self, table: "pd.DataFrame") -> dict[str, Drawing]:

@@ -45,6 +45,8 @@ def run_experiment(experiment: Experiment, results: Results, desk: Desk) -> dict
         "scenario": experiment.name,
         "seed": experiment.seed,
         "findings": experiment.findings(table),
+        "remarks": experiment.remarks(table),
+        "answers": [answer._asdict() for answer in experiment.answers(table)],
         **without_nan(experiment.summarise(table)),
         "wall_seconds": round(time.perf_counter() - start, 2),
     }
@@ -112,7 +114,8 @@ def write_report(experiment: Experiment, folder: Path, table: "pd.DataFrame", ho
         title=experiment.title,
         summary_text=experiment.summary,
         facts=experiment.facts(),
-        findings=experiment.findings(table),
+        findings=experiment.remarks(table),
+        answers=experiment.answers(table),
         figures={key: (drawing.data_address(d.figure), d.caption) for key, d in drawn.items()},
         parameters=experiment.origins(),
         grades=GRADES,

@@ -1,5 +1,6 @@
 """An experiment of the laboratory as the command line sees every kind (`scenario.kinds.Running`)."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from tme_abm.batch.desk import Desk
 from tme_abm.batch.results import Results
 from tme_abm.laboratory.experiment import Experiment
 from tme_abm.trial.headline import Headline
+
+WHEN = "farthest from the baseline, at the end of treatment, at the end; on which days, and under which question, says report.html"
 
 
 def run(experiment: Experiment, results: Results, desk: Desk) -> dict[str, Any]:
@@ -37,7 +40,14 @@ def kind_in_words(experiment: Experiment, size: str) -> str:
 
 def headline(experiment: Experiment, summary: Mapping[str, Any]) -> Headline:
     """What came out, in a few lines."""
-    return Headline(sentences=tuple(summary["findings"]))
+    told = tuple(summary.get("remarks", summary["findings"]))
+    asked = summary.get("answers", ())
+    if not asked:
+        return Headline(sentences=told)
+    rows = [
+        (row[0], *(re.sub(r" \([^)]*\)", "", cell).replace("; ", ", ") for cell in row[1:])) for answer in asked for row in answer["rows"]
+    ]
+    return Headline(tuple(asked[0]["columns"]), tuple(rows), (WHEN, *told))
 
 
 def facts(experiment: Experiment) -> dict[str, str]:

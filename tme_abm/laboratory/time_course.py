@@ -35,7 +35,7 @@ from tme_abm.foundation.errors import did_you_mean
 from tme_abm.foundation.toml import Keys
 from tme_abm.laboratory import estimates
 from tme_abm.laboratory.course import Line, Point, percent, when
-from tme_abm.laboratory.experiment import Drawing, Experiment
+from tme_abm.laboratory.experiment import Answer, Drawing, Experiment
 from tme_abm.laboratory.vocabulary import OBSERVED
 
 if TYPE_CHECKING:
@@ -68,6 +68,13 @@ class Split(Table):
     parts: dict[str, str] = Field(min_length=1, description="what a course is left without, in words -> that course")
 
 
+class Question(Table):
+    """What the course is asked, for a small table of the report."""
+
+    text: str = Field(description="the question, in a sentence")
+    quantities: list[str] = Field(min_length=1, description="those of the course's quantities that answer it")
+
+
 class Form(Table):
     """One time course."""
 
@@ -84,6 +91,7 @@ class Form(Table):
     sampling: Sampling
     courses: dict[str, CourseArm] = Field(min_length=1)
     split: Split | None = None
+    questions: list[Question] = Field([], description="under which the report shows what is seen; a sentence a line where there are none")
     parameters: dict[str, dict[str, Value]] = Field({}, description="mechanism -> parameter -> value of this study")
     drugs: Drugs = Drugs()
 
@@ -203,9 +211,31 @@ class TimeCourse(Experiment):
             found["split"] = {name: part._asdict() for name, part in self.parts(table).items()}
         return found
 
+    def answers(self, table: "pd.DataFrame") -> list[Answer]:
+        """A table for each question: its quantities, and what they did in each course, in per cent of the baseline where there is one."""
+        heads = ("", *(regimen.label for regimen in self.regimens.values()))
+        return [
+            Answer(
+                question.text,
+                heads,
+                tuple(
+                    (OBSERVED[name].words, *(self.line(table, key, name).cell() for key in self.regimens)) for name in question.quantities
+                ),
+            )
+            for question in self.form.questions
+        ]
+
     def findings(self, table: "pd.DataFrame") -> list[str]:
         """A sentence for each quantity and course, and one for the split."""
-        sentences = [line.sentence() for line in self.lines(table)]
+        return self._told(table, self.form.quantities)
+
+    def remarks(self, table: "pd.DataFrame") -> list[str]:
+        """The sentences about what no question asks for."""
+        asked = {name for question in self.form.questions for name in question.quantities}
+        return self._told(table, [name for name in self.form.quantities if name not in asked])
+
+    def _told(self, table: "pd.DataFrame", names: Sequence[str]) -> list[str]:
+        sentences = [self.line(table, key, name).sentence() for name in names for key in self.regimens]
         parts = self.parts(table)
         if self.form.split is not None:
             words = [f"{name} {percent(part)}" for name, part in parts.items() if name != "all"]
@@ -276,6 +306,11 @@ def build(form: Form, source: Source) -> TimeCourse:
     for i, name in enumerate(form.quantities):
         if name not in OBSERVED:
             raise source.error(("quantities", i), f"unknown quantity '{name}'{did_you_mean(name, OBSERVED)}")
+    for i, question in enumerate(form.questions):
+        for j, name in enumerate(question.quantities):
+            if name not in form.quantities:
+                text = f"the course does not follow '{name}'{did_you_mean(name, form.quantities)}"
+                raise source.error(("questions", i, "quantities", j), text)
     split_hour = None
     sampled = _times(form.sampling, settings.step_h, source)
     if form.split is not None:

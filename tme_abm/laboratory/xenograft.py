@@ -225,13 +225,13 @@ class XenograftStudy(Experiment):
         drawn = {
             "growth": Drawing(
                 figures.growth(whole, self.arms),
-                f"Tumour volume, mean and standard error of {self.mice} mice an arm. Marks below: days of treatment.",
+                f"Tumour volume, median and median absolute deviation of {self.mice} mice an arm. Marks below: days of treatment.",
             )
         }
         drawn["inhibition"] = Drawing(
             figures.inhibition(first, [a for a in arms if a != self.control]),
             f"Inhibition of growth on day {self.days}, with {100 * LEVEL:g} % intervals from resampling the mice. Bars across: what Bliss "
-            "expects of the combination. Diamonds: published.",
+            "expects of the combination. Numbers in the bars are the simulation's; diamonds, with the numbers above them, were published.",
         )
         drawn["waterfall"] = Drawing(
             figures.waterfall(whole, self.arms, self.days),

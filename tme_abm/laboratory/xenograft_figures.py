@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ARM_COLOURS = (GREY, BLUE, ORANGE, VERMILLION, GREEN, PURPLE, SKY, BLACK)
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
+WIDE_BAR = 12.0  # inhibition from which a bar has room for its number [%]
 MARKS = ("o", "s", "^")  # with the dashes: doses of the same drugs
 
 
@@ -35,7 +36,7 @@ def look(arms: Sequence["Regimen"]) -> dict[str, tuple[str, Any, str]]:
 
 @styled
 def growth(table: "pd.DataFrame", arms: Sequence["Regimen"]) -> "Figure":
-    """Mean volume with its standard error against time, and the days of treatment below.
+    """Median volume with its median absolute deviation against time, and the days of treatment below.
 
     Args:
         table: Rows of one variant: `arm, mouse, day, volume_mm3`.
@@ -49,9 +50,12 @@ def growth(table: "pd.DataFrame", arms: Sequence["Regimen"]) -> "Figure":
     last = float(table["day"].max())
     for arm in arms:
         by_day = table[table["arm"] == arm.key].groupby("day")["volume_mm3"]
-        mean, sem = by_day.mean(), by_day.sem()
+        median = by_day.median()
+        spread = by_day.agg(lambda volumes: (volumes - volumes.median()).abs().median())
         colour, dash, mark = looks[arm.key]
-        axes.errorbar(mean.index, mean, yerr=sem, color=colour, ls=dash, marker=mark, ms=5.5, capsize=3, elinewidth=1.2, label=arm.label)
+        axes.errorbar(
+            median.index, median, yerr=spread, color=colour, ls=dash, marker=mark, ms=5.5, capsize=3, elinewidth=1.2, label=arm.label
+        )
     axes.set(ylim=(0, None), xlim=(-0.4, last + 0.4), ylabel="Tumour volume (mm\N{SUPERSCRIPT THREE})")
     axes.tick_params(labelbottom=False)
     axes.legend(loc="upper left", handlelength=3.4)
@@ -97,12 +101,16 @@ def inhibition(variant: Mapping[str, Any], shown: Sequence[str]) -> "Figure":
         value = row["tgi_percent"]
         axes.barh(y, value, height=0.56, color=colour, alpha=0.75)
         axes.plot([row["tgi_low"], row["tgi_high"]], [y, y], color=BLACK, lw=1.6)
-        beyond = max(row["tgi_high"], value, row.get("published_tgi_percent", 0.0))
-        axes.text(beyond + 2.0, y, f"{value:.0f} %", va="center")
+        is_wide = value >= WIDE_BAR  # the number of a bar stands at its root, where no published point is
+        axes.text(
+            1.5 if is_wide else max(row["tgi_high"], value) + 2.0, y, f"{value:.0f} %", va="center", color="white" if is_wide else BLACK
+        )
         if key in expected:
             axes.plot([expected[key]] * 2, [y - 0.36, y + 0.36], color=BLACK, lw=3)
         if "published_tgi_percent" in row:
-            axes.plot(row["published_tgi_percent"], y, "D", mfc="white", mec=BLACK, ms=9, mew=1.6)
+            point = row["published_tgi_percent"]
+            axes.plot(point, y, "D", mfc="white", mec=BLACK, ms=9, mew=1.6)
+            axes.annotate(f"{point:.0f}", (point, y - 0.3), (0, 2), textcoords="offset points", ha="center", va="bottom", fontsize=9)
     axes.axvline(100, color=GREY, lw=0.8, ls=(0, (4, 4)))
     axes.set_yticks(range(len(shown)), [rows[key]["label"] for key in shown])
     right = max(122.0, *(rows[key]["tgi_high"] + 14.0 for key in shown))

@@ -4,13 +4,13 @@ A patient is judged at each visit from the M-protein and the marrow alone (kumar
 disease are not modelled. The free light chains that a stringent complete response asks for live for hours, so they
 follow the clone and add nothing that the marrow criterion does not say.
 
-The order of responses is `PD < SD < MR < PR < VGPR < CR < sCR`. A response is confirmed by two consecutive assessments
-that are both at least that good; progression by two consecutive assessments that both meet its rule. The date is the
-first of the two.
+Clinical progression (`outcomes.clinic`) needs no second look; progression is called clinical where symptoms had come by the visit that
+established it, and has the earlier of the two dates. The order of responses is
+`PD < SD < MR < PR < VGPR < CR < sCR`. A response is confirmed by two consecutive assessments that are both at least that
+good; progression by two consecutive assessments that both meet its rule. The date is the first of the two.
 """
 
 import math
-from collections.abc import Callable, Mapping
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 RESPONSES = ("PD", "SD", "MR", "PR", "VGPR", "CR", "sCR")
 NOT_EVALUABLE = "NE"
 RANK = {name: rank for rank, name in enumerate(RESPONSES)}
-UG_PER_ML_IN_G_PER_L = 1000.0
+PROGRESSION_KINDS = ("biochemical", "clinical", "")
 
 
 class Params(NamedTuple):
@@ -51,7 +51,7 @@ class Params(NamedTuple):
         float,
         Param(
             "g/L",
-            "lowest M-protein or antibody that immunofixation shows (reported range 0.1 to 0.2)",
+            "lowest M-protein that immunofixation shows (reported range 0.1 to 0.2)",
             "willrich2016",
             "M",
         ),
@@ -65,17 +65,6 @@ class Params(NamedTuple):
             "M",
         ),
     ] = 5.0
-    undercalled_probability: Annotated[
-        float,
-        Param(
-            "1",
-            "probability that a complete response is reported as VGPR while the antibody's band is on the gel: "
-            "6.1 points of IKEMA's patients (45.8 % after mass spectrometry, 39.7 % before) among its IgG-kappa "
-            "complete responders (0.55 x 0.65 x 45.8 %)",
-            "moreau2021",
-            "D",
-        ),
-    ] = 0.37
     very_good_reduction: Annotated[float, Param("1", "fall of the M-protein that is a very good partial response", "kumar2016", "M")] = 0.9
     partial_reduction: Annotated[float, Param("1", "fall of the M-protein that is a partial response", "kumar2016", "M")] = 0.5
     minimal_reduction: Annotated[float, Param("1", "fall of the M-protein that is a minimal response", "kumar2016", "M")] = 0.25
@@ -127,7 +116,8 @@ class Reading(NamedTuple):
         m_protein: M-protein as measured, 0 where electrophoresis shows none [g/L].
         plasma_fraction: Clonal plasma cells as a fraction of the nucleated cells of the marrow [1].
         true_m_protein: M-protein as it is, which immunofixation judges [g/L].
-        hidden_by_antibody: Whether the band of a therapeutic antibody hides a negative immunofixation; see `is_hidden`.
+        hidden_by_antibody: Whether the band of a therapeutic antibody lies where a negative immunofixation would show nothing.
+        examined_fraction: Clonal plasma cells in the last marrow that was taken under treatment; None where none was [1].
     """
 
     day: float
@@ -135,6 +125,7 @@ class Reading(NamedTuple):
     plasma_fraction: float
     true_m_protein: float
     hidden_by_antibody: bool = False
+    examined_fraction: float | None = None
 
 
 class Assessment(NamedTuple):
@@ -145,7 +136,8 @@ class Assessment(NamedTuple):
         response: At this visit, confirmed or not.
         is_confirmed_response: Whether this and the visit before both showed this response or a better one.
         is_progression_confirmed: Whether progression has been confirmed by now.
-        progression_day: First of the two visits that confirmed progression [d].
+        progression_day: First of the two visits that confirmed progression, or the day of clinical progression [d].
+        progression_kind: One of `PROGRESSION_KINDS`; empty without progression.
         nadir: Lowest measured M-protein so far, the baseline included [g/L].
         best_confirmed_response: `"NE"` before the first visit after the baseline; `"SD"`, `"PD"` need no confirmation.
         response_day: First of the two visits that confirmed the first partial response or better [d].
@@ -156,6 +148,7 @@ class Assessment(NamedTuple):
     is_confirmed_response: bool
     is_progression_confirmed: bool
     progression_day: float | None
+    progression_kind: str
     nadir: float
     best_confirmed_response: str
     response_day: float | None
@@ -182,19 +175,6 @@ def measure(true_g_per_l: float, z: float, p: Params = Params()) -> float:  # no
     variance = math.log1p(p.assay_cv**2)
     value = true_g_per_l * math.exp(math.sqrt(variance) * z - 0.5 * variance)
     return value if value >= p.electrophoresis_limit else 0.0
-
-
-def is_hidden(ig_type: str, light_chain: str, antibody_ug_per_ml: float, p: Params = Params()) -> bool:  # noqa: B008
-    """Whether a therapeutic IgG-kappa antibody shows where the patient's own band would be.
-
-    Args:
-        ig_type: Heavy chain of the myeloma, `"IgG"` or another.
-        light_chain: `"kappa"` or `"lambda"`.
-        antibody_ug_per_ml: Therapeutic antibody in plasma [ug/mL].
-        p: Limit of immunofixation.
-    """
-    is_igg_kappa = ig_type == "IgG" and light_chain == "kappa"
-    return is_igg_kappa and antibody_ug_per_ml / UG_PER_ML_IN_G_PER_L >= p.immunofixation_limit
 
 
 def is_measurable(baseline: Reading, p: Params) -> bool:
@@ -236,7 +216,13 @@ def reduction(reading: Reading, baseline: Reading, p: Params) -> float:
     return 0.0
 
 
-def response(reading: Reading, baseline: Reading, nadir: float, plasma_nadir: float, interference_uniform: float, p: Params) -> str:
+def is_serum_negative(reading: Reading, p: Params) -> bool:
+    """Whether electrophoresis and immunofixation show nothing, so that a complete response is to be suspected."""
+    is_shown = reading.m_protein >= p.electrophoresis_limit or reading.true_m_protein >= p.immunofixation_limit
+    return not (is_shown or reading.hidden_by_antibody)
+
+
+def response(reading: Reading, baseline: Reading, nadir: float, plasma_nadir: float, p: Params) -> str:
     """Response at one visit.
 
     Args:
@@ -244,8 +230,6 @@ def response(reading: Reading, baseline: Reading, nadir: float, plasma_nadir: fl
         baseline: Before treatment.
         nadir: Lowest measured M-protein before this visit [g/L].
         plasma_nadir: Lowest fraction of plasma cells before this visit [1].
-        interference_uniform: The patient's draw in [0, 1). Whether the two bands run together is a trait of the clone,
-            so one draw serves all visits: below `undercalled_probability` the laboratory cannot tell them apart.
         p: Limits and thresholds.
 
     Returns:
@@ -254,14 +238,9 @@ def response(reading: Reading, baseline: Reading, nadir: float, plasma_nadir: fl
     if is_progression(reading, baseline, nadir, plasma_nadir, p):
         return "PD"
     is_band_gone = reading.m_protein < p.electrophoresis_limit
-    is_undercalled = reading.hidden_by_antibody and interference_uniform < p.undercalled_probability
-    if (
-        is_band_gone
-        and reading.true_m_protein < p.immunofixation_limit
-        and reading.plasma_fraction < p.complete_plasma_fraction
-        and not is_undercalled
-    ):
-        return "sCR" if reading.plasma_fraction < p.stringent_plasma_fraction else "CR"
+    marrow = reading.examined_fraction
+    if is_serum_negative(reading, p) and marrow is not None and marrow < p.complete_plasma_fraction:
+        return "sCR" if marrow < p.stringent_plasma_fraction else "CR"
     fall = reduction(reading, baseline, p)
     if (is_measurable(baseline, p) and fall >= p.very_good_reduction) or (is_band_gone and baseline.m_protein >= p.electrophoresis_limit):
         return "VGPR"
@@ -291,15 +270,15 @@ class Assessor:
         nadir: Lowest measured M-protein so far [g/L].
         best: Best confirmed response so far.
         progression_day: Date of confirmed progression [d].
+        progression_kind: One of `PROGRESSION_KINDS`; empty without progression.
         response_day: Date of the first confirmed partial response or better [d].
     """
 
-    def __init__(self, baseline: Reading, interference_uniform: float = 1.0, p: Params = Params()) -> None:  # noqa: B008
+    def __init__(self, baseline: Reading, p: Params = Params()) -> None:  # noqa: B008
         """Start at the baseline.
 
         Args:
             baseline: Reading at randomisation.
-            interference_uniform: The patient's draw in [0, 1) for antibody interference; 1 means none.
             p: Limits and thresholds.
 
         Raises:
@@ -307,19 +286,23 @@ class Assessor:
         """
         check(baseline)
         self.baseline = baseline
-        self.interference_uniform = interference_uniform
         self.p = p
         self.nadir = baseline.m_protein
         self.plasma_nadir = baseline.plasma_fraction
         self.best = NOT_EVALUABLE
         self.progression_day: float | None = None
+        self.progression_kind = ""
         self.response_day: float | None = None
         self._last: tuple[float, str] | None = None
 
-    def assess(self, reading: Reading) -> Assessment:
+    def assess(self, reading: Reading, clinical_day: float | None = None) -> Assessment:
         """Judge one visit.
 
         Confirmed progression is final: later visits are graded but change neither its date nor the best response.
+
+        Args:
+            reading: The visit.
+            clinical_day: Of clinical progression, where it has come since the visit before [d].
 
         Raises:
             InputError: Where the visit does not come after the one before or holds a negative value or none at all.
@@ -328,11 +311,13 @@ class Assessor:
         since = self._last[0] if self._last else self.baseline.day
         if reading.day <= since:
             raise InputError(f"assessment: day {reading.day:g} does not come after day {since:g}")
-        now = response(reading, self.baseline, self.nadir, self.plasma_nadir, self.interference_uniform, self.p)
+        now = response(reading, self.baseline, self.nadir, self.plasma_nadir, self.p)
         before = self._last[1] if self._last else None
         is_confirmed = before == "PD" if now == "PD" else before is not None and RANK[before] >= RANK[now]
         if self.progression_day is None:
-            self._count(now)
+            self._count(now, clinical_day)
+        if clinical_day is not None:
+            now, is_confirmed = "PD", True
         self.nadir = min(self.nadir, reading.m_protein)
         self.plasma_nadir = min(self.plasma_nadir, reading.plasma_fraction)
         self._last = (reading.day, now)
@@ -342,13 +327,19 @@ class Assessor:
             is_confirmed,
             self.progression_day is not None,
             self.progression_day,
+            self.progression_kind,
             self.nadir,
             self.best,
             self.response_day,
         )
 
-    def _count(self, now: str) -> None:
+    def _count(self, now: str, clinical_day: float | None) -> None:
         """Take the response of a visit, with that of the visit before, into the best response and the dates."""
+        is_confirmed = now == "PD" and self._last is not None and self._last[1] == "PD"
+        if clinical_day is not None:
+            first = self._last[0] if is_confirmed and self._last is not None else clinical_day
+            self.progression_day, self.progression_kind = min(first, clinical_day), "clinical"
+            now = "PD"
         unconfirmed = "PD" if now == "PD" else "SD"
         if self.best == NOT_EVALUABLE or RANK[unconfirmed] > RANK[self.best]:
             self.best = unconfirmed
@@ -356,7 +347,8 @@ class Assessor:
             return
         day, before = self._last
         if before == now == "PD":
-            self.progression_day = day
+            if self.progression_day is None:
+                self.progression_day, self.progression_kind = day, "biochemical"
             return
         confirmed = min(before, now, key=RANK.__getitem__)
         if RANK[confirmed] > RANK[self.best]:
@@ -371,28 +363,28 @@ def check(reading: Reading) -> None:
     Raises:
         InputError: For a value that is not finite, a negative M-protein or a fraction outside [0, 1].
     """
-    day, measured, plasma, true, _ = reading
+    day, measured, plasma, true, _, examined = reading
     if not all(map(math.isfinite, (day, measured, plasma, true))):
         raise InputError(f"assessment on day {day}: expected finite numbers, got {tuple(reading)[1:4]}")
     if measured < 0.0 or true < 0.0:
         raise InputError(f"assessment on day {day:g}: M-protein cannot be negative, got {min(measured, true):g} g/L")
-    if not 0.0 <= plasma <= 1.0:
-        raise InputError(f"assessment on day {day:g}: the fraction of plasma cells must lie in [0, 1], got {plasma:g}")
+    for fraction in (plasma, 0.0 if examined is None else examined):
+        if not 0.0 <= fraction <= 1.0:
+            raise InputError(f"assessment on day {day:g}: the fraction of plasma cells must lie in [0, 1], got {fraction:g}")
 
 
 def assess_table(
     visits: "pd.DataFrame",
     p: Params = Params(),  # noqa: B008
-    interference_uniform: Mapping[Any, float] | Callable[[Any], float] | None = None,
 ) -> "pd.DataFrame":
     """Judge every visit of a table.
 
     Args:
         visits: A row per patient, arm and visit with `patient, arm, day, m_protein_g_per_l, m_protein_measured_g_per_l,
             plasma_fraction` and, where antibody interference counts, `hidden_by_antibody`. The first day of a patient
-            under an arm is the baseline.
+            under an arm is the baseline. A marrow counts as taken at every visit; with a column `examined_fraction`, only
+            where it holds what the last one showed.
         p: Limits and thresholds.
-        interference_uniform: Draw of each patient in [0, 1), looked up or computed; None for no interference.
 
     Returns:
         A row per visit after the baseline: `patient, arm`, then the members of `Assessment` with units in their names.
@@ -408,16 +400,14 @@ def assess_table(
             raise InputError(f"visit table: column '{name}' is missing{did_you_mean(name, visits.columns)}")
     table = visits[needed].copy()
     table["hidden"] = visits["hidden_by_antibody"].astype(bool) if "hidden_by_antibody" in visits.columns else False
+    table["examined"] = visits["examined_fraction" if "examined_fraction" in visits.columns else "plasma_fraction"]
     rows: list[tuple[Any, ...]] = []
     in_order = table.sort_values("day", kind="stable")
     for (patient, arm), group in in_order.groupby(["patient", "arm"], sort=True, observed=True):
-        if interference_uniform is None:
-            uniform = 1.0
-        else:
-            uniform = interference_uniform(patient) if callable(interference_uniform) else interference_uniform[patient]
         columns = (group.iloc[:, position].tolist() for position in range(2, 7))
-        readings = [Reading(*values) for values in zip(*columns, strict=True)]
-        assessor = Assessor(readings[0], uniform, p)
+        marrows = [None if math.isnan(value) else value for value in group["examined"].astype(float)]
+        readings = [Reading(*values) for values in zip(*columns, marrows, strict=True)]
+        assessor = Assessor(readings[0], p)
         rows += [(patient, arm, *assessor.assess(reading)) for reading in readings[1:]]
     result = pd.DataFrame(rows, columns=["patient", "arm", *Assessment._fields]).rename(columns={"nadir": "nadir_g_per_l"})
     return result.astype({"progression_day": "float64", "response_day": "float64"})

@@ -147,7 +147,7 @@ def _override(text: str) -> tuple[Keys, Any]:
         value = tomllib.loads(f"value = {given}")["value"]
     except (ValueError, KeyError):
         value = given.strip()
-    is_number = (keys[0] == "parameters" and len(keys) == 3) or (keys[0] == "drugs" and len(keys) == 4)
+    is_number = (keys[0], len(keys)) in (("parameters", 3), ("drugs", 4), ("clinic", 2))
     return keys, {"value": value} if is_number and not isinstance(value, dict) else value
 
 

@@ -8,7 +8,7 @@ from tme_abm.foundation.clock import DAYS_PER_MONTH, HOURS_PER_DAY, months
 from tme_abm.foundation.columns import Heading, count, truth, word
 from tme_abm.foundation.rng import Stream, stream_key, uniform
 from tme_abm.outcomes import pfs
-from tme_abm.outcomes.imwg import NOT_EVALUABLE, RESPONSES, Reading, is_at_least
+from tme_abm.outcomes.imwg import NOT_EVALUABLE, PROGRESSION_KINDS, RESPONSES, Reading, is_at_least
 from tme_abm.patients.patient import HEADINGS as COVARIATES
 from tme_abm.patients.patient import VirtualPatient, covariates
 from tme_abm.pharmacology.regimen import Regimen
@@ -63,7 +63,7 @@ class Arm:
         self._observer = Observer(study)
         self._recorder = recorder
         self._model: Any = None
-        self.clinic = Clinic(simulation, study.visits)
+        self.clinic = Clinic(simulation, study.visits, study.clinic.params)
         self.keeper = RuleKeeper(regimen.rules, self._draw)
         self._note(0, self.clinic.baseline)
         if recorder is not None:
@@ -143,6 +143,8 @@ class Arm:
             "month": months(reading.day),
             **self._observer.read(self.simulation),
             "m_protein_measured_g_per_l": reading.m_protein,
+            "hidden_by_antibody": reading.hidden_by_antibody,
+            "examined_fraction": math.nan if self.clinic.examined_fraction is None else self.clinic.examined_fraction,
             "response": None if self.clinic.last is None else self.clinic.last.response,
         }
         self.rows.append(row)
@@ -160,8 +162,10 @@ class Arm:
             "pfs_days": record.days,
             "pfs_event": record.event,
             "event_kind": record.kind,
+            "progression_kind": assessor.progression_kind if record.kind == "progression" else "",
             "censoring_reason": record.reason,
             "best_response": assessor.best,
+            "best_response_after_mass_spectrometry": self.clinic.without_antibody.best,
             "responder": is_at_least(assessor.best, "PR"),
             "mrd_negative": self.clinic.mrd_negative,
             "time_to_response_days": assessor.response_day if assessor.response_day is not None else math.nan,
@@ -194,8 +198,14 @@ _RESULT = (  # of the columns that `Arm.result` adds to the covariates, and of a
     Heading("pfs_days", "d", "days from randomisation to confirmed progression, death or censoring", low=0.0),
     truth("pfs_event", "whether progression or death was seen"),
     word("event_kind", "what ended progression-free survival", pfs.EVENT_KINDS),
+    word("progression_kind", "of what kind progression was; empty where it did not end progression-free survival", PROGRESSION_KINDS),
     word("censoring_reason", "why follow-up ended without an event; empty after an event", ("cut-off", "drop-out", "new therapy", "")),
-    word("best_response", "best confirmed response (IMWG)", (*RESPONSES, NOT_EVALUABLE)),
+    word("best_response", "best confirmed response (IMWG), as the laboratory reports it", (*RESPONSES, NOT_EVALUABLE)),
+    word(
+        "best_response_after_mass_spectrometry",
+        "the same, with the band of an antibody told from the patient's own",
+        (*RESPONSES, NOT_EVALUABLE),
+    ),
     truth("responder", "best confirmed response is a partial response or better"),
     truth("mrd_negative", "a test for residual disease (10^-5) was negative; false where none was made"),
     Heading(
@@ -229,7 +239,21 @@ PATIENT_HEADINGS = (
 )
 TRAJECTORY_HEADINGS = visit_headings(
     (
-        Heading("m_protein_measured_g_per_l", "g/L", "serum M-protein as reported; 0 below the limit of electrophoresis", low=0.0),
+        Heading(
+            "m_protein_measured_g_per_l",
+            "g/L",
+            "serum M-protein as reported, with an antibody whose band lies upon it; 0 below the limit of electrophoresis",
+            low=0.0,
+        ),
+        truth("hidden_by_antibody", "immunofixation shows the band of an antibody where the patient's own would be"),
+        Heading(
+            "examined_fraction",
+            "1",
+            "plasma cells in the last marrow that was taken because a complete response was suspected",
+            low=0.0,
+            high=1.0,
+            missing="where none was taken",
+        ),
         word("response", "response at this visit, confirmed or not (IMWG)", RESPONSES, "at the baseline"),
     )
 )

@@ -4,7 +4,8 @@ The hazard ratio is that of the Cox model (`cox`). Where the same virtual patien
 patient (lin1989): each sums one contribution per patient, so that a pair counts as one observation. Residuals are those of tied times, as
 visits every 28 days make ties the rule.
 
-Where a quantity has no finite estimate the answer is None with a reason in `note`, never NaN.
+Below ten events a hazard ratio has no interval. Where a quantity has no finite estimate the answer is None with a reason in `note`,
+never NaN.
 """
 
 import math
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DESIGNS = ("paired", "parallel")
+FEWEST_EVENTS = 10  # below which intervals are too narrow: with six or seven events in pairs 90 % of those of 95 % held the truth
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,8 @@ def hazard_ratio(arm: Survival, reference: Survival, design: str = "parallel", l
     if not np.isfinite(error) or error < 1e-9:
         note = "the arms are the same patient by patient: no interval" if abs(log_ratio) < 1e-9 else "no standard error"
         return HazardRatio(value, None, None, None, note)
+    if int(sets.failed.sum()) < FEWEST_EVENTS:
+        return HazardRatio(value, None, None, None, "fewer than ten events: no interval")
     low, high = float(np.exp(log_ratio - z * error)), float(np.exp(log_ratio + z * error))
     return HazardRatio(value, low, high, proportionality(arm, reference, log_ratio), "")
 

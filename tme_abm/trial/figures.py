@@ -9,6 +9,7 @@ from tme_abm.drawing import BLACK, BLUE, GREY, MOST_BANDS, VERMILLION, colour, e
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.tables import Stored
 from tme_abm.trial import survival
+from tme_abm.trial.verdict import MISS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Labels = Mapping[str, str]
+FEW_PATIENTS = 3  # of an arm in a subgroup, below which their number is drawn instead of an estimate
 
 
 @styled
@@ -131,14 +133,18 @@ def forest(table: "pd.DataFrame", arm: str, reference: str, level: float = 0.95)
             continue
         left.text(0.80, y, f"{entry.n_events_arm}/{entry.n_arm}", va="center", ha="right")
         left.text(1.0, y, f"{entry.n_events_reference}/{entry.n_reference}", va="center", ha="right")
+        if min(entry.n_arm, entry.n_reference) < FEW_PATIENTS and not is_all:
+            axes.text((low * high) ** 0.5, y, _few(entry.n_arm, entry.n_reference), va="center", ha="center", color=GREY, fontsize=10)
+            continue
         if np.isnan(entry.hazard_ratio):
             axes.text((low * high) ** 0.5, y, "no estimate", va="center", ha="center", color=GREY, fontsize=10)
             continue
         inside = min(max(entry.hazard_ratio, low), high)
         size = 5.0 + 7.0 * ((entry.n_events_arm + entry.n_events_reference) / largest) ** 0.5
-        axes.plot(inside, y, "D" if is_all else "s", color=VERMILLION if is_all else BLUE, ms=size, zorder=3)
-        if np.isnan(entry.ci_low):
-            right.text(0.05, y, f"{entry.hazard_ratio:.2f}", va="center")
+        ink, has_interval = VERMILLION if is_all else BLUE, not np.isnan(entry.ci_low)
+        axes.plot(inside, y, "D" if is_all else "s", color=ink, mfc=ink if has_interval else "white", ms=size, zorder=3)
+        if not has_interval:
+            right.text(0.05, y, f"{entry.hazard_ratio:.2f} (few events)", va="center", color=GREY)
             continue
         a, b = max(entry.ci_low, low), min(entry.ci_high, high)
         axes.plot([a, b], [y, y], color=BLACK, lw=1.5, solid_capstyle="butt", zorder=2)
@@ -167,6 +173,13 @@ def forest(table: "pd.DataFrame", arm: str, reference: str, level: float = 0.95)
     axes.annotate(f"\N{LEFTWARDS ARROW} {arm} better", (1.0, -1.0), (-6, 0), textcoords="offset points", ha="right", va="center")
     right.text(0.05, -1.0, f"HR ({100 * level:g} % CI)", weight="bold", va="center")
     return figure
+
+
+def _few(n_arm: int, n_reference: int) -> str:
+    """How few patients a subgroup has, in place of an estimate."""
+    if n_arm == n_reference:
+        return f"{n_arm} patient{'s' * (n_arm != 1)}"
+    return f"{n_arm} and {n_reference} patients"
 
 
 @styled
@@ -210,6 +223,17 @@ def published(table: "pd.DataFrame") -> "Figure":
                     ha="right",
                     va="top",
                     fontsize=9,
+                )
+            if getattr(entry, "verdict", ""):
+                axes.annotate(
+                    entry.verdict,
+                    (1.0, y),
+                    (8, 0),
+                    xycoords=axes.get_yaxis_transform(),
+                    textcoords="offset points",
+                    va="center",
+                    color=VERMILLION if entry.verdict == MISS else GREY,
+                    fontsize=10,
                 )
         axes.set_yticks(range(size), [e.who if e.endpoint == "hazard_ratio_pfs" else f"{e.who}: {e.what}" for e in entries])
         axes.set_ylim(size - 0.35, -0.6)

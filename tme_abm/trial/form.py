@@ -29,6 +29,7 @@ from tme_abm.foundation.references import check_source
 from tme_abm.foundation.toml import Keys, dotted
 
 if TYPE_CHECKING:
+    from tme_abm.foundation.declare import Filled
     from tme_abm.simulation.settings import Settings
     from tme_abm.trial.recording_plan import Days, RecordingPlan
     from tme_abm.trial.study import Study
@@ -38,6 +39,7 @@ ENDPOINTS = {  # endpoint -> unit in which it is published; "pfs_36_months" and 
     "orr": "percent",
     "vgpr_or_better": "percent",
     "cr_or_better": "percent",
+    "cr_or_better_after_mass_spectrometry": "percent",
     "mrd_negative": "percent",
     "hazard_ratio_pfs": "ratio",
     "median_pfs_difference": "month",
@@ -107,6 +109,7 @@ class Scenario(Table):
     trial: Trial
     arms: dict[str, Arm] = Field(min_length=1)
     parameters: dict[str, dict[str, Value]] = Field({}, description="mechanism -> parameter -> value of this study")
+    clinic: dict[str, Value] = Field({}, description="what the clinic gets to see: number -> value of this study")
     drugs: Drugs = Drugs()
     record: Record = Record()
     published: list[Published] = Field([], description="figures for the report to print")
@@ -164,7 +167,19 @@ def build(scenario: Scenario, source: Source) -> "Study":
         ci_level=trial.ci_level,
         published=tuple(row.model_dump(exclude_none=True) for row in scenario.published),
         resolved=as_resolved(scenario, source),
+        clinic=_make_clinic(scenario, source),
     )
+
+
+def _make_clinic(scenario: Scenario, source: Source) -> "Filled":
+    """What the clinic gets to see, with what the study changes of it."""
+    from tme_abm.foundation.declare import fill
+    from tme_abm.outcomes import clinic
+
+    try:
+        return fill(clinic.Params, {name: value.model_dump(exclude_none=True) for name, value in scenario.clinic.items()}, "clinic")
+    except InputError as error:
+        raise source.wrap(("clinic",), error) from None
 
 
 def _make_record(scenario: Scenario, longest: float, settings: "Settings", source: Source) -> "RecordingPlan":

@@ -21,6 +21,7 @@ class Headline(NamedTuple):
     sentences: tuple[str, ...] = ()
 
 
+SAME_PATIENTS = "the same patients in both arms"  # stands wherever a paired result does
 COLUMNS = ("arm", "patients", "median PFS [month]", "ORR", ">= VGPR", ">= CR", "MRD-negative")
 
 
@@ -33,13 +34,21 @@ def headline(study: "Study", summary: Mapping[str, Any]) -> Headline:
         rows.append((arm.label, str(row.get("n", "-")), _median(row), *shares))
     labels = {arm.key: arm.label for arm in study.arms}
     sentences = []
+    for arm in study.arms:
+        row = summary["arms"].get(arm.key, {})
+        apart = row.get("cr_or_better_after_mass_spectrometry")
+        if apart is not None and apart != row.get("cr_or_better"):
+            sentences.append(f"{arm.label}: {_percent(apart)} in complete response or better after mass spectrometry")
     for row in summary.get("comparisons", ()):
         pair = f"{labels.get(row['arm'], row['arm'])} against {labels.get(row['reference'], row['reference'])}"
         if row.get("hazard_ratio") is None:
             sentences.append(f"{pair}: no hazard ratio ({row.get('note') or 'too few events'})")
             continue
         level, low, high = row.get("ci_level", study.ci_level), _plain(row.get("ci_low")), _plain(row.get("ci_high"))
-        sentences.append(f"{pair}: hazard ratio {row['hazard_ratio']:.2f} ({100.0 * level:g} % interval {low} to {high})")
+        interval = f"{100.0 * level:g} % interval {low} to {high}" if row.get("ci_low") is not None else row.get("note") or "no interval"
+        p_value = "" if row.get("p_value") is None else f", p = {row['p_value']:.2g}"
+        same = f"; {SAME_PATIENTS}" if study.design == "paired" else ""
+        sentences.append(f"{pair}: hazard ratio {row['hazard_ratio']:.2f} ({interval}){p_value}{same}")
     sentences += failures(summary)
     return Headline(COLUMNS, tuple(rows), tuple(sentences))
 

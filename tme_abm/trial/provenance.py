@@ -34,6 +34,7 @@ def describe_run(study: Study) -> dict[str, Any]:
     rows += [{**row._asdict(), "name": f"population.{row.name}"} for row in provenance(study.population)]
     for name, block in (("response", imwg.Params), ("mrd", mrd.Params)):
         rows += [{"name": f"{name}.{n}", **origin._asdict()} for n, origin in fill(block).origins.items()]
+    rows += [{"name": f"clinic.{n}", **origin._asdict()} for n, origin in study.clinic.origins.items()]
     outside = constants("tme_abm.outcomes", "tme_abm.trial.visit")
     rows += [{"name": name, **origin._asdict()} for name, origin in outside.items()]
     return {

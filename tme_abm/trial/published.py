@@ -1,5 +1,6 @@
 """Published results beside the same quantities of the simulation. Printed for the reader; the model never reads them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -8,19 +9,21 @@ import numpy as np
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.trial.comparison import hazard_ratio
 from tme_abm.trial.medians import median_difference
-from tme_abm.trial.subgroups import find_subgroup, is_inside
+from tme_abm.trial.subgroups import find_subgroup
 from tme_abm.trial.summary import arm_summary
-from tme_abm.trial.survival import Interval, check_level, quantile_time, rate, survival, survival_at
+from tme_abm.trial.survival import Interval, check_level, completed, known_until, quantile_time, rate, survival, survival_at
+from tme_abm.trial.verdict import Beside, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
+NOT_REACHED = "not reached"
 WORDS = {  # endpoint -> its words; "pfs_12_months" and the like are known too
     "median_pfs_difference": "difference of median PFS",  # before the shorter one, of which it begins
     "median_pfs": "median PFS",
     "orr": "overall response",
     "vgpr_or_better": "VGPR or better",
+    "cr_or_better_after_mass_spectrometry": "CR or better after mass spectrometry",  # before that of which it begins
     "cr_or_better": "CR or better",
     "mrd_negative": "MRD negative",
     "hazard_ratio_pfs": "hazard ratio of PFS",
@@ -38,12 +41,13 @@ def compare_published(
 
     Args:
         published: Entries `{arm | comparison: [arm, reference], endpoint, value?, ci_low?, ci_high?, ci_level?, unit?,
-            n?, subgroup?, source?}`. Endpoints: `median_pfs`, `orr`, `vgpr_or_better`, `cr_or_better`, `mrd_negative`,
-            `pfs_<n>_months` and, of a comparison, `hazard_ratio_pfs` and `median_pfs_difference`; a further word at their
-            end (`_months`, `_1e-5`, `_final`) says nothing to the calculation. A rate above 1 or with the unit "percent" is
-            read as per cent; one with the number of patients `n` and no interval gets Wilson's. A subgroup is the label of
-            one in `SUBGROUPS`, a short name in `SHORT_NAMES`, or a condition on columns of `patients`. An entry of any other
-            endpoint brings the simulated value along: `simulated, simulated_low?, simulated_high?`, in its own unit.
+            n?, subgroup?, source?}`. Endpoints: `median_pfs`, `orr`, `vgpr_or_better`, `cr_or_better`,
+            `cr_or_better_after_mass_spectrometry`, `mrd_negative`, `pfs_<n>_months` and, of a comparison, `hazard_ratio_pfs`
+            and `median_pfs_difference`; a further word at their end (`_months`, `_1e-5`, `_final`) says nothing to the
+            calculation. A rate above 1 or with the unit "percent" is read as per cent; one with the number of patients `n`
+            and no interval gets Wilson's. A subgroup is the label of one in `SUBGROUPS`, a short name in `SHORT_NAMES`, or a
+            condition on columns of `patients`. An entry of any other endpoint brings the simulated value along: `simulated,
+            simulated_low?, simulated_high?`, in its own unit.
         patients: A row per patient and arm.
         design: `"paired"` or `"parallel"`.
         level: Of the simulated intervals [1], where an entry does not say its own.
@@ -51,9 +55,7 @@ def compare_published(
 
     Returns:
         `kind ("months" | "rate" | "ratio"), who, what, endpoint, published, published_low, published_high, simulated,
-        simulated_low, simulated_high, is_inside, source, note`; rates as fractions. `is_inside` is whether the
-        simulated value lies within the published interval or, where none was published, the published value within the
-        simulated one; None where there is no interval.
+        simulated_low, simulated_high, verdict, source, note`; rates as fractions. The verdict is that of `trial.verdict`.
 
     Raises:
         InputError: For an entry that cannot be read.
@@ -79,12 +81,19 @@ def compare_published(
         if abs(own - level) > 1e-9:
             who = f"{who} ({100 * own:g} % interval)"
         value, interval, note = _simulated(entry, table, kind, name, design, own)
-        agrees = is_inside(given, value, interval)
-        rows.append((kind, who, what, name, *given, value, *interval, agrees, entry.get("source", ""), note))
+        point, low, high, simulated = (math.nan if x is None else x for x in (*given, value))
+        n = int(entry.get("n") or (completed(table)["patient"].nunique() if "arm" in entry else 0))
+        judged = verdict(Beside(kind, name, bool(subgroup), point, low, high, simulated, n, _known_months(entry, table, note)))
+        rows.append((kind, who, what, name, *given, value, *interval, judged, entry.get("source", ""), note))
     columns = ["kind", "who", "what", "endpoint", "published", "published_low", "published_high"]
-    columns += ["simulated", "simulated_low", "simulated_high", "is_inside", "source", "note"]
+    columns += ["simulated", "simulated_low", "simulated_high", "verdict", "source", "note"]
     table = pd.DataFrame(rows, columns=columns)
     return table.astype(dict.fromkeys(columns[4:10], "float64"))
+
+
+def _known_months(entry: Mapping[str, Any], table: "pd.DataFrame", note: str) -> float:
+    """Up to when a median is known not to be reached; NaN where that is not what is missing."""
+    return known_until(survival(table, str(entry["arm"]))) if note == NOT_REACHED else math.nan
 
 
 def _read_endpoint(entry: Mapping[str, Any], where: str) -> tuple[str, str, str]:
@@ -166,7 +175,7 @@ def _one_arm(table: "pd.DataFrame", arm: str, name: str, level: float) -> tuple[
         return None, (None, None), "no patient completed"
     if name == "median_pfs":
         value, interval = quantile_time(times, level)
-        return value, interval, "" if value is not None else "not reached"
+        return value, interval, "" if value is not None else NOT_REACHED
     if name.startswith("pfs_"):
         value, interval = survival_at(times, float(name.split("_")[1]), level)
         return value, interval, "" if value is not None else "not followed so long"

@@ -22,9 +22,10 @@ from tme_abm.foundation.declare import GRADES
 from tme_abm.foundation.errors import InputError
 from tme_abm.tables import Stored, read
 from tme_abm.trial import figures, marrow_figures, patient_figures, subgroups
-from tme_abm.trial.headline import failures
-from tme_abm.trial.published import compare_published
+from tme_abm.trial.headline import SAME_PATIENTS, failures
+from tme_abm.trial.published import NOT_REACHED, compare_published
 from tme_abm.trial.survival import with_arms
+from tme_abm.trial.verdict import RULE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,6 +115,7 @@ def render(
         comparisons=summary["comparisons"],
         figures={key: drawing.data_address(figure) for key, figure in drawn.items()},
         published=[] if beside is None else _published_rows(beside),
+        rule=RULE,
         parameters=list(run.get("parameters") or ()),
         grades=GRADES,
         versions=dict(run.get("versions") or {}),
@@ -152,7 +154,7 @@ def _figures(
     comparisons = summary["comparisons"]
     followed = [arm for arm in arms if summary["arms"][arm]["n"]]
     if followed:
-        note = headline(comparisons[0]) if len(comparisons) == 1 else ""
+        note = headline(comparisons[0], design) if len(comparisons) == 1 else ""
         drawn["kaplan_meier"] = figures.kaplan_meier(patients, followed, labels, level, note)
         if "best_response" in patients.columns:
             drawn["responses"] = patient_figures.responses(patients, followed, labels)
@@ -279,14 +281,16 @@ def ranges(days: Sequence[int]) -> str:
     return ", ".join(parts)
 
 
-def headline(comparison: Mapping[str, Any]) -> str:
-    """A hazard ratio in one line; empty where there is none."""
+def headline(comparison: Mapping[str, Any], design: str = "parallel") -> str:
+    """A hazard ratio in a line or two, with its p value and whether it is one of pairs; empty where there is none."""
     if comparison["hazard_ratio"] is None:
         return ""
     text = f"HR {comparison['hazard_ratio']:.2f}"
     if comparison["ci_low"] is not None:
         text += f" ({100 * comparison['ci_level']:g} % CI {comparison['ci_low']:.2f} to {comparison['ci_high']:.2f})"
-    return text
+    if comparison.get("p_value") is not None:
+        text += f", p {p_sign(comparison['p_value'])}"
+    return f"{text}\n{SAME_PATIENTS}" if design == "paired" else text
 
 
 def command(folder: Path | None, home: Path | None = None) -> str:
@@ -326,6 +330,12 @@ def p_value(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
+def p_sign(value: float) -> str:
+    """A p value with its sign, as it stands in a sentence."""
+    words = p_value(value)
+    return words if words.startswith("<") else f"= {words}"
+
+
 def _published_rows(table: "pd.DataFrame") -> list[dict[str, Any]]:
     """Published beside simulated, as text."""
     rows = []
@@ -338,7 +348,9 @@ def _published_rows(table: "pd.DataFrame") -> list[dict[str, Any]]:
             value, ends = getattr(entry, name), (getattr(entry, f"{name}_low"), getattr(entry, f"{name}_high"))
             row[name] = DASH if value != value else f"{value * scale:.{digits}f}{unit}"
             row[f"{name}_interval"] = interval(ends, digits, scale)
-        row["verdict"] = DASH if entry.is_inside is None else "yes" if entry.is_inside else "no"
+        if entry.kind == "months" and row["note"] == NOT_REACHED and not row["simulated_interval"]:
+            row["simulated_interval"] = f"{NOT_REACHED} to {NOT_REACHED}"
+        row["verdict"] = entry.verdict or DASH
         rows.append(row)
     return rows
 

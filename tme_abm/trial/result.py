@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tme_abm import tables
 from tme_abm.foundation.columns import Heading, count, find, word
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.trial.headline import SAME_PATIENTS
 from tme_abm.trial.study import Study
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _SHARES = {
     "orr": "patients with a confirmed partial response or better",
     "vgpr_or_better": "patients with a confirmed very good partial response or better",
     "cr_or_better": "patients with a confirmed complete response or better",
+    "cr_or_better_after_mass_spectrometry": "the same, with the band of an antibody told from the patient's own",
     "mrd_negative": "patients tested for residual disease and negative",
 }
 SUMMARY_HEADINGS = (
@@ -35,6 +37,7 @@ SUMMARY_HEADINGS = (
     count("n", "patients", "patients who completed: every denominator"),
     count("n_started", "patients", "patients in the table, whatever became of them"),
     count("n_events", "patients", "progressions and deaths"),
+    count("n_clinical", "patients", "clinical progressions among them"),
     Heading("median_pfs_months", "month", "median progression-free survival", low=0.0, missing="where it is not reached"),
     Heading("pfs_ci_<end>", "month", "end of the interval of the median", low=0.0, missing="where it is not reached"),
     Heading("median_follow_up_months", "month", "median follow-up (reverse Kaplan-Meier)", low=0.0, missing="without patients"),
@@ -189,12 +192,13 @@ class TrialResult(Result):
         """The arms and comparisons in a few lines."""
         lines = [f"{self.name}: {self['patients']} patients, {len(self.arms)} arms, seed {self['seed']}"]
         lines += [f"  {self.labels.get(arm, arm)}: {_arm_words(self['arms'][arm])}" for arm in self.arms]
-        lines += [f"  {_comparison_words(row, self.labels)}" for row in self["comparisons"]]
+        lines += [f"  {_comparison_words(row, self.labels, self.study.design)}" for row in self["comparisons"]]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         """The arms as a table, the comparisons as sentences."""
-        return _as_html(self.title, [(self.labels.get(arm, arm), self["arms"][arm]) for arm in self.arms], self["comparisons"], self.labels)
+        rows = [(self.labels.get(arm, arm), self["arms"][arm]) for arm in self.arms]
+        return _as_html(self.title, rows, self["comparisons"], self.labels, self.study.design)
 
 
 class Figures:
@@ -409,16 +413,24 @@ def _arm_words(row: Mapping[str, Any]) -> str:
     return f"n = {row['n']}, {pfs}" + ("" if share is None else f", ORR {100.0 * share:.1f} %")
 
 
-def _comparison_words(row: Mapping[str, Any], labels: Mapping[str, str]) -> str:
+def _comparison_words(row: Mapping[str, Any], labels: Mapping[str, str], design: str) -> str:
     pair = f"{labels.get(row['arm'], row['arm'])} against {labels.get(row['reference'], row['reference'])}"
     if row.get("hazard_ratio") is None:
         return f"{pair}: no hazard ratio ({row.get('note') or 'too few events'})"
-    low, high = (("-" if row[end] is None else f"{row[end]:.2f}") for end in ("ci_low", "ci_high"))
-    return f"{pair}: hazard ratio {row['hazard_ratio']:.2f} ({100.0 * row['ci_level']:g} % interval {low} to {high})"
+    text = f"{pair}: hazard ratio {row['hazard_ratio']:.2f} ("
+    text += (
+        "no interval" if row["ci_low"] is None else f"{100.0 * row['ci_level']:g} % interval {row['ci_low']:.2f} to {row['ci_high']:.2f}"
+    )
+    text += ")" if row.get("p_value") is None else f"), p = {row['p_value']:.2g}"
+    return f"{text}; {SAME_PATIENTS}" if design == "paired" else text
 
 
 def _as_html(
-    title: str, arms: Sequence[tuple[str, Mapping[str, Any]]], comparisons: Sequence[Mapping[str, Any]], labels: Mapping[str, str]
+    title: str,
+    arms: Sequence[tuple[str, Mapping[str, Any]]],
+    comparisons: Sequence[Mapping[str, Any]],
+    labels: Mapping[str, str],
+    design: str = "parallel",
 ) -> str:
     def percent(share: float | None) -> str:
         return "-" if share is None else f"{100.0 * share:.1f} %"
@@ -431,5 +443,5 @@ def _as_html(
         cells += [percent(row.get(name)) for name in ("orr", "vgpr_or_better", "cr_or_better", "mrd_negative")]
         lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     lines.append("</table>")
-    lines += [f"<div>{html.escape(_comparison_words(row, labels))}</div>" for row in comparisons]
+    lines += [f"<div>{html.escape(_comparison_words(row, labels, design))}</div>" for row in comparisons]
     return "\n".join(lines)

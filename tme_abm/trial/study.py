@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tme_abm.foundation.clock import Rhythm
+from tme_abm.foundation.declare import Filled, fill
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.outcomes import clinic
 from tme_abm.patients.population import Population
 from tme_abm.pharmacology.drug import Drug
 from tme_abm.pharmacology.regimen import Dose, Regimen, parse_dose
@@ -50,6 +52,7 @@ class Study:
         resolved: The scenario as resolved, for run.json.
         first_visits: Number of visits and days between them that come first, where the interval changes.
         record: What is recorded of each patient, and how often.
+        clinic: What the clinic gets to see of a disease, each number with its origin.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Study:
     resolved: Mapping[str, Any] = field(default_factory=dict)
     first_visits: tuple[tuple[int, float], ...] = ()
     record: RecordingPlan = field(default_factory=RecordingPlan)
+    clinic: Filled = field(default_factory=lambda: fill(clinic.Params))
 
     @property
     def visits(self) -> Rhythm:

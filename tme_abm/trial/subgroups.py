@@ -12,7 +12,7 @@ from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.outcomes.imwg import RESPONSES
 from tme_abm.patients.patient import TRAITS
 from tme_abm.trial.comparison import hazard_ratio
-from tme_abm.trial.survival import Interval, Survival, completed, survival
+from tme_abm.trial.survival import Survival, completed, survival
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,18 +158,3 @@ def patient_columns() -> dict[str, Kind]:
     found |= dict.fromkeys(("bsa_m2", "creatinine_clearance_ml_per_min", "iss", "baseline_m_protein_g_per_l"), float)
     found |= dict.fromkeys(("renal_impairment", "high_risk", "tp53_mutated", "responder", "mrd_negative"), bool)
     return found | {"best_response": Words(("NE", *RESPONSES), True)}
-
-
-def is_inside(published: Sequence[float | None], value: float | None, interval: Interval) -> bool | None:
-    """Whether published and simulated agree within the interval of one of them; None where there is none.
-
-    An end that is not reached has no limit.
-    """
-    centre, low, high = published
-    if value is None or centre is None:
-        return None
-    if low is not None and high is not None:
-        return low <= value <= high
-    if interval[0] is None:
-        return None
-    return interval[0] <= centre and (interval[1] is None or centre <= interval[1])

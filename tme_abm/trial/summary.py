@@ -20,6 +20,11 @@ DEPTHS = {
     name: tuple(response for response in RESPONSES if imwg.is_at_least(response, least))
     for name, least in {"orr": "PR", "vgpr_or_better": "VGPR", "cr_or_better": "CR"}.items()
 }
+AFTER_MASS_SPECTROMETRY = "cr_or_better_after_mass_spectrometry"
+SHARES = {  # share of the patients -> column of the patient table, and the responses that count
+    **{name: ("best_response", depths) for name, depths in DEPTHS.items()},
+    AFTER_MASS_SPECTROMETRY: ("best_response_after_mass_spectrometry", DEPTHS["cr_or_better"]),
+}
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,14 @@ class ArmSummary:
         n: Patients with status "completed": every denominator.
         n_started: Patients in the table, whatever became of them.
         n_events: Progressions and deaths.
+        n_clinical: Clinical progressions among them; None where the table does not tell.
         median_pfs_months: None where less than half of the patients had an event.
         pfs_ci: Interval of the median; an end is None where it is not reached [month].
         median_follow_up_months: By the reverse Kaplan-Meier estimate [month].
         orr: Partial response or better [1]; each fraction is followed by its Wilson interval.
         vgpr_or_better: Very good partial response or better [1].
         cr_or_better: Complete response or better [1].
+        cr_or_better_after_mass_spectrometry: The same, with the band of an antibody told from the patient's own [1].
         mrd_negative: Tested and negative; a missing test counts as positive [1].
         median_time_to_response_months: Among responders [month].
         note: Why something is missing; empty where nothing is.
@@ -44,6 +51,7 @@ class ArmSummary:
     n: int
     n_started: int
     n_events: int
+    n_clinical: int | None
     median_pfs_months: float | None
     pfs_ci: Interval
     median_follow_up_months: float | None
@@ -53,6 +61,8 @@ class ArmSummary:
     vgpr_or_better_ci: Interval
     cr_or_better: float | None
     cr_or_better_ci: Interval
+    cr_or_better_after_mass_spectrometry: float | None
+    cr_or_better_after_mass_spectrometry_ci: Interval
     mrd_negative: float | None
     mrd_negative_ci: Interval
     median_time_to_response_months: float | None
@@ -81,9 +91,9 @@ def arm_summary(patients: "pd.DataFrame", arm: str, level: float = 0.95) -> ArmS
         if median is None:
             notes.append("median PFS not reached")
     shares: dict[str, tuple[float | None, Interval]] = {}
-    for name, depths in DEPTHS.items():
-        if "best_response" in rows.columns:
-            shares[name] = rate(int(rows["best_response"].isin(depths).sum()), n, level)
+    for name, (column, depths) in SHARES.items():
+        if column in rows.columns:
+            shares[name] = rate(int(rows[column].isin(depths).sum()), n, level)
         else:
             shares[name] = (None, (None, None))
     if "mrd_negative" in rows.columns:
@@ -95,6 +105,7 @@ def arm_summary(patients: "pd.DataFrame", arm: str, level: float = 0.95) -> ArmS
         n=n,
         n_started=started,
         n_events=int(times.event.sum()),
+        n_clinical=int(rows["progression_kind"].eq("clinical").sum()) if "progression_kind" in rows.columns else None,
         median_pfs_months=median,
         pfs_ci=ci,
         median_follow_up_months=follow_up,
@@ -104,6 +115,8 @@ def arm_summary(patients: "pd.DataFrame", arm: str, level: float = 0.95) -> ArmS
         vgpr_or_better_ci=shares["vgpr_or_better"][1],
         cr_or_better=shares["cr_or_better"][0],
         cr_or_better_ci=shares["cr_or_better"][1],
+        cr_or_better_after_mass_spectrometry=shares[AFTER_MASS_SPECTROMETRY][0],
+        cr_or_better_after_mass_spectrometry_ci=shares[AFTER_MASS_SPECTROMETRY][1],
         mrd_negative=shares["mrd_negative"][0],
         mrd_negative_ci=shares["mrd_negative"][1],
         median_time_to_response_months=float(np.median(response_days.to_numpy(np.float64))) / DAYS_PER_MONTH

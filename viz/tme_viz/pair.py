@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from tme_abm.foundation.clock import HOURS_PER_DAY, Rhythm
+from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.marrow.cell_types import records
 from tme_abm.marrow.clones import ANTIBODY_ESCAPED, CLONE_NAMES, IMID_RESISTANT, PROTEASOME_RESISTANT
@@ -62,13 +62,13 @@ class Running:
         visits: What the clinic says every 28 days.
     """
 
-    def __init__(self, simulation: Simulation, drugs: tuple[str, ...], visits: Rhythm) -> None:
+    def __init__(self, simulation: Simulation, drugs: tuple[str, ...], study: Study) -> None:
         """Begin treatment.
 
         Args:
             simulation: Forked, with its regimen.
             drugs: Drugs of both arms, in the order of the columns.
-            visits: The intervals that end with a visit.
+            study: With the intervals that end with a visit, and what the clinic gets to see.
         """
         self.simulation = simulation
         self.drugs = drugs
@@ -82,7 +82,7 @@ class Running:
         for start, drug, amount in zip(calendar.start_h, calendar.drug, calendar.amount_mg, strict=True):
             key = (int(start // HOURS_PER_DAY), simulation.regimen.drugs[drug])
             self._doses[key] = self._doses.get(key, 0.0) + float(amount)
-        self.clinic = Clinic(simulation, visits)
+        self.clinic = Clinic(simulation, study.visits, study.clinic.params)
         self.note()
 
     @property
@@ -188,7 +188,7 @@ class Pair:
 
     def _fork(self) -> tuple[Running, ...]:
         return tuple(
-            Running(self.grown.fork(regimen, self.study.drugs, self.study.settings.without | off), self.drugs, self.study.visits)
+            Running(self.grown.fork(regimen, self.study.drugs, self.study.settings.without | off), self.drugs, self.study)
             for regimen, off in zip(self.regimens, self.choice.without, strict=True)
         )
 

@@ -103,14 +103,17 @@ def figures_of(opened: Run, language: str = "en") -> dict[str, str]:
     One that cannot be drawn is left out and told on the server's console; the others are still worth seeing.
     """
     from tme_abm import drawing
-    from tme_abm.trial import figures, marrow_figures, patient_figures, published, subgroups
+    from tme_abm.trial import figures, marrow_figures, patient_figures, published, report, subgroups
 
     patients, arms, labels, summary = opened.patients, opened.arms, opened.labels, opened.summary
     design, level = summary.get("design", "paired"), float(summary.get("level", 0.95))
     followed = [arm for arm in arms if summary["arms"][arm]["n"]]
     drawn: dict[str, Any] = {}
     if followed:
-        drawn["survival"] = figures.kaplan_meier(patients, followed, labels, level)
+        pairs = summary["comparisons"]
+        drawn["survival"] = figures.kaplan_meier(
+            patients, followed, labels, level, report.headline(pairs[0], design) if len(pairs) == 1 else ""
+        )
         drawn["responses"] = patient_figures.responses(patients, followed, labels)
     for pair in summary["comparisons"][:1]:
         table = subgroups.subgroup_table(patients, pair["arm"], pair["reference"], design, pair["ci_level"])
