@@ -1,6 +1,7 @@
 """From a fresh clone to the report of a study, as a newcomer waits for it: clone, environment, install, first run. And its size.
 
-    python benchmarks/bench_first.py [--against REF] [--study icaria] [--patients N] [--rounds 1] [--no-compile] [--wheels FOLDER]
+    python benchmarks/bench_first.py [--against REF] [--study icaria] [--patients N] [--rounds 1] [--json FILE]
+        [--no-compile] [--wheels FOLDER]
 
 The commit at hand is cloned (what is not committed is not measured), installed from a folder of packages on this machine, which is filled
 before the clock starts, and the study is run with nothing compiled and no cache of fonts; once more with both, so that the difference is
