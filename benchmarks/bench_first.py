@@ -1,13 +1,14 @@
 """From a fresh clone to the report of a study, as a newcomer waits for it: clone, environment, install, first run. And its size.
 
-    python benchmarks/bench_first.py [--against REF] [--study icaria] [--patients N] [--rounds 1] [--wheels FOLDER] [--json FILE]
+    python benchmarks/bench_first.py [--against REF] [--study icaria] [--patients N] [--rounds 1] [--json FILE]
+        [--no-compile] [--wheels FOLDER]
 
 The commit at hand is cloned (what is not committed is not measured), installed from a folder of packages on this machine, which is filled
 before the clock starts, and the study is run with nothing compiled and no cache of fonts; once more with both, so that the difference is
 what the first time takes. With `--against` another commit takes its turn in every round, and ratios are taken within a round.
 
 Sizes are those of the files below `site-packages`, by the package that brought them, compiled Python included, without pip and setuptools,
-which every environment has.
+which every environment has; they are taken after the runs.
 """
 
 import argparse
@@ -55,16 +56,18 @@ def gather(commits: list[str], wheels: Path, folder: Path) -> None:
         own.unlink()
 
 
-def first(commit: str, wheels: Path, folder: Path, study: str, patients: int | None) -> tuple[dict[str, Run], dict[str, float]]:
+def first(commit: str, wheels: Path, folder: Path, options: argparse.Namespace) -> tuple[dict[str, Run], dict[str, float]]:
     """What each part of the way took, and the size of each package [MiB]."""
     at, kept = folder / "clone", folder / "caches"
     parts = {"clone": clone(commit, at), "environment": execute([sys.executable, "-m", "venv", str(at / ".venv")])}
     pip = [str(python_of(at)), "-m", "pip", "install", "--quiet", "--no-index", "--find-links", str(wheels), "."]
+    pip += ["--no-compile"] * options.no_compile
     parts["install"] = execute(pip, {"PYTHONPATH": ""}, at)
-    environment = {"PYTHONPATH": "", "NUMBA_CACHE_DIR": str(kept / "numba"), "MPLCONFIGDIR": str(kept / "matplotlib")}
-    number = () if patients is None else ("--patients", str(patients))
+    environment = {"PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": ""}
+    environment |= {"NUMBA_CACHE_DIR": str(kept / "numba"), "MPLCONFIGDIR": str(kept / "matplotlib")}
+    number = () if options.patients is None else ("--patients", str(options.patients))
     for part, out in (("first run", "first"), ("the same run again", "again")):
-        command = [str(python_of(at)), "-m", "tme_abm.cli", "run", study, *number, "--out", str(folder / out)]
+        command = [str(python_of(at)), "-m", "tme_abm.cli", "run", options.study, *number, "--out", str(folder / out)]
         parts[part] = execute(command, environment, folder)  # not in the clone, whose sources would come before what is installed
     sizes = sizes_of(next((at / ".venv").rglob("site-packages")))
     shutil.rmtree(at)
@@ -149,7 +152,7 @@ def main() -> None:
             for commit in commits[:: 1 if k % 2 == 0 else -1]:
                 place = folder / f"{k}-{commit}"
                 place.mkdir()
-                parts, sizes[commit] = first(commit, wheels, place, options.study, options.patients)
+                parts, sizes[commit] = first(commit, wheels, place, options)
                 taken[commit].append(parts)
                 shutil.rmtree(place)
     parts = rows_of_parts(taken, here, there if there != here else None)
