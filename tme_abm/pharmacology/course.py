@@ -240,14 +240,16 @@ class Course:
             before, now = self._individual[index], self._kinetics_of(index)
             self._individual[index] = now
             row, model = int(self._plan.row[index]), int(self._plan.model[index])
-            changed = {}
+            changed: dict[str, Any] = {}
             for name, old, new in zip(now._fields, before, now, strict=True):
                 if old != new:
                     changed[name] = getattr(self._kinetics[model], name).copy()
                     changed[name][row] = new
-            blocks = list(self._kinetics)
-            blocks[model] = blocks[model]._replace(**changed)
-            self._kinetics = blocks[0], blocks[1]
+            antibodies, small_molecules = self._kinetics
+            if model == ANTIBODY:
+                self._kinetics = antibodies._replace(**changed), small_molecules
+            else:
+                self._kinetics = antibodies, small_molecules._replace(**changed)
 
     def _kinetics_of(self, index: int) -> Any:
         """Kinetics of one drug in this patient."""
