@@ -88,6 +88,21 @@ def test_daratumumab_exposure(start, typical, is_igg, trough_1, trough_8, steady
     assert c[-28 * 24 :].min() == pytest.approx(steady_trough, rel=0.06)
 
 
+def test_a_look_does_what_a_changed_body_does_and_leaves_forks_alone(start, typical):
+    lines = (*ISA, *KD, POM)
+    looked, told, alone = (start(*lines, body=typical, is_varied=True) for _ in range(3))
+    looked.look(20.0, 1e11, 6.0)  # the tumour at the start
+    for course in (looked, told, alone):
+        course.advance(28, 6.0)
+    twin = looked.fork()
+    looked.look(4.0, 2e10, 6.0)
+    told.change_body(m_protein_g_per_l=4.0, disease=0.2)
+    assert looked.kinetics("isatuximab") == told.kinetics("isatuximab") != twin.kinetics("isatuximab")
+    expected, as_before = (course.advance(56, 6.0).concentration for course in (told, alone))
+    assert np.array_equal(looked.advance(56, 6.0).concentration, expected)
+    assert np.array_equal(twin.advance(56, 6.0).concentration, as_before)
+
+
 def test_elotuzumab_clears_faster_with_more_m_protein(start, typical):
     lines = (Dose("elotuzumab", 10.0, "mg/kg", (1, 8, 15, 22)), LEN)
     bodies = (typical._replace(m_protein_g_per_l=m) for m in (0.0, 50.0))

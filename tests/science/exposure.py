@@ -225,7 +225,7 @@ def draw(of: Callable[[str, str], Seen], rows: list[dict[str, Any]]) -> "Figure"
     (first,) = (row for row in rows if row["what"] == "first_area")
     by_dose.plot(20.0, first["value"], "D", color=drawing.BLACK, markersize=5, label="published (first week, NCT03733717)")
     by_dose.set(xscale="log", yscale="log", xlabel="dose [mg/kg]", ylabel="AUC [mg h/mL]")
-    by_dose.set_title("Isatuximab alone: more than in proportion")
+    by_dose.set_title("Exposure by dose, alone")
 
     for keys, marker, colour, label in (
         ([f"isa-{dose:g}-q2w" for dose in DOSES], "o-", drawing.BLUE, "simulated, every 2 weeks"),
@@ -239,7 +239,7 @@ def draw(of: Callable[[str, str], Seen], rows: list[dict[str, Any]]) -> "Figure"
     (full,) = (row for row in rows if row["what"] == "occupancy")
     bound.plot(20.0, full["value"], "D", color=drawing.BLACK, markersize=6, label="published: plateau at 20 mg/kg")
     bound.set(xscale="log", xlabel="dose [mg/kg]", ylabel="CD38 occupied in the marrow", ylim=(0.0, 1.0))
-    bound.set_title("Occupancy, week 4")
+    bound.set_title("Occupancy by dose, week 4")
     for axes in (by_dose, bound):
         axes.set_xticks(doses, [f"{dose:g}" for dose in DOSES])
         axes.minorticks_off()

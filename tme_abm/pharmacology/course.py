@@ -88,6 +88,7 @@ class Course:
         self._key = int(key)
         self._factor = np.ones(len(self.drugs))
         self._tumour: float | None = None  # at the first look
+        self._follows = any(drug.follows_disease for drug in self.drugs)
         self._names = [drug.name for drug in self.drugs]
         self._deviates = [
             {vary.parameter: deviate(self._key, drug.name, vary.parameter) for vary in drug.variability if is_varied} for drug in self.drugs
@@ -180,7 +181,7 @@ class Course:
             n_steps: Number of steps that are to pass.
             dt_h: Length of a step [h].
         """
-        if not any(drug.follows_disease for drug in self.drugs):
+        if not self._follows:
             return n_steps
         per_look = max(1, round(LOOK_DAYS * HOURS_PER_DAY / dt_h))
         return min(n_steps, per_look - round(self.hour / dt_h) % per_look)
@@ -196,8 +197,11 @@ class Course:
         if self._tumour is None:
             self._tumour = max(tumour, 1.0)
         per_look = max(1, round(LOOK_DAYS * HOURS_PER_DAY / dt_h))
-        if any(drug.follows_disease for drug in self.drugs) and round(self.hour / dt_h) % per_look == 0:
-            self.change_body(m_protein_g_per_l=m_protein, disease=tumour / self._tumour)
+        if self._follows and round(self.hour / dt_h) % per_look == 0:
+            self.body = self.body._replace(
+                m_protein_g_per_l=number(m_protein, "M-protein"), disease=number(tumour, "plasma cells") / self._tumour
+            )
+            self._follow_disease()
 
     def kinetics(self, drug: str) -> Any:
         """The kinetics of one drug in this patient.
@@ -221,17 +225,38 @@ class Course:
 
     def _resolve(self) -> None:
         """Kinetics of all drugs in this patient, as the blocks of arrays that the kernel takes."""
-        traits = {name: float(value) for name, value in self.body._asdict().items()}
-        traits["igg_g_per_l"] = igg(traits["is_igg"], traits["m_protein_g_per_l"])
-        self._individual = []
-        for drug, deviates in zip(self.drugs, self._deviates, strict=True):
-            partners = (other for other in self.drugs if other is not drug)
-            with_imid = float(any(other.drug_class == "imid" for other in partners))
-            self._individual.append(drug.individual({**traits, "is_with_imid": with_imid}, deviates))
+        self._individual = [self._kinetics_of(index) for index in range(len(self.drugs))]
         self._kinetics = (
             stack(Antibody, [p for p in self._individual if isinstance(p, Antibody)]),
             stack(SmallMolecule, [p for p in self._individual if isinstance(p, SmallMolecule)]),
         )
+
+    def _follow_disease(self) -> None:
+        """The same of the drugs that follow the disease, with as little work as looks each week allow; forks share what is not replaced."""
+        self._individual = list(self._individual)
+        for index, drug in enumerate(self.drugs):
+            if not drug.follows_disease:
+                continue
+            before, now = self._individual[index], self._kinetics_of(index)
+            self._individual[index] = now
+            row, model = int(self._plan.row[index]), int(self._plan.model[index])
+            changed: dict[str, Any] = {}
+            for name, old, new in zip(now._fields, before, now, strict=True):
+                if old != new:
+                    changed[name] = getattr(self._kinetics[model], name).copy()
+                    changed[name][row] = new
+            antibodies, small_molecules = self._kinetics
+            if model == ANTIBODY:
+                self._kinetics = antibodies._replace(**changed), small_molecules
+            else:
+                self._kinetics = antibodies, small_molecules._replace(**changed)
+
+    def _kinetics_of(self, index: int) -> Any:
+        """Kinetics of one drug in this patient."""
+        drug, body = self.drugs[index], self.body
+        with_imid = float(any(other.drug_class == "imid" for other in self.drugs if other is not drug))
+        traits = {**body._asdict(), "igg_g_per_l": igg(body.is_igg, body.m_protein_g_per_l), "is_with_imid": with_imid}
+        return drug.individual(traits, self._deviates[index])
 
     def _schedule(self, horizon_days: float) -> tuple[Plan, NDArray[np.float64]]:
         """The regimen's doses drug by drug, and their full amounts [mg]."""

@@ -6,6 +6,7 @@ Adding a drug means adding a file, here or in a folder of one's own; no code kno
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -160,7 +161,7 @@ class Drug:
         """Duration of an infusion [h]."""
         return float(self.infusion.params.infusion_hours)
 
-    @property
+    @cached_property
     def follows_disease(self) -> bool:
         """Whether its kinetics change with the disease under treatment."""
         return any(effect.covariate in OF_THE_DISEASE for effect in self.covariates)

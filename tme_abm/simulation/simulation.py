@@ -141,7 +141,8 @@ class Simulation:
             RuntimeError: Where one of the package did.
         """
         stopping.check()
-        pieces, left = [], n_steps
+        pieces: list[Exposure] = []
+        left = n_steps
         while left > 0 or not pieces:
             pieces.append(self._advance(self.course.steps_to_look(left, self.settings.step_h)))
             left -= len(pieces[-1].concentration)
