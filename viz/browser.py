@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,7 +40,15 @@ def missing() -> str:
 
 
 @contextmanager
-def serving(folder: Path, scenario: str | None = None, before: str = "", app: Path | None = None) -> Iterator[tuple[str, int]]:
+def serving(
+    folder: Path,
+    scenario: str | None = None,
+    before: str = "",
+    app: Path | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    more: str = "",
+) -> Iterator[tuple[str, int]]:
     """A server of the page with `folder/results` as its results; gives its address and process number.
 
     Args:
@@ -47,14 +56,18 @@ def serving(folder: Path, scenario: str | None = None, before: str = "", app: Pa
         scenario: What `tme view` is given.
         before: Python that the server's process runs first, for instance to let something fail.
         app: File of another Solara page, which is served instead.
+        host: Address on which it listens.
+        port: Port on which it listens; any free one by default.
+        more: Further arguments of `launch.main`, as Python.
 
     Raises:
         RuntimeError: Where it does not start within a minute.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
         port = probe.getsockname()[1]
-    code = f"{before}\nfrom tme_viz.launch import main; main({scenario!r}, '127.0.0.1', {port}, False)"
+    code = f"{before}\nfrom tme_viz.launch import main; main({scenario!r}, {host!r}, {port}, False, {more})"
     if app is not None:
         quiet = "os.environ['SOLARA_TELEMETRY_MIXPANEL_ENABLE'] = 'False'"
         start = f"uvicorn.run('solara.server.starlette:app', port={port}, log_level='warning')"
@@ -66,13 +79,16 @@ def serving(folder: Path, scenario: str | None = None, before: str = "", app: Pa
     log = folder / "server.log"
     with log.open("w") as out:
         process = subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT)
-    address = f"http://127.0.0.1:{port}"
+    name = {"::": "::1", "0.0.0.0": "127.0.0.1"}.get(host, host)
+    address = f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
     try:
         for _ in range(240):
             if process.poll() is not None:
                 break
             try:
                 urllib.request.urlopen(address, timeout=5).close()
+                break
+            except urllib.error.HTTPError:  # an answer all the same
                 break
             except OSError:
                 time.sleep(0.25)
