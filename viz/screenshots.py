@@ -41,9 +41,10 @@ SHOTS = {
 def shrink(path: Path) -> None:
     """Write a picture again in 256 colours, among them those that must not be lost because they are rare: of cells and their rims."""
     from PIL import Image
-    from tme_viz.picture import CLONE_COLOURS, COLOURS, rgb
+    from tme_viz.colours import CLONES, COLOURS
+    from tme_viz.picture import rgb
 
-    named = [rgb(colour) for colour in {*COLOURS.values(), *CLONE_COLOURS}]
+    named = [rgb(colour) for colour in {*COLOURS.values(), *CLONES}]
     kept = [*named, *((r // 2, g // 2, b // 2) for r, g, b in named), (255, 255, 255), (34, 34, 34), (25, 118, 210)]
     with Image.open(path) as picture:
         full = picture.convert("RGB")

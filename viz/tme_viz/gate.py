@@ -30,6 +30,9 @@ Send = Callable[[Message], Awaitable[None]]
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FIRST = Path(__file__).with_name("first.html")  # what stands in the page until it is there
 WORDS = ("title", "first_line", "no_script", "not_loaded", "not_started", "lost_connection", "restarted", "refresh")
+RECORDED_AT = "/tme/recorded.html"  # a recorded lesson, which the page shows in a frame while the model is compiled
+RECORDED = Path(__file__).with_name("recorded.html")
+OF_A_RECORDING = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; frame-ancestors 'self'"
 SAFE = ("GET", "HEAD", "OPTIONS")
 POLICY_VIOLATION = 1008  # code with which a websocket is refused
 MISDIRECTED = 421  # status of a request under a name that is not served here
@@ -148,6 +151,9 @@ class Gate:
             await self.app(scope, receive, send)
             return
         path = self._own_path(scope)
+        if path == RECORDED_AT:
+            await _serve_recorded(scope, send)
+            return
         if path.startswith(shell.ASKED_AT):  # Solara would fetch from the network what it does not have, and keep it
             name = path.removeprefix(shell.ASKED_AT)
             if name in shell.names():
@@ -173,18 +179,18 @@ class Gate:
         nonce = secrets.token_urlsafe(16)
         start: Message = {}
         body: list[bytes] = []
-        is_html = False
+        is_html = has_failed = False
 
         async def on(message: Message) -> None:
-            nonlocal start, is_html
+            nonlocal start, is_html, has_failed
             if message["type"] == "http.response.start":
                 kind = next((value for key, value in message["headers"] if key.lower() == b"content-type"), b"")
                 is_html = kind.startswith(b"text/html")
-                start = message
-                if message["status"] >= SERVER_ERROR:
-                    raise RuntimeError(f"the page's server answered {message['status']}")
-                if not is_html:
+                start, has_failed = message, message["status"] >= SERVER_ERROR
+                if not is_html and not has_failed:
                     await send({**message, "headers": [*message["headers"], *_headers(scope, "")]})
+            elif has_failed:
+                return  # what failed is raised, too, and told below
             elif message["type"] == "http.response.body" and is_html:
                 body.append(message.get("body", b""))
                 if not message.get("more_body", False):
@@ -205,10 +211,12 @@ class Gate:
             await self.app(plain, receive, on)
         except Exception as error:
             logger.exception("the page could not be served")
-            if not start or is_html or start["status"] >= SERVER_ERROR:
-                await _say(scope, send, SERVER_ERROR, f"{words(_language(scope))['not_started']} ({type(error).__name__}: {error})")
-            else:
+            if start and not is_html and not has_failed:  # half of the answer is out
                 raise
+            await _say(scope, send, SERVER_ERROR, f"{words(_language(scope))['not_started']} ({type(error).__name__}: {error})")
+        else:
+            if has_failed:
+                await _say(scope, send, SERVER_ERROR, words(_language(scope))["not_started"])
 
     def _is_page(self, scope: Scope) -> bool:
         return not self._own_path(scope).startswith(("/static/", "/jupyter/", "/_solara/"))
@@ -289,6 +297,20 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, reason: str, door:
         return
     host = next((value.decode("latin-1") for key, value in scope["headers"] if key == b"host"), "")
     await _say(scope, send, FORBIDDEN if door.serves(host) else MISDIRECTED, reason)
+
+
+async def _serve_recorded(scope: Scope, send: Send) -> None:
+    body = RECORDED.read_bytes()
+    headers = [
+        (b"content-type", b"text/html; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        (b"content-security-policy", OF_A_RECORDING.encode()),
+        (b"x-frame-options", b"SAMEORIGIN"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"same-origin"),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
 async def _serve_shell(scope: Scope, send: Send, name: str) -> None:

@@ -1,5 +1,6 @@
 """Two marrows of one patient, under the same dice, in lockstep: the logic behind the live page, without the page."""
 
+import math
 import os
 import threading
 import zlib
@@ -15,7 +16,7 @@ import numpy as np
 
 from tme_abm.foundation.clock import HOURS_PER_DAY, Rhythm
 from tme_abm.foundation.errors import InputError, did_you_mean
-from tme_abm.marrow.cell_types import records
+from tme_abm.marrow.cell_types import CellType, records
 from tme_abm.marrow.clones import ANTIBODY_ESCAPED, CLONE_NAMES, IMID_RESISTANT, PROTEASOME_RESISTANT
 from tme_abm.patients.patient import VirtualPatient
 from tme_abm.patients.presets import preset, presets
@@ -95,6 +96,7 @@ class Running:
         seen = self.simulation.observe()
         day = self.simulation.day
         row = [day, *(float(seen[name]) for name in (*OBSERVED, *self.simulation.settings.catalogue.deaths))]
+        row.append(share_in_niche(self.simulation))
         burden = self.simulation.marrow.body.burden
         row += [sum(float(burden[c]) for c in range(len(CLONE_NAMES)) if c & bit) for bit in RESISTANCES.values()]
         levels = {drug.name: float(x) for drug, x in zip(self.simulation.course.drugs, self.simulation.course.concentration, strict=True)}
@@ -146,13 +148,16 @@ class Pair:
         marks: Moments from which the past is made again, every four weeks.
     """
 
-    def __init__(self, choice: Choice, places: Places, tell: Tell = lambda text: None) -> None:
+    def __init__(
+        self, choice: Choice, places: Places, tell: Tell = lambda text: None, grow: Callable[[Study], Simulation] | None = None
+    ) -> None:
         """Grow the patient's disease, or take it grown, and begin both treatments.
 
         Args:
             choice: What is wanted.
             places: Where scenarios are.
             tell: Is told what takes time, in a word: "compiling", "growing", "treating".
+            grow: Grows somebody else than the patient of the choice.
 
         Raises:
             InputError: Where the choice cannot be.
@@ -161,7 +166,7 @@ class Pair:
         study = load_trial(places.scenario(choice.scenario), choice.changes, mechanisms=[places.catalogue])
         self.study = replace(study, settings=replace(study.settings, height=choice.size, width=choice.size))
         self.choice = replace(choice, arms=pick_arms(choice, study))
-        self.grown = grown(self.study, choice, tell)
+        self.grown = grown(self.study, choice, tell) if grow is None else grow(self.study)
         arms = {arm.key: arm for arm in study.arms}
         self.regimens = tuple(arms[key] for key in self.choice.arms)
         self.drugs = tuple(dict.fromkeys(name for regimen in self.regimens for name in regimen.drugs))
@@ -169,6 +174,7 @@ class Pair:
             "day",
             *OBSERVED,
             *study.settings.catalogue.deaths,
+            "plasma_in_niche",
             *(f"clone_with_{name}" for name in RESISTANCES),
             *(f"concentration_{name}_ug_per_ml" for name in self.drugs),
             *(f"dose_{name}_mg" for name in self.drugs),
@@ -343,6 +349,13 @@ class Pair:
     def off(self, side: int) -> frozenset[str]:
         """Mechanisms that are off now."""
         return self.sides[side].simulation.without
+
+
+def share_in_niche(simulation: Simulation) -> float:
+    """Share of the plasma cells of the patch that touch a stromal cell; nan where there are none."""
+    cells, niche = simulation.marrow.cells, simulation.marrow.lattice.niche
+    is_plasma = cells.kind == CellType.PLASMA
+    return float(niche[is_plasma].mean()) if is_plasma.any() else math.nan
 
 
 def change(simulation: Simulation, event: Event) -> None:

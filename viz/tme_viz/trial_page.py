@@ -81,6 +81,8 @@ def visit(visitor: Visitor, opened: trials.Run, arm: str, patient: int) -> None:
             break
     arms = (arm, other) if opened.arms.index(arm) <= opened.arms.index(other) else (other, arm)
     visitor.lesson.value = ""
+    visitor.trial.value = opened.name
+    visitor.forget_twins()
     visitor.session.prepare(trials.marrow_of(opened, patient, arms))
     visitor.view.value = "live"
 
