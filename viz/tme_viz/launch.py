@@ -54,17 +54,22 @@ def main(
     from tme_abm.scenario.kinds import load_trial
     from tme_abm.scenario.reading import scenarios
     from tme_viz import page
-    from tme_viz.allowed_files import KIND, Places, kind
+    from tme_viz.allowed_files import KIND, LIVE, Places, kind
     from tme_viz.choice import Choice
+    from tme_viz.live_file import choice_of
 
     given, choice = None, Choice()
     if scenario is not None:
         file = scenarios().get(scenario, Path(scenario))
-        if file.is_file() and kind(file) not in (KIND, ""):
+        if file.is_file() and kind(file) not in (KIND, LIVE, ""):
             raise InputError(f"{scenario}: this is no trial ({kind(file)}), and the live page shows the marrow of patients; use tme run")
         given = None if scenario in scenarios() else Path(scenario)
-    study = load_trial(scenario or choice.scenario, mechanisms=mechanisms)
-    page.open_with(Places(given=given, catalogue=study.settings.catalogue), replace(choice, scenario=study.name))
+    if given is not None and kind(given) == LIVE:
+        choice, catalogue = choice_of(given, mechanisms)
+    else:
+        study = load_trial(scenario or choice.scenario, mechanisms=mechanisms)
+        choice, catalogue = replace(choice, scenario=study.name), study.settings.catalogue
+    page.open_with(Places(given=given, catalogue=catalogue), choice)
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

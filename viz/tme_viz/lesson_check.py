@@ -13,8 +13,8 @@ from pathlib import Path
 from tme_viz.allowed_files import Places
 from tme_viz.lessons import NEITHER, Lesson
 from tme_viz.pair import Pair
-from tme_viz.trial_lesson import KEY as TRIAL
 from tme_viz.trial_lesson import FEW as TEN
+from tme_viz.trial_lesson import KEY as TRIAL
 from tme_viz.trial_lesson import measures, rows_of, small_study
 from tme_viz.twins import run_all
 

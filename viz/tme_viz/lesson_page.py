@@ -86,21 +86,18 @@ def Predict(visitor: Visitor, lesson: Lesson) -> None:
 
 @solara.component
 def LessonCard(visitor: Visitor) -> None:
-    """The lesson that is open: question, experiment and the step that is due; folded, it leaves the room to the marrows."""
-    folded, set_folded = solara.use_state(False)
+    """The lesson that is open: first question and experiment, then the step that was begun and how to begin the next."""
+    at = visitor.step.value
+    wish, set_wish = solara.use_state((-1, False))  # at which step the text was wished to be shown or hidden
+    is_open = wish[1] if wish[0] == at else at == 0
     lesson = lessons().get(visitor.lesson.value)
     if lesson is None:
         return
-    w, text, at = visitor.w, lesson.texts[visitor.language.value], visitor.step.value
+    w, text = visitor.w, lesson.texts[visitor.language.value]
     made = visitor.predicted.value.get(lesson.key, -1)
     with solara.Div(classes=["tme-card", "tme-lesson"]):
-        with solara.Div(classes=["tme-foot"]):
+        if is_open:
             solara.HTML(tag="h2", unsafe_innerHTML=f"{w['lesson']}: {text.title}")
-            fold = w["unfold"] if folded else w["fold"]
-            solara.Button(fold, on_click=lambda: set_folded(not folded), text=True, classes=["tme-fold"])
-            solara.Button(w["all_lessons"], on_click=lambda: visitor.view.set("lessons"), text=True)
-            solara.Button(w["leave_lesson"], on_click=lambda: visitor.lesson.set(""), text=True)
-        if not folded:
             with solara.Div(classes=["tme-lesson-body"]):
                 with solara.Div():
                     solara.Text(text.question, classes=["tme-question"])
@@ -116,8 +113,14 @@ def LessonCard(visitor: Visitor) -> None:
         with solara.Div(classes=["tme-step"]):
             label = w["next_step"] if at < len(text.steps) else w["reset"]
             solara.Button(f"{label} (N)", on_click=lambda: next_step(visitor), color="primary", classes=["tme-next"])
-            said = text.steps[at - 1] if at else text.steps[0]
-            solara.Text(f"{max(at, 1)}/{len(text.steps)}  {said}", classes=["tme-question"] if at else ["tme-question", "tme-coming"])
+            with solara.Div():
+                said = text.steps[at - 1] if at else text.steps[0]
+                kind = ["tme-question"] if at else ["tme-question", "tme-coming"]
+                solara.Text(f"{max(at, 1)}/{len(text.steps)}  {said}", classes=kind)
+            fold = w["fold"] if is_open else w["unfold"]
+            solara.Button(fold, on_click=lambda: set_wish((at, not is_open)), text=True, classes=["tme-plain", "tme-fold"])
+            solara.Button(w["all_lessons"], on_click=lambda: visitor.view.set("lessons"), text=True, classes=["tme-plain"])
+            solara.Button(w["leave_lesson"], on_click=lambda: visitor.lesson.set(""), text=True, classes=["tme-plain"])
         if lesson.key == TRIAL_LESSON:
             TrialGrows(visitor, lesson)
 

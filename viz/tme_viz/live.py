@@ -22,8 +22,14 @@ from tme_viz.twins import SOMEBODY
 from tme_viz.visitor import Visitor
 from tme_viz.words import message
 
-TRANSPORT_WORDS = ("play", "pause", "step", "back", "reset", "speed", "day", "month", "rewind", "past", "present", "on", "off")
-TRANSPORT_WORDS += ("next_kill", "undo", "theatre")
+TRANSPORT_WORDS = (
+    *("play", "pause", "step", "back", "reset", "speed", "day", "month", "rewind", "past", "present", "on", "off"),
+    *("next_kill", "undo", "theatre"),
+)
+MARROW_WORDS = (
+    *("close", "lost", "life", "m_protein", "plasma_cells", "best_confirmed", "response_now", "not_yet_seen", "progressed"),
+    *("treatment_goes_on", "progression_note", "type", "age", "clonotype", "granzyme"),
+)
 RENEWAL = "turnover"  # a cause of death that does not flash: cells are renewed all the time
 KINDS = [kind.name for kind in CellType]
 LIFE_ROWS = 12  # days of a followed cell that are told
@@ -152,7 +158,7 @@ def Recorded(visitor: Visitor) -> None:
     solara.Text(w["recorded"], classes=["tme-small"])
     solara.HTML(
         tag="iframe",
-        attributes={"src": f"{solara_root()}/tme/recorded.html?language={visitor.language.value}", "title": w["recorded"]},
+        attributes={"src": f"{solara_root()}/tme/recorded.html?play&language={visitor.language.value}", "title": w["recorded"]},
         classes=["tme-recorded"],
     )
 
@@ -306,9 +312,6 @@ def Marrow(visitor: Visitor, side: int) -> None:
     w, session = visitor.w, visitor.session
     is_there = visitor.status.value.generation > 0
     title = heading(visitor, side) if is_there and session.pair is not None else ""
-    names = ("close", "lost", "life", "m_protein", "plasma_cells", "best_confirmed", "response_now", "not_yet_seen", "progressed")
-    names += ("treatment_goes_on", "progression_note", *LAYERS, *KINDS)
-    names += ("type", "age", "clonotype", "granzyme")
 
     def life(_: Any = None) -> None:
         session.post(lambda: visitor.lives.set((side, session.life(side))))
@@ -318,7 +321,7 @@ def Marrow(visitor: Visitor, side: int) -> None:
         title=title,
         label=f"{title}: {', '.join(w[k] for k in KINDS[1:])}",
         look=look(visitor, bool(dark)),
-        words={k: w[k] for k in names},
+        words={k: w[k] for k in (*MARROW_WORDS, *LAYERS, *KINDS)},
         event_drawn=session.drawn if side == 1 else None,
         event_pick=lambda site: session.pick(side, None if site < 0 else int(site)),
         event_life=life,

@@ -16,12 +16,11 @@ import numpy as np
 
 from tme_abm.foundation.clock import HOURS_PER_DAY, Rhythm
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.laboratory.live import carry_out_change, grow_patient
 from tme_abm.marrow.cell_types import CellType, records
 from tme_abm.marrow.clones import ANTIBODY_ESCAPED, CLONE_NAMES, IMID_RESISTANT, PROTEASOME_RESISTANT
 from tme_abm.patients.patient import VirtualPatient
-from tme_abm.patients.presets import preset, presets
-from tme_abm.scenario.kinds import load_trial
-from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key
+from tme_abm.simulation.simulation import Simulation
 from tme_abm.simulation.treatment import physique
 from tme_abm.trial.execution import compile_kernels
 from tme_abm.trial.study import Study
@@ -29,6 +28,7 @@ from tme_abm.trial.visit import Clinic, Visit
 from tme_viz.allowed_files import Places
 from tme_viz.choice import Choice, Event
 from tme_viz.history import FASTEST, Place, Shelf
+from tme_viz.live_file import study_of
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
@@ -163,7 +163,7 @@ class Pair:
             InputError: Where the choice cannot be.
         """
         choice.check(places.catalogue)
-        study = load_trial(places.scenario(choice.scenario), choice.changes, mechanisms=[places.catalogue])
+        study = study_of(places, choice)
         self.study = replace(study, settings=replace(study.settings, height=choice.size, width=choice.size))
         self.choice = replace(choice, arms=pick_arms(choice, study))
         self.grown = grown(self.study, choice, tell) if grow is None else grow(self.study)
@@ -277,7 +277,7 @@ class Pair:
         at, n_done, simulations = now
         while True:
             while n_done < len(self.events) and round(self.events[n_done].day * self.per_day) <= at:
-                change(simulations[self.events[n_done].side], self.events[n_done])
+                carry_out_change(simulations[self.events[n_done].side], self.events[n_done])
                 n_done += 1
             if at >= step:
                 break
@@ -302,7 +302,7 @@ class Pair:
         """
         self.check(event)
         side = self.sides[event.side]
-        change(side.simulation, event)
+        carry_out_change(side.simulation, event)
         if event.kind == "dose":
             side.factor[event.name] = event.value
         self._replay = None
@@ -356,14 +356,6 @@ def share_in_niche(simulation: Simulation) -> float:
     cells, niche = simulation.marrow.cells, simulation.marrow.lattice.niche
     is_plasma = cells.kind == CellType.PLASMA
     return float(niche[is_plasma].mean()) if is_plasma.any() else math.nan
-
-
-def change(simulation: Simulation, event: Event) -> None:
-    """Let an event happen in a marrow."""
-    if event.kind == "switch":
-        simulation.switch(event.name, event.value > 0.0)
-    else:
-        simulation.course.change_dose(event.name, event.value)
 
 
 def arrays_of(bundle: object) -> Iterator[np.ndarray]:
@@ -455,15 +447,7 @@ def grown(study: Study, choice: Choice, tell: Tell) -> Simulation:
             return _ready[key]
     compile_first(study, tell)
     tell("growing")
-    if choice.patient in presets():
-        simulation = Simulation(preset(choice.patient), study.settings, make_patient_key(study.seed, 0))
-        if not simulation.grow():
-            raise InputError(f"patient '{choice.patient}': the immune system holds the disease for two years, there is nothing to treat")
-    else:
-        try:
-            simulation, _ = enrol(study.population, study.settings, study.seed, int(choice.patient))
-        except RuntimeError as error:
-            raise InputError(f"patient: {error}") from None
+    simulation = grow_patient(study, choice.patient)
     with _lock:
         _ready[key] = simulation
         while len(_ready) > GROWN_KEPT:

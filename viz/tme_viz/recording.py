@@ -24,6 +24,7 @@ from tme_viz.colours import CLONES, COLOURS, SEVERAL, SHADES, field_colours
 from tme_viz.lessons import Lesson
 from tme_viz.pair import Pair
 from tme_viz.picture import ACTIVE, LAYERS, level
+from tme_viz.trial_lesson import KEY as TRIAL
 from tme_viz.words import LANGUAGES, words
 
 PLAYER = Path(__file__).with_name("player.html")
@@ -31,6 +32,11 @@ MOST_FRAMES = 85  # pictures of a run, evenly spaced, the last one at its end
 MOST_BYTES = 5_000_000  # of a file
 PLAY_SECONDS = 15.0  # that a run takes to be played
 LOG_CHARTS = ("tumour_cells_total", "clone_")
+
+
+def is_recordable(lesson: Lesson) -> bool:
+    """Whether a recorded pair of marrows can show what a lesson is about."""
+    return lesson.key != TRIAL
 
 
 class Recording(NamedTuple):
@@ -164,7 +170,7 @@ def _texts(lesson: Lesson, pair: Pair, measured: dict[str, float], language: str
         "why": text.why,
         "literature": text.literature,
         "sides": sides,
-        "charts": [f"{w['m_protein']}, g/L", second],
+        "charts": [f"{w['m_protein']}, g/L ({w['month_unit']})", second],
         "keys": keys,
         "foot": f"{w['recorded_foot'].format(__version__)} {w['source']}: {lesson.source}.",
     }

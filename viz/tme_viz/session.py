@@ -247,8 +247,9 @@ class Session:
             try:
                 if self.screen.is_playing:
                     with contextlib.suppress(queue.Empty):
-                        while (work := self._work.get_nowait()) is not None:
-                            work()
+                        for _ in range(self._work.qsize()):  # what this work asks for comes after the next frame
+                            if (work := self._work.get_nowait()) is not None:
+                                work()
                     if self.screen.is_playing and not self._closed.is_set():
                         time.sleep(max(0.0, shown_at + FASTEST - time.monotonic()))
                         shown_at = time.monotonic()

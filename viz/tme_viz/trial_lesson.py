@@ -60,7 +60,7 @@ def measures(study: Study, rows: list[Row], first: int = 0) -> dict[str, float]:
     the share who gained nothing.
     """
     arm, reference = study.comparisons[0]
-    found = {}
+    found: dict[str, float] = {}
     for name, part in (("few", rows[2 * first : 2 * (first + FEW)]), ("all", rows)):
         comparison = compared(study, part)
         ends = (comparison.hazard_ratio, comparison.ci_low, comparison.ci_high) if comparison is not None else (None, None, None)

@@ -19,7 +19,7 @@ from tme_viz.words import message
 def TrialGrows(visitor: Visitor, lesson: Lesson) -> None:
     """The page's part."""
     w, language, dark = visitor.w, visitor.language.value, bool(solara.lab.use_dark_effective())
-    trial, set_trial = solara.use_state(None)
+    trial, set_trial = solara.use_state(none_yet())
     _, set_beat = solara.use_state(0)
 
     def leave() -> Callable[[], None]:
@@ -75,3 +75,8 @@ def TrialGrows(visitor: Visitor, lesson: Lesson) -> None:
             solara.HTML(tag="div", classes=["tme-trial-answer"], unsafe_innerHTML=body)
         elif n < FEW:
             solara.Text(w["few_patients"], classes=["tme-small"])
+
+
+def none_yet() -> GrowingTrial | None:
+    """No trial has been begun."""
+    return None
