@@ -10,7 +10,7 @@ from tme_abm.marrow.cell_types import records
 
 COLOURS = {kind.name: record.colour for kind, record in records().items()}
 ARMS = {False: ("#20242B", "#D6148C"), True: ("#F1F3F6", "#FF7AC6")}  # left and right, by whether the page is dark
-CLASSES = {"antibody": "#8C510A", "imid": "#00838F", "proteasome_inhibitor": "#7A9A01", "glucocorticoid": "#A1887F"}
+CLASSES = {"antibody": "#8C510A", "imid": "#00838F", "proteasome_inhibitor": "#7A9A01", "glucocorticoid": "#B08D7A"}
 OTHER_DRUG = "#546E7A"  # any class without a colour of its own, such as alkylators
 CAUSES = {
     "adcc": COLOURS["NK"],
@@ -23,12 +23,12 @@ CAUSES = {
     "glucocorticoid": CLASSES["glucocorticoid"],
     "depletion": "#5B3A1A",
     "fratricide": "#B8A800",
-    "turnover": "#37474F",
+    "turnover": "#1B2A33",
 }
 FROM_OUTSIDE = "#A300D6"  # a cause of death that a mechanism from outside brings
 KILLERS = {"adcc": "NK", "adcp": "MACROPHAGE", "t_cell": "T"}  # cause of death -> type of the cell that does it
 FIELDS = {"adenosine": "#6A1B9A", "il6": "#00695C", "chemokine": "#1A237E"}  # of the highest level
-SEVERAL = "#4A4A4A"  # a clone that resists several classes of drug
+SEVERAL = "#5C5C5C"  # a clone that resists several classes of drug
 CLONES = (  # by number: bits say which classes of drug it resists
     COLOURS["PLASMA"],
     CLASSES["imid"],

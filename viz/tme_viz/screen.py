@@ -218,8 +218,8 @@ class Screen:
 def deaths(simulation: Simulation) -> list[list[int]]:
     """Who died in the last step: site, cause (its column of the ledger) and the site of the killer, -1 where none is near.
 
-    Plasma cells, and others where an antibody took them; what is renewed is left out. The killer is the nearest cell of the type to which
-    the cause belongs: which one of several in reach it was, the model does not say.
+    Cells that leave as others are renewed are left out. The killer is the nearest cell of the type to which the cause belongs: which one of
+    several in reach it was, the model does not say.
     """
     events, lattice, kind = simulation.marrow.events, simulation.marrow.lattice, simulation.marrow.cells.kind
     killers = {int(Cause[cause.upper()]): int(CellType[name]) for cause, name in KILLERS.items()}
