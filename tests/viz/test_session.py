@@ -297,7 +297,7 @@ def test_the_deaths_that_flash_are_those_of_the_ledger(session):
     counted = np.zeros((2, 11))
     for _ in range(24):
         session.step()
-        for side, found in enumerate(ask(session, lambda: [deaths(side.simulation) for side in session.pair.sides])):
+        for side, found in enumerate(ask(session, lambda: [deaths(one.simulation) for one in session.pair.sides])):
             for _, cause, _ in found:
                 counted[side, cause] += 1
     for side, seen in zip(session.pair.sides, counted, strict=True):

@@ -14,12 +14,13 @@ from tme_viz.visitor import Visitor
 
 def begin(visitor: Visitor, lesson: Lesson) -> None:
     """Open the prepared experiment of a lesson, from its first day."""
-    visitor.lesson.value, visitor.step.value = lesson.key, 0
-    visitor.hidden.value = frozenset()
-    visitor.forget_twins()
-    visitor.look_at(lesson.layer)
-    visitor.session.prepare(lesson.choice)
-    visitor.view.value = "live"
+    with visitor.moving():
+        visitor.forget_twins()
+        visitor.session.prepare(lesson.choice)
+        visitor.hidden.value = frozenset()
+        visitor.look_at(lesson.layer)
+        visitor.lesson.value, visitor.step.value = lesson.key, 0
+        visitor.view.value = "live"
 
 
 def next_step(visitor: Visitor) -> None:

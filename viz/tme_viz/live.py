@@ -240,7 +240,7 @@ def Legend(visitor: Visitor) -> None:
         known = visitor.places.catalogue.causes
         shown = [cause for cause in charts.cause_words(known, visitor.language.value) if cause["name"] != RENEWAL]
         dots = "".join(f"<span><i style='background:{cause['colour']}'></i>{escape(cause['label'])}</span>" for cause in shown)
-        solara.HTML(tag="div", classes=["tme-scale", "tme-causes"], unsafe_innerHTML=f"<em>{w['flashes']}</em> {dots}")
+        solara.HTML(tag="div", classes=["tme-causes"], unsafe_innerHTML=f"<em>{w['flashes']}</em> {dots}")
 
 
 def scale(visitor: Visitor, dark: bool) -> str:

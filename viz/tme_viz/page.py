@@ -71,8 +71,11 @@ def Page() -> None:
 @solara.component
 def Address(visitor: Visitor) -> None:
     """What is seen, in the address; where the visitor goes back, what she saw before."""
-    _ = visitor.status.value, visitor.view.value
-    AddressBar(link=visitor.link(), place=visitor.place(), event_went=visitor.open)
+    _ = visitor.status.value, visitor.view.value, visitor.moves.value
+    said = solara.use_ref(("", ""))
+    if not visitor.is_moving or not said.current[0]:
+        said.current = (visitor.link(), visitor.place())
+    AddressBar(link=said.current[0], place=said.current[1], event_went=visitor.open)
 
 
 @solara.component

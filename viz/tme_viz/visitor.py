@@ -1,5 +1,7 @@
 """What one visitor's page holds: the session, and what is looked at."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -40,6 +42,7 @@ class Visitor:
         trial: Name of the results that are open.
         small: The small trial that was begun last; it goes on whatever is looked at.
         beat: Counts its signs of life.
+        moves: Counts the times that several things were changed at once.
     """
 
     def __init__(self, places: Places, query: str, plain: Choice) -> None:
@@ -58,17 +61,47 @@ class Visitor:
         self.small: solara.Reactive[SmallTrial | None] = solara.reactive(None)
         self.beat = solara.reactive(0)
         self.status: solara.Reactive[Status] = solara.reactive(Status())
+        self.moves = solara.reactive(0)
+        self._depth = 0
         self.session = Session(places, self.status.set)
         self.plain = plain
         self.open(query, is_first=True)
 
+    @contextmanager
+    def moving(self) -> Iterator[None]:
+        """Change several things at once: the address waits until all of them are changed."""
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            self.moves.value += 1
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether only some of the things are changed that are changed at once."""
+        return self._depth > 0
+
     def open(self, query: str, is_first: bool = False) -> None:
         """Show what the address says: at the beginning, and where the visitor goes back or forth in the browser's history."""
+        with self.moving():
+            self._open(query, is_first)
+
+    def _open(self, query: str, is_first: bool) -> None:
         plain = self.plain
         try:
             given = {key: values[0] for key, values in values_by_name(query).items()}
         except InputError:
             given = {}  # told below, where the choice is read
+        try:
+            choice = Choice.read(query, plain, self.places.catalogue)
+        except InputError as error:
+            message = str(error)
+            if is_first:
+                self.session.prepare(plain, plain)
+            self.session.complain(message)
+        else:
+            self._make(choice, is_first)
         language, view, layer = given.get("language", "en"), given.get("view", "live"), given.get("layer", PLAIN_LAYER)
         self.language.value = language if language in LANGUAGES else "en"
         self.view.value = view if view in VIEWS else "live"
@@ -78,17 +111,12 @@ class Visitor:
         self.look_at(layer if layer in LAYERS else PLAIN_LAYER)
         names = set(given.get("hidden", "").split(","))
         self.hidden.value = frozenset(int(kind) for kind in CellType if kind.name.lower() in names and kind is not CellType.EMPTY)
-        try:
-            choice = Choice.read(query, plain, self.places.catalogue)
-        except InputError as error:
-            message = str(error)
-            if is_first:
-                self.session.prepare(plain, plain)
-            self.session.complain(message)
-            return
+
+    def _make(self, choice: Choice, is_first: bool) -> None:
+        """Make what the address describes, unless it stands already."""
         if is_first or not self._stands(choice):
             self.forget_twins()
-            self.session.prepare(choice, plain if is_first else None)
+            self.session.prepare(choice, self.plain if is_first else None)
 
     def _stands(self, choice: Choice) -> bool:
         """Whether what is shown is what a choice describes."""
