@@ -4,11 +4,13 @@ import json
 import tomllib
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from tme_viz.allowed_files import Places
 from tme_viz.choice import Choice, Event
-from tme_viz.live_file import choice_of, live_toml
+from tme_viz.live_file import choice_of
 from tme_viz.pair import Pair
+from tme_viz.saved_scenario import live_toml
 
 from tme_abm import run
 from tme_abm.foundation.errors import InputError
@@ -43,12 +45,9 @@ def test_the_page_opens_it_on_the_same_day(done):
 
 def test_the_command_line_runs_it_to_the_same_numbers(done, tmp_path):
     path, pair, hashes = done
-    result = run(path, tmp_path / "out", workers=1)
+    run(path, tmp_path / "out", workers=1)
     summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
     assert [summary[side]["state_hash"] for side in "ab"] == hashes
-    table = result.table if hasattr(result, "table") else None
-    import pandas as pd
-
     table = pd.read_parquet(tmp_path / "out" / "table.parquet")
     at = pair.columns.index("m_protein_g_per_l")
     for side, name in zip(pair.sides, "ab", strict=True):

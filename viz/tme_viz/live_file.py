@@ -1,46 +1,15 @@
-"""What was done live, as a file of its own kind (`tme_abm.laboratory.live`): saved, and opened again on the same day."""
+"""What was done live, read from a file of its own kind (`tme_abm.laboratory.live`): the page opens it on the same day."""
 
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tme_abm.foundation.toml import to_toml
 from tme_abm.scenario.kinds import load_scenario, load_trial
 from tme_abm.simulation.settings import Catalogue
 from tme_abm.trial.study import Study
 from tme_viz.allowed_files import LIVE, Places, kind
-from tme_viz.choice import SIDES, Choice, Event
-from tme_viz.words import words
-
-if TYPE_CHECKING:
-    from tme_viz.pair import Pair
-
-
-def live_toml(pair: "Pair", language: str = "en") -> str:
-    """All that was chosen and changed, as a file that `tme view` opens and `tme run` runs."""
-    w = words(language)
-    changes: list[dict[str, Any]] = []
-    for event in pair.events:
-        change: dict[str, Any] = {"day": event.day, "side": SIDES[event.side]}
-        changes.append(
-            change
-            | ({"drug": event.name, "factor": event.value} if event.kind == "dose" else {"mechanism": event.name, "on": bool(event.value)})
-        )
-    who = w["preset"].get(pair.choice.patient, f"{w['patient']} {pair.choice.patient}")
-    table = {
-        "kind": LIVE,
-        "title": w["live_title"],
-        "summary": f"{who}; {' / '.join(regimen.label for regimen in pair.regimens)}",
-        "patient": pair.choice.patient,
-        "arms": list(pair.choice.arms),
-        "patch": pair.choice.size,
-        "until": pair.day,
-        **{f"without_{side}": sorted(off) for side, off in zip(SIDES, pair.choice.without, strict=True)},
-        "changes": changes,
-        "study": dict(pair.study.resolved),
-    }
-    return to_toml(table)
+from tme_viz.choice import Choice, Event
 
 
 def study_of(places: Places, choice: Choice) -> Study:

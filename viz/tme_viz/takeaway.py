@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import solara
 
 from tme_viz.history import History
-from tme_viz.live_file import live_toml
 from tme_viz.pair import Pair
 from tme_viz.picture import image
-from tme_viz.saved_scenario import scenario_toml
+from tme_viz.saved_scenario import live_toml, scenario_toml
 from tme_viz.session import Session
 from tme_viz.visitor import Visitor
 
