@@ -25,18 +25,15 @@ from tme_viz.lessons import Lesson
 from tme_viz.pair import Pair
 from tme_viz.picture import ACTIVE, LAYERS, level
 from tme_viz.trial_lesson import KEY as TRIAL
+from tme_viz.trial_lesson import curves, measures, rows_of, small_study
 from tme_viz.words import LANGUAGES, words
 
 PLAYER = Path(__file__).with_name("player.html")
 MOST_FRAMES = 85  # pictures of a run, evenly spaced, the last one at its end
 MOST_BYTES = 5_000_000  # of a file
 PLAY_SECONDS = 15.0  # that a run takes to be played
+TRIAL_EVERY = 4  # patients between two pictures of a trial that grows
 LOG_CHARTS = ("tumour_cells_total", "clone_")
-
-
-def is_recordable(lesson: Lesson) -> bool:
-    """Whether a recorded pair of marrows can show what a lesson is about."""
-    return lesson.key != TRIAL
 
 
 class Recording(NamedTuple):
@@ -46,11 +43,15 @@ class Recording(NamedTuple):
         pair: The pair at the end of the run.
         days: Days of the pictures.
         frames: Pictures, (n_days, 2, n_sites) uint8.
+        measured: What the lesson measures.
+        trial: Survival curves of a trial that grew, by how many patients were done; empty where the lesson has none.
     """
 
     pair: Pair
     days: list[int]
     frames: np.ndarray
+    measured: dict[str, float]
+    trial: dict[int, str]
 
 
 def record(lesson: Lesson, places: Places, pause: Callable[[], None] = lambda: None) -> Recording:
@@ -62,7 +63,17 @@ def record(lesson: Lesson, places: Places, pause: Callable[[], None] = lambda: N
     for day in days:
         pair.go_to(day, [event for event in lesson.choice.events if event.day <= day], pause)
         frames.append(np.stack([picture(side.simulation, lesson.layer) for side in pair.sides]))
-    return Recording(pair, days, np.stack(frames))
+    if lesson.key != TRIAL:
+        return Recording(pair, days, np.stack(frames), lesson.measure((pair.table(0), pair.table(1)), pair.columns), {})
+    study = small_study(places)
+    rows: list[dict[str, Any]] = []
+    grown = {}
+    for n, patient in enumerate(rows_of(study), 1):
+        pause()
+        rows += patient
+        if n % TRIAL_EVERY == 0:
+            grown[n] = curves(study, rows, ("var(--a)", "var(--b)"), "")
+    return Recording(pair, days, np.stack(frames), measures(study, rows), grown)
 
 
 def picture(simulation: Any, layer: str) -> np.ndarray:
@@ -85,7 +96,7 @@ def html(lesson: Lesson, recording: Recording) -> str:
     """The file of a lesson."""
     pair = recording.pair
     tables = (pair.table(0), pair.table(1))
-    measured = lesson.measure(tables, pair.columns)
+    measured = recording.measured
     chosen = ["day", "m_protein_g_per_l", lesson.chart]
     at = [pair.columns.index(name) for name in chosen]
     rows = np.concatenate([table[:, at] for table in tables]).astype(np.float32)
@@ -108,6 +119,7 @@ def html(lesson: Lesson, recording: Recording) -> str:
         "clones": list(CLONES),
         "look": look,
         "shown": lesson.outcome(measured),
+        "trial": [[n, drawn] for n, drawn in recording.trial.items()],
         "pace": round(1000.0 * PLAY_SECONDS / len(recording.days)),
         "words": {language: _words(language) for language in LANGUAGES},
         "texts": {language: _texts(lesson, pair, measured, language) for language in LANGUAGES},
@@ -136,6 +148,8 @@ def _words(language: str) -> dict[str, str]:
         "right": "right_prediction",
         "wrong": "wrong_prediction",
         "too_old": "browser_too_old",
+        "patients": "patients",
+        "km": "km_months",
     }
     other = next(name for key, name in LANGUAGES.items() if key != language)
     return {key: w[name] for key, name in named.items()} | {"other": other}
