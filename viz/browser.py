@@ -1,5 +1,6 @@
 """Drive the page in headless Chromium: for its tests, its measurements and its screenshots."""
 
+import hashlib
 import importlib.util
 import os
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+DAY = "Number(document.querySelector('.tme-time b').textContent.replace(/[^0-9]/g, ''))"  # the day that the page names
 FRAMES = "window.tmeFrames ? window.tmeFrames[1] : 0"
 HERE = Path(__file__).resolve().parent
 
@@ -125,6 +127,22 @@ def frame_rate(page: Any, seconds: float) -> float:
     page.wait_for_timeout(1000 * seconds)
     m, end = page.evaluate(clock)
     return float((m - n) / (end - start) * 1000)
+
+
+def settle(page: Any, truth: str, seconds: float = 60.0) -> None:
+    """Wait until something holds on the page."""
+    page.wait_for_function(truth, timeout=1000 * seconds)
+
+
+def key(page: Any, name: str) -> None:
+    """Press a key."""
+    page.keyboard.press(name)
+
+
+def picture(page: Any, side: int = 0) -> str:
+    """A digest of the marrow that is drawn; pictures themselves would make an unreadable message."""
+    drawn = page.evaluate(f"document.querySelectorAll('.tme-marrow canvas')[{side}].toDataURL()")
+    return hashlib.sha256(drawn.encode()).hexdigest()[:12]
 
 
 if __name__ == "__main__":

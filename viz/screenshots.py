@@ -29,12 +29,12 @@ class Shot(NamedTuple):
 
 
 SHOTS = {
-    "live": Shot("arms=isa-pd,pd&day=84", 1600, 1470),
+    "live": Shot("arms=isa-pd,pd&day=84", 1600, 1000),
     "live_dark": Shot("arms=isa-kd,kd&day=140&layer=cd38&event=56~a~switch~adcc~0&event=84~b~dose~carfilzomib~0.5", 1600, 1000, True),
-    "lesson": Shot("arms=isa,isa&without_b=ectoenzyme&day=7&lesson=adenosine", 1600, 1100),
+    "lesson": Shot("arms=isa,isa&without_b=ectoenzyme&day=56&lesson=adenosine", 1600, 1100),
     "lessons": Shot("view=lessons&language=it", 1600, 1000),
     "trials": Shot("view=trials", 1600, 1900),
-    "tablet": Shot("arms=isa-pd,pd&day=84", 820, 1180),
+    "tablet": Shot("arms=isa-pd,pd&day=84", 1024, 768),
 }
 
 

@@ -2,6 +2,8 @@
 
 import ast
 import socket
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -21,6 +23,21 @@ def test_a_port_that_is_taken_is_told():
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=f"127.0.0.1:{port} cannot be used"):
             launch.main(None, "127.0.0.1", port, open_browser=False)
+
+
+def test_the_terminal_speaks_before_anything_that_takes_time_is_imported():
+    code = """
+import builtins, sys
+said = builtins.print
+def first(*words, **_):
+    said(*words, sorted({'numba', 'solara', 'pandas', 'matplotlib'} & set(sys.modules)))
+    raise SystemExit
+builtins.print = first
+from tme_abm.cli.app import app
+app(['view', '--no-browser'])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.stdout.startswith("tme view: the page is being made ready ... []"), done.stdout + done.stderr
 
 
 def test_the_page_asks_the_simulation_and_never_its_kernels():

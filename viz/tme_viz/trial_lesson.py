@@ -23,7 +23,7 @@ KEY = "trial"  # of the lesson
 SCENARIO = "icaria"
 PATIENTS, FEW = 60, 10  # how many are treated, and after how many the interval is looked at first
 SIDE = 32  # rows of a patch [sites]: many small marrows rather than few large ones
-WIDTH, HEIGHT, LEFT, FOOT = 560, 300, 46, 40
+WIDTH, HEIGHT, LEFT, FOOT = 560, 300, 56, 40
 Row = dict[str, Any]
 
 
