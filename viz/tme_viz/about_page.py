@@ -8,6 +8,7 @@ from pathlib import Path
 import solara
 
 from tme_abm import __version__
+from tme_abm.simulation.settings import PLAIN
 from tme_abm.trial.provenance import model_digest
 from tme_viz.visitor import Visitor
 
@@ -19,7 +20,7 @@ def text(language: str) -> tuple[str, list[tuple[str, str]]]:
     """Title, and paragraphs with their first words apart."""
     with Path(__file__).with_name("about.toml").open("rb") as file:
         table = tomllib.load(file)[language]
-    filled = {"version": f"{__version__} ({model_digest()})", "citation": CITATION.format(__version__)}
+    filled = {"mechanisms": len(PLAIN.mechanisms), "version": f"{__version__} ({model_digest()})", "citation": CITATION.format(__version__)}
     parts = [paragraph.format(**filled).partition(": ") for paragraph in table["paragraphs"]]
     return str(table["title"]), [(head, rest) for head, _, rest in parts]
 

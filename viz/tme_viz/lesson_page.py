@@ -133,13 +133,13 @@ def Answer(visitor: Visitor) -> None:
     if lesson is None or lesson.key == TRIAL_LESSON:  # which has its answer beside its curves
         return
     w, status, pair = visitor.w, visitor.status.value, visitor.session.pair
+    if pair is None or status.phase != "ready" or status.day < lesson.day or len(pair.sides[0].rows) <= lesson.day:
+        solara.Text(w["answer_due"].format(lesson.day), classes=["tme-small"])
+        return
+    measured = lesson.measure((pair.table(0), pair.table(1)), pair.columns)
+    body, shown = answered(visitor, lesson, measured)
     with solara.Div(classes=["tme-card", "tme-answer"]):
         solara.HTML(tag="h3", unsafe_innerHTML=escape(w["answer"]))
-        if pair is None or status.phase != "ready" or status.day < lesson.day or len(pair.sides[0].rows) <= lesson.day:
-            solara.Text(w["answer_due"].format(lesson.day), classes=["tme-small"])
-            return
-        measured = lesson.measure((pair.table(0), pair.table(1)), pair.columns)
-        body, shown = answered(visitor, lesson, measured)
         solara.HTML(tag="div", unsafe_innerHTML=body)
         LessonTwins(visitor, lesson, shown)
 
