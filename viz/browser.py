@@ -1,5 +1,6 @@
 """Drive the page in headless Chromium: for its tests, its measurements and its screenshots."""
 
+import hashlib
 import importlib.util
 import os
 import shutil
@@ -7,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+DAY = "Number(document.querySelector('.tme-time b').textContent.replace(/[^0-9]/g, ''))"  # the day that the page names
 FRAMES = "window.tmeFrames ? window.tmeFrames[1] : 0"
 HERE = Path(__file__).resolve().parent
 
@@ -39,7 +42,15 @@ def missing() -> str:
 
 
 @contextmanager
-def serving(folder: Path, scenario: str | None = None, before: str = "", app: Path | None = None) -> Iterator[tuple[str, int]]:
+def serving(
+    folder: Path,
+    scenario: str | None = None,
+    before: str = "",
+    app: Path | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    more: str = "",
+) -> Iterator[tuple[str, int]]:
     """A server of the page with `folder/results` as its results; gives its address and process number.
 
     Args:
@@ -47,14 +58,18 @@ def serving(folder: Path, scenario: str | None = None, before: str = "", app: Pa
         scenario: What `tme view` is given.
         before: Python that the server's process runs first, for instance to let something fail.
         app: File of another Solara page, which is served instead.
+        host: Address on which it listens.
+        port: Port on which it listens; any free one by default.
+        more: Further arguments of `launch.main`, as Python.
 
     Raises:
         RuntimeError: Where it does not start within a minute.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
         port = probe.getsockname()[1]
-    code = f"{before}\nfrom tme_viz.launch import main; main({scenario!r}, '127.0.0.1', {port}, False)"
+    code = f"{before}\nfrom tme_viz.launch import main; main({scenario!r}, {host!r}, {port}, False, {more})"
     if app is not None:
         quiet = "os.environ['SOLARA_TELEMETRY_MIXPANEL_ENABLE'] = 'False'"
         start = f"uvicorn.run('solara.server.starlette:app', port={port}, log_level='warning')"
@@ -66,13 +81,16 @@ def serving(folder: Path, scenario: str | None = None, before: str = "", app: Pa
     log = folder / "server.log"
     with log.open("w") as out:
         process = subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT)
-    address = f"http://127.0.0.1:{port}"
+    name = {"::": "::1", "0.0.0.0": "127.0.0.1"}.get(host, host)
+    address = f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
     try:
         for _ in range(240):
             if process.poll() is not None:
                 break
             try:
                 urllib.request.urlopen(address, timeout=5).close()
+                break
+            except urllib.error.HTTPError:  # an answer all the same
                 break
             except OSError:
                 time.sleep(0.25)
@@ -109,6 +127,22 @@ def frame_rate(page: Any, seconds: float) -> float:
     page.wait_for_timeout(1000 * seconds)
     m, end = page.evaluate(clock)
     return float((m - n) / (end - start) * 1000)
+
+
+def settle(page: Any, truth: str, seconds: float = 60.0) -> None:
+    """Wait until something holds on the page."""
+    page.wait_for_function(truth, timeout=1000 * seconds)
+
+
+def key(page: Any, name: str) -> None:
+    """Press a key."""
+    page.keyboard.press(name)
+
+
+def picture(page: Any, side: int = 0) -> str:
+    """A digest of the marrow that is drawn; pictures themselves would make an unreadable message."""
+    drawn = page.evaluate(f"document.querySelectorAll('.tme-marrow canvas')[{side}].toDataURL()")
+    return hashlib.sha256(drawn.encode()).hexdigest()[:12]
 
 
 if __name__ == "__main__":

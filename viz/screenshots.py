@@ -29,21 +29,22 @@ class Shot(NamedTuple):
 
 
 SHOTS = {
-    "live": Shot("arms=isa-pd,pd&day=84", 1600, 1470),
+    "live": Shot("arms=isa-pd,pd&day=84", 1600, 1000),
     "live_dark": Shot("arms=isa-kd,kd&day=140&layer=cd38&event=56~a~switch~adcc~0&event=84~b~dose~carfilzomib~0.5", 1600, 1000, True),
-    "lesson": Shot("arms=isa,isa&without_b=ectoenzyme&day=7&lesson=adenosine", 1600, 1100),
+    "lesson": Shot("arms=isa,isa&without_b=ectoenzyme&day=56&lesson=adenosine", 1600, 1100),
     "lessons": Shot("view=lessons&language=it", 1600, 1000),
     "trials": Shot("view=trials", 1600, 1900),
-    "tablet": Shot("arms=isa-pd,pd&day=84", 820, 1180),
+    "tablet": Shot("arms=isa-pd,pd&day=84", 1024, 768),
 }
 
 
 def shrink(path: Path) -> None:
     """Write a picture again in 256 colours, among them those that must not be lost because they are rare: of cells and their rims."""
     from PIL import Image
-    from tme_viz.picture import CLONE_COLOURS, COLOURS, rgb
+    from tme_viz.colours import CLONES, COLOURS
+    from tme_viz.picture import rgb
 
-    named = [rgb(colour) for colour in {*COLOURS.values(), *CLONE_COLOURS}]
+    named = [rgb(colour) for colour in {*COLOURS.values(), *CLONES}]
     kept = [*named, *((r // 2, g // 2, b // 2) for r, g, b in named), (255, 255, 255), (34, 34, 34), (25, 118, 210)]
     with Image.open(path) as picture:
         full = picture.convert("RGB")

@@ -2,6 +2,8 @@
 
 import ast
 import socket
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -14,38 +16,6 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "viz" / "tme_viz"
 
 
-@pytest.fixture
-def no_shell(monkeypatch):
-    monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(launch, "_is_cached", lambda: False)
-
-
-def test_without_network_and_without_the_extra_one_line_says_so(no_shell, monkeypatch):
-    def refuse(address, timeout):
-        raise OSError("unreachable")
-
-    monkeypatch.setattr(launch.socket, "create_connection", refuse)
-    said = launch.shell_missing()
-    assert "tme-abm[offline]" in said and "\n" not in said
-
-
-def test_with_network_nothing_is_said(no_shell, monkeypatch):
-    asked = []
-
-    def connect(address, timeout):
-        asked.append(address)
-        return socket.socket()
-
-    monkeypatch.setattr(launch.socket, "create_connection", connect)
-    assert launch.shell_missing() == "" and asked == [launch.SHELL_HOST]
-
-
-def test_with_the_extra_nobody_is_asked(monkeypatch):
-    monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: object())
-    monkeypatch.setattr(launch.socket, "create_connection", lambda *_, **__: pytest.fail("the network was asked"))
-    assert launch.shell_missing() == ""
-
-
 def test_a_port_that_is_taken_is_told():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -53,6 +23,21 @@ def test_a_port_that_is_taken_is_told():
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=f"127.0.0.1:{port} cannot be used"):
             launch.main(None, "127.0.0.1", port, open_browser=False)
+
+
+def test_the_terminal_speaks_before_anything_that_takes_time_is_imported():
+    code = """
+import builtins, sys
+said = builtins.print
+def first(*words, **_):
+    said(*words, sorted({'numba', 'solara', 'pandas', 'matplotlib'} & set(sys.modules)))
+    raise SystemExit
+builtins.print = first
+from tme_abm.cli.app import app
+app(['view', '--no-browser'])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.stdout.startswith("tme view: the page is being made ready ... []"), done.stdout + done.stderr
 
 
 def test_the_page_asks_the_simulation_and_never_its_kernels():
@@ -72,9 +57,10 @@ def test_the_page_asks_the_simulation_and_never_its_kernels():
 @pytest.mark.parametrize(
     ("host", "address"),
     [
-        *((host, "http://localhost:80") for host in ("127.0.0.1", "::1", "0.0.0.0", "::")),
-        ("fe80::1", "http://[fe80::1]:80"),
-        ("192.168.0.7", "http://192.168.0.7:80"),
+        *((host, "http://localhost:80/") for host in ("127.0.0.1", "localhost", "0.0.0.0")),
+        *((host, "http://[::1]:80/") for host in ("::1", "::")),
+        ("fe80::1", "http://[fe80::1]:80/"),
+        ("192.168.0.7", "http://192.168.0.7:80/"),
     ],
 )
 def test_the_address_is_one_that_a_browser_opens(host, address):

@@ -6,6 +6,7 @@ import pytest
 from tme_viz import charts
 from tme_viz.allowed_files import Places
 from tme_viz.choice import Choice
+from tme_viz.colours import FROM_OUTSIDE
 from tme_viz.pair import Pair
 from tme_viz.words import message
 
@@ -40,5 +41,10 @@ def test_two_marrows_differ_by_it(places):
     two.advance(4 * 28)
     at = two.columns.index("t_cell_activity")
     assert two.sides[0].rows[-1][at] > two.sides[1].rows[-1][at]
-    assert charts.causes(two, "it")[-1] == {"name": "starve", "label": "starve", "column": two.columns.index("deaths_starve")}
+    assert charts.causes(two, "it")[-1] == {
+        "name": "starve",
+        "label": "starve",
+        "colour": FROM_OUTSIDE,
+        "column": two.columns.index("deaths_starve"),
+    }
     assert two.study.settings.catalogue.by_name["pd1_blockade"].words("it").label == "Blocco di PD-1"

@@ -1,79 +1,15 @@
 """The real page in headless Chromium: play, switch, dose, scrub, lessons, trials, two visitors at once."""
 
-import hashlib
 import http.client
 import json
 
 import browser as driver
 import pytest
-
-from tme_abm.scenario.kinds import load_scenario
-from tme_abm.scenario.running import run
+from browser import DAY, key, picture, settle
 
 pytestmark = pytest.mark.skipif(bool(driver.missing()), reason=f"the page is not tested here: {driver.missing()}")
-DAY = "Number(document.querySelector('.tme-time b').textContent.replace(/[^0-9]/g, ''))"
-
-
 SECRET = "the-very-secret"
-FAILS = 13  # number of the patient whose marrow fails on its second day
-BROKEN = f"""
-from tme_abm.simulation.simulation import Simulation
-advance = Simulation.advance
-def broken(self, n_steps):
-    if self.patient.index == {FAILS} and self.treated_from and self.day >= 1.0:
-        raise RuntimeError("a hazard exceeded the ceiling that its mechanism declares")
-    return advance(self, n_steps)
-Simulation.advance = broken
-"""
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("page")
-    study = load_scenario("icaria", ["marrow.shape=[32,32]", 'trial.follow_up=["3 month","4 month"]', "published=[]"], 4)
-    run(study, folder / "results" / "small", 2)
-    (folder / "secret.toml").write_text(f"# {SECRET}")
-    with driver.serving(folder, before=BROKEN) as (address, _):
-        yield address
-
-
-@pytest.fixture(scope="module")
-def chrome():
-    with driver.browsing() as browser:
-        yield browser
-
-
-@pytest.fixture
-def visit(site, chrome):
-    opened = []
-
-    def go(query="size=32", width=1400):
-        page = chrome.new_page(viewport={"width": width, "height": 900})
-        page.set_default_timeout(60_000)
-        opened.append((page, []))
-        page.on("pageerror", lambda error: opened[-1][1].append(str(error)))
-        page.goto(f"{site}/?{query}")
-        if "view=" not in query:
-            driver.ready(page)
-        return page
-
-    yield go
-    for page, errors in opened:
-        page.close()
-        assert errors == []
-
-
-def settle(page, truth, seconds=60):
-    page.wait_for_function(truth, timeout=1000 * seconds)
-
-
-def key(page, name):
-    page.keyboard.press(name)
-
-
-def picture(page, side=0):
-    """A digest of what is drawn; pictures themselves would make an unreadable message."""
-    return hashlib.sha256(page.evaluate(f"document.querySelectorAll('.tme-marrow canvas')[{side}].toDataURL()").encode()).hexdigest()[:12]
+FAILS = 13  # number of the patient whose marrow fails on its second day (conftest.py)
 
 
 def same(page):
@@ -121,7 +57,8 @@ def test_a_switch_and_a_dose_act_and_stand_on_the_axis(visit):
     page.click("input[data-mechanism=adcc][data-side='0']")
     settle(page, "document.querySelectorAll('.tme-mark').length == 1")
     settle(page, "document.querySelector('.tme-head').textContent.includes('ADCC off')")
-    page.select_option("select[data-drug=pomalidomide][data-side='1']", "0.5")
+    page.fill("input.tme-dose[data-drug=pomalidomide][data-side='1']", "50")
+    page.keyboard.press("Enter")
     settle(page, "document.querySelectorAll('.tme-mark.tme-side1').length == 1")
     page.click("#tme-link")
     settle(page, "location.search.includes('event=')")
@@ -235,17 +172,17 @@ def test_no_other_file_can_be_opened_through_the_page(visit, site):
 def test_a_lesson_opens_its_experiment_in_both_languages(visit):
     page = visit("view=lessons")
     page.get_by_text("The adenosine brake").wait_for()
-    page.get_by_role("button", name="It falls within days").click()
+    page.get_by_role("button", name="Within days").click()
     page.click(".tme-open-adenosine")
-    page.get_by_text("You predict: It falls within days").wait_for()
+    page.get_by_text("You predict: Within days").wait_for()
     settle(page, "Array.from(document.querySelectorAll('.tme-head')).some(head => head.textContent.includes('Enzyme block off'))")
     page.click(".tme-language")
     page.get_by_text("Il freno dell'adenosina").wait_for()
     page.click(".tme-fold")
-    page.get_by_text("Che cosa osservare").wait_for(state="detached")
+    page.get_by_text("Esperimento preparato").wait_for(state="detached")
     page.click(".tme-fold")
-    page.get_by_text("Che cosa osservare").wait_for()
-    assert page.get_by_text("What to look for").count() == 0
+    page.get_by_text("Esperimento preparato").wait_for()
+    assert page.get_by_text("Prepared experiment").count() == 0
 
 
 def test_the_trial_page_opens_the_marrow_of_a_patient(visit):
@@ -282,7 +219,7 @@ def test_it_fits_a_tablet(visit):
     assert page.evaluate("document.documentElement.scrollWidth") <= 800
     boxes = [page.locator(".tme-marrow canvas").nth(i).bounding_box() for i in (0, 1)]
     assert boxes[0]["y"] == boxes[1]["y"] and boxes[1]["x"] + boxes[1]["width"] <= 800
-    tops = [page.locator(part).first.bounding_box()["y"] for part in (".tme-marrow", ".tme-whatif", ".tme-curves")]
+    tops = [page.locator(part).first.bounding_box()["y"] for part in (".tme-curves", ".tme-marrow", ".tme-whatif")]
     assert tops == sorted(tops)
 
 

@@ -4,13 +4,17 @@ import threading
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from tme_viz.allowed_files import Places
 from tme_viz.choice import Choice
 from tme_viz.saved_scenario import scenario_toml
+from tme_viz.screen import deaths
 from tme_viz.session import Session
-from tme_viz.takeaway import ask, film_gif, table_csv
+from tme_viz.takeaway import Film, ask, table_csv
 from tme_viz.visitor import Visitor
+
+from tme_abm.marrow.cells import CellType
 
 SMALL = Choice(scenario="combinations", arms=("isa-pd", "pd"), size=32)
 
@@ -248,8 +252,102 @@ def test_what_is_taken_away(session):
     assert tomllib.loads(text)["marrow"]["shape"] == [32, 32]
     lines = ask(session, lambda: table_csv(session.pair)).splitlines()
     assert lines[0].startswith("side,arm,day,m_protein_g_per_l") and len(lines) == 1 + 2 * 4
-    film = Image.open(io.BytesIO(ask(session, lambda: film_gif(session.history, "adenosine", 32))))
-    assert film.n_frames == 4 and film.size == (2 * 384 + 8, 384 + 28)
+    told = []
+    film = Film(session, "adenosine", "Day", ("A", "B"), lambda: told.append(film.share))
+    until(lambda: film.data)
+    shown = Image.open(io.BytesIO(film.data))
+    assert shown.n_frames == 4 and shown.size == (2 * 384 + 8, 384 + 28)
+    assert told[-1] == 1.0 and not film.has_failed
+
+
+def test_a_film_takes_turns_with_other_work_and_ends_where_its_past_is_forgotten(session):
+    session.speed(28)
+    for _ in range(12):
+        session.step()
+    session.wait(60)
+    shares = []
+    film = Film(session, "adenosine", "Day", (), lambda: None)
+    session.post(lambda: shares.append(film.share))
+    session.prepare(replace(SMALL, patient="elderly"))
+    session.wait(120)
+    until(lambda: film.has_failed)
+    assert 0.0 < shares[0] < 0.5 and not film.data
+
+
+def test_the_next_kill_is_shown_with_the_marrow_before_it(session):
+    seen = watch(session)
+    session.step()
+    session.next_kill()
+    session.wait(60)
+    shown, pair = seen[-1], session.pair
+    found = ask(session, lambda: [deaths(side.simulation) for side in pair.sides])
+    assert any(killer >= 0 for side in found for *_, killer in side)
+    assert shown["deaths"] == found[1] and shown["before"] != shown["kind"]
+    for side, simulation in enumerate(side.simulation for side in pair.sides):
+        kind = ask(session, lambda simulation=simulation: simulation.marrow.cells.kind.copy())
+        for site, cause, killer in found[side]:
+            wanted = {0: CellType.NK, 1: CellType.MACROPHAGE, 4: CellType.T}.get(cause)
+            assert (killer < 0) or kind[killer] == wanted
+            dy, dx = (abs(killer // 32 - site // 32), abs(killer % 32 - site % 32)) if killer >= 0 else (0, 0)
+            assert min(dy, 32 - dy) <= 3 and min(dx, 32 - dx) <= 3
+
+
+def test_the_deaths_that_flash_are_those_of_the_ledger(session):
+    """Over some days, of every cause but renewal: as many flashes as deaths in the ledger, whatever died."""
+    counted = np.zeros((2, 11))
+    for _ in range(24):
+        session.step()
+        for side, found in enumerate(ask(session, lambda: [deaths(one.simulation) for one in session.pair.sides])):
+            for _, cause, _ in found:
+                counted[side, cause] += 1
+    for side, seen in zip(session.pair.sides, counted, strict=True):
+        ledger = side.simulation.marrow.body.ledger.sum(axis=0)
+        assert seen[:10].tolist() == ledger[:10].tolist() and seen[:10].sum() > 20 and seen[10] == 0
+
+
+def test_a_change_is_undone_as_if_it_had_not_been_made(session):
+    for _ in range(12):
+        session.step()
+    session.act(0, "dose", "isatuximab", 0.0)
+    session.act(1, "switch", "imid", 0.0)
+    for _ in range(20):
+        session.step()
+    session.undo()
+    session.undo()
+    session.wait(60)
+    other = Session(Places())
+    other.prepare(replace(SMALL, day=8.0))
+    other.wait(120)
+    left, right = ([side.simulation.state_hash() for side in s.pair.sides] for s in (session, other))
+    assert left == right and session.status.choice.events == () and session.history.days == [float(day) for day in range(9)]
+    other.close()
+
+
+def test_play_stops_at_the_day_that_was_asked_for_and_shows_one_that_has_passed(session):
+    watch(session)
+    session.play_to(5.0, 8)
+    until(lambda: session.status.day == 5.0 and not session.status.playing)
+    session.play_to(3.0)
+    session.wait(60)
+    assert session.pair.day == 5.0 and session.screen.view == 12
+    session.play_to(6.25)
+    until(lambda: session.status.day == 6.25 and not session.status.playing)
+    assert session.screen.view is None and session.screen.until is None
+
+
+def test_the_head_names_the_best_and_the_present_response(session):
+    seen = watch(session)
+    session.step()
+    session.wait(60)
+    assert seen[-1]["figures"]["best"] == seen[-1]["figures"]["now"] == ""
+    session.speed(112)
+    for _ in range(3):
+        session.step()
+    session.wait(60)
+    visit = ask(session, lambda: session.pair.sides[1].visits[-1])
+    figures = seen[-1]["figures"]
+    assert (figures["best"], figures["now"]) == (visit.assessment.best_confirmed_response, visit.assessment.response)
+    assert figures["best"]
 
 
 def test_two_years_of_a_64_by_64_patch_are_remembered_within_100_mb():

@@ -29,7 +29,7 @@ def test_the_page_is_drawn_and_steps(tmp_path):
 
 
 def test_a_cell_has_the_colour_of_its_type():
-    from tme_viz.picture import COLOURS
+    from tme_viz.colours import COLOURS
 
     from tme_abm.mesa_model.model import TumourModel
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tme_abm import __version__
-from tme_abm.cli import exporting, inspection, questions, running, variation
+from tme_abm.cli import exporting, inspection, questions, running, teaching, variation
 from tme_abm.cli.output import outlast_readers
 
 app = typer.Typer(
@@ -54,6 +54,7 @@ app.command(rich_help_panel=STUDIES)(inspection.show)
 app.command(rich_help_panel=STUDIES)(running.run)
 app.command(rich_help_panel=STUDIES)(running.merge)
 app.command(rich_help_panel=STUDIES)(running.view)
+app.add_typer(teaching.lesson, rich_help_panel=STUDIES)
 app.command(rich_help_panel=STUDIES)(running.report)
 app.command(rich_help_panel=STUDIES)(exporting.export)
 app.command(rich_help_panel=OWN)(inspection.new)

@@ -157,6 +157,11 @@ def view(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8765,
     host: Annotated[str, typer.Option(help="Address to listen on; by default this computer only.")] = "127.0.0.1",
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")] = False,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ORIGIN", help="Site whose pages may drive this one, such as a reverse proxy: https://marrow.example.org."),
+    ] = None,
+    root_path: Annotated[str, typer.Option(metavar="PATH", help="Path below which a reverse proxy serves the page: /marrow.")] = "",
     mechanism: MechanismOption = None,
 ) -> None:
     """Watch two marrows side by side in the browser, change doses, switch mechanisms."""
@@ -164,4 +169,4 @@ def view(
         from tme_viz.launch import main as serve
 
         gc.set_threshold(*USUAL_COLLECTION)  # visitors come and go for days, and leave whole marrows behind
-        serve(scenario, host, port, not no_browser, mechanism or ())
+        serve(scenario, host, port, not no_browser, mechanism or (), allow_origin or (), root_path)

@@ -36,6 +36,13 @@ HEADINGS: dict[str, tuple[Heading, ...]] = {
         *(heading for name, heading in _SEEN.items() if name not in _NEVER),
         *(_read_off(OBSERVED[name])._replace(missing="where there is nothing to divide by") for name in _DERIVED),
     ),
+    "live": (
+        word("side", "left (a) or right (b) marrow of the live page", ("a", "b")),
+        word("arm", "key of the arm"),
+        Heading("day", "d", "days since the start of treatment", low=0.0),
+        *_SEEN.values(),
+        word("state_hash", "digest of all cells and of the systemic state; empty before the last day"),
+    ),
     "xenograft": (
         word("variant", "the experiment itself, or what was taken away in it"),
         word("arm", "key of the arm"),
@@ -57,5 +64,6 @@ HEADINGS: dict[str, tuple[Heading, ...]] = {
 ROWS = {
     "assay": "A row for each well.",
     "time_course": "A row for each patient, course and time.",
+    "live": "A row for each side and day.",
     "xenograft": "A row for each mouse, arm, variant and day of measurement.",
 }

@@ -37,6 +37,7 @@ KINDS = {
     "trial": Kind("tme_abm.trial.form", "tme_abm.trial.running"),
     "assay": Kind("tme_abm.laboratory.assay", "tme_abm.laboratory.running"),
     "time_course": Kind("tme_abm.laboratory.time_course", "tme_abm.laboratory.running"),
+    "live": Kind("tme_abm.laboratory.live", "tme_abm.laboratory.running"),
     "xenograft": Kind("tme_abm.laboratory.xenograft", "tme_abm.laboratory.running"),
     "sweep": Kind("tme_abm.analysis.sweep.form"),
     "sensitivity": Kind("tme_abm.analysis.sensitivity.form"),

@@ -11,7 +11,7 @@ from typing import Any
 import solara
 from mesa.visualization import SolaraViz, SpaceRenderer, make_plot_component
 from mesa.visualization.components import AgentPortrayalStyle
-from tme_viz.picture import COLOURS
+from tme_viz.colours import COLOURS
 
 from tme_abm.mesa_model.model import TumourModel
 

@@ -13,6 +13,7 @@ from tme_abm.simulation.settings import Catalogue
 
 RESULTS = "results:"  # before the name of a folder of results, where a scenario is named
 KIND = "trial"  # of the scenarios that the page shows: patients under arms; laboratory experiments have no marrow of a patient
+LIVE = "live"  # of a file that holds what was done live, with the trial that it was done in
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]*")
 
 
@@ -36,7 +37,7 @@ class Places:
         if self.given is not None:
             is_result = self.given.name == MARK  # a scenario in a folder of results is named by the folder
             found[self.given.resolve().parent.name if is_result else self.given.stem] = self.given
-        return {name: path for name, path in found.items() if kind(path) == KIND}
+        return {name: path for name, path in found.items() if kind(path) in (KIND, LIVE)}
 
     def runs(self) -> dict[str, Path]:
         """Name -> folder of every finished run, newest first."""

@@ -1,13 +1,12 @@
 """Which curves the live page draws, from which columns."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from tme_abm.marrow.cell_types import records
+from tme_viz.colours import CLASSES, COLOURS, FIELDS, SEVERAL, of_cause, of_class
 from tme_viz.pair import Pair
-from tme_viz.picture import COLOURS
 from tme_viz.words import drug, words
-
-DRUG_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 
 
 def charts(pair: Pair, language: str) -> list[dict[str, Any]]:
@@ -22,10 +21,7 @@ def charts(pair: Pair, language: str) -> list[dict[str, Any]]:
         "drugs",
         w["drugs_title"],
         w["drugs_unit"],
-        [
-            (drug(name, language), f"concentration_{name}_ug_per_ml", DRUG_COLOURS[i % len(DRUG_COLOURS)])
-            for i, name in enumerate(pair.drugs)
-        ],
+        [(drug(name, language), f"concentration_{name}_ug_per_ml", of_class(pair.study.drugs[name].drug_class)) for name in pair.drugs],
         log=True,
         floor=1e-3,
     )
@@ -46,15 +42,16 @@ def charts(pair: Pair, language: str) -> list[dict[str, Any]]:
             w["clones_carrying"],
             w["cells_in_body"],
             [
-                (w["all_cells"], "tumour_cells_total", "#7A7A7A"),
-                (w["sensitive"], "clone_sensitive", "#D55E00"),
-                (w["carrying_imid"], "clone_with_imid", "#E69F00"),
-                (w["carrying_proteasome"], "clone_with_proteasome", "#009E73"),
-                (w["carrying_antibody"], "clone_with_antibody", "#CC79A7"),
+                (w["all_cells"], "tumour_cells_total", SEVERAL),
+                (w["sensitive"], "clone_sensitive", COLOURS["PLASMA"]),
+                (w["carrying_imid"], "clone_with_imid", CLASSES["imid"]),
+                (w["carrying_proteasome"], "clone_with_proteasome", CLASSES["proteasome_inhibitor"]),
+                (w["carrying_antibody"], "clone_with_antibody", CLASSES["antibody"]),
             ],
             log=True,
             floor=1e4,
         ),
+        chart("cd38", w["cd38_title"], w["cd38_unit"], [(w["cd38_title"], "cd38_sites_per_cell", "")]),
         *cells[:1],
         chart(
             "activity",
@@ -63,12 +60,18 @@ def charts(pair: Pair, language: str) -> list[dict[str, Any]]:
             [(w["T"], "t_cell_activity", COLOURS["T"]), (w["NK"], "nk_activity", COLOURS["NK"])],
             top=1.0,
         ),
+        chart(
+            "granzyme",
+            w["granzyme_title"],
+            w["granzyme_unit"],
+            [(w["T"], "t_cell_granzyme", COLOURS["T"]), (w["NK"], "nk_granzyme", COLOURS["NK"])],
+        ),
         *cells[1:],
         chart(
             "fields",
             w["fields"],
             w["fields_unit"],
-            [(w["adenosine"], "adenosine", "#0072B2"), (w["il6"], "il6", "#E69F00")],
+            [(w["adenosine"], "adenosine", FIELDS["adenosine"]), (w["il6"], "il6", FIELDS["il6"])],
         ),
         drugs,
     ]
@@ -77,6 +80,10 @@ def charts(pair: Pair, language: str) -> list[dict[str, Any]]:
 def causes(pair: Pair, language: str) -> list[dict[str, Any]]:
     """The rows of the ledger of deaths."""
     at = {name: i for i, name in enumerate(pair.columns)}
+    return [{**cause, "column": at[f"deaths_{cause['name']}"]} for cause in cause_words(pair.study.settings.catalogue.causes, language)]
+
+
+def cause_words(known: Iterable[str], language: str) -> list[dict[str, Any]]:
+    """What each cause of death is called, and its colour."""
     names = words(language)["cause"]
-    known = pair.study.settings.catalogue.causes
-    return [{"name": cause, "label": names.get(cause, cause.replace("_", " ")), "column": at[f"deaths_{cause}"]} for cause in known]
+    return [{"name": cause, "label": names.get(cause, cause.replace("_", " ")), "colour": of_cause(cause)} for cause in known]

@@ -16,6 +16,7 @@ from tme_viz.pair import Pair
 from tme_viz.visitor import Visitor
 from tme_viz.words import drug
 
+MOST_DOSE = {"mg/kg": 200.0, "mg/m2": 1000.0, "mg": 20000.0}  # limits of a field that is typed into, far above any dose
 DRAWN = "#"  # stands for a patient who is drawn by number
 
 
@@ -58,7 +59,6 @@ def NewPair(visitor: Visitor) -> None:
     status, w = visitor.status.value, visitor.w
     choice = status.choice
     is_preset = choice.patient in presets()
-    drawing, set_drawing = solara.use_state(not is_preset)
     names = {name: name.replace("_", " ") for name in visitor.places.scenarios()}
     if choice.scenario.startswith(RESULTS):
         names[choice.scenario] = f"{w['results']}: {choice.scenario.removeprefix(RESULTS)}"
@@ -78,13 +78,12 @@ def NewPair(visitor: Visitor) -> None:
                 Choose(f"{w['arm']} {'AB'[side]}", arms, key, pick)
 
     def choose_patient(name: str) -> None:
-        set_drawing(name == DRAWN)
         visitor.change(patient="1" if name == DRAWN else name)
 
     people = {name: w["preset"].get(name, name) for name in presets()} | {DRAWN: w["drawn"]}
-    Choose(w["patient"], people, DRAWN if drawing else choice.patient if is_preset else DRAWN, choose_patient)
-    if drawing or not is_preset:
-        PatientNumber(visitor)
+    Choose(w["patient"], people, choice.patient if is_preset else DRAWN, choose_patient)
+    if not is_preset:
+        PatientNumber(visitor).key(choice.patient)  # whose number it shows
     Choose(w["size"], {n: f"{n} x {n} {w['size_unit']}" for n in SIZES}, choice.size, lambda n: visitor.change(size=n))
     solara.Text(w["stroma_note"], classes=["tme-small"])
 
@@ -148,7 +147,7 @@ def WhatIf(visitor: Visitor) -> None:
             for group in Group
         ],
         off=[sorted(off_now(pair, choice, side)) for side in (0, 1)],
-        words={k: w[k] for k in ("doses", "mechanisms")},
+        words={k: w[k] for k in ("doses", "mechanisms", "dose_limits")},
         event_act=lambda given: visitor.session.act(int(given[0]), str(given[1]), str(given[2]), float(given[3])),
     )
 
@@ -161,7 +160,7 @@ def Regimens(visitor: Visitor) -> None:
     table: dict[str, Any] = dict(pair.study.resolved["arms"])
     start: dict[str, str] = {}
     changed, set_changed = solara.use_state(start)
-    checks: dict[str, Callable[[str], Any]] = {"dose": parse_dose, "days": parse_days, "cycles": parse_cycles}
+    checks: dict[str, Callable[[str], Any]] = {"dose": bearable_dose, "days": parse_days, "cycles": parse_cycles}
     is_good = True
     for key in dict.fromkeys(pair.choice.arms):
         solara.Text(str(table[key]["label"]), style={"font-weight": "600"})
@@ -185,6 +184,13 @@ def Regimens(visitor: Visitor) -> None:
         visitor.change(changes=tuple(new.values()))
 
     solara.Button(w["apply"], on_click=apply, disabled=not (is_good and changed), color="primary", classes=["tme-apply"])
+
+
+def bearable_dose(text: str) -> None:
+    """Raise an `InputError` for what is no dose, or more than anybody was ever given of any of these drugs."""
+    amount, unit = parse_dose(text)
+    if amount > MOST_DOSE[unit]:
+        raise InputError(f"dose: at most {MOST_DOSE[unit]:g} {unit}, got {amount:g}")
 
 
 def shown(value: Any) -> str:

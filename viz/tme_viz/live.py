@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from html import escape
 from typing import Any
 
 import solara
@@ -11,15 +12,25 @@ from tme_abm.marrow.cell_types import records, types_that_are
 from tme_abm.marrow.cells import CellType
 from tme_abm.marrow.clones import N_CLONES
 from tme_viz import charts, takeaway
+from tme_viz.colours import ARMS, CLONES, COLOURS, SEVERAL, SHADES, field_colours
 from tme_viz.controls import Controls, off_now
-from tme_viz.lesson_page import LessonCard
-from tme_viz.picture import ACTIVE, CLONE_COLOURS, COLOURS, LAYERS, SHADES
+from tme_viz.lesson_page import Answer, LessonCard, next_step
+from tme_viz.picture import ACTIVE, LAYERS
 from tme_viz.screen import THIN_SPACE
 from tme_viz.session import SPEEDS
+from tme_viz.twins import SOMEBODY
 from tme_viz.visitor import Visitor
 from tme_viz.words import message
 
-TRANSPORT_WORDS = ("play", "pause", "step", "back", "reset", "speed", "day", "month", "rewind", "past", "present", "on", "off")
+TRANSPORT_WORDS = (
+    *("play", "pause", "step", "back", "reset", "speed", "day", "month", "rewind", "past", "present", "on", "off"),
+    *("next_kill", "undo", "theatre"),
+)
+MARROW_WORDS = (
+    *("close", "lost", "life", "m_protein", "plasma_cells", "best_confirmed", "response_now", "not_yet_seen", "progressed"),
+    *("treatment_goes_on", "progression_note", "type", "age", "clonotype", "granzyme"),
+)
+RENEWAL = "turnover"  # a cause of death that does not flash: cells are renewed all the time
 KINDS = [kind.name for kind in CellType]
 LIFE_ROWS = 12  # days of a followed cell that are told
 
@@ -57,10 +68,13 @@ def TransportBar(  # noqa: PLR0913 - the traits of a widget
 
 
 @solara.component_vue("vue/curves.vue")
-def CurvesFrame(
+def CurvesFrame(  # noqa: PLR0913 - the traits of a widget
     update: Any = None,
     charts: list[Any] = [],  # noqa: B006
     causes: list[Any] = [],  # noqa: B006
+    plasma: int = 0,
+    bands: dict[str, Any] = {},  # noqa: B006
+    arms: list[str] = [],  # noqa: B006
     dark: bool = False,
     words: dict[str, Any] = {},  # noqa: B006
 ) -> None:
@@ -97,7 +111,7 @@ def find_widget(elements: list[solara.Element]) -> Any:
 
 @solara.component
 def Live(visitor: Visitor) -> None:
-    """The page."""
+    """The page: marrows, beside them the curves, beside those what can be changed."""
     solara.use_effect(visitor.session.mounted, [])
     with solara.Div(classes=["tme-live"]):
         with solara.Div(classes=["tme-main"]):
@@ -105,16 +119,19 @@ def Live(visitor: Visitor) -> None:
                 LessonCard(visitor)
             Notice(visitor)
             Transport(visitor)
-            Legend(visitor)
             with solara.Div(classes=["tme-pair"]):
                 for side in (0, 1):
                     Marrow(visitor, side).key(f"marrow{side}")
+            Legend(visitor)
             Life(visitor)
-            with solara.Div(classes=["tme-below"]):
-                Curves(visitor)
-                takeaway.TakeAway(visitor)
+        with solara.Div(classes=["tme-curve-column"]):
+            if visitor.lesson.value:
+                Answer(visitor)
+            TwinsBar(visitor)
+            Curves(visitor)
         with solara.Div(classes=["tme-side"]):
             Controls(visitor)
+            takeaway.TakeAway(visitor)
 
 
 @solara.component
@@ -128,6 +145,29 @@ def Notice(visitor: Visitor) -> None:
         with solara.Div(classes=["tme-busy"]):
             solara.ProgressLinear(100.0 * status.share if status.share else True)
             solara.Text(f"{w[status.phase]} ...")
+        if status.phase == "compiling":
+            Recorded(visitor)
+    elif not status.day and not visitor.lesson.value:
+        solara.Text(w["hint"], classes=["tme-hint"])
+
+
+@solara.component
+def Recorded(visitor: Visitor) -> None:
+    """A recorded marrow, to be looked at while the model is compiled."""
+    w = visitor.w
+    solara.Text(w["recorded"], classes=["tme-small"])
+    solara.HTML(
+        tag="iframe",
+        attributes={"src": f"{solara_root()}/tme/recorded.html?play&language={visitor.language.value}", "title": w["recorded"]},
+        classes=["tme-recorded"],
+    )
+
+
+def solara_root() -> str:
+    """Path below which the page is served."""
+    from solara.server import settings
+
+    return settings.main.root_path or ""
 
 
 @solara.component
@@ -136,7 +176,15 @@ def Transport(visitor: Visitor) -> None:
     status, w, session = visitor.status.value, visitor.w, visitor.session
 
     def command(what: str) -> None:
-        {"step": session.step, "back": lambda: session.step(-1), "reset": visitor.restart}[what]()
+        acts: dict[str, Callable[[], None]] = {
+            "step": session.step,
+            "back": lambda: session.step(-1),
+            "reset": visitor.restart,
+            "kill": session.next_kill,
+            "undo": session.undo,
+            "next": lambda: next_step(visitor),
+        }
+        acts[what]()
 
     def pace(steps: int) -> str:
         hours = steps * 6
@@ -166,10 +214,6 @@ def Legend(visitor: Visitor) -> None:
     def toggle(kind: int) -> None:
         visitor.hidden.value = visitor.hidden.value ^ {kind}
 
-    def choose(name: str) -> None:
-        visitor.layer.value = name
-        visitor.session.layer(name)
-
     with solara.Div(classes=["tme-legend"]):
         for kind in CellType:
             if kind is CellType.EMPTY:
@@ -190,9 +234,13 @@ def Legend(visitor: Visitor) -> None:
                 values=list(names.values()),
                 value=names[visitor.layer.value],
                 dense=True,
-                on_value=lambda text: choose(next(n for n, word in names.items() if word == text)),
+                on_value=lambda text: visitor.look_at(next(n for n, word in names.items() if word == text)),
             )
             solara.HTML(tag="div", classes=["tme-scale"], unsafe_innerHTML=scale(visitor, bool(dark)))
+        known = visitor.places.catalogue.causes
+        shown = [cause for cause in charts.cause_words(known, visitor.language.value) if cause["name"] != RENEWAL]
+        dots = "".join(f"<span><i style='background:{cause['colour']}'></i>{escape(cause['label'])}</span>" for cause in shown)
+        solara.HTML(tag="div", classes=["tme-causes"], unsafe_innerHTML=f"<em>{w['flashes']}</em> {dots}")
 
 
 def scale(visitor: Visitor, dark: bool) -> str:
@@ -204,12 +252,13 @@ def scale(visitor: Visitor, dark: bool) -> str:
 
     if name == "clone":
         single = {0: "sensitive", 1: "carrying_imid", 2: "carrying_proteasome", 4: "carrying_antibody"}
-        rest = [clone for clone in range(N_CLONES) if clone not in single]
-        named = [f"<span>{dot(CLONE_COLOURS[clone])}{w[word]}</span>" for clone, word in single.items()]
-        return "".join([*named, f"<span>{''.join(dot(CLONE_COLOURS[clone]) for clone in rest)}{w['several']}</span>"])
+        named = [f"<span>{dot(CLONES[clone])}{w[word]}</span>" for clone, word in single.items()]
+        return "".join([*named, f"<span>{dot(SEVERAL)}{w['several']}</span>"])
+    if name == "none":
+        return ""
     layer = LAYERS[name]
     low, high = w["ends"].get(name) or (f"{end:,.10g}".replace(",", THIN_SPACE) for end in (layer.low, layer.high))
-    shades = SHADES[dark].field if layer.is_field else SHADES[dark].ramp
+    shades = field_colours(name, dark) if layer.is_field else SHADES[dark].ramp
     return f"{low}<b style='background:linear-gradient(to right,{','.join(shades)})'></b>{high} <em>{w['scale'][name]}</em>"
 
 
@@ -230,13 +279,20 @@ def look(visitor: Visitor, dark: bool) -> dict[str, Any]:
         "stromal": types_that_are("stromal"),
         "active": ACTIVE,
         "plasma": int(CellType.PLASMA),
-        "clones": list(CLONE_COLOURS),
+        "clones": list(CLONES),
         "clone_words": clone_words(visitor),
-        "field": list(SHADES[dark].field),
+        "fields": {name: list(field_colours(name, dark)) for name in LAYERS},
         "ramp": list(SHADES[dark].ramp),
         "layers": {name: layer._asdict() for name, layer in LAYERS.items()},
         "hidden": sorted(visitor.hidden.value),
+        "causes": {str(column): cause for column, cause in numbered_causes(visitor).items()},
     }
+
+
+def numbered_causes(visitor: Visitor) -> dict[int, dict[str, Any]]:
+    """Each cause of death by its column of the ledger, with its name and colour."""
+    known = visitor.places.catalogue.causes
+    return {known[cause["name"]]: cause for cause in charts.cause_words(known, visitor.language.value)}
 
 
 def heading(visitor: Visitor, side: int) -> str:
@@ -256,8 +312,6 @@ def Marrow(visitor: Visitor, side: int) -> None:
     w, session = visitor.w, visitor.session
     is_there = visitor.status.value.generation > 0
     title = heading(visitor, side) if is_there and session.pair is not None else ""
-    names = ("close", "lost", "life", "m_protein", "plasma_cells", "response", "progressed", *LAYERS, *KINDS)
-    names += ("type", "age", "clonotype", "granzyme")
 
     def life(_: Any = None) -> None:
         session.post(lambda: visitor.lives.set((side, session.life(side))))
@@ -267,7 +321,7 @@ def Marrow(visitor: Visitor, side: int) -> None:
         title=title,
         label=f"{title}: {', '.join(w[k] for k in KINDS[1:])}",
         look=look(visitor, bool(dark)),
-        words={k: w[k] for k in names},
+        words={k: w[k] for k in (*MARROW_WORDS, *LAYERS, *KINDS)},
         event_drawn=session.drawn if side == 1 else None,
         event_pick=lambda site: session.pick(side, None if site < 0 else int(site)),
         event_life=life,
@@ -301,15 +355,45 @@ def Life(visitor: Visitor) -> None:
 
 
 @solara.component
+def TwinsBar(visitor: Visitor) -> None:
+    """Twenty twins of the pair: begin, how far they are, and what they say."""
+    w, twins, _ = visitor.w, visitor.twins.value, visitor.beat.value
+    is_ready = visitor.status.value.phase == "ready"
+    with solara.Div(classes=["tme-twins"]):
+        if twins is None or twins.state in ("cancelled", "failed"):
+            for whose in SOMEBODY:
+                solara.Button(
+                    w[f"twins_{whose}"],
+                    on_click=lambda whose=whose: visitor.begin_twins(whose),
+                    disabled=not is_ready,
+                    text=True,
+                    classes=["tme-plain", f"tme-twins-{whose}"],
+                )
+            if twins is not None and twins.state == "failed":
+                solara.Error(message(twins.message, visitor.language.value))
+            return
+        if twins.state == "running":
+            solara.ProgressLinear(100.0 * twins.share if twins.share else True)
+        said = w[f"twins_of_{twins.whose}"].format(len(twins.tables), twins.n, twins.day)
+        solara.Text(said, classes=["tme-small"])
+        solara.Button(w["twins_away"], on_click=visitor.forget_twins, text=True, classes=["tme-plain"])
+
+
+@solara.component
 def Curves(visitor: Visitor) -> None:
     """The curves of both arms."""
     dark = solara.lab.use_dark_effective()
     is_there, language = visitor.status.value.generation > 0, visitor.language.value
     pair = visitor.session.pair
+    twins, _ = visitor.twins.value, visitor.beat.value
+    bands = twins.bands if twins is not None and pair is not None and twins.columns == pair.columns else {}
     solara.Text(visitor.w["month_axis"], classes=["tme-small"])
     frame = CurvesFrame(
         charts=charts.charts(pair, language) if is_there and pair is not None else [],
         causes=charts.causes(pair, language) if is_there and pair is not None else [],
+        plasma=pair.columns.index("plasma_cells") if pair is not None else 0,
+        bands=bands,
+        arms=list(ARMS[bool(dark)]),
         dark=bool(dark),
         words={k: visitor.w[k] for k in ("ledger", "ledger_unit")},
     )

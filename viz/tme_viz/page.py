@@ -8,16 +8,16 @@ import pandas  # noqa: F401 - Solara looks for its types at every change, and fa
 import solara
 import solara.lab
 
+from tme_viz.about_page import About
 from tme_viz.allowed_files import Places
 from tme_viz.choice import Choice
 from tme_viz.lesson_page import Lessons
 from tme_viz.live import Live
 from tme_viz.trial_page import Trials
-from tme_viz.visitor import Visitor
+from tme_viz.visitor import VIEWS, Visitor
 from tme_viz.words import LANGUAGES
 
 STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-VIEWS = ("live", "lessons", "trials")
 
 _start: dict[str, Places | Choice] = {"places": Places(), "choice": Choice()}
 
@@ -34,6 +34,11 @@ def ThemeButton(
     event_sync: Callable[[bool], None] | None = None,
 ) -> None:
     """Light or dark."""
+
+
+@solara.component_vue("vue/address.vue")
+def AddressBar(link: str = "", place: str = "", event_went: Callable[[str], None] | None = None) -> None:
+    """Keeps the address of the browser."""
 
 
 @solara.component
@@ -56,8 +61,21 @@ def Page() -> None:
             Live(visitor)
         elif visitor.view.value == "lessons":
             Lessons(visitor)
-        else:
+        elif visitor.view.value == "trials":
             Trials(visitor)
+        else:
+            About(visitor)
+        Address(visitor)
+
+
+@solara.component
+def Address(visitor: Visitor) -> None:
+    """What is seen, in the address; where the visitor goes back, what she saw before."""
+    _ = visitor.status.value, visitor.view.value, visitor.moves.value
+    said = solara.use_ref(("", ""))
+    if not visitor.is_moving or not said.current[0]:
+        said.current = (visitor.link(), visitor.place())
+    AddressBar(link=said.current[0], place=said.current[1], event_went=visitor.open)
 
 
 @solara.component

@@ -1,5 +1,6 @@
 """Two marrows of one patient, under the same dice, in lockstep: the logic behind the live page, without the page."""
 
+import math
 import os
 import threading
 import zlib
@@ -15,12 +16,11 @@ import numpy as np
 
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.errors import InputError, did_you_mean
-from tme_abm.marrow.cell_types import records
+from tme_abm.laboratory.live import carry_out_change, grow_patient
+from tme_abm.marrow.cell_types import CellType, records
 from tme_abm.marrow.clones import ANTIBODY_ESCAPED, CLONE_NAMES, IMID_RESISTANT, PROTEASOME_RESISTANT
 from tme_abm.patients.patient import VirtualPatient
-from tme_abm.patients.presets import preset, presets
-from tme_abm.scenario.kinds import load_trial
-from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key
+from tme_abm.simulation.simulation import Simulation
 from tme_abm.simulation.treatment import physique
 from tme_abm.trial.execution import compile_kernels
 from tme_abm.trial.study import Study
@@ -28,6 +28,7 @@ from tme_abm.trial.visit import Clinic, Visit
 from tme_viz.allowed_files import Places
 from tme_viz.choice import Choice, Event
 from tme_viz.history import FASTEST, Place, Shelf
+from tme_viz.live_file import study_of
 
 T = TypeVar("T")
 Tell = Callable[[str], None]
@@ -95,6 +96,7 @@ class Running:
         seen = self.simulation.observe()
         day = self.simulation.day
         row = [day, *(float(seen[name]) for name in (*OBSERVED, *self.simulation.settings.catalogue.deaths))]
+        row.append(share_in_niche(self.simulation))
         burden = self.simulation.marrow.body.burden
         row += [sum(float(burden[c]) for c in range(len(CLONE_NAMES)) if c & bit) for bit in RESISTANCES.values()]
         levels = {drug.name: float(x) for drug, x in zip(self.simulation.course.drugs, self.simulation.course.concentration, strict=True)}
@@ -146,22 +148,25 @@ class Pair:
         marks: Moments from which the past is made again, every four weeks.
     """
 
-    def __init__(self, choice: Choice, places: Places, tell: Tell = lambda text: None) -> None:
+    def __init__(
+        self, choice: Choice, places: Places, tell: Tell = lambda text: None, grow: Callable[[Study], Simulation] | None = None
+    ) -> None:
         """Grow the patient's disease, or take it grown, and begin both treatments.
 
         Args:
             choice: What is wanted.
             places: Where scenarios are.
             tell: Is told what takes time, in a word: "compiling", "growing", "treating".
+            grow: Grows somebody else than the patient of the choice.
 
         Raises:
             InputError: Where the choice cannot be.
         """
         choice.check(places.catalogue)
-        study = load_trial(places.scenario(choice.scenario), choice.changes, mechanisms=[places.catalogue])
+        study = study_of(places, choice)
         self.study = replace(study, settings=replace(study.settings, height=choice.size, width=choice.size))
         self.choice = replace(choice, arms=pick_arms(choice, study))
-        self.grown = grown(self.study, choice, tell)
+        self.grown = grown(self.study, choice, tell) if grow is None else grow(self.study)
         arms = {arm.key: arm for arm in study.arms}
         self.regimens = tuple(arms[key] for key in self.choice.arms)
         self.drugs = tuple(dict.fromkeys(name for regimen in self.regimens for name in regimen.drugs))
@@ -169,6 +174,7 @@ class Pair:
             "day",
             *OBSERVED,
             *study.settings.catalogue.deaths,
+            "plasma_in_niche",
             *(f"clone_with_{name}" for name in RESISTANCES),
             *(f"concentration_{name}_ug_per_ml" for name in self.drugs),
             *(f"dose_{name}_mg" for name in self.drugs),
@@ -271,7 +277,7 @@ class Pair:
         at, n_done, simulations = now
         while True:
             while n_done < len(self.events) and round(self.events[n_done].day * self.per_day) <= at:
-                change(simulations[self.events[n_done].side], self.events[n_done])
+                carry_out_change(simulations[self.events[n_done].side], self.events[n_done])
                 n_done += 1
             if at >= step:
                 break
@@ -296,7 +302,7 @@ class Pair:
         """
         self.check(event)
         side = self.sides[event.side]
-        change(side.simulation, event)
+        carry_out_change(side.simulation, event)
         if event.kind == "dose":
             side.factor[event.name] = event.value
         self._replay = None
@@ -345,12 +351,11 @@ class Pair:
         return self.sides[side].simulation.without
 
 
-def change(simulation: Simulation, event: Event) -> None:
-    """Let an event happen in a marrow."""
-    if event.kind == "switch":
-        simulation.switch(event.name, event.value > 0.0)
-    else:
-        simulation.course.change_dose(event.name, event.value)
+def share_in_niche(simulation: Simulation) -> float:
+    """Share of the plasma cells of the patch that touch a stromal cell; nan where there are none."""
+    cells, niche = simulation.marrow.cells, simulation.marrow.lattice.niche
+    is_plasma = cells.kind == CellType.PLASMA
+    return float(niche[is_plasma].mean()) if is_plasma.any() else math.nan
 
 
 def arrays_of(bundle: object) -> Iterator[np.ndarray]:
@@ -442,15 +447,7 @@ def grown(study: Study, choice: Choice, tell: Tell) -> Simulation:
             return _ready[key]
     compile_first(study, tell)
     tell("growing")
-    if choice.patient in presets():
-        simulation = Simulation(preset(choice.patient), study.settings, make_patient_key(study.seed, 0))
-        if not simulation.grow():
-            raise InputError(f"patient '{choice.patient}': the immune system holds the disease for two years, there is nothing to treat")
-    else:
-        try:
-            simulation, _ = enrol(study.population, study.settings, study.seed, int(choice.patient))
-        except RuntimeError as error:
-            raise InputError(f"patient: {error}") from None
+    simulation = grow_patient(study, choice.patient)
     with _lock:
         _ready[key] = simulation
         while len(_ready) > GROWN_KEPT:

@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tme_abm.marrow.cell_types import records, types_that_are
+from tme_abm.marrow.cell_types import types_that_are
 from tme_abm.marrow.cells import CellType
 from tme_abm.simulation.observation import surface_cd38
 from tme_abm.simulation.simulation import Simulation
+from tme_viz.colours import CLONES, COLOURS, SHADES, field_colours
 
 LEVELS = 255
 
@@ -35,37 +36,18 @@ class Layer(NamedTuple):
 LAYERS = {
     layer.name: layer
     for layer in (
+        Layer("none", "", 0.0, 1.0, False, True),
         Layer("adenosine", "K(A2A)", 0.0, 1.5, False, True),
         Layer("il6", "", 0.0, 2.0, False, True),
         Layer("chemokine", "", 0.0, 2.0, False, True),
         Layer("cd38", "/cell", 1e3, 1e6, True, False),
         Layer("activity", "", 0.0, 1.0, False, False),
+        Layer("granzyme", "", 0.0, 1.0, False, False),
         Layer("clone", "", 0.0, 255.0, False, False),
     )
 }
 
-# Of the types of cells, Okabe and Ito's palette: told apart in every common form of colour blindness; they also differ in size and shape.
-COLOURS = {kind.name: record.colour for kind, record in records().items()}
 ACTIVE, LYTIC = types_that_are("exhaustible"), types_that_are("lytic")  # numbers of the types that have an activity, and granzyme
-CLONE_COLOURS = ("#D55E00", "#E69F00", "#009E73", "#56B4E9", "#CC79A7", "#F0E442", "#0072B2", "#9A6324")
-
-
-class Shades(NamedTuple):
-    """Colours of low to high levels.
-
-    Attributes:
-        field: Of what fills space, two colours.
-        ramp: Of what belongs to cells, evenly spaced.
-    """
-
-    field: tuple[str, str]
-    ramp: tuple[str, ...]
-
-
-SHADES = {  # by whether the page is dark; the ramp is cividis, lighter at its low end where the page is dark
-    False: Shades(("#FBFBFC", "#3C4656"), ("#00224E", "#575D6D", "#A59C74", "#FEE838")),
-    True: Shades(("#14171C", "#C9D3E2"), ("#3F63AD", "#7D828C", "#BDB27C", "#FEE838")),
-}
 
 
 class Picture(NamedTuple):
@@ -128,12 +110,25 @@ def level(simulation: Simulation, layer: str) -> np.ndarray:
     """One layer of the marrow now, as `take` has it; much cheaper where nothing else is needed."""
     cells = simulation.marrow.cells
     shown = LAYERS[layer]
+    if layer == "none":
+        return np.zeros(cells.kind.size, np.uint8)
     if shown.is_field:
         return to_bytes(getattr(simulation.marrow.fields, layer), shown)
     if layer == "clone":
         return np.where(cells.kind != CellType.EMPTY, cells.clone, 0).astype(np.uint8)
-    is_meant = cells.kind != CellType.EMPTY if layer == "cd38" else np.isin(cells.kind, ACTIVE)
+    is_meant = cells.kind != CellType.EMPTY if layer == "cd38" else np.isin(cells.kind, bearers(layer))
     return np.where(is_meant, to_bytes(getattr(cells, layer), shown), 0).astype(np.uint8)
+
+
+def bearers(layer: str) -> list[int]:
+    """Numbers of the types of cells that have what a layer shows."""
+    return list(LYTIC if layer == "granzyme" else ACTIVE)
+
+
+def of_layer(picture: Picture, layer: str) -> np.ndarray:
+    """A layer of a picture."""
+    levels: np.ndarray = np.zeros_like(picture.kind) if layer == "none" else getattr(picture, layer)
+    return levels
 
 
 def rgb(colour: str) -> tuple[int, int, int]:
@@ -152,14 +147,14 @@ def image(picture: Picture, layer: str, width: int, zoom: int = 1) -> np.ndarray
     table = np.array([(255, 255, 255), *(rgb(COLOURS[t.name]) for t in CellType if t is not CellType.EMPTY)], np.float64)
     shown = LAYERS[layer]
     if shown.is_field:
-        colours = np.where((picture.kind > 0)[:, None], table[picture.kind], blend(SHADES[False].field)[getattr(picture, layer)])
+        colours = np.where((picture.kind > 0)[:, None], table[picture.kind], blend(field_colours(layer, False))[of_layer(picture, layer)])
     elif layer == "clone":
-        clones = np.array([rgb(c) for c in CLONE_COLOURS], np.float64)
+        clones = np.array([rgb(c) for c in CLONES], np.float64)
         is_plasma = picture.kind == CellType.PLASMA
         colours = np.where(is_plasma[:, None], clones[picture.clone % len(clones)], np.where(picture.kind > 0, 190.0, 245.0)[:, None])
     else:
-        is_meant = picture.kind > 0 if layer == "cd38" else np.isin(picture.kind, ACTIVE)
+        is_meant = picture.kind > 0 if layer == "cd38" else np.isin(picture.kind, bearers(layer))
         plain = np.where(picture.kind > 0, 190.0, 250.0)[:, None]
-        colours = np.where(is_meant[:, None], blend(SHADES[False].ramp)[getattr(picture, layer)], plain)
+        colours = np.where(is_meant[:, None], blend(SHADES[False].ramp)[of_layer(picture, layer)], plain)
     square = colours.astype(np.uint8).reshape(-1, width, 3)
     return square.repeat(zoom, axis=0).repeat(zoom, axis=1)

@@ -14,7 +14,8 @@ from tme_abm.forms import parse_cycles
 from tme_abm.foundation.clock import Rhythm
 from tme_abm.foundation.toml import to_toml
 from tme_abm.pharmacology.regimen import parse_days, parse_dose
-from tme_viz.choice import Event
+from tme_viz.allowed_files import LIVE
+from tme_viz.choice import SIDES, Event
 from tme_viz.pair import Pair
 from tme_viz.words import words
 
@@ -41,6 +42,32 @@ def scenario_toml(pair: Pair, language: str = "en") -> str:
     if keys[0] != keys[1] and keys not in trial.get("compare", []):
         trial["compare"] = [*trial.get("compare", []), keys]
     return head(pair, left_out, language) + to_toml(resolved)
+
+
+def live_toml(pair: Pair, language: str = "en") -> str:
+    """All that was chosen and changed, as a file that `tme view` opens and `tme run` runs."""
+    w = words(language)
+    changes: list[dict[str, Any]] = []
+    for event in pair.events:
+        change: dict[str, Any] = {"day": event.day, "side": SIDES[event.side]}
+        changes.append(
+            change
+            | ({"drug": event.name, "factor": event.value} if event.kind == "dose" else {"mechanism": event.name, "on": bool(event.value)})
+        )
+    who = w["preset"].get(pair.choice.patient, f"{w['patient']} {pair.choice.patient}")
+    table = {
+        "kind": LIVE,
+        "title": w["live_title"],
+        "summary": f"{who}; {' / '.join(regimen.label for regimen in pair.regimens)}",
+        "patient": pair.choice.patient,
+        "arms": list(pair.choice.arms),
+        "patch": pair.choice.size,
+        "until": pair.day,
+        **{f"without_{side}": sorted(off) for side, off in zip(SIDES, pair.choice.without, strict=True)},
+        "changes": changes,
+        "study": dict(pair.study.resolved),
+    }
+    return to_toml(table)
 
 
 def head(pair: Pair, left_out: Sequence[Event], language: str) -> str:

@@ -11,13 +11,17 @@ from typing import Any
 import numpy as np
 
 from tme_abm.marrow.cell_types import CellType, types_that_are
+from tme_abm.marrow.cells import Cause
 from tme_abm.marrow.clones import N_CLONES, N_REACTIVE
+from tme_abm.simulation.simulation import Simulation
+from tme_viz.colours import KILLERS
 from tme_viz.history import History
 from tme_viz.pair import Pair
-from tme_viz.picture import ACTIVE, LAYERS, LYTIC, Picture, from_byte, take
+from tme_viz.picture import ACTIVE, LAYERS, LYTIC, Picture, from_byte, of_layer, take
 from tme_viz.picture import level as level_now
 
 THIN_SPACE = "\u202f"  # between thousands: a comma there is a decimal sign to an Italian
+REACH = 3  # sites around a dying cell in which its killer is looked for: a lymphocyte has gone on since
 CURVES_EVERY = 0.25  # seconds between updates of the curves while playing
 
 Sink = Callable[[dict[str, Any]], None]
@@ -33,6 +37,7 @@ class Screen:
         layer: Quantity that is shown.
         view: Step that is shown; None for the present.
         is_playing: Whether time passes.
+        until: Day at which play stops by itself; None where it does not.
     """
 
     pair: Pair
@@ -44,6 +49,7 @@ class Screen:
         self.layer = "adenosine"
         self.view: int | None = None
         self.is_playing = False
+        self.until: float | None = None
         self._picked: list[tuple[int, int] | None] = [None, None]  # name and site of a followed cell
         self._sent_rows = 0
         self._curves_at = 0.0
@@ -92,10 +98,15 @@ class Screen:
             return self.history.at(self.history.find(day))
         return day, [take(simulation) for simulation in self.pair.look(self.view)]
 
-    def show(self) -> None:
-        """Send the moment to the page: curves first, as the left and right marrow are answered for."""
+    def show(self, before: list[bytes] | None = None) -> None:
+        """Send the moment to the page: curves first, as the left and right marrow are answered for.
+
+        Args:
+            before: Types of the cells of both marrows a step ago, where the page is to show slowly who killed whom.
+        """
         pair = self.pair
-        day, pictures = self.pictures() if self.view is not None or any(self._picked) else (pair.day, None)
+        is_present = self.view is None
+        day, pictures = self.pictures() if not is_present or any(self._picked) else (pair.day, None)
         self._n += 1
         self._drawn.clear()
         self._send("transport", self._transport(day))
@@ -105,11 +116,13 @@ class Screen:
         for i, side in enumerate(pair.sides):
             if pictures is None:
                 kind, level = side.simulation.marrow.cells.kind, level_now(side.simulation, self.layer)
-                self._send(f"marrow{i}", self._marrow(i, kind, level, day))
+                shown = self._marrow(i, kind, level, day)
             else:
                 picture = pictures[i]
-                shown = self._marrow(i, picture.kind, getattr(picture, self.layer), day)
-                self._send(f"marrow{i}", shown | self._followed(i, picture, day))
+                shown = self._marrow(i, picture.kind, of_layer(picture, self.layer), day) | self._followed(i, picture, day)
+            if is_present and pair.step:
+                shown |= {"deaths": deaths(side.simulation), "before": before[i] if before else None}
+            self._send(f"marrow{i}", shown)
         if "marrow1" not in self.sinks:
             self._drawn.set()
 
@@ -121,7 +134,7 @@ class Screen:
     def _transport(self, day: float) -> dict[str, Any]:
         events = [[e.day, e.side, e.kind, e.name, e.value] for e in self.pair.events]
         past = self.view is not None
-        return {"day": day, "last": self.pair.day, "past": past, "events": events, "playing": self.is_playing}
+        return {"day": day, "last": self.pair.day, "past": past, "events": events, "playing": self.is_playing, "until": self.until}
 
     def _curves(self, day: float) -> dict[str, Any]:
         start = self._sent_rows
@@ -167,7 +180,8 @@ class Screen:
             "m_protein": row[self.pair.columns.index("m_protein_g_per_l")],
             "m_protein_before": running.rows[0][self.pair.columns.index("m_protein_g_per_l")],
             "plasma": row[self.pair.columns.index("plasma_cells")],
-            "response": seen[-1].assessment.best_confirmed_response if seen else "",
+            "best": seen[-1].assessment.best_confirmed_response if seen else "",
+            "now": seen[-1].assessment.response if seen else "",
             "progression": progression if is_over else None,
         }
 
@@ -199,6 +213,33 @@ class Screen:
             if site >= 0:
                 lived.append((day, describe(pictures[side], site, day)))
         return lived
+
+
+def deaths(simulation: Simulation) -> list[list[int]]:
+    """Who died in the last step: site, cause (its column of the ledger) and the site of the killer, -1 where none is near.
+
+    Cells that leave as others are renewed are left out. The killer is the nearest cell of the type to which the cause belongs: which one of
+    several in reach it was, the model does not say.
+    """
+    events, lattice, kind = simulation.marrow.events, simulation.marrow.lattice, simulation.marrow.cells.kind
+    killers = {int(Cause[cause.upper()]): int(CellType[name]) for cause, name in KILLERS.items()}
+    found = []
+    for site, cause in zip(events.site[: events.n[0]].tolist(), events.event[: events.n[0]].tolist(), strict=True):
+        if cause in (Cause.DIVISION, Cause.TURNOVER):
+            continue
+        found.append([site, cause, _nearest(kind, site, killers[cause], lattice.height, lattice.width) if cause in killers else -1])
+    return found
+
+
+def _nearest(kind: np.ndarray, site: int, wanted: int, height: int, width: int) -> int:
+    """The nearest site within `REACH` that holds a cell of a type, on the torus; -1 where there is none."""
+    y, x = divmod(site, width)
+    ys, xs = np.arange(y - REACH, y + REACH + 1) % height, np.arange(x - REACH, x + REACH + 1) % width
+    dy, dx = np.nonzero(kind.reshape(height, width)[np.ix_(ys, xs)] == wanted)
+    if not dy.size:
+        return -1
+    first = int(np.argmin((dy - REACH) ** 2 + (dx - REACH) ** 2))
+    return int(ys[dy[first]]) * width + int(xs[dx[first]])
 
 
 def describe(picture: Picture, site: int, day: float) -> list[tuple[str, str]]:

@@ -22,13 +22,14 @@ from tme_viz.choice import Choice, Event
 from tme_viz.history import History, pack
 from tme_viz.pair import Pair, together
 from tme_viz.picture import LAYERS, take
-from tme_viz.screen import Screen, Sink
+from tme_viz.screen import Screen, Sink, deaths
 
 PATIENCE = 10.0  # seconds without an answer from the browser, after which play stops
 FASTEST = 1.0 / 40.0  # seconds between frames
 SETTLED = 0.5  # seconds after which a page that was mounted has surely subscribed to the status
 SHARE_EVERY = 0.5  # seconds between signs of progress
 SPEEDS = (1, 2, 4, 8, 28, 112)  # steps a frame
+LONGEST_WAIT_FOR_A_KILL = 4 * 28  # steps
 
 
 class Closed(Exception):
@@ -148,13 +149,34 @@ class Session:
         """One frame on or, with -1, one back."""
         self.post(lambda: self._step(n))
 
+    def play_to(self, day: float, steps_per_frame: int = 1) -> None:
+        """Let time pass up to a day; show that day where it has passed."""
+
+        def begin() -> None:
+            if self.pair is None or day <= self.pair.day:
+                self._seek(day)
+                return
+            self.screen.view, self.screen.until = None, day
+            self._set_pace(steps_per_frame)
+            self._set_playing(True)
+
+        self.post(begin)
+
+    def next_kill(self) -> None:
+        """Let time pass until an effector cell kills a plasma cell on either side, and show slowly how."""
+        self.post(self._next_kill)
+
+    def undo(self) -> None:
+        """The same moment as if the last change had not been made."""
+        self.post(self._undo)
+
     def seek(self, day: float) -> None:
         """Show the past at a day; the last day is the present."""
         self.post(lambda: self._seek(day))
 
     def speed(self, steps_per_frame: int) -> None:
         """Steps between two frames."""
-        self.post(lambda: setattr(self, "_steps_per_frame", max(1, min(int(steps_per_frame), max(SPEEDS)))))
+        self.post(lambda: self._set_pace(steps_per_frame))
 
     def layer(self, name: str) -> None:
         """Which quantity is shown."""
@@ -225,8 +247,9 @@ class Session:
             try:
                 if self.screen.is_playing:
                     with contextlib.suppress(queue.Empty):
-                        while (work := self._work.get_nowait()) is not None:
-                            work()
+                        for _ in range(self._work.qsize()):  # what this work asks for comes after the next frame
+                            if (work := self._work.get_nowait()) is not None:
+                                work()
                     if self.screen.is_playing and not self._closed.is_set():
                         time.sleep(max(0.0, shown_at + FASTEST - time.monotonic()))
                         shown_at = time.monotonic()
@@ -258,7 +281,7 @@ class Session:
         self.screen.sinks.clear()
 
     def _fail(self, message: str) -> None:
-        self.screen.is_playing = False
+        self.screen.is_playing, self.screen.until = False, None
         self._tell(phase="ready" if self.pair is not None else "failed", message=message, playing=False, share=0.0)
         self._show()
 
@@ -267,7 +290,7 @@ class Session:
         self.on_status(self.status)
 
     def _prepare(self, choice: Choice) -> None:
-        self.screen.is_playing = False
+        self.screen.is_playing, self.screen.until = False, None
         self._tell(playing=False, message="")
         pair, history = Pair(choice, self.places, lambda phase: self._tell(phase=phase)), History()
         if choice.day > 0.0:
@@ -291,10 +314,15 @@ class Session:
         assert self.pair is not None
         return replace(self.pair.choice, events=tuple(self.pair.events), day=self.pair.day)
 
+    def _set_pace(self, steps_per_frame: int) -> None:
+        self._steps_per_frame = max(1, min(int(steps_per_frame), max(SPEEDS)))
+
     def _set_playing(self, playing: bool) -> None:
         if self.pair is None:
             return
         self.screen.is_playing = playing
+        if not playing:
+            self.screen.until = None
         self.screen.send_curves()
         self._tell(playing=playing, message="", choice=self._now(), day=self.pair.day)
         if not playing:
@@ -322,7 +350,39 @@ class Session:
             onward = self.screen.view + self._steps_per_frame
             self.screen.view = onward if onward < self.pair.step else None
         else:
-            self.pair.advance(self._steps_per_frame, partial(self._record, self.pair, self.history))
+            n, until = self._steps_per_frame, self.screen.until
+            if until is not None:
+                n = min(n, max(round(until * self.pair.per_day) - self.pair.step, 0))
+            self.pair.advance(n, partial(self._record, self.pair, self.history))
+            if until is not None and self.pair.day >= until - 1e-9:
+                self._set_playing(False)
+                return
+        self._show()
+
+    def _next_kill(self) -> None:
+        if self.pair is None:
+            return
+        self._set_playing(False)
+        self.screen.view, before = None, None
+        for _ in range(LONGEST_WAIT_FOR_A_KILL):
+            kinds = [side.simulation.marrow.cells.kind.tobytes() for side in self.pair.sides]
+            self.pair.advance(1, partial(self._record, self.pair, self.history))
+            if any(killer >= 0 for side in self.pair.sides for _, _, killer in deaths(side.simulation)):
+                before = kinds
+                break
+        self.screen.show(before)
+        self._tell(choice=self._now(), day=self.pair.day)
+
+    def _undo(self) -> None:
+        if self.pair is None or not self.pair.events:
+            return
+        self._set_playing(False)
+        day, last = self.pair.day, self.pair.events[-1]
+        self._tell(phase="treating", share=0.0)
+        self.history.forget_after(last.day)
+        self.pair.go_to(day, self.pair.events[:-1], partial(self._record, self.pair, self.history))
+        self.screen.return_to_present()
+        self._tell(phase="ready", message="", choice=self._now(), day=self.pair.day)
         self._show()
 
     def _step(self, n: int) -> None:

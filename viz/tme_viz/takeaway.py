@@ -3,16 +3,19 @@
 import io
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import solara
 
 from tme_viz.history import History
 from tme_viz.pair import Pair
 from tme_viz.picture import image
-from tme_viz.saved_scenario import scenario_toml
+from tme_viz.saved_scenario import live_toml, scenario_toml
 from tme_viz.session import Session
 from tme_viz.visitor import Visitor
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 T = TypeVar("T")
 
@@ -32,11 +35,12 @@ def table_csv(pair: Pair) -> str:
     return out.getvalue()
 
 
-def film_gif(history: History, layer: str, size: int, word: str = "Day", arms: tuple[str, ...] = ()) -> bytes:
-    """The recorded past of both marrows side by side, as an animated GIF of at most `FILM_FRAMES` pictures.
+def film_frame(history: History, place: int, layer: str, size: int, word: str = "Day", arms: tuple[str, ...] = ()) -> "Image.Image":
+    """One picture of a film.
 
     Args:
         history: The past.
+        place: Of the moment in it.
         layer: Quantity that is shown.
         size: Rows and columns of the patch [sites].
         word: Stands before the number of the day.
@@ -45,23 +49,75 @@ def film_gif(history: History, layer: str, size: int, word: str = "Day", arms: t
     import numpy as np
     from PIL import Image, ImageDraw
 
-    places = np.unique(np.linspace(0, len(history) - 1, min(len(history), FILM_FRAMES)).astype(int))
     zoom = max(1, FILM_PIXELS // size)
-    frames = []
-    for place in places:
-        day, pictures = history.at(int(place))
-        halves = [image(picture, layer, size, zoom) for picture in pictures]
-        gap = np.full((halves[0].shape[0], 8, 3), 255, np.uint8)
-        both = np.concatenate([halves[0], gap, halves[1]], axis=1)
-        head = np.full((28, both.shape[1], 3), 255, np.uint8)
-        frame = Image.fromarray(np.concatenate([head, both]))
-        draw = ImageDraw.Draw(frame)
-        for i, text in enumerate((f"{arms[0] if arms else ''}   {word} {day:.0f}".strip(), *arms[1:])):
-            draw.text((8 + i * (halves[0].shape[1] + gap.shape[1]), 4), text, fill=(0, 0, 0), font_size=18)
-        frames.append(frame.quantize(64))
+    day, pictures = history.at(place)
+    halves = [image(picture, layer, size, zoom) for picture in pictures]
+    gap = np.full((halves[0].shape[0], 8, 3), 255, np.uint8)
+    both = np.concatenate([halves[0], gap, halves[1]], axis=1)
+    head = np.full((28, both.shape[1], 3), 255, np.uint8)
+    frame = Image.fromarray(np.concatenate([head, both]))
+    draw = ImageDraw.Draw(frame)
+    for i, text in enumerate((f"{arms[0] if arms else ''}   {word} {day:.0f}".strip(), *arms[1:])):
+        draw.text((8 + i * (halves[0].shape[1] + gap.shape[1]), 4), text, fill=(0, 0, 0), font_size=18)
+    return frame.quantize(64)
+
+
+def film_places(history: History) -> list[int]:
+    """Places of the moments of a film: all, or `FILM_FRAMES` evenly spaced ones."""
+    import numpy as np
+
+    return [int(place) for place in np.unique(np.linspace(0, len(history) - 1, min(len(history), FILM_FRAMES)).astype(int))]
+
+
+def joined(frames: "list[Image.Image]") -> bytes:
+    """Pictures as an animated GIF."""
     out = io.BytesIO()
     frames[0].save(out, "GIF", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0)
     return out.getvalue()
+
+
+class Film:
+    """A film of the recorded past, made a picture at a time between the session's other work.
+
+    Attributes:
+        share: How much is done, 0 to 1.
+        data: The film, once it is done.
+        generation: Of the pair whose past it shows.
+        has_failed: Whether the past was forgotten on the way.
+    """
+
+    def __init__(self, session: Session, layer: str, word: str, arms: tuple[str, ...], on_change: Callable[[], None]) -> None:
+        """Begin."""
+        self.session, self.layer, self.word, self.arms, self.on_change = session, layer, word, arms, on_change
+        self.share, self.data, self.has_failed = 0.0, b"", False
+        self.generation = session.status.generation
+        self._frames: list[Image.Image] = []
+        session.post(self._begin)
+
+    def _begin(self) -> None:
+        self._history, self._size = self.session.history, need(self.session).choice.size
+        self._places = film_places(self._history)
+        self._next()
+
+    def _next(self) -> None:
+        if self.session.history is not self._history or self._places[-1] >= len(self._history):
+            self.has_failed = True
+            self.on_change()
+            return
+        place = self._places[len(self._frames)]
+        self._frames.append(film_frame(self._history, place, self.layer, self._size, self.word, self.arms))
+        self.share = len(self._frames) / (len(self._places) + 1)
+        if len(self._frames) < len(self._places):
+            self.session.post(self._next)
+        else:
+            threading.Thread(target=self._join, name="film", daemon=True).start()
+        if len(self._frames) % 5 == 0:
+            self.on_change()
+
+    def _join(self) -> None:
+        self.data = joined(self._frames)
+        self.share = 1.0
+        self.on_change()
 
 
 def ask(session: Session, make: Callable[[], T]) -> T:
@@ -102,17 +158,40 @@ def TakeAway(visitor: Visitor) -> None:
         solara.Text(w["take_away"], style={"font-size": "20px", "font-weight": "600"})
         with solara.Row(style={"flex-wrap": "wrap", "background": "transparent"}):
             solara.FileDownload(
+                lambda: ask(session, lambda: live_toml(need(session), visitor.language.value)), f"{name}-live.toml", label=w["save_live"]
+            )
+            solara.FileDownload(
                 lambda: ask(session, lambda: scenario_toml(need(session), visitor.language.value)), f"{name}.toml", label=w["save_toml"]
             )
             solara.FileDownload(lambda: ask(session, lambda: table_csv(need(session))), f"{name}.csv", label=w["save_csv"])
-            solara.FileDownload(
-                lambda: ask(
-                    session, lambda: film_gif(session.history, visitor.layer.value, need(session).choice.size, visitor.w["day"], labels)
-                ),
-                f"{name}.gif",
-                label=w["save_gif"],
-            )
+            TakeFilm(visitor, labels, name)
         Souvenir(link=visitor.link(), words={k: w[k] for k in ("save_png", "link", "copied")}, title=" / ".join(labels))
+
+
+@solara.component
+def TakeFilm(visitor: Visitor, labels: tuple[str, ...], name: str) -> None:
+    """A film: begun by a button, then how far it is, then the button that saves it."""
+    w, session = visitor.w, visitor.session
+    film, set_film = solara.use_state(no_film())
+    _ = visitor.beat.value
+
+    def tell() -> None:
+        visitor.beat.value += 1
+
+    def begin() -> None:
+        set_film(Film(session, visitor.layer.value, w["day"], labels, tell))
+
+    if film is None or film.has_failed or film.generation != visitor.status.value.generation:
+        solara.Button(w["make_film"], on_click=begin, classes=["tme-film"])
+    elif film.data:
+        solara.FileDownload(film.data, f"{name}.gif", label=w["film_ready"], on_click=lambda: set_film(no_film()))
+    else:
+        solara.Button(w["making_film"].format(100.0 * film.share), disabled=True, classes=["tme-film"])
+
+
+def no_film() -> Film | None:
+    """None has been asked for."""
+    return None
 
 
 def need(session: Session) -> Pair:

@@ -80,9 +80,11 @@ def visit(visitor: Visitor, opened: trials.Run, arm: str, patient: int) -> None:
             other = pair["reference"] if arm == pair["arm"] else pair["arm"]
             break
     arms = (arm, other) if opened.arms.index(arm) <= opened.arms.index(other) else (other, arm)
-    visitor.lesson.value = ""
-    visitor.session.prepare(trials.marrow_of(opened, patient, arms))
-    visitor.view.value = "live"
+    with visitor.moving():
+        visitor.forget_twins()
+        visitor.session.prepare(trials.marrow_of(opened, patient, arms))
+        visitor.lesson.value, visitor.trial.value = "", opened.name
+        visitor.view.value = "live"
 
 
 @solara.component

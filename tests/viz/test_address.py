@@ -1,0 +1,80 @@
+"""The address says all that is seen, and what it says is shown again."""
+
+import time
+from dataclasses import replace
+
+import pytest
+from tme_viz.allowed_files import Places
+from tme_viz.choice import Choice
+from tme_viz.visitor import Visitor
+
+SMALL = Choice(scenario="combinations", arms=("isa-pd", "pd"), size=32)
+
+
+@pytest.fixture
+def visitor():
+    made = Visitor(Places(), "size=32&arms=isa-pd,pd", SMALL)
+    made.session.wait(300)
+    yield made
+    made.leave()
+
+
+def settled(visitor):
+    visitor.session.wait(120)
+    end = time.monotonic() + 30
+    while visitor.session.asked is not None and time.monotonic() < end:
+        time.sleep(0.01)
+    return visitor
+
+
+def test_what_is_seen_is_seen_again(visitor):
+    visitor.language.value, visitor.view.value, visitor.trial.value = "it", "trials", "icaria-1"
+    visitor.lesson.value = "niche"
+    visitor.look_at("cd38")
+    visitor.hidden.value = frozenset({1, 3})
+    visitor.session.step()
+    visitor.session.act(0, "switch", "adcc", 0.0)
+    visitor.session.wait(60)
+    link = visitor.link()
+    other = settled(Visitor(Places(), link, SMALL))
+    assert other.link() == link and other.place() == visitor.place()
+    assert (other.view.value, other.language.value, other.trial.value, other.lesson.value) == ("trials", "it", "icaria-1", "niche")
+    left, right = ([side.simulation.state_hash() for side in v.session.pair.sides] for v in (visitor, other))
+    assert left == right
+    other.leave()
+
+
+def test_going_back_to_the_same_marrows_makes_no_new_ones(visitor):
+    visitor.session.step()
+    visitor.session.wait(60)
+    generation, link = visitor.status.value.generation, visitor.link()
+    visitor.view.value = "lessons"
+    visitor.open(link)
+    settled(visitor)
+    assert visitor.view.value == "live" and visitor.status.value.generation == generation
+    visitor.open(replace(SMALL, patient="elderly").query())
+    assert settled(visitor).status.value.choice.patient == "elderly"
+    visitor.open(link)
+    assert settled(visitor).status.value.choice.patient == "typical" and visitor.status.value.day == 0.25
+
+
+def test_another_moment_is_no_other_place(visitor):
+    place = visitor.place()
+    visitor.session.step()
+    visitor.session.wait(60)
+    assert visitor.place() == place
+    visitor.view.value = "about"
+    assert visitor.place() != place
+
+
+def test_a_wrong_address_is_told_and_leaves_what_is_shown(visitor):
+    visitor.open("patient=nobody")
+    visitor.session.wait(60)
+    status = visitor.status.value
+    assert "nobody" in status.message and status.choice.patient == "typical" and status.phase == "ready"
+
+
+def test_the_address_names_what_was_asked_for_while_it_is_made(visitor):
+    visitor.session.prepare(replace(SMALL, day=900.0))
+    assert "day=900" in visitor.link()
+    visitor.session.prepare(SMALL)
