@@ -1,0 +1,155 @@
+"""The bank of virtual patients, and what is asked of it: a fit, a design."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tme_abm.cli.desk import working
+from tme_abm.cli.options import (
+    FAILED_PATIENTS,
+    ForceOption,
+    LogJsonOption,
+    MechanismOption,
+    ProcessesOption,
+    QuietOption,
+    ResumeOption,
+    SchedulerOption,
+    WorkersOption,
+    in_plain_words,
+    make_console,
+    refuse_force_and_resume,
+    tell,
+)
+
+if TYPE_CHECKING:
+    from tme_abm.analysis.bank.plan import Plan
+
+BankOption = Annotated[Path, typer.Option("--bank", metavar="DIR", help="Folder of the bank (`tme bank`).")]
+BANK = Path("results/bank")
+
+
+def bank(
+    plan: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Cohorts, arms and spreads; the package's by default.")] = None,
+    patients: Annotated[int, typer.Option(min=2, help="Candidates in all; more than before are added.")] = 300,
+    arms: Annotated[str, typer.Option(metavar="GROUP", help="controls (with single agents), combinations, or all.")] = "controls",
+    shape: Annotated[str | None, typer.Option(metavar="ROWS,COLUMNS", help="Another patch than the file's.")] = None,
+    mechanism: MechanismOption = None,
+    workers: WorkersOption = None,
+    processes: ProcessesOption = False,
+    scheduler: SchedulerOption = None,
+    force: ForceOption = False,
+    resume: ResumeOption = False,
+    quiet: QuietOption = False,
+    log_json: LogJsonOption = False,
+    out: Annotated[Path, typer.Option(help="Folder of the bank; the same command goes on.")] = BANK,
+) -> None:
+    """Draw a bank of virtual patients wider than any population, and run each under many arms."""
+    with in_plain_words():
+        from tme_abm.analysis.bank.run import draw_bank
+        from tme_abm.batch.results import refuse_foreign
+
+        refuse_force_and_resume(force, resume)
+        chosen = load_plan(plan, mechanism or (), shape)
+        chosen.only(arms)
+        refuse_foreign(out)
+        console = make_console(quiet or log_json)
+        with working(out, workers, processes, scheduler, quiet=quiet, log_json=log_json, resume=resume) as desk:
+            summary = draw_bank(chosen, out, patients, arms, desk, force)
+        for line in in_words(summary):
+            console.print(line)
+        console.print(f"  {out}", soft_wrap=True)
+        if summary["failed"]:
+            tell(f"{summary['failed']} runs failed and count nowhere; {out / 'summary.json'} says why")
+            raise typer.Exit(FAILED_PATIENTS)
+
+
+def in_words(summary: dict[str, Any]) -> list[str]:
+    """What a bank holds and what it took."""
+    lines = [
+        f"{summary['candidates']} candidates, {summary['eligible']} eligible, {summary['runs']} runs; {summary['core_hours']:.2f} core-hours"
+    ]
+    lines.append(f"  growing: {summary['core_seconds_of_growing']:.2f} core-seconds a candidate")
+    for arm, n in summary["runs_of_arms"].items():
+        if n:
+            lines.append(f"  {arm}: {n} runs, {summary['core_seconds_of_arms'][arm]:.2f} core-seconds each")
+    return lines
+
+
+def load_plan(path: Path | None, mechanisms: Any, shape: str | None = None) -> "Plan":
+    """The plan of a bank, with its scenarios read."""
+    from tme_abm.analysis.bank.plan import PLAN, read_plan
+    from tme_abm.foundation.errors import InputError
+    from tme_abm.mechanisms.outside.loading import load
+    from tme_abm.scenario.kinds import load_trial
+
+    sides = None
+    if shape is not None:
+        parts = shape.split(",")
+        if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
+            raise InputError(f"--shape {shape}: write rows and columns, such as 64,64")
+        sides = [int(part) for part in parts]
+    catalogue = load(mechanisms)
+    return read_plan(partial(load_trial, mechanisms=[catalogue]), path or PLAN, sides)
+
+
+def calibrate(
+    plan: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Targets and free numbers; the package's by default.")] = None,
+    from_bank: BankOption = BANK,
+    steps: Annotated[int, typer.Option(min=50, help="Steps of the sampler.")] = 1500,
+    sets: Annotated[int, typer.Option(min=10, help="Sets of numbers that are kept.")] = 400,
+    only: Annotated[str | None, typer.Option(metavar="SCENARIO,...", help="Fit to these alone.")] = None,
+    redraw: Annotated[int, typer.Option(min=0, help="Times that patients may be drawn anew where too few tell of an arm.")] = 0,
+    recover: Annotated[
+        int, typer.Option(min=0, help="Instead: fit so many made-up trials of known populations, and see whether they are found.")
+    ] = 0,
+    bank_plan: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Plan of the bank, for --redraw; the package's by default.")
+    ] = None,
+    mechanism: MechanismOption = None,
+    workers: WorkersOption = None,
+    processes: ProcessesOption = False,
+    scheduler: SchedulerOption = None,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+    log_json: LogJsonOption = False,
+    out: Annotated[Path, typer.Option(help="Folder of the posterior.")] = Path("results/calibration"),
+    doc: Annotated[Path | None, typer.Option(help="Document whose table of the calibration is replaced.")] = None,
+) -> None:
+    """Fit what differs between patients to control arms and single agents, by weights on a bank."""
+    with in_plain_words():
+        from tme_abm.analysis.calibration import recovery, report, run
+        from tme_abm.analysis.calibration.plan import PLAN, read_plan
+        from tme_abm.analysis.calibration.posterior import need_emcee
+        from tme_abm.analysis.documents import put
+        from tme_abm.batch.results import read_json, refuse_another, refuse_foreign
+        from tme_abm.mechanisms.outside.loading import load
+        from tme_abm.scenario.kinds import load_trial
+
+        need_emcee()
+        chosen = read_plan(plan or PLAN)
+        if only is not None:
+            chosen = chosen.only(name.strip() for name in only.split(","))
+        catalogue = load(mechanism or ())
+        by_name = partial(load_trial, mechanisms=[catalogue])
+        refuse_foreign(out)
+        with working(out, workers, processes, scheduler, quiet=quiet, log_json=log_json) as desk:
+            if recover:
+                found = recovery.recover(chosen, from_bank, by_name, (steps, sets), recover, desk)
+                typer.echo(recovery.report(found))
+                written = recovery.write_results(found, out, desk, force)
+            else:
+                again = (load_plan(bank_plan, mechanism or ()), redraw) if redraw else None
+                fitted = run.calibrate(chosen, from_bank, by_name, (steps, sets), desk, again)
+                summary = read_json(from_bank / "summary.json")
+                facts = {"fit": chosen.settings(), "bank": {key: summary[key] for key in ("candidates", "eligible", "runs", "model")}}
+                if not force:
+                    refuse_another(out, facts)
+                written = run.write_results(fitted, out, facts, desk, force)
+                typer.echo(report.report(fitted))
+                if doc is not None:
+                    put(doc, "calibration", report.report(fitted))
+                    written.append(doc)
+        for path in written:
+            typer.echo(f"  {path}")
