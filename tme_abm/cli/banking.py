@@ -153,3 +153,114 @@ def calibrate(
                     written.append(doc)
         for path in written:
             typer.echo(f"  {path}")
+
+
+def design(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Name of a bundled design, or the path of a TOML file.")],
+    from_bank: BankOption = BANK,
+    posterior: Annotated[Path, typer.Option(metavar="DIR", help="Posterior (`tme calibrate`): its folder, or its file.")] = Path(
+        "results/calibration"
+    ),
+    sets: Annotated[int, typer.Option(min=2, help="Sets of the posterior that are asked.")] = 60,
+    trials: Annotated[int, typer.Option(min=2, help="Virtual trials at each set and size.")] = 60,
+    mechanism: MechanismOption = None,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+    log_json: LogJsonOption = False,
+    out: Annotated[Path | None, typer.Option(help="Folder of the results; results/<name> by default.")] = None,
+) -> None:
+    """Work out the power of a trial of two arms and its assurance, from a bank and a posterior."""
+    with in_plain_words():
+        from tme_abm.analysis.bank.store import read_bank
+        from tme_abm.analysis.bank.trials import play
+        from tme_abm.analysis.bank.weights import Weigher
+        from tme_abm.analysis.calibration import posterior as stored
+        from tme_abm.analysis.design import page
+        from tme_abm.analysis.design.power import answer
+        from tme_abm.batch.results import open_results, refuse_foreign
+        from tme_abm.export.crate import describe_folder
+        from tme_abm.foundation.errors import InputError
+        from tme_abm.mechanisms.outside.loading import load
+        from tme_abm.scenario.kinds import load_question, load_trial
+
+        catalogue = load(mechanism or ())
+        asked = load_question("design", file)
+        study = load_trial(asked.scenario, mechanisms=[catalogue])
+        asked.check_arms(study)
+        known = stored.read(posterior).thinned(sets)
+        patients = read_bank(from_bank)
+        weigher = Weigher(patients, {key: facts["acts"] for key, facts in patients.arms.items()})
+        trial = play(study, patients, weigher, known.names, asked.form.compare)
+        for key in asked.form.compare:
+            if key not in trial.arms:
+                raise InputError(f"{from_bank}: the bank has not run the arm '{key}'; `tme bank --arms all --out {from_bank}` does")
+        worth = ", ".join(f"{arm.label} {arm.worth():.0f}" for arm in trial.arms.values())
+        facts = f"{len(known.sets)} sets, {trials} virtual trials at each; effective patients: {worth}."
+        folder = out or Path("results") / asked.name
+        refuse_foreign(folder)
+        with working(folder, 1, quiet=quiet, log_json=log_json) as desk:
+            desk.progress.phase("sampling", len(known.sets) * len(asked.form.patients))
+            found = answer(asked, trial, known, trials, desk.stop, lambda n: desk.progress.advance(n, "sampling"))
+            identity = {"design": dict(asked.resolved), "sets": len(known.sets), "trials": trials}
+            with open_results(folder, identity, force) as place:
+                place.say = desk.warn
+                place.before_publishing = partial(describe_folder, study=asked)
+                place.new.mkdir(parents=True, exist_ok=True)
+                names = [path.name for path in page.write(asked, study, found, place.new, facts)]
+                place.publish(is_final=False)
+        typer.echo(page.report(asked, study, found, facts))
+        for name in names:
+            typer.echo(f"  {folder / name}")
+
+
+def predict_from_bank(
+    scenarios: str | None,
+    folder: Path | None,
+    posterior: Path | None,
+    sizes: tuple[int, int],
+    mechanisms: Any,
+    force: bool,
+    quiet: bool,
+    log_json: bool,
+    out: Path,
+    doc: Path | None,
+) -> None:
+    """`tme predict --bank`: published results beside what the patients of a bank predict, over the sets of a posterior."""
+    with in_plain_words():
+        from tme_abm.analysis import bank_prediction, prediction
+        from tme_abm.analysis.bank.run import rules_digest
+        from tme_abm.analysis.bank.store import read_bank
+        from tme_abm.analysis.calibration import posterior as stored
+        from tme_abm.analysis.documents import put
+        from tme_abm.batch.results import open_results, refuse_foreign
+        from tme_abm.export.crate import describe_folder
+        from tme_abm.foundation.errors import InputError
+        from tme_abm.mechanisms.outside.loading import load
+        from tme_abm.scenario import kinds, reading
+
+        if folder is None or posterior is None:
+            raise InputError("--bank and --posterior go together: patients, and the sets of numbers by which they are weighed")
+        names = [name.strip() for name in scenarios.split(",")] if scenarios else None
+        names = prediction.chosen(names, reading.scenarios("trial"), kinds.load_trial)
+        catalogue = load(mechanisms)
+        studies = [kinds.load_trial(name, mechanisms=[catalogue]) for name in names]
+        known = stored.read(posterior).thinned(sizes[0])
+        patients = read_bank(folder)
+        refuse_foreign(out)
+        with working(out, 1, quiet=quiet, log_json=log_json) as desk:
+            table = bank_prediction.predict(studies, patients, known, sizes[1], desk.say)
+            facts = f"{len(patients.patients)} candidates in the bank, {len(known.sets)} sets of the posterior, {sizes[1]} virtual trials"
+            facts += f", model {rules_digest()}."
+            identity = {"command": "tme predict --bank", "bank": len(patients.patients), "sets": len(known.sets), "trials": sizes[1]}
+            with open_results(out, identity, force) as place:
+                place.say = desk.warn
+                place.before_publishing = partial(describe_folder, study=prediction.SUBJECT)
+                place.new.mkdir(parents=True, exist_ok=True)
+                written = [out / path.relative_to(place.new) for path in bank_prediction.write(table, place.new, facts)]
+                place.publish(is_final=False)
+        typer.echo(bank_prediction.report(table, facts))
+        if doc is not None:
+            put(doc, "predictions", bank_prediction.report(table, facts))
+            written.append(doc)
+        for path in written:
+            typer.echo(f"  {path}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tme_abm.cli import banking
 from tme_abm.cli.desk import end_on_failures, working
 from tme_abm.cli.options import (
     FAILED_PATIENTS,
@@ -141,8 +142,18 @@ def predict(
     log_json: LogJsonOption = False,
     out: Annotated[Path, typer.Option(help="Folder of the runs; finished ones are taken up.")] = Path("results/prediction"),
     doc: Annotated[Path | None, typer.Option(help="Document whose table of predictions is replaced.")] = None,
+    from_bank: Annotated[
+        Path | None, typer.Option("--bank", metavar="DIR", help="Weigh a bank (`tme bank`) instead of simulating.")
+    ] = None,
+    posterior: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Sets of numbers (`tme calibrate`), for their part of the intervals; with --bank.")
+    ] = None,
+    sets: Annotated[int, typer.Option(min=2, help="Sets of the posterior that are asked; with --bank.")] = 200,
 ) -> None:
     """Predict the published results that the model was not fitted to, and say which it misses."""
+    if from_bank is not None or posterior is not None:
+        banking.predict_from_bank(scenarios, from_bank, posterior, (sets, trials), mechanism or (), force, quiet, log_json, out, doc)
+        return
     with in_plain_words():
         from tme_abm.analysis import prediction
         from tme_abm.analysis.documents import put

@@ -10,14 +10,13 @@ import numpy as np
 
 from tme_abm.analysis.bank.outcomes import repeated
 from tme_abm.analysis.bank.outcomes import rates as rates_of
-from tme_abm.analysis.bank.run import regimen_digest
 from tme_abm.analysis.bank.store import Bank, Counts, read_bank
+from tme_abm.analysis.bank.trials import acting, bank_arm
 from tme_abm.analysis.bank.weighted import Sample, covariance, kind_of
 from tme_abm.analysis.bank.weights import Target as Weighed
 from tme_abm.analysis.bank.weights import Weigher, effective, normalised, rows
 from tme_abm.analysis.calibration.plan import FARTHEST, Floats, Load, Plan
 from tme_abm.analysis.calibration.targets import Target, targets
-from tme_abm.analysis.numbers import home, parse
 from tme_abm.batch.results import read_json
 from tme_abm.foundation.errors import InputError
 from tme_abm.trial.study import Study
@@ -171,13 +170,15 @@ def prepare(plan: Plan, folder: Path, load: Load) -> Fit:
     Raises:
         InputError: For a target that is none, an arm that the bank has not run, or a number that acts nowhere.
     """
-    facts = read_json(folder / "sittings.json")["arms"] if (folder / "sittings.json").is_file() else {}
+    if not (folder / "sittings.json").is_file():
+        raise InputError(f"{folder} holds no bank; `tme bank --out {folder}` draws one")
+    facts = read_json(folder / "sittings.json")["arms"]
     wanted: list[tuple[str, Study, str, str, list[Target]]] = []
     for name, arms in plan.targets.items():
         study = load(name)
         for arm in arms:
             found = targets(study, name, [arm])
-            wanted.append((name, study, arm, bank_arm(study, arm, facts, folder) if facts else arm, found))
+            wanted.append((name, study, arm, _bank_arm(study, arm, facts, folder), found))
     bank = read_bank(folder, {key for _, _, _, key, _ in wanted})
     weigher = Weigher(bank, {key: entry["acts"] for key, entry in bank.arms.items()})
     groups = []
@@ -192,30 +193,21 @@ def prepare(plan: Plan, folder: Path, load: Load) -> Fit:
     return Fit(plan, bank, tuple(groups))
 
 
-def bank_arm(study: Study, arm: str, facts: Mapping[str, Mapping[str, Any]], folder: Path) -> str:
+def _bank_arm(study: Study, arm: str, facts: Mapping[str, Mapping[str, Any]], folder: Path) -> str:
     """The arm of a bank that gives what an arm of a trial gives.
 
     Raises:
         InputError: Where there is none.
     """
-    regimen = next(a for a in study.arms if a.key == arm)
-    own = regimen_digest(study, regimen)
-    for key, entry in facts.items():
-        if entry["regimen"] == own:
-            return key
-    raise InputError(f"{folder}: the bank has no arm that gives what '{arm}' of {study.name} gives; its arms are {', '.join(facts)}")
+    key = bank_arm(study, arm, facts)
+    if key is None:
+        raise InputError(f"{folder}: the bank has no arm that gives what '{arm}' of {study.name} gives; its arms are {', '.join(facts)}")
+    return key
 
 
 def places_of(plan: Plan, study: Study) -> list[tuple[int, str, str]]:
     """Which free numbers act on the population of a trial: place, quantity, name of the number."""
-    found = []
-    given = study.resolved["population"]
-    for i, free in enumerate(plan.free):
-        for path in free.paths:
-            _, file, quantity, name = parse(path)
-            if home(given, quantity) == file:
-                found.append((i, quantity, name))
-    return found
+    return [(i, quantity, name) for i, free in enumerate(plan.free) for _, quantity, name in acting(free.paths, study)]
 
 
 def _group(plan: Plan, weigher: Weigher, who: tuple[str, Study, str, str], goals: Iterable[Target], number: int) -> Group:
