@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tme_abm.analysis.calibration.search import Fit
 from typer.testing import CliRunner
 
 from tme_abm.analysis import numbers, prediction
 from tme_abm.analysis.calibration import report as results
 from tme_abm.analysis.calibration import search, simulator, targets
 from tme_abm.analysis.calibration.plan import STUDY_FILE, Free, Plan, Unfit, read_plan
-from tme_abm.analysis.calibration.search import Fit
 from tme_abm.analysis.calibration.targets import Residual, Target
 from tme_abm.batch.desk import Desk
 from tme_abm.batch.executors import Threads

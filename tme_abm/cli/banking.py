@@ -1,5 +1,6 @@
 """The bank of virtual patients, and what is asked of it: a fit, a design."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,9 +26,11 @@ from tme_abm.cli.options import (
 
 if TYPE_CHECKING:
     from tme_abm.analysis.bank.plan import Plan
+    from tme_abm.trial.study import Study
 
 BankOption = Annotated[Path, typer.Option("--bank", metavar="DIR", help="Folder of the bank (`tme bank`).")]
 BANK = Path("results/bank")
+VIRTUAL_TRIALS = 500  # for the intervals of a study over sets
 
 
 def bank(
@@ -264,3 +267,61 @@ def predict_from_bank(
             written.append(doc)
         for path in written:
             typer.echo(f"  {path}")
+
+
+def run_over_sets(
+    study: "Study",
+    asked: tuple[Path, int],
+    mechanisms: Any,
+    who: tuple[int | None, bool, str | None],
+    how: tuple[bool, bool, bool, bool],
+    out: Path | None,
+) -> None:
+    """`tme run --draws`: a study over sets of the posterior.
+
+    Args:
+        study: The study.
+        asked: Where the posterior is, and how many of its sets are asked.
+        mechanisms: From outside.
+        who: Workers, whether these are processes, and the scheduler.
+        how: Whether to begin anew, to resume, to be quiet, to tell progress as JSON.
+        out: Folder of the results.
+    """
+    from tme_abm.analysis import draws
+    from tme_abm.analysis.calibration import posterior as stored
+    from tme_abm.batch.results import open_results, refuse_foreign
+    from tme_abm.export.crate import describe_folder
+    from tme_abm.mechanisms.outside.loading import load
+    from tme_abm.scenario import kinds, running
+
+    force, resume, quiet, log_json = how
+    known = stored.read(asked[0]).thinned(asked[1])
+    catalogue = load(mechanisms)
+    folder = out or Path("results") / f"{study.name}-draws"
+    refuse_foreign(folder)
+    console = make_console(quiet or log_json)
+    console.print(study.title, style="bold")
+    console.print(f"{study.patients} patients over {len(known.sets)} sets of the posterior, seed {study.seed}")
+    failed = 0
+    with (
+        working(folder, *who, quiet=quiet, log_json=log_json, resume=resume) as desk,
+        open_results(folder, draws.IDENTITY, force, resume) as place,
+    ):
+        place.say = desk.warn
+        place.before_publishing = partial(describe_folder, study=draws.SUBJECT)
+
+        def run_one(one: "Study", to: Path) -> None:
+            nonlocal failed
+            failed += int(running.run(one, to, force=force, desk=replace(desk, resume=False)).get("failed") or 0)
+
+        place.new.mkdir(parents=True, exist_ok=True)
+        table, facts = draws.run(study, known, partial(kinds.load_trial, mechanisms=[catalogue]), run_one, folder, VIRTUAL_TRIALS)
+        names = [path.name for path in draws.write(table, place.new, facts)]
+        place.publish(is_final=False)
+    for line in draws.report(table, facts).splitlines():
+        console.print(line, soft_wrap=True)
+    for name in names:
+        console.print(f"  {folder / name}", soft_wrap=True)
+    if failed:
+        tell(f"{failed} patient{'s' * (failed != 1)} failed; every denominator counts the others only")
+        raise typer.Exit(FAILED_PATIENTS)

@@ -108,7 +108,7 @@ def read_bank(folder: Path, arms: Iterable[str] | None = None) -> Bank:
     runs = pq.read_table(folder / "runs.parquet", filters=chosen).to_pandas()
     visits = pq.read_table(folder / "visits.parquet", filters=chosen).to_pandas()
     place = {number: i for i, number in enumerate(patients["patient"])}
-    people = _people(patients)
+    people = people_of(patients)
     found = {}
     for arm, own in runs[runs["status"] == "completed"].groupby("arm", sort=False):
         found[str(arm)] = _arm_runs(str(arm), own, visits[visits["arm"] == arm], place)
@@ -126,7 +126,7 @@ def read_bank(folder: Path, arms: Iterable[str] | None = None) -> Bank:
     )
 
 
-def _people(table: Any) -> tuple[Any, ...]:
+def people_of(table: Any) -> tuple[Any, ...]:
     """The candidates with their traits as attributes, of the types that a patient has."""
     columns = {}
     for name, trait in TRAITS.items():

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tme_abm.analysis.bank.outcomes import repeated
 from tme_abm.analysis.bank.outcomes import rates as rates_of
+from tme_abm.analysis.bank.outcomes import repeated
 from tme_abm.analysis.bank.store import Bank, Counts, read_bank
 from tme_abm.analysis.bank.trials import acting, bank_arm
 from tme_abm.analysis.bank.weighted import Sample, covariance, kind_of

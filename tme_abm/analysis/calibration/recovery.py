@@ -15,8 +15,8 @@ import numpy as np
 
 from tme_abm.analysis.bank.outcomes import Outcomes
 from tme_abm.analysis.bank.weighted import Sample
-from tme_abm.analysis.bank.weights import effective, normalised, rows
 from tme_abm.analysis.bank.weights import Target as Weighed
+from tme_abm.analysis.bank.weights import effective, normalised, rows
 from tme_abm.analysis.calibration.fit import Fit, Group, prepare
 from tme_abm.analysis.calibration.plan import Floats, Load, Plan
 from tme_abm.analysis.calibration.posterior import keep, sample, weighted_quantile
