@@ -120,7 +120,7 @@ def follow(
         "is_eligible": is_eligible,
         "stop_draw": float(uniform(stream_key(key, int(Stream.EXIT), 0), STOP_DRAW)),
     }
-    keep(one.key, {"patient": row, "core_seconds": round(time.thread_time() - start, 3)})
+    keep(one.key, {"patient": row, "core_seconds": round(time.thread_time() - start, 4)})
     if not is_eligible and not failure:
         return
     for arm in arms:
@@ -131,7 +131,7 @@ def follow(
             ways_out = draw_exits(patient, arm.study, key)
             ways_out = ways_out._replace(death_day=math.inf, dropout_day=math.inf, cutoff_day=arm.until_days)
             line = watch(grown, arm, ways_out, arm.study)
-            line["run"] |= {"status": "completed", "failure": "", "core_seconds": round(time.thread_time() - start, 3)}
+            line["run"] |= {"status": "completed", "failure": "", "core_seconds": round(time.thread_time() - start, 4)}
         except (BrokenMechanism, MemoryError):
             raise
         except Exception as error:  # one failed run neither ends nor silently thins a bank
@@ -389,11 +389,15 @@ def write_tables(plan: Plan, sittings: Sequence[Sitting], journal: Journal, fold
         "failed": len(runs) - len(done),
         "failures": [f"{run['patient']} {run['arm']}: {run['failure']}" for run in runs if run["status"] == "failed"][:20],
         "runs_of_arms": {key: sum(run["arm"] == key for run in done) for key in plan.arms},
-        "core_seconds_of_growing": round(grown_seconds / max(len(patients), 1), 2),
+        "core_seconds_of_growing": _short(grown_seconds / max(len(patients), 1)),
         "core_seconds_of_arms": {
-            key: round(sum(r["core_seconds"] for r in done if r["arm"] == key) / max(sum(r["arm"] == key for r in done), 1), 2)
+            key: _short(sum(r["core_seconds"] for r in done if r["arm"] == key) / max(sum(r["arm"] == key for r in done), 1))
             for key in plan.arms
         },
-        "core_hours": round(seconds / 3600.0, 3),
+        "core_hours": _short(seconds / 3600.0),
         "model": rules_digest(),
     }
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.4g}")
