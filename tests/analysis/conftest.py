@@ -17,7 +17,7 @@ def runs_of(arm, who, burden):
     """What a clinic makes of such courses: progression from a quarter above the lowest, response at a half, a tenth, a hundredth."""
     from tme_abm.analysis.bank.store import ArmRuns
 
-    n, v = burden.shape
+    v = burden.shape[1]
     lowest = np.minimum.accumulate(burden, axis=1)
     worse = (burden >= 1.25 * lowest) & (burden >= lowest + 0.05)
     has = worse[:, : v - 1].any(axis=1)

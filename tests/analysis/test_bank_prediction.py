@@ -25,9 +25,9 @@ def posterior(spread, n=12):
 def trial(toy, tmp_path_factory):
     folder = tmp_path_factory.mktemp("toy")
     bank = toy(900, folder=folder)
+    from tme_abm.analysis.bank.draw import population_of
     from tme_abm.patients.patient import covariates
     from tme_abm.patients.population import draw_patient
-    from tme_abm.analysis.bank.draw import population_of
 
     sitting = bank.sittings[0]
     populations = [population_of(cohort, sitting.widen) for cohort in sitting.cohorts]
@@ -42,7 +42,7 @@ def test_every_row_has_an_interval_and_wider_where_the_parameters_are_not_known(
     sure, unsure = (bank_prediction.beside(trial, posterior(spread), 60) for spread in (0.01, 0.6))
     assert list(sure.columns) == list(bank_prediction.COLUMNS)
     assert len(sure) == len(trial.study.published)
-    main = [i for i, row in enumerate(trial.study.published) if row["endpoint"] == "orr" and row.get("arm") == "pd"][0]
+    main = next(i for i, row in enumerate(trial.study.published) if row["endpoint"] == "orr" and row.get("arm") == "pd")
 
     def width(table, name):
         return table.loc[main, f"{name}_high"] - table.loc[main, f"{name}_low"]

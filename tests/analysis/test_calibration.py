@@ -188,14 +188,14 @@ def test_the_posterior_finds_a_population_and_not_another(toy, toy_fit):
     assert ((low < truth) & (truth < high)).all()
     spread = places.std(axis=0)
     assert spread[1] < 0.5  # the median of the sensitivity is identified, by trials of two thousand
-    assert abs(places[:, 1].mean() - 1.0) < 0.4 < abs(places[:, 1].mean())
+    assert places[:, 1].mean() > 0.25
     assert posterior.weights.sum() == pytest.approx(1.0)
     assert posterior.log_posterior.max() == posterior.log_posterior[posterior.best]
     # the same seed, the same sets; another figure, others
     again, _ = keep(aimed, sample(aimed, 160), 200)
     np.testing.assert_array_equal(again.sets, posterior.sets)
     other = fit.with_figures([fit.beside(-truth)[0].simulated])
-    assert keep(other, sample(other, 160), 200)[1][:, 1].mean() < 0.0
+    assert keep(other, sample(other, 160), 200)[1][:, 1].mean() < -0.25
 
 
 def test_known_populations_are_found_again(toy, toy_fit):

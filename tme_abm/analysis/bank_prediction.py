@@ -1,8 +1,8 @@
 """Published results beside what a bank predicts of them, with both sources of chance: the patients of a trial, and the parameters.
 
 For each set of the posterior the patients of the bank are weighed as each trial's population; a large virtual trial gives what that set
-expects of a row, and many virtual trials of the published size, each at a set drawn by its weight, what a trial would see. The patients of the bank are
-few themselves, so each virtual trial weighs them anew by chance (the Bayesian bootstrap, rubin1981). Nothing is simulated.
+expects of a row, and many virtual trials of the published size, each at a set drawn by its weight, what a trial would see. The patients of
+the bank are few themselves, so each virtual trial weighs them anew by chance (the Bayesian bootstrap, rubin1981). Nothing is simulated.
 
 Skill is stated against a rival that knows nothing: a hazard ratio of 0.60 for every antibody in every trial.
 """

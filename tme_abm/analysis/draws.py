@@ -1,8 +1,8 @@
 """A study run over sets of a posterior: its patients, dealt out to the sets, tell of every set by their weights.
 
-Each set has a run of its own, with its share of the patients, in a folder of its own, as any run. A patient of one set is one of another with
-the weight that its population gives her over the mixture of all, as in a bank; so the intervals hold the chance of the patients and that
-of the parameters, at the price of one run of the study.
+Each set has a run of its own, with its share of the patients, in a folder of its own, as any run. A patient of one set is one of another
+with the weight that its population gives her over the mixture of all, as in a bank; so the intervals hold the chance of the patients and
+that of the parameters, at the price of one run of the study.
 """
 
 import math
@@ -73,7 +73,7 @@ class RunArm:
     def draw(self, n: int, weights: Floats, follow_up: FollowUp, chance: np.random.Generator) -> Outcomes:
         """N of the patients, drawn with replacement; what was seen of each stays as it was."""
         who = np.minimum(np.searchsorted(np.cumsum(weights), chance.random(n) * weights.sum(), "right"), len(weights) - 1)
-        return Outcomes(who, *(column[who] for column in self.seen[1:]))
+        return self.seen.take(who, who)
 
 
 @dataclass(frozen=True)

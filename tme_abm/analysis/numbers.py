@@ -95,8 +95,8 @@ def current(study: Study, path: str) -> float | None:
         case (_, file, quantity, name) if name.startswith(BY):
             if home(study.resolved["population"], quantity) != file:
                 return None
-            effect = tilt_of(study.population, quantity, name.removeprefix(BY), path)
-            return 0.0 if effect is None else float(effect.amount)
+            tilt = tilt_of(study.population, quantity, name.removeprefix(BY), path)
+            return 0.0 if tilt is None else float(tilt.amount)
         case (_, file, quantity, name):
             _, numbers = distribution_of(study.population, quantity)
             if name not in numbers:

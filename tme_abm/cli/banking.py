@@ -71,7 +71,8 @@ def bank(
 def in_words(summary: dict[str, Any]) -> list[str]:
     """What a bank holds and what it took."""
     lines = [
-        f"{summary['candidates']} candidates, {summary['eligible']} eligible, {summary['runs']} runs; {summary['core_hours']:.2f} core-hours"
+        f"{summary['candidates']} candidates, {summary['eligible']} eligible, {summary['runs']} runs; "
+        f"{summary['core_hours']:.2f} core-hours"
     ]
     lines.append(f"  growing: {summary['core_seconds_of_growing']:.2f} core-seconds a candidate")
     for arm, n in summary["runs_of_arms"].items():

@@ -90,7 +90,7 @@ def sensitivity(
 ) -> None:
     """Find the numbers of the model that carry a trial's conclusion; the same command goes on where it was stopped."""
     with in_plain_words():
-        from tme_abm.analysis.calibration.report import put
+        from tme_abm.analysis.documents import put
         from tme_abm.analysis.sensitivity import indices, page, run
         from tme_abm.batch.results import refuse_foreign
         from tme_abm.scenario import kinds

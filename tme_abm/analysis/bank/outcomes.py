@@ -39,6 +39,17 @@ class Outcomes(NamedTuple):
     mrd_negative: Truths
     response_months: Floats
 
+    def take(self, chosen: Any, who: Counts | None = None) -> "Outcomes":
+        """Of some of the patients; one may come several times.
+
+        Args:
+            chosen: Places, or truths (m,).
+            who: What they are called then; as before where it is left out.
+        """
+        named = self.who[chosen] if who is None else who
+        times = self.months[chosen], self.event[chosen]
+        return Outcomes(named, *times, self.rank[chosen], self.mrd_negative[chosen], self.response_months[chosen])
+
     def share(self, endpoint: str) -> Truths:
         """Whether each reached a depth of response, or negativity of residual disease (m,)."""
         return self.mrd_negative if endpoint == "mrd_negative" else self.rank >= DEPTHS[endpoint]

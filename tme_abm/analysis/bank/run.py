@@ -232,7 +232,7 @@ def open_bank(folder: Path, plan: Plan, force: bool = False, resume: bool = Fals
 
 def sittings_of(journal: Journal) -> list[Sitting]:
     """The sittings of a bank so far."""
-    found = []
+    found: list[Sitting] = []
     while f"sitting-{len(found)}" in journal:
         found.append(read_sitting(journal.read(f"sitting-{len(found)}")))
     return found

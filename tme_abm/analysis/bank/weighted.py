@@ -65,7 +65,8 @@ class Curve:
         ordered = months[self.order]
         self.event = event[self.order].astype(np.float64)
         starts = np.flatnonzero(np.concatenate(([True], ordered[1:] > ordered[:-1]))) if len(ordered) else np.array([], np.int64)
-        self.starts, self.times = starts, ordered[starts]
+        self.starts: Any = starts
+        self.times: Floats = np.asarray(ordered[starts], np.float64)
 
     def steps(self, weights: Floats) -> tuple[Floats, Floats, Floats]:
         """Times at which somebody left (t,), share of the weight at risk there (t,), and the hazard (t,)."""

@@ -67,7 +67,7 @@ def survival(found: Found) -> "Figure":
         low, middle, high = np.quantile(100.0 * curve, (BAND[0], 0.5, BAND[1]), axis=0)
         axes.fill_between(months[inside], low[inside], high[inside], step="post", color=BLUE, alpha=0.2, lw=0, label="90 % of the sets")
         axes.step(months[inside], middle[inside], where="post", color=BLUE, label="median of the sets")
-        drawn = set()
+        drawn: set[str] = set()
         for target in group.targets:
             at = _point(target.endpoint, target.value)
             if at is not None and at[0] <= end * 1.05:

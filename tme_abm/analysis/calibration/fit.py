@@ -135,7 +135,7 @@ class Fit:
             if not np.all(np.isfinite(difference)):
                 return -math.inf
             found = group.total(worth)
-            sign, size = np.linalg.slogdet(found)
+            _, size = np.linalg.slogdet(found)
             total -= (float(difference @ np.linalg.solve(found, difference)) + float(size)) / 2.0
         return total
 

@@ -158,7 +158,7 @@ def read_plan(path: Path = PLAN) -> Plan:
             except InputError as error:
                 raise source.error(("free", i, "path"), f"free[{i}].path: {error}") from None
             if kind != "population":
-                text = f"'{name}' is a rate and no patient's trait, so a bank tells nothing of it; free the median of a trait that multiplies it"
+                text = f"'{name}' is a rate and no patient's trait, of which a bank tells nothing; free a trait that multiplies it"
                 raise source.error(("free", i, "path"), f"free[{i}].path: {text}")
             if any(name in free.paths for free in found):
                 raise source.error(("free", i, "path"), f"free[{i}].path: {name} stands twice")

@@ -1,8 +1,8 @@
 """Does the fit find what is known? Made-up trials of populations drawn from the prior, fitted as if they were published.
 
-For each made-up case the numbers are drawn from the prior and the published figures are replaced by those of trials of their sizes, drawn from
-one half of the bank with the weights of that population; the other half is what the fit may use. So the truth comes from patients that
-the fit has never seen. A number is found where it lies in its 90 % interval; of intervals that are right nine in ten hold it.
+For each made-up case the numbers are drawn from the prior and the published figures are replaced by those of trials of their sizes, drawn
+from one half of the bank with the weights of that population; the other half is what the fit may use. So the truth comes from patients
+that the fit has never seen. A number is found where it lies in its 90 % interval; of intervals that are right nine in ten hold it.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from tme_abm.analysis.bank.outcomes import Outcomes
 from tme_abm.analysis.bank.weighted import Sample
 from tme_abm.analysis.bank.weights import Target as Weighed
 from tme_abm.analysis.bank.weights import effective, normalised, rows
@@ -111,7 +110,7 @@ def _half(group: Group, which: int) -> Group:
     place = np.full(n, -1)
     place[kept] = np.arange(len(kept))
     chosen = place[seen.who] >= 0
-    outcomes = Outcomes(place[seen.who[chosen]], *(column[chosen] for column in seen[1:]))
+    outcomes = seen.take(chosen, place[seen.who[chosen]])
     old = group.weighed
     ratios = {key: (ratio[kept], before) for key, (ratio, before) in old.ratios.items()}
     weighed = Weighed(old.population, old.fixed[kept], {name: term.take(kept) for name, term in old.free.items()}, ratios)
@@ -133,8 +132,7 @@ def made_up(fit: Fit, truth: Floats, chance: np.random.Generator) -> tuple[list[
         share = rows(weights, group.index)
         n = max(target.n for target in group.targets)
         drawn = chance.choice(len(share), n, p=share)
-        outcomes = Outcomes(np.arange(n), *(column[drawn] for column in group.sample.outcomes[1:]))
-        own, even = Sample(outcomes), np.full(n, 1.0 / n)
+        own, even = Sample(group.sample.outcomes.take(drawn, np.arange(n))), np.full(n, 1.0 / n)
         figures.append(np.array([own.scaled(target.endpoint, even) for target in group.targets]))
     return figures, float(least)
 
@@ -144,7 +142,8 @@ def report(found: Recovery) -> str:
     n = len(found.truth)
     verdict = "as asked" if found.share >= ASKED else f"fewer than the {100 * ASKED:.0f} % that are asked for"
     lines = [
-        f"{n} made-up cases of {len(found.names)} numbers: {100 * found.share:.1f} % of the 90 % intervals hold the number that is known, {verdict}.",
+        f"{n} made-up cases of {len(found.names)} numbers: {100 * found.share:.1f} % of the 90 % intervals hold the number that is known, "
+        f"{verdict}.",
         f"Made-up trials were drawn from populations worth {np.median(found.worth):.0f} patients in the median.",
         "",
         "| number | inside | mean width over the prior's |",

@@ -117,7 +117,7 @@ def further_sitting(found: Found, plan: BankPlan, load: Load) -> Sitting | None:
         plan: Of the bank, which says under which arms a population's patients run.
         load: `scenario.kinds.load_trial`.
     """
-    short = {}
+    short: dict[str, int] = {}
     low = found.low_worth()
     for group, worth in zip(found.fit.groups, low, strict=True):
         if worth < LEAST_EFFECTIVE:
