@@ -74,13 +74,12 @@ class Curve:
         at_risk = np.cumsum(own[::-1])[::-1][self.starts]
         failed = np.add.reduceat(own * self.event, self.starts) if len(self.starts) else np.array([])
         with np.errstate(divide="ignore", invalid="ignore"):
-            hazard = np.where(at_risk > 0.0, failed / at_risk, 0.0)
-        return self.times, at_risk, np.minimum(hazard, 1.0)
+            hazard: Floats = np.where(at_risk > 0.0, failed / at_risk, 0.0)
+        return self.times, np.asarray(at_risk, np.float64), np.minimum(hazard, 1.0)
 
     def survival(self, weights: Floats) -> Floats:
         """Survival from each of `times` on (t,)."""
-        found: Floats = np.cumprod(1.0 - self.steps(weights)[2])
-        return found
+        return np.asarray(np.cumprod(1.0 - self.steps(weights)[2]), np.float64)
 
     def at(self, weights: Floats, months: float) -> float:
         """Survival at a time; of the last time on, where nobody was followed longer."""

@@ -42,9 +42,9 @@ def report(design: Design, study: Study, answers: Sequence[Answer], facts: str) 
         f"{form.title} {answer_in_words(design, answers)}",
         "",
         f"{labels[form.compare[0]]} against {labels[form.compare[1]]}, {form.allocation[0]}:{form.allocation[1]}; accrual {form.accrual}, "
-        f"follow-up {form.follow_up} after the last one; looks at month {looks}; log-rank, one-sided error {form.alpha:g}. {facts}",
+        f"follow-up {form.follow_up} after the last one; looks at month {looks}; log-rank, one-sided {form.alpha:g}. {facts}",
         "",
-        "Power is at the best set of the posterior; assurance is its mean over all sets, and the range holds 90 % of them. The hazard ratio",
+        "Power is at the best set of the posterior; assurance is its mean over all sets; the range holds 90 % of them. The hazard ratio",
         "is that of the final look over all sets and trials, with the range of 95 % of the trials.",
         "",
         "| patients | events | power | assurance | range of the power | hazard ratio | positive by look |",
