@@ -15,6 +15,7 @@ from scipy import stats
 from tme_abm.analysis import documents, numbers
 from tme_abm.analysis.calibration import posterior as stored
 from tme_abm.analysis.calibration import recovery, report, run, targets
+from tme_abm.analysis.calibration.found import Found
 from tme_abm.analysis.calibration.plan import read_plan
 from tme_abm.analysis.calibration.posterior import keep, sample
 from tme_abm.batch.desk import Desk
@@ -232,7 +233,7 @@ def test_patients_are_drawn_anew_where_too_few_tell_of_an_arm(toy, toy_fit):
     posterior, places = keep(fit, chain, 40)
     beside = [fit.beside(at) for at in places]
     worth = np.array([[b.effective for b in row] for row in beside])
-    found = run.Found(fit, chain, posterior, beside, beside, worth, 1.0)
+    found = Found(fit, chain, posterior, beside, beside, worth, 1.0)
     sitting = run.further_sitting(found, read_bank_plan(load_trial), load_trial)
     assert sitting is not None and sitting.number == 1
     assert [c.population for c in sitting.cohorts] == ["icaria"]
@@ -251,7 +252,7 @@ def test_what_a_calibration_leaves_on_disk(toy_fit, tmp_path, check_crate):
     posterior, places = keep(fit, chain, 40)
     beside = [fit.beside(at) for at in places]
     worth = np.array([[b.effective for b in row] for row in beside])
-    found = run.Found(fit, chain, posterior, beside, beside, worth, 1.0)
+    found = Found(fit, chain, posterior, beside, beside, worth, 1.0)
     written = run.write_results(found, tmp_path / "out", {"fit": fit.plan.settings()}, Desk(), False)
     assert {path.name for path in written} >= {
         "posterior.parquet",
@@ -284,7 +285,7 @@ def test_verdicts_say_what_the_figures_leave_of_the_prior(toy_fit):
     sets = np.array([fit.values(at) for at in places])
     names = tuple(free.name for free in fit.plan.free)
     posterior = stored.Posterior(names, sets, np.full(500, 1 / 500), np.zeros(500))
-    found = run.Found(fit, None, posterior, [], [], np.zeros((1, 1)), 0.0)
+    found = Found(fit, None, posterior, [], [], np.zeros((1, 1)), 0.0)
     assert report.verdicts(found) == ["identified", "informed", "not identified", "not identified"]
 
 

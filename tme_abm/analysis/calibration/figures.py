@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tme_abm.analysis.calibration.curves import survivals
+from tme_abm.analysis.calibration.found import Found
 from tme_abm.analysis.calibration.plan import FARTHEST
 from tme_abm.analysis.calibration.posterior import weighted_quantile
-from tme_abm.analysis.calibration.run import Found
 from tme_abm.drawing import BLACK, BLUE, GREY, LIGHT, ORANGE, VERMILLION, empty_figure, month_ticks, styled
 from tme_abm.foundation.clock import DAYS_PER_MONTH
 
@@ -52,8 +53,6 @@ def numbers(found: Found) -> "Figure":
 @styled
 def survival(found: Found) -> "Figure":
     """Progression-free survival of each fitted arm: the sets' band, the best set, and the published figures."""
-    from tme_abm.analysis.calibration.report import survivals
-
     n = len(found.fit.groups)
     columns = min(3, n)
     figure = empty_figure(4.3 * columns, 0.7 + 3.3 * math.ceil(n / columns))

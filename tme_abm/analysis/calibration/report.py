@@ -1,6 +1,5 @@
 """What a calibration has found, written down: the best set, what is identified, the fit of every figure, and what is not fitted."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +7,11 @@ import numpy as np
 
 from tme_abm import drawing
 from tme_abm.analysis.bank.weighted import kind_of, unscaled
-from tme_abm.analysis.bank.weights import rows
 from tme_abm.analysis.calibration import figures
+from tme_abm.analysis.calibration.curves import survivals
 from tme_abm.analysis.calibration.fit import LEAST_EFFECTIVE
+from tme_abm.analysis.calibration.found import Found
 from tme_abm.analysis.calibration.plan import Floats
-from tme_abm.analysis.calibration.run import Found
 from tme_abm.batch.files import write_json
 from tme_abm.foundation.declare import number
 from tme_abm.foundation.errors import InputError
@@ -219,22 +218,6 @@ def curve_rows(found: Found) -> list[str]:
             cells.append(f"{middle:.0f} ({low:.0f} to {high:.0f})" if month <= followed else "")
         lines.append(f"| {group.scenario} | {group.targets[0].label} | {' | '.join(cells)} |")
     return lines
-
-
-def survivals(found: Found, months: Sequence[float], most: int = 100) -> list[Floats]:
-    """Survival of each arm at some months at some of the sets: (sets, months) of each."""
-    chosen = np.unique(np.linspace(0, len(found.beside) - 1, min(most, len(found.beside))).round().astype(int))
-    plan = found.fit.plan
-    names = list(found.posterior.names)
-    at = [names.index(free.name) for free in plan.free]
-    out = []
-    for group in found.fit.groups:
-        curves = []
-        for s in chosen:
-            weights = rows(group.weights([float(x) for x in found.posterior.sets[s, at]]), group.index)
-            curves.append([group.sample.pfs.at(weights, month) for month in months])
-        out.append(np.array(curves))
-    return out
 
 
 def _round(value: float, digits: int = 5) -> float:

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,10 @@ from tme_abm.analysis.bank.draw import Sitting, changes_in
 from tme_abm.analysis.bank.plan import Cohort
 from tme_abm.analysis.bank.plan import Plan as BankPlan
 from tme_abm.analysis.bank.run import add_sitting
-from tme_abm.analysis.calibration.fit import LEAST_EFFECTIVE, Beside, Fit, prepare
-from tme_abm.analysis.calibration.plan import Floats, Load, Plan
-from tme_abm.analysis.calibration.posterior import SETS, Chain, Posterior, keep, sample, write
+from tme_abm.analysis.calibration.fit import LEAST_EFFECTIVE, prepare
+from tme_abm.analysis.calibration.found import Found
+from tme_abm.analysis.calibration.plan import Load, Plan
+from tme_abm.analysis.calibration.posterior import SETS, keep, sample, write
 from tme_abm.analysis.numbers import changed_population
 from tme_abm.batch.desk import Desk
 from tme_abm.batch.results import open_results
@@ -29,39 +29,6 @@ SUBJECT = Subject(
 REDRAWN_WIDER = 1.1  # factor on the spreads of a population that is drawn anew where the posterior has led
 WORTH = 0.5  # effective patients for each one drawn there, as a first guess
 MOST_DRAWN = 2000  # patients of one further sitting
-LOW = 0.05  # share of the sets that may have fewer effective patients than asked for
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a calibration has found.
-
-    Attributes:
-        fit: What was fitted, with the bank as it was in the end.
-        chain: What the sampler has walked through.
-        posterior: The sets that are kept.
-        beside: All arms at each of these sets (s, g).
-        prior: All arms at sets drawn from the prior.
-        worth: Effective patients of each arm at each set (s, g).
-        seconds: What the sampling took.
-    """
-
-    fit: Fit
-    chain: Chain
-    posterior: Posterior
-    beside: list[list[Beside]]
-    prior: list[list[Beside]]
-    worth: Floats
-    seconds: float
-
-    @property
-    def best(self) -> list[Beside]:
-        """All arms at the best set."""
-        return self.beside[self.posterior.best]
-
-    def low_worth(self) -> Floats:
-        """Effective patients that all but a twentieth of the sets have at least, of each arm (g,)."""
-        return np.quantile(self.worth, LOW, axis=0)
 
 
 def calibrate(plan: Plan, bank: Path, load: Load, sizes: tuple[int, int], desk: Desk, redraw: tuple[BankPlan, int] | None = None) -> Found:

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
 from tme_abm.forms import Source, Table, hours
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.errors import did_you_mean
-from tme_abm.trial.study import FollowUp, Study
+
+if TYPE_CHECKING:  # which compile kernels when they are imported, and `tme list` needs none
+    from tme_abm.trial.study import FollowUp, Study
 
 FEWEST = 4  # patients of a trial
 
@@ -75,11 +77,13 @@ class Design:
         """The size about which the design asks."""
         return self.form.question or max(self.form.patients)
 
-    def follow_up(self) -> FollowUp:
+    def follow_up(self) -> "FollowUp":
         """How long patients are watched until the final look."""
+        from tme_abm.trial.study import FollowUp
+
         return FollowUp(self.follow_up_days, self.end_days)
 
-    def check_arms(self, study: Study) -> None:
+    def check_arms(self, study: "Study") -> None:
         """Refuse arms that the trial has not got.
 
         Raises:
