@@ -14,12 +14,13 @@ from typer.testing import CliRunner
 from tme_abm.analysis.bank import outcomes as seen
 from tme_abm.analysis.bank.draw import Sitting, first_sitting, population_of
 from tme_abm.analysis.bank.plan import read_plan
+from tme_abm.analysis.bank.rates import IDLE, RATES
 from tme_abm.analysis.bank.record import PATIENT_HEADINGS, RUN_HEADINGS, VISIT_HEADINGS, watch
 from tme_abm.analysis.bank.run import add_sitting, draw_bank
 from tme_abm.analysis.bank.store import read_bank
 from tme_abm.analysis.bank.trials import play
 from tme_abm.analysis.bank.weighted import Curve, Sample, covariance, scaled, unscaled
-from tme_abm.analysis.bank.weights import IDLE, Weigher, effective, normalised
+from tme_abm.analysis.bank.weights import Weigher, effective, normalised
 from tme_abm.batch.desk import Desk
 from tme_abm.batch.executors import Processes, Threads
 from tme_abm.cli.app import app
@@ -180,6 +181,48 @@ def test_an_arm_does_not_depend_on_what_its_drugs_do_not_touch(arm, scenario, tr
         assert end({trait: 3.0}) == plain, trait
     touched = {"pd": "imid_sensitivity", "isa": "effector_fitness"}[arm]
     assert end({touched: 8.0}) != plain
+
+
+@pytest.mark.parametrize(
+    ("scenario", "arm", "drug", "mechanism"), [("icaria", "pd", "pomalidomide", "imid"), ("ikema", "kd", "carfilzomib", "proteasome")]
+)
+def test_half_the_rate_of_a_drug_is_a_patient_of_half_the_sensitivity(scenario, arm, drug, mechanism):
+    """What lets weights stand for a drug's own rate."""
+    number, trait = RATES[mechanism]
+    small = ["marrow.shape=[32, 32]", 'trial.follow_up=["2 month", "2 month"]']
+    study = load_trial(scenario, small)
+    rate = getattr(study.drugs[drug].effects[mechanism].params, number)
+    halved = load_trial(scenario, [*small, f"drugs.{drug}.{mechanism}.{number}={{ value = {rate / 2.0} }}"])
+
+    def end(trial, sensitivity):
+        patient = draw_patient(trial.population, 5, 0, given={trait: sensitivity})
+        regimen = next(a for a in trial.arms if a.key == arm)
+        one = Simulation(patient, trial.settings, make_patient_key(5, 0)).fork(regimen, trial.drugs)
+        one.advance(120)
+        return one.state_hash()
+
+    assert end(halved, 2.0) == end(study, 1.0) != end(study, 2.0)
+
+
+def test_a_rate_weighs_as_a_population_of_another_sensitivity(toy):
+    bank = toy(400)
+    bank = replace(bank, arms={key: {**facts, "rates": {"drugs.pomalidomide.imid.kill_rate": 0.0006}} for key, facts in bank.arms.items()})
+    weigher = Weigher(bank, {key: facts["acts"] for key, facts in bank.arms.items()})
+    path, population = "drugs.pomalidomide.imid.kill_rate", load_population("icaria")
+    free = [("imid_sensitivity", path), ("imid_sensitivity", "median")]
+    target = weigher.against(population, "pd", free)
+    twice = target.weights({"imid_sensitivity": {path: 0.0012}})
+    wide = {
+        "inherits": "icaria",
+        "quantities": {"imid_sensitivity": {"lognormal": {"median": 2.0, "sigma": 0.8}, "truncate": [0.04, 60.0]}},
+    }
+    np.testing.assert_allclose(twice, weigher.against(load_population(wide), "pd").weights(), rtol=1e-6)
+    np.testing.assert_allclose(
+        target.weights({"imid_sensitivity": {"median": 1.3}}), target.weights({"imid_sensitivity": {path: 0.0006 * 1.3}}), rtol=1e-3
+    )
+    # a trial whose files have another rate than the bank's runs is weighed for it without being told
+    there = weigher.against(population, "pd", [], {path: 0.0012})
+    np.testing.assert_allclose(there.weights(), twice, rtol=1e-9)
 
 
 def test_weights_by_hand():

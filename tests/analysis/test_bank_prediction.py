@@ -6,11 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tme_abm.analysis import bank_prediction
+from tme_abm.analysis import bank_prediction, draws
 from tme_abm.analysis.bank.trials import play
 from tme_abm.analysis.bank.weights import Weigher
 from tme_abm.analysis.calibration.posterior import Posterior
+from tme_abm.batch.desk import Desk
+from tme_abm.batch.executors import Threads
 from tme_abm.foundation.errors import InputError
+from tme_abm.scenario import running
 from tme_abm.scenario.kinds import load_trial
 
 NAME = "population.imid_sensitivity.median"
@@ -99,3 +102,22 @@ def test_the_goals_by_hand():
 def test_a_bank_without_the_arms_predicts_nothing(trial):
     with pytest.raises(InputError, match="has run no arm of these trials"):
         bank_prediction.predict([load_trial("ikema")], trial.bank, posterior(0.1), 4)
+
+
+def test_a_study_over_sets_of_a_posterior(tmp_path):
+    """Its patients are dealt out, each set has a run of its own, and the effective patients of a set are more than its share."""
+    small = ["marrow.shape=[32, 32]", 'trial.follow_up=["2 month", "3 month"]']
+    study = load_trial("icaria", small, patients=14, seed=3)
+    path = "drugs.pomalidomide.imid.kill_rate"
+    medians = np.array([0.9, 1.1])
+    rate = study.drugs["pomalidomide"].effects["imid"].params.kill_rate
+    known = Posterior((NAME, path), np.column_stack([medians, rate * np.array([1.0, 1.1])]), np.full(2, 0.5), np.zeros(2))
+    own = draws.studies(study, known, load_trial)
+    assert [one.patients for one in own] == [7, 7] and own[0].seed != own[1].seed
+    assert own[1].population["imid_sensitivity"].distribution.median == pytest.approx(1.1)
+    assert own[1].drugs["pomalidomide"].effects["imid"].params.kill_rate == pytest.approx(1.1 * rate)
+    table, facts = draws.run(study, known, load_trial, lambda one, to: running.run(one, to, desk=Desk(Threads(2))), tmp_path, 20)
+    assert len(table) == len(study.published) and "14 patients over 2 sets" in facts
+    assert (table["effective"] > 8.0).all()  # of seven, with the help of the other set's
+    with pytest.raises(InputError, match="14 patients are too few; give 40 at least"):
+        draws.studies(study, Posterior((NAME,), np.ones((20, 1)), np.full(20, 0.05), np.zeros(20)), load_trial)

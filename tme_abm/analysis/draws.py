@@ -13,9 +13,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import logsumexp
 
 from tme_abm.analysis import bank_prediction
 from tme_abm.analysis.bank.outcomes import Outcomes
+from tme_abm.analysis.bank.rates import RATES
+from tme_abm.analysis.bank.run import rates_of
 from tme_abm.analysis.bank.store import RANKS, Floats, people_of
 from tme_abm.analysis.bank.weights import effective, normalised
 from tme_abm.analysis.calibration.plan import Load
@@ -25,7 +28,7 @@ from tme_abm.batch.files import write_json
 from tme_abm.export.crate import Subject
 from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_abm.foundation.errors import InputError
-from tme_abm.patients.density import terms
+from tme_abm.patients.density import Term, terms
 from tme_abm.trial.provenance import describe_machine, model_digest
 from tme_abm.trial.study import FollowUp, Study
 
@@ -155,11 +158,9 @@ def _trial(study: Study, posterior: Posterior, own: Sequence[Study], tables: Seq
     whole = pd.concat(tables, ignore_index=True)
     whole = whole[whole["status"] == "completed"].reset_index(drop=True)
     people = people_of(whole)
-    logs = np.array([sum((t.log_density() for t in terms(one.population, people).values()), np.zeros(len(people))) for one in own])
+    known = [terms(one.population, people) for one in own]
     shares = np.array([one.patients for one in own], np.float64) / sum(one.patients for one in own)
-    from scipy.special import logsumexp
-
-    relative = logs - logsumexp(logs + np.log(shares)[:, None], axis=0)
+    of_set = whole["set"].to_numpy(np.int64)
     number = {tuple(posterior.values(s).values()): s for s in range(len(own))}
     arms = {}
     for regimen in study.arms:
@@ -167,6 +168,8 @@ def _trial(study: Study, posterior: Posterior, own: Sequence[Study], tables: Seq
         if not len(rows):
             continue
         part = whole.iloc[rows]
+        logs = np.array([_log_density(known[s], own, s, regimen.key, of_set)[rows] for s in range(len(own))])
+        relative = logs - logsumexp(logs + np.log(shares)[:, None], axis=0)
         response = part["time_to_response_days"].to_numpy(np.float64) / DAYS_PER_MONTH
         seen = Outcomes(
             np.arange(len(rows)),
@@ -176,8 +179,19 @@ def _trial(study: Study, posterior: Posterior, own: Sequence[Study], tables: Seq
             part["mrd_negative"].eq(True).to_numpy(bool),
             np.where(np.isnan(response), math.inf, response),
         )
-        arms[regimen.key] = RunArm(regimen.key, regimen.label, SimpleNamespace(who=rows), seen, relative[:, rows], number)
+        arms[regimen.key] = RunArm(regimen.key, regimen.label, SimpleNamespace(who=rows), seen, relative, number)
     return RunTrial(study, arms, whole, {})
+
+
+def _log_density(known: Mapping[str, Term], own: Sequence[Study], at: int, arm: str, of_set: Any) -> Floats:
+    """Logarithm of the density of all patients at a set (n,); a rate of a drug that differs between sets is a shift of sensitivity."""
+    each = [rates_of(one, next(a for a in one.arms if a.key == arm)) for one in own]
+    shifts: dict[str, Floats] = {}
+    for path, value in each[at].items():
+        trait = RATES[path.split(".")[2]][1]
+        shift = np.array([math.log(value / other[path]) for other in each])[of_set]
+        shifts[trait] = shifts.get(trait, np.zeros(len(of_set))) + shift
+    return sum((term.log_density(tilt=shifts.get(name, 0.0)) for name, term in known.items()), np.zeros(len(of_set)))
 
 
 def write(table: "pd.DataFrame", folder: Path, facts: str) -> list[Path]:

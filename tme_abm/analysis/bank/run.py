@@ -15,6 +15,7 @@ import tme_abm
 from tme_abm import tables
 from tme_abm.analysis.bank.draw import Sitting, first_sitting, population_of, read_sitting
 from tme_abm.analysis.bank.plan import BankArm, Plan
+from tme_abm.analysis.bank.rates import RATES
 from tme_abm.analysis.bank.record import PATIENT_HEADINGS, RUN_HEADINGS, VISIT_COLUMNS, VISIT_HEADINGS, watch
 from tme_abm.analysis.run_book import FOLLOWED, digest, duration, probe_seconds
 from tme_abm.batch.desk import Desk
@@ -181,9 +182,30 @@ def arm_digest(arm: BankArm) -> str:
 
 
 def regimen_digest(study: Study, regimen: Regimen) -> str:
-    """Short digest of what is given and when it is judged, by which arms of different scenarios are known to be the same."""
-    drugs = [repr(replace(study.drugs[name], file=Path())) for name in regimen.drugs]
+    """Short digest of what is given and when it is judged, by which arms of different scenarios are known to be the same.
+
+    Rates that a trait multiplies (`weights.RATES`) are left out: patients are weighed for them.
+    """
+    drugs = []
+    for name in regimen.drugs:
+        drug = study.drugs[name]
+        effects = {}
+        for mechanism, filled in drug.effects.items():
+            numbers = filled.params._asdict()
+            numbers.pop(RATES[mechanism][0] if mechanism in RATES else "", None)
+            effects[mechanism] = numbers
+        drugs.append([repr(replace(drug, file=Path(), effects={})), sorted(effects.items())])
     return digest([repr(replace(regimen, key="", label="")), drugs, study.visits])
+
+
+def rates_of(study: Study, regimen: Regimen) -> dict[str, float]:
+    """The rates of an arm's drugs that a trait multiplies: path -> value."""
+    return {
+        f"drugs.{name}.{mechanism}.{rate}": float(getattr(study.drugs[name].effects[mechanism].params, rate))
+        for name in regimen.drugs
+        for mechanism, (rate, _) in RATES.items()
+        if mechanism in study.drugs[name].effects
+    }
 
 
 def described_arms(plan: Plan) -> dict[str, Any]:
@@ -194,6 +216,7 @@ def described_arms(plan: Plan) -> dict[str, Any]:
             "scenario": arm.study.name,
             "regimen": regimen_digest(arm.study, arm.regimen),
             "acts": sorted(arm.acts),
+            "rates": rates_of(arm.study, arm.regimen),
             "until_days": arm.until_days,
             "is_combination": arm.is_combination,
         }

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tme_abm.analysis.bank.outcomes import Outcomes, Rates, draw_exits, rates, seen
-from tme_abm.analysis.bank.run import regimen_digest
+from tme_abm.analysis.bank.rates import RATES
+from tme_abm.analysis.bank.run import rates_of, regimen_digest
 from tme_abm.analysis.bank.store import ArmRuns, Bank, Floats
 from tme_abm.analysis.bank.weights import Target, Weigher, effective
 from tme_abm.analysis.numbers import home, parse
 from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_abm.foundation.errors import InputError
 from tme_abm.outcomes.imwg import NOT_EVALUABLE, RESPONSES
+from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.trial.study import FollowUp, Study
 
 if TYPE_CHECKING:
@@ -126,13 +128,15 @@ def bank_arm(study: Study, arm: str, facts: Mapping[str, Mapping[str, Any]]) -> 
     return next((key for key, entry in facts.items() if entry["regimen"] == own), None)
 
 
-def acting(paths: Iterable[str], study: Study) -> tuple[tuple[str, str, str], ...]:
-    """Which numbers act on the population of a trial: path, quantity, name of the number."""
-    found, given = [], study.resolved["population"]
+def acting(paths: Iterable[str], study: Study, regimen: Regimen) -> tuple[tuple[str, str, str], ...]:
+    """Which numbers act in an arm of a trial: path, quantity that they change, name of the number (a rate goes by its path)."""
+    found, given, own = [], study.resolved["population"], rates_of(study, regimen)
     for path in paths:
         kind, *rest = parse(path)
         if kind == "population" and home(given, rest[1]) == rest[0]:
             found.append((path, rest[1], rest[2]))
+        elif path in own:
+            found.append((path, RATES[rest[1]][1], path))
     return tuple(found)
 
 
@@ -149,13 +153,13 @@ def play(study: Study, bank: Bank, weigher: Weigher, paths: Sequence[str] = (), 
     Raises:
         InputError: Where the bank has run none of its arms.
     """
-    found, places = {}, acting(paths, study)
+    found = {}
     for regimen in study.arms:
         key = bank_arm(study, regimen.key, bank.arms)
         if key is None or key not in bank.runs or (arms is not None and regimen.key not in set(arms)):
             continue
-        runs = bank[key]
-        weighed = weigher.against(study.population, key, [(quantity, name) for _, quantity, name in places])
+        runs, places = bank[key], acting(paths, study, regimen)
+        weighed = weigher.against(study.population, key, [(q, name) for _, q, name in places], rates_of(study, regimen))
         people = [bank.patients[i] for i in runs.who]
         found[regimen.key] = TrialArm(regimen.key, regimen.label, key, runs, weighed, rates(study.population, people), places)
     if not found:

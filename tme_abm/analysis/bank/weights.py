@@ -13,12 +13,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import logsumexp
 
 from tme_abm.analysis.bank.draw import population_of
+from tme_abm.analysis.bank.rates import IDLE, RATES
 from tme_abm.analysis.bank.store import Bank, Counts
 from tme_abm.analysis.numbers import BY, reference_of, tilt_of
 from tme_abm.foundation.clock import DAYS_PER_MONTH
@@ -26,14 +27,22 @@ from tme_abm.patients.density import Floats, Term, rate_of, terms
 from tme_abm.patients.distributions import Log10Odds, LogNormal
 from tme_abm.patients.population import Population
 
-IDLE = {  # trait -> mechanisms without which nothing depends on it (`tests/analysis/test_bank.py` runs arms to see it)
-    "imid_sensitivity": frozenset({"imid"}),
-    "proteasome_sensitivity": frozenset({"proteasome"}),
-    "glucocorticoid_sensitivity": frozenset({"glucocorticoid"}),
-    "effector_fitness": frozenset({"adcc", "adcp"}),
-}
 STOPPING = "discontinuation_rate_per_month"
-Numbers = Mapping[str, Mapping[str, float]]  # quantity -> number of its distribution, or by_<trait> -> value
+Numbers = Mapping[str, Mapping[str, float]]  # quantity -> number of its distribution, by_<trait>, or path of a rate -> value
+
+
+class Rate(NamedTuple):
+    """A rate of a drug that a trait multiplies.
+
+    Attributes:
+        trait: Which.
+        value: In the trial that is asked for.
+        drawn: In the runs of the bank.
+    """
+
+    trait: str
+    value: float
+    drawn: float
 
 
 def normalised(log_weights: Floats, is_cut: bool = True) -> Floats:
@@ -68,12 +77,14 @@ class Target:
         fixed: Logarithm of the weights but for the free quantities (n,).
         free: Quantity -> its term in these patients.
         ratios: (quantity, trait) -> logarithm of the trait over its reference (n,), with the exponent that the population has.
+        rates: Path -> rate of a drug of the arm.
     """
 
     population: Population
     fixed: Floats
     free: Mapping[str, Term]
     ratios: Mapping[tuple[str, str], tuple[Floats, float]]
+    rates: Mapping[str, Rate]
 
     def log_weights(self, numbers: Numbers | None = None) -> Floats:
         """Logarithms of the weights, up to a constant (n,).
@@ -85,7 +96,8 @@ class Target:
         for name, term in self.free.items():
             given = (numbers or {}).get(name, {})
             centre, spread = _centre_and_spread(term, given)
-            tilt: Floats | float = 0.0
+            own = ((path, rate) for path, rate in self.rates.items() if rate.trait == name)
+            tilt: Floats | float = sum(math.log(given.get(path, rate.value) / rate.drawn) for path, rate in own)
             for key, value in given.items():
                 if key.startswith(BY):
                     ratio, before = self.ratios[name, key.removeprefix(BY)]
@@ -191,14 +203,22 @@ class Weigher:
             stopped = np.log(rate) - rate * self._waiting
         return np.where(self._waiting < end, stopped, -rate * end)
 
-    def against(self, population: Population, arm: str, free: Sequence[tuple[str, str]] = ()) -> Target:
+    def against(
+        self, population: Population, arm: str, free: Sequence[tuple[str, str]] = (), rates: Mapping[str, float] | None = None
+    ) -> Target:
         """A population beside the patients of an arm.
 
         Args:
             population: Which.
             arm: Key of the arm in the bank.
-            free: (quantity, number) of what may change from one call of `Target.log_weights` to the next.
+            free: (quantity, number) of what may change from one call of `Target.log_weights` to the next; the number may be the path of
+                a rate.
+            rates: Path -> rate of a drug in the trial that is asked for; those of the bank where they are left out.
         """
+        drawn = self.bank.arms[arm].get("rates", {})
+        known_rates = {
+            path: Rate(RATES[path.split(".")[2]][1], float((rates or {}).get(path, value)), float(value)) for path, value in drawn.items()
+        }
         name = population.name if not free else population.name + "*"
         key = f"{name} {hash(tuple(row[:2] for q in population.quantities for row in q.numbers))}"
         if key not in self._known:
@@ -206,7 +226,7 @@ class Weigher:
             self._rates[key] = rate_of(population, STOPPING, self.bank.patients)
         known, who = self._known[key], self.bank[arm].who
         without = self.idle(arm, [number.removeprefix(BY) for _, number in free if number.startswith(BY)])
-        changing = {quantity for quantity, _ in free} - without
+        changing = ({quantity for quantity, _ in free} | {r.trait for r in known_rates.values() if r.value != r.drawn}) - without
         fixed = sum(
             (t.log_density() for n, t in known.items() if n not in changing and n not in without), np.zeros(len(self.bank.patients))
         )
@@ -219,7 +239,7 @@ class Weigher:
                 relative = reference_of(population, trait) if before is None else before.relative_to
                 values = np.array([getattr(self.bank.patients[i], trait) for i in who])
                 ratios[quantity, trait] = np.log(values / relative), 0.0 if before is None else before.amount
-        return Target(population, fixed, {n: known[n].take(who) for n in changing}, ratios)
+        return Target(population, fixed, {n: known[n].take(who) for n in changing}, ratios, known_rates)
 
 
 def values_of(patients: Sequence[Any], trait: str) -> Floats:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tme_abm.analysis.bank.outcomes import rates as rates_of
 from tme_abm.analysis.bank.outcomes import repeated
+from tme_abm.analysis.bank.run import rates_of as rates_in
 from tme_abm.analysis.bank.store import Bank, Counts, read_bank
 from tme_abm.analysis.bank.trials import acting, bank_arm
 from tme_abm.analysis.bank.weighted import Sample, covariance, kind_of
@@ -19,6 +20,7 @@ from tme_abm.analysis.calibration.plan import FARTHEST, Floats, Load, Plan
 from tme_abm.analysis.calibration.targets import Target, targets
 from tme_abm.batch.results import read_json
 from tme_abm.foundation.errors import InputError
+from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.trial.study import Study
 
 TIMES = 6  # draws of the ways out for each patient of the bank
@@ -205,15 +207,16 @@ def _bank_arm(study: Study, arm: str, facts: Mapping[str, Mapping[str, Any]], fo
     return key
 
 
-def places_of(plan: Plan, study: Study) -> list[tuple[int, str, str]]:
-    """Which free numbers act on the population of a trial: place, quantity, name of the number."""
-    return [(i, quantity, name) for i, free in enumerate(plan.free) for _, quantity, name in acting(free.paths, study)]
+def places_of(plan: Plan, study: Study, regimen: Regimen) -> list[tuple[int, str, str]]:
+    """Which free numbers act in an arm of a trial: place, quantity, name of the number."""
+    return [(i, quantity, name) for i, free in enumerate(plan.free) for _, quantity, name in acting(free.paths, study, regimen)]
 
 
 def _group(plan: Plan, weigher: Weigher, who: tuple[str, Study, str, str], goals: Iterable[Target], number: int) -> Group:
     name, study, arm, key = who
-    places = places_of(plan, study)
-    weighed = weigher.against(study.population, key, [(quantity, number) for _, quantity, number in places])
+    regimen = next(one for one in study.arms if one.key == arm)
+    places = places_of(plan, study, regimen)
+    weighed = weigher.against(study.population, key, [(q, named) for _, q, named in places], rates_in(study, regimen))
     runs = weigher.bank[key]
     people = [weigher.bank.patients[i] for i in runs.who]
     chance = np.random.default_rng([plan.seed, number])

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from tme_abm.analysis.bank.rates import RATES
 from tme_abm.analysis.numbers import parse
 from tme_abm.analysis.own_file import read_form
 from tme_abm.forms import Source, Table
@@ -138,6 +139,12 @@ class Plan:
         }
 
 
+def is_weighed(path: str) -> bool:
+    """Whether a path is a rate of a drug that a trait multiplies, so that patients can be weighed for it."""
+    parts = parse(path)
+    return parts[0] == "drugs" and parts[2] in RATES and RATES[parts[2]][0] == parts[3]
+
+
 def read_plan(path: Path = PLAN) -> Plan:
     """Read a plan.
 
@@ -157,8 +164,8 @@ def read_plan(path: Path = PLAN) -> Plan:
                 kind = parse(name)[0]
             except InputError as error:
                 raise source.error(("free", i, "path"), f"free[{i}].path: {error}") from None
-            if kind != "population":
-                text = f"'{name}' is a rate and no patient's trait, of which a bank tells nothing; free a trait that multiplies it"
+            if kind != "population" and not is_weighed(name):
+                text = f"'{name}' is a rate and no patient's trait; a bank tells of a trait that multiplies it, or of a drug's kill_rate"
                 raise source.error(("free", i, "path"), f"free[{i}].path: {text}")
             if any(name in free.paths for free in found):
                 raise source.error(("free", i, "path"), f"free[{i}].path: {name} stands twice")

@@ -113,7 +113,7 @@ def _half(group: Group, which: int) -> Group:
     outcomes = seen.take(chosen, place[seen.who[chosen]])
     old = group.weighed
     ratios = {key: (ratio[kept], before) for key, (ratio, before) in old.ratios.items()}
-    weighed = Weighed(old.population, old.fixed[kept], {name: term.take(kept) for name, term in old.free.items()}, ratios)
+    weighed = Weighed(old.population, old.fixed[kept], {name: term.take(kept) for name, term in old.free.items()}, ratios, old.rates)
     return replace(group, weighed=weighed, sample=Sample(outcomes), index=outcomes.who)
 
 
