@@ -181,6 +181,9 @@ def prepare(plan: Plan, folder: Path, load: Load) -> Fit:
         for arm in arms:
             found = targets(study, name, [arm])
             wanted.append((name, study, arm, _bank_arm(study, arm, facts, folder), found))
+    if plan.is_part:
+        acts = {place for _, study, arm, _, _ in wanted for place, _, _ in places_of(plan, study, _regimen(study, arm))}
+        plan = replace(plan, free=tuple(free for i, free in enumerate(plan.free) if i in acts))
     bank = read_bank(folder, {key for _, _, _, key, _ in wanted})
     weigher = Weigher(bank, {key: entry["acts"] for key, entry in bank.arms.items()})
     groups = []
@@ -207,6 +210,10 @@ def _bank_arm(study: Study, arm: str, facts: Mapping[str, Mapping[str, Any]], fo
     return key
 
 
+def _regimen(study: Study, arm: str) -> Regimen:
+    return next(one for one in study.arms if one.key == arm)
+
+
 def places_of(plan: Plan, study: Study, regimen: Regimen) -> list[tuple[int, str, str]]:
     """Which free numbers act in an arm of a trial: place, quantity, name of the number."""
     return [(i, quantity, name) for i, free in enumerate(plan.free) for _, quantity, name in acting(free.paths, study, regimen)]
@@ -214,7 +221,7 @@ def places_of(plan: Plan, study: Study, regimen: Regimen) -> list[tuple[int, str
 
 def _group(plan: Plan, weigher: Weigher, who: tuple[str, Study, str, str], goals: Iterable[Target], number: int) -> Group:
     name, study, arm, key = who
-    regimen = next(one for one in study.arms if one.key == arm)
+    regimen = _regimen(study, arm)
     places = places_of(plan, study, regimen)
     weighed = weigher.against(study.population, key, [(q, named) for _, q, named in places], rates_in(study, regimen))
     runs = weigher.bank[key]

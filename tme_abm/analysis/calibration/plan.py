@@ -103,6 +103,7 @@ class Plan:
         seed: Of the sampler and of the ways out of the patients.
         file: Where the plan stands.
         source: The same with its lines.
+        is_part: Whether numbers that act on none of the scenarios are left out instead of refused.
     """
 
     targets: Mapping[str, tuple[str, ...]]
@@ -112,6 +113,7 @@ class Plan:
     seed: int
     file: Path = PLAN
     source: Source | None = field(default=None, compare=False)
+    is_part: bool = False
 
     def only(self, scenarios: Iterable[str]) -> "Plan":
         """The part of the plan that is about some scenarios.
@@ -123,7 +125,7 @@ class Plan:
         for name in chosen:
             if name not in self.targets:
                 raise InputError(f"--only {name}: the plan has no such scenario{did_you_mean(name, self.targets)}")
-        return replace(self, targets={name: arms for name, arms in self.targets.items() if name in chosen})
+        return replace(self, targets={name: arms for name, arms in self.targets.items() if name in chosen}, is_part=True)
 
     def values(self, places: Sequence[float] | Floats) -> dict[str, float]:
         """Path -> value of the free numbers at some places (p,)."""
