@@ -61,6 +61,7 @@ def calibrate(plan: Plan, bank: Path, load: Load, sizes: tuple[int, int], desk: 
 def _once(plan: Plan, bank: Path, load: Load, sizes: tuple[int, int], desk: Desk) -> Found:
     """Draw from the posterior with the bank as it is."""
     fit = prepare(plan, bank, load)
+    plan = fit.plan
     n = sum(len(group.targets) for group in fit.groups)
     desk.say(f"{len(plan.free)} free numbers, {n} published figures in {len(fit.groups)} arms, {len(fit.bank.patients)} candidates")
     desk.progress.phase("sampling", sizes[0])
