@@ -463,7 +463,7 @@ def test_another_bank_or_arm_is_refused(plan, tmp_path, drawn):
         ("imid_sensitivity = 1.4", "imid_sensitivit = 1.4", r"line 6: unknown trait 'imid_sensitivit'; did you mean 'imid_sensitivity'"),
         ("imid_sensitivity = 1.4", "imid_sensitivity = 9.0", "a factor from 0.5 to 4, got 9"),
         ("seed = 77", "sed = 77", r"line 1: unknown key 'sed'; did you mean 'seed'"),
-        ('population = "mm002"', 'population = "mm003"', "unknown population 'mm003'"),
+        ('population = "mm002"', 'population = "mm009"', "unknown population 'mm009'"),
         ('until = "3 month"', 'until = "9 d"', "ends before the first visit on day 28"),
         ("combination = true", "combinatio = true", "unknown key 'combinatio'; did you mean 'combination'"),
     ],
