@@ -5,12 +5,14 @@ import json
 import math
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from typer.testing import CliRunner
 
 from tme_abm.analysis import documents, numbers
 from tme_abm.analysis.calibration import posterior as stored
@@ -19,6 +21,7 @@ from tme_abm.analysis.calibration.found import Found
 from tme_abm.analysis.calibration.plan import read_plan
 from tme_abm.analysis.calibration.posterior import keep, sample
 from tme_abm.batch.desk import Desk
+from tme_abm.cli.app import app
 from tme_abm.foundation.errors import InputError
 from tme_abm.patients.population import draw_patient
 from tme_abm.patients.reading import load_population
@@ -387,3 +390,44 @@ def test_a_combination_is_fitted_to_nothing_whatever_its_role(tmp_path, toy, mon
     (tmp_path / "plan.toml").write_text(PLAN.replace('icaria = ["pd"]', 'icaria = ["isa-pd"]'))
     with pytest.raises(InputError, match="is a combination, and nothing is fitted to those"):
         fitting.prepare(read_plan(tmp_path / "plan.toml"), tmp_path, lambda name: load_trial({**table, "published": rows}))
+
+
+BANK = """\
+seed = 78
+[marrow]
+shape = [32, 32]
+[widen]
+imid_sensitivity = 1.3
+[arms.pd]
+scenario = "icaria"
+until = "4 month"
+[[cohorts]]
+population = "icaria"
+share = 1.0
+arms = ["pd"]
+"""
+
+
+def test_tme_bank_and_tme_calibrate_with_patients_drawn_anew(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bank.toml").write_text(BANK)
+    (tmp_path / "plan.toml").write_text(PLAN.replace("time = 0.0", "time = 0.5").replace("share = 0.0", "share = 0.5"))
+    tme = partial(CliRunner().invoke, app)
+    assert tme(["bank", "bank.toml", "--patients", "14", "--workers", "2", "--out", "bank"]).exit_code == 0
+    monkeypatch.setattr(run, "LEAST_EFFECTIVE", 15.0)
+    asked = ["calibrate", "plan.toml", "--bank", "bank", "--steps", "60", "--sets", "30", "--out", "cal", "--workers", "2"]
+    done = tme([*asked, "--redraw", "1", "--bank-plan", "bank.toml"])
+    assert done.exit_code == 0, done.output
+    assert "patients are drawn anew from ICARIA-MM" in done.output or "patients are drawn anew from icaria" in done.output
+    sittings = json.loads((tmp_path / "bank" / "sittings.json").read_text())["sittings"]
+    assert [s["number"] for s in sittings] == [0, 1] and sittings[1]["patients"] >= 2
+    patients = pd.read_parquet(tmp_path / "bank" / "patients.parquet")
+    assert (patients["sitting"] == 1).sum() == sittings[1]["patients"]
+    assert "| `population.imid_sensitivity.median` |" in done.output
+    assert (tmp_path / "cal" / "posterior.parquet").is_file()
+    # the same command again replaces what is its own; another one is refused
+    assert tme(asked).exit_code in (0, 2)
+    (tmp_path / "plan.toml").write_text(PLAN.replace("time = 0.0", "time = 0.4").replace("share = 0.0", "share = 0.5"))
+    refused = tme(asked)
+    assert refused.exit_code == 2 and "begin anew with --force" in refused.stderr
+    assert tme([*asked, "--force"]).exit_code == 0

@@ -179,21 +179,23 @@ def answer(
         first = round(n * design.form.allocation[0] / sum(design.form.allocation))
         sizes = (first, n - first)
 
-        def trials(values: dict[str, float], times: int, sizes: tuple[int, int] = sizes, chance: Any = chance) -> list[list[Look]]:
+        def trials(
+            values: dict[str, float], times: int, is_bank_certain: bool, sizes: tuple[int, int] = sizes, chance: Any = chance
+        ) -> list[list[Look]]:
             weights = (arms[0].weights(values), arms[1].weights(values))
             out = []
             for _ in range(times):
-                anew = [w * chance.standard_exponential(len(w)) for w in weights]
-                out.append(one_trial(arms, (anew[0] / anew[0].sum(), anew[1] / anew[1].sum()), sizes, design, chance))
+                drawn = weights if is_bank_certain else tuple(w * chance.standard_exponential(len(w)) for w in weights)
+                out.append(one_trial(arms, (drawn[0] / drawn[0].sum(), drawn[1] / drawn[1].sum()), sizes, design, chance))
             return out
 
-        at_best = trials(best, 10 * n_trials)
+        at_best = trials(best, 10 * n_trials, True)
         events = np.array([[look.events for look in one] for one in at_best]).mean(axis=0)
         shares = [float(e / max(events[-1], 1.0)) for e in events[:-1]]
         bounds = boundary([*(max(s, 0.02) for s in shares), 1.0], design.form.alpha)
         power, stops, ratios, positive = [], np.zeros(len(bounds)), [], []
         for s in range(len(posterior.sets)):
-            own = trials(posterior.values(s), n_trials)
+            own = trials(posterior.values(s), n_trials, False)
             firsts = [_first(one, bounds) for one in own]
             power.append(float(np.mean([f is not None for f in firsts])))
             for f, one in zip(firsts, own, strict=True):
