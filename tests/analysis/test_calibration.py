@@ -208,9 +208,9 @@ def test_the_posterior_finds_a_population_and_not_another(toy, toy_fit):
 
 
 def test_known_populations_are_found_again(toy, toy_fit):
-    """Reduced: ten made-up cases of four numbers. In full: `tme calibrate --recover 20`."""
-    found = recovery.recover_fit(toy_fit(toy(900)), (120, 150), 10)
-    assert found.truth.shape == (10, 4)
+    """Reduced: twelve made-up cases of four numbers. In full: `tme calibrate --recover 20`."""
+    found = recovery.recover_fit(toy_fit(toy(900)), (160, 150), 12)
+    assert found.truth.shape == (12, 4)
     assert found.share >= recovery.ASKED
     assert "intervals hold the number that is known, as asked" in recovery.report(found)
     # intervals of half the width would not do
