@@ -18,6 +18,7 @@ from tme_abm.analysis.design.power import answer, boundary, log_rank, table
 from tme_abm.cli.app import app
 from tme_abm.foundation.errors import InputError
 from tme_abm.scenario.kinds import load_question, load_trial
+from tme_abm.scenario.reading import questions
 
 NAME = "population.imid_sensitivity.median"
 
@@ -105,8 +106,6 @@ def test_who_enters_late_is_followed_shortly(trial):
     ],
 )
 def test_what_is_wrong_with_a_design_is_told_with_its_line(tmp_path, old, new, said):
-    from tme_abm.scenario.reading import questions
-
     text = questions()["icaria_200"].read_text(encoding="utf-8")
     assert old in text
     (tmp_path / "mine.toml").write_text(text.replace(old, new))
@@ -126,6 +125,11 @@ def test_tme_design_without_a_posterior_or_a_bank_says_so(tmp_path, monkeypatch)
     assert done.exit_code == 2 and "`tme calibrate` writes one" in done.stderr
     listed = CliRunner().invoke(app, ["list"])
     assert "icaria_200" in listed.output
+    valid = CliRunner().invoke(app, ["validate", "icaria_200"])
+    assert valid.exit_code == 0 and "design of 80 to 307, isa-pd against pd" in valid.output
+    (tmp_path / "mine.toml").write_text(questions()["icaria_200"].read_text().replace('"icaria"', '"icari"'))
+    wrong = CliRunner().invoke(app, ["validate", "mine.toml"])
+    assert wrong.exit_code == 2 and "line 5" in wrong.stderr and "did you mean 'icaria'" in wrong.stderr
 
 
 def test_a_ratio_that_has_no_estimate_is_no_number(trial):

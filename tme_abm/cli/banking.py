@@ -26,6 +26,7 @@ from tme_abm.cli.options import (
 
 if TYPE_CHECKING:
     from tme_abm.analysis.bank.plan import Plan
+    from tme_abm.analysis.design.form import Design
     from tme_abm.trial.study import Study
 
 BankOption = Annotated[Path, typer.Option("--bank", metavar="DIR", help="Folder of the bank (`tme bank`).")]
@@ -185,12 +186,11 @@ def design(
         from tme_abm.export.crate import describe_folder
         from tme_abm.foundation.errors import InputError
         from tme_abm.mechanisms.outside.loading import load
-        from tme_abm.scenario.kinds import load_question, load_trial
+        from tme_abm.scenario.kinds import load_question
 
         catalogue = load(mechanism or ())
         asked = load_question("design", file)
-        study = load_trial(asked.scenario, mechanisms=[catalogue])
-        asked.check_arms(study)
+        study = trial_of(asked, [catalogue])
         known = stored.read(posterior).thinned(sets)
         patients = read_bank(from_bank)
         weigher = Weigher(patients, {key: facts["acts"] for key, facts in patients.arms.items()})
@@ -215,6 +215,23 @@ def design(
         typer.echo(page.report(asked, study, found, facts))
         for name in names:
             typer.echo(f"  {folder / name}")
+
+
+def trial_of(design: "Design", mechanisms: Any) -> "Study":
+    """The trial of a design, which must have its arms.
+
+    Raises:
+        InputError: Where there is no such trial, or it has not got them, with the place in the file.
+    """
+    from tme_abm.foundation.errors import InputError
+    from tme_abm.scenario.kinds import load_trial
+
+    try:
+        study = load_trial(design.scenario, mechanisms=mechanisms)
+    except InputError as error:
+        raise design.source.error(("scenario",), str(error)) from None
+    design.check_arms(study)
+    return study
 
 
 def predict_from_bank(

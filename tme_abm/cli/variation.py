@@ -136,7 +136,12 @@ def loader(given: "Sweep | Sensitivity", mechanisms: Sequence[str] = ()) -> "Loa
 
 
 def check(given: Any, mechanisms: Sequence[str] = ()) -> None:
-    """Refuse a sweep or an analysis whose trial refuses one of its changes; run nothing."""
+    """Refuse a sweep or an analysis whose trial refuses one of its changes, or a design whose trial has not got its arms; run nothing."""
+    if given.form.kind == "design":
+        from tme_abm.cli.banking import trial_of
+
+        trial_of(given, mechanisms)
+        return
     load = loader(given, mechanisms)
     if given.form.kind == "sweep":
         from tme_abm.analysis.sweep.points import lay_out
