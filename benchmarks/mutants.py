@@ -336,7 +336,7 @@ def population_case(number: int, chance: random.Random) -> Case:
 def plan_case(number: int, chance: random.Random) -> Case:
     """A plan of a calibration that is wrong."""
     text, what = mutate(chance, _read(PLAN))
-    return Case(number, "plan", what, {"plan.toml": text}, ("calibrate", "plan.toml", "--trials", "1", "--patients", "2"), "plan.toml")
+    return Case(number, "plan", what, {"plan.toml": text}, ("calibrate", "plan.toml", "--steps", "50"), "plan.toml")
 
 
 def sweep_case(number: int, chance: random.Random) -> Case:
@@ -394,7 +394,9 @@ VALID: dict[str, tuple[tuple[str, ...], ...]] = {
     "view": (("icaria", "--no-browser"),),
     "report": ((RESULTS,),),
     "export": ((RESULTS, "--to", "csv"), (RESULTS, "--to", "adam"), ("icaria", "--to", "h5ad")),
-    "calibrate": ((), ("--trials", "1", "--patients", "2")),
+    "calibrate": ((), ("--steps", "50")),
+    "bank": (("--patients", "2"),),
+    "design": (("icaria_200",),),
     "predict": (("--scenarios", "icaria"),),
     "list": ((),),
     "new": (("mine.toml", "--from", "icaria"),),
@@ -402,7 +404,7 @@ VALID: dict[str, tuple[tuple[str, ...], ...]] = {
     "show": (("icaria", "--no-parameters"), ("study.toml",)),
     "describe": ((), ("adcc",), ("--columns",)),
 }
-SLOW = ("view", "calibrate", "predict", "sensitivity")
+SLOW = ("view", "bank", "calibrate", "design", "predict", "sensitivity")
 SETS = (
     *(
         "trial.design=parallel",

@@ -131,6 +131,7 @@ ALLOWED = {  # file -> where -> (numbers, why)
         "assess_table": ((7,), "columns of a table"),
     },
     "outcomes/mrd.py": {"is_negative": ((1e-12,), ROUNDING)},
+    "patients/density.py": {"LN_10": ((10.0,), "base of the logarithm"), "SLACK": ((1e-9,), ROUNDING)},
     "patients/distributions.py": {
         "SMALLEST_TAIL": ((54,), "bits of a float"),
         "_normal_quantile": ((53,), "bits of a float"),

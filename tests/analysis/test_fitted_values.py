@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from tme_abm.analysis import numbers
-from tme_abm.analysis.calibration import plan, search
+from tme_abm.analysis.calibration import plan, report
 from tme_abm.scenario.kinds import load_trial
 
-FITTED = search.read_values(Path(__file__).parents[2] / "docs" / "calibration" / "calibrated.toml")
+FITTED = report.read_values(Path(__file__).parents[2] / "docs" / "calibration" / "calibrated.toml")
 
 
 @pytest.fixture(scope="module")

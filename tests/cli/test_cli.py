@@ -74,7 +74,8 @@ def written(study, results, desk):
 def test_help_names_every_command(tme):
     result = tme("--help")
     assert result.exit_code == 0
-    needed = ("list", "show", "run", "report", "export", "new", "validate", "sweep", "attribute", "describe", "predict", "calibrate")
+    needed = ("list", "show", "run", "report", "export", "new", "validate", "sweep", "attribute", "design", "describe", "bank", "predict")
+    needed = (*needed, "calibrate")
     places = [result.output.index(f"│ {command} ") for command in needed]
     assert places == sorted(places)  # in the order in which a user needs them
     assert "2 bad input; 3 done, but some patients failed" in " ".join(result.output.split())

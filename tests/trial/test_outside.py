@@ -185,24 +185,22 @@ def test_the_questions_over_many_runs_take_it_along(toxin, tmp_path, monkeypatch
                     seen.append("toxin" in catalogue.by_name)
         raise InputError("enough")
 
-    for place in ("convergence.run.converge", "calibration.search.prepare", "prediction.predict"):
+    for place in ("convergence.run.converge", "calibration.run.calibrate", "prediction.predict"):
         monkeypatch.setattr(f"tme_abm.analysis.{place}", stop)
     done = tme(*command.split(), "--mechanism", toxin, "--out", tmp_path / "out")
     assert done.exit_code == 2 and "enough" in done.stderr
     assert seen == [True]
 
 
-def test_a_search_with_it_is_another_search(toxin, tmp_path):
+def test_a_bank_with_it_is_another_bank(toxin):
     from functools import partial
 
-    from tme_abm.analysis.calibration import plan, search
+    from tme_abm.analysis.bank.plan import read_plan
+    from tme_abm.analysis.bank.run import identity
     from tme_abm.scenario.kinds import load_trial
 
-    mine = plan.read_plan(plan.PLAN).only(["isatuximab_monotherapy"])
-    with_it, without = (
-        search.prepare(mine, partial(load_trial, mechanisms=taken), tmp_path, 2, 1, Desk(Threads(1))).settings() for taken in ([toxin], [])
-    )
-    assert [row["name"] for row in with_it.pop("mechanisms")] == ["toxin"]
+    with_it, without = (identity(read_plan(partial(load_trial, mechanisms=taken))) for taken in ([toxin], []))
+    assert [row["name"] for row in with_it.pop("mechanisms_from_outside")["mechanisms"]] == ["toxin"]
     assert with_it == without
 
 

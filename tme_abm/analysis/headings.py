@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tme_abm.analysis.attribution.question import MEASURES
+from tme_abm.analysis.bank import record as bank
 from tme_abm.analysis.sensitivity.inputs import Input
 from tme_abm.analysis.sensitivity.outcomes import OUTCOMES as OF_SAMPLES
 from tme_abm.analysis.sweep.form import Axis
@@ -146,6 +147,9 @@ def of_samples(inputs: Iterable[Input]) -> tuple[Heading, ...]:
 def sections() -> dict[str, tuple[str, tuple[Heading, ...]]]:
     """The tables of analyses: title -> a sentence on the rows, and the columns."""
     found: dict[str, tuple[str, Any]] = {
+        "patients.parquet (of a bank)": ("`tme bank`: a row for each candidate.", bank.PATIENT_HEADINGS),
+        "runs": ("`tme bank`: a row for each candidate who was run under an arm.", bank.RUN_HEADINGS),
+        "visits": ("`tme bank`: a row for each candidate, arm and visit.", bank.VISIT_HEADINGS),
         "attribution": ("`tme attribute`: a row for each comparison, measure and mechanism.", ATTRIBUTION),
         "knockout": ("`tme attribute`: a row for each comparison, arm and set of mechanisms that are off.", KNOCKOUT),
         "deaths": ("`tme attribute`: a row for each arm and cause of death.", DEATHS),
@@ -154,4 +158,4 @@ def sections() -> dict[str, tuple[str, tuple[Heading, ...]]]:
         "samples": ("`tme sensitivity`: a row for each sample of the numbers.", SAMPLES),
         "indices": ("`tme sensitivity`: a row for each outcome and number; the columns of the method that was chosen.", INDICES),
     }
-    return {f"{name}.parquet": content for name, content in found.items()}
+    return {name if "(" in name else f"{name}.parquet": content for name, content in found.items()}

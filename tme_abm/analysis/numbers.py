@@ -4,6 +4,9 @@ parameters.<mechanism>.<name>                    a default beside a rule, for al
 drugs.<drug>.<mechanism>.<name>                  a fact of one drug
 population.<quantity>.<parameter>                what stands in populations/_myeloma.toml, in every population that inherits it
 population.<population>.<quantity>.<parameter>   what stands in the file of that population, in it and in those that inherit it
+
+The last part may be `by_<trait>`: how a quantity goes with another trait that is drawn before it, as an exponent on the ratio of that
+trait to its median (of a fraction, on its odds). Between log-normal traits that is their correlation, but for the ratio of their spreads.
 """
 
 import json
@@ -16,10 +19,14 @@ from typing import Any
 from tme_abm.foundation.declare import Origin, notes
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.patients.distributions import DISTRIBUTIONS
+from tme_abm.patients.patient import ORDER, TRAITS
+from tme_abm.patients.population import Effect, Population
 from tme_abm.patients.reading import FOLDER
 from tme_abm.trial.study import Study
 
 BASE = "_myeloma"  # the file that all populations of patients inherit
+BY = "by_"  # begins the name of a number that says how a quantity goes with another trait
+POWERS = ("exponent", "odds_exponent")  # actions of such effects
 
 
 def parse(path: str) -> tuple[str, ...]:
@@ -85,8 +92,13 @@ def current(study: Study, path: str) -> float | None:
                 known = [f"{m}.{n}" for m, filled in study.drugs[drug].effects.items() for n in filled.origins]
                 raise InputError(f"'{path}': no such number{did_you_mean(f'{mechanism}.{name}', known)}")
             return float(effect.origins[name].value)
+        case (_, file, quantity, name) if name.startswith(BY):
+            if home(study.resolved["population"], quantity) != file:
+                return None
+            tilt = tilt_of(study.population, quantity, name.removeprefix(BY), path)
+            return 0.0 if tilt is None else float(tilt.amount)
         case (_, file, quantity, name):
-            _, numbers = _distribution(study, quantity)
+            _, numbers = distribution_of(study.population, quantity)
             if name not in numbers:
                 raise InputError(f"'{path}': the distribution of {quantity} has no such number{did_you_mean(name, numbers)}")
             return float(numbers[name]) if home(study.resolved["population"], quantity) == file else None
@@ -135,31 +147,81 @@ def apply(study: Study, values: Mapping[str, float]) -> dict[str, Any]:
             case (_, _, quantity, name):
                 quantities.setdefault(quantity, {})[name] = float(value)
     if quantities:
-        given = table["population"]
-        named = {"inherits": given, "name": study.population.name, "label": study.population.label}
-        inner = dict(given) if isinstance(given, dict) else named
-        inner["quantities"] = {**inner.get("quantities", {})}
-        for quantity, changed in quantities.items():
-            inner["quantities"][quantity] = {**inner["quantities"].get(quantity, {}), **_entry(study, quantity, changed)}
-        table["population"] = inner
+        table["population"] = changed_population(study.population, study.resolved["population"], quantities)
     return table
 
 
-def _distribution(study: Study, quantity: str) -> tuple[str, dict[str, Any]]:
+def changed_population(
+    population: Population, given: str | Mapping[str, Any], quantities: Mapping[str, Mapping[str, float]]
+) -> dict[str, Any]:
+    """A population with other numbers, as the table that a scenario gives it in.
+
+    Args:
+        population: The population as it is.
+        given: The same as a scenario says it: a name, a path or a table.
+        quantities: Quantity -> number of its distribution, or `by_<trait>` -> value.
+    """
+    named = {"inherits": given, "name": population.name, "label": population.label}
+    inner: dict[str, Any] = dict(given) if isinstance(given, Mapping) else named
+    inner["quantities"] = {**inner.get("quantities", {})}
+    for quantity, changed in quantities.items():
+        inner["quantities"][quantity] = {**inner["quantities"].get(quantity, {}), **_entry(population, quantity, changed)}
+    return inner
+
+
+def distribution_of(population: Population, quantity: str) -> tuple[str, dict[str, Any]]:
     """Kind and numbers of the distribution of a quantity."""
-    heads = [(row.name.split(".", 2), row.value) for row in study.population[quantity].numbers if row.name.count(".") > 1]
+    heads = [(row.name.split(".", 2), row.value) for row in population[quantity].numbers if row.name.count(".") > 1]
     kind = next(parts[1] for parts, _ in heads if parts[1] in DISTRIBUTIONS)
     return kind, {parts[2]: value for parts, value in heads if parts[1] == kind}
 
 
-def _entry(study: Study, quantity: str, changed: Mapping[str, float]) -> dict[str, Any]:
-    """The distribution of a quantity as a population file says it, with other numbers; its truncation goes with it."""
-    kind, numbers = _distribution(study, quantity)
-    entry: dict[str, Any] = {kind: {**numbers, **changed}, "source": "this study: calibration", "grade": "C"}
-    for row in study.population[quantity].numbers:
+def tilt_of(population: Population, quantity: str, trait: str, where: str) -> Effect | None:
+    """The effect by which a quantity goes with another trait; None where there is none.
+
+    Raises:
+        InputError: For a trait that is unknown, no number, or drawn after the quantity.
+    """
+    if trait not in TRAITS:
+        raise InputError(f"'{where}': unknown trait '{trait}'{did_you_mean(trait, TRAITS)}")
+    if TRAITS[trait].kind is not float or ORDER[trait] >= ORDER[quantity]:
+        raise InputError(f"'{where}': {quantity} can go with a number that is drawn before it, and '{trait}' is none")
+    found = [e for e in population[quantity].effects if e.action in POWERS and e.text.startswith(f"by {trait} ")]
+    return found[-1] if found else None
+
+
+def reference_of(population: Population, trait: str) -> float:
+    """The value of a trait at which an effect by it changes nothing: its median before effects."""
+    return float(population[trait].distribution.quantile(0.5))  # type: ignore[union-attr]
+
+
+def _entry(population: Population, quantity: str, changed: Mapping[str, float]) -> dict[str, Any]:
+    """A quantity as a population file says it, with other numbers; truncation and effects go with it."""
+    kind, numbers = distribution_of(population, quantity)
+    tilts = {name.removeprefix(BY): value for name, value in changed.items() if name.startswith(BY)}
+    own = {name: value for name, value in changed.items() if not name.startswith(BY)}
+    entry: dict[str, Any] = {kind: {**numbers, **own}, "source": "this study: calibration", "grade": "C"}
+    for row in population[quantity].numbers:
         if row.name == f"{quantity}.truncate":
             entry["truncate"] = list(row.value)
+    if tilts:
+        kept = [e for e in population[quantity].effects if not (e.action in POWERS and any(e.text.startswith(f"by {t} ") for t in tilts))]
+        entry["effects"] = [_effect_entry(effect) for effect in kept]
+        for trait, value in tilts.items():
+            before = tilt_of(population, quantity, trait, f"population.{quantity}.{BY}{trait}")
+            relative = reference_of(population, trait) if before is None else before.relative_to
+            action = "odds_exponent" if kind == "log10odds" else "exponent"
+            given = {"by": trait, "relative_to": relative, action: value, "source": "this study: calibration", "grade": "C"}
+            entry["effects"].append(given)
     return entry
+
+
+def _effect_entry(effect: Effect) -> dict[str, Any]:
+    """An effect as a population file says it."""
+    entry: dict[str, Any] = {effect.action: effect.amount, "source": effect.source, "grade": effect.grade}
+    if effect.text.startswith("by "):
+        return {"by": effect.text.split()[1], "relative_to": effect.relative_to, **entry}
+    return {"when": effect.text.removeprefix("when "), **entry}
 
 
 def restrict(table: Mapping[str, Any], arms: Sequence[str], patients: int, seed: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tme_abm import __version__
-from tme_abm.cli import exporting, inspection, questions, running, teaching, variation
+from tme_abm.cli import banking, exporting, inspection, questions, running, teaching, variation
 from tme_abm.cli.output import outlast_readers
 
 app = typer.Typer(
@@ -62,9 +62,11 @@ app.command(rich_help_panel=OWN)(inspection.validate)
 app.command(rich_help_panel=QUESTIONS)(variation.sweep)
 app.command(rich_help_panel=QUESTIONS)(questions.attribute)
 app.command(rich_help_panel=QUESTIONS)(variation.sensitivity)
+app.command(rich_help_panel=QUESTIONS)(banking.design)
 app.command(rich_help_panel=MODEL)(inspection.describe)
+app.command(rich_help_panel=MODEL)(banking.bank)
 app.command(rich_help_panel=MODEL)(questions.predict)
-app.command(rich_help_panel=MODEL)(questions.calibrate)
+app.command(rich_help_panel=MODEL)(banking.calibrate)
 app.command(rich_help_panel=MODEL)(questions.converge)
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Questions over many trials: attribution, convergence, calibration, prediction."""
+"""Questions over many trials: attribution, convergence, prediction."""
 
 from dataclasses import replace
 from functools import partial
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tme_abm.cli import banking
 from tme_abm.cli.desk import end_on_failures, working
 from tme_abm.cli.options import (
     FAILED_PATIENTS,
@@ -127,69 +128,6 @@ def converge(
         end_on_failures(sum(summary["failed"].values()), folder)
 
 
-def calibrate(
-    plan: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Targets and free numbers; the package's by default.")] = None,
-    trials: Annotated[int, typer.Option(min=1, help="Sets of values to try in all, those of earlier calls included.")] = 200,
-    patients: Annotated[int, typer.Option(min=2, help="Virtual patients of each scenario.")] = 100,
-    replicates: Annotated[int, typer.Option(min=1, help="Runs of each scenario, of which the mean counts.")] = 1,
-    workers: WorkersOption = None,
-    processes: ProcessesOption = False,
-    scheduler: SchedulerOption = None,
-    force: ForceOption = False,
-    resume: ResumeOption = False,
-    quiet: QuietOption = False,
-    log_json: LogJsonOption = False,
-    out: Annotated[Path, typer.Option(help="Folder of the search; the same command goes on.")] = Path("results/calibration"),
-    only: Annotated[str | None, typer.Option(metavar="SCENARIO,...", help="Fit to these alone, and only what acts there.")] = None,
-    free: Annotated[list[str] | None, typer.Option(metavar="PATH", help="Change only this number; repeat for more.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Hold a number; repeat for more.")] = None,
-    mechanism: MechanismOption = None,
-    start: Annotated[Path | None, typer.Option("--from", metavar="FILE", help="A calibrated.toml to set out from.")] = None,
-    hold: Annotated[bool, typer.Option("--hold", help="Hold what that file has fitted, but for --free.")] = False,
-    doc: Annotated[Path | None, typer.Option(help="Document whose table of the calibration is replaced.")] = None,
-) -> None:
-    """Fit the free numbers of the model to control arms and single agents."""
-    with in_plain_words():
-        from tme_abm.analysis.calibration import report as results
-        from tme_abm.analysis.calibration import search
-        from tme_abm.analysis.calibration.plan import PLAN, STUDY_FILE, read_plan
-        from tme_abm.batch.results import open_results
-        from tme_abm.export.crate import describe_folder
-        from tme_abm.mechanisms.outside.loading import load
-        from tme_abm.scenario.kinds import load_trial
-
-        search.need_optuna()
-        refuse_force_and_resume(force, resume)
-        chosen = read_plan(plan or PLAN)
-        if only is not None:
-            chosen = chosen.only(name.strip() for name in only.split(","))
-        chosen = search.arrange(chosen, free or (), set_ or (), start, hold)
-        catalogue = load(mechanism or ())
-        with working(out, workers, processes, scheduler, quiet=quiet, log_json=log_json) as desk:
-            fit = search.prepare(chosen, partial(load_trial, mechanisms=[catalogue]), out, patients, replicates, desk)
-            desk.say(f"{len(fit.plan.free)} free numbers, {len(fit.goals)} targets in {', '.join(fit.plan.targets)}; {out}")
-            with open_results(out, fit.settings(), force, resume) as place:
-                place.say = desk.warn
-                place.before_publishing = partial(describe_folder, study=results.SUBJECT)
-                for name, content in catalogue.copies().items():
-                    place.attach(name, content)
-                if force:
-                    (out / STUDY_FILE).unlink(missing_ok=True)
-                fit = replace(fit, journal=place.journal)
-                study = search.search(fit, trials, desk.say)
-                outcome = results.conclude(fit, study)
-                check = search.fresh(fit, outcome.best)
-                names = [path.name for path in results.write(replace(fit, folder=place.new), outcome, study, check)]
-                place.publish(is_final=False)
-        written = [out / name for name in names]
-        typer.echo(results.report(fit, outcome, check))
-        if doc is not None:
-            results.put(doc, "calibration", results.report(fit, outcome, check))
-            written.append(doc)
-        for path in written:
-            typer.echo(f"  {path}")
-
-
 def predict(
     scenarios: Annotated[str | None, typer.Option(metavar="SCENARIO,...", help="Those with a role to predict by default.")] = None,
     patients: Annotated[int, typer.Option(min=2, help="Virtual patients of each scenario, all in every arm.")] = 400,
@@ -204,11 +142,21 @@ def predict(
     log_json: LogJsonOption = False,
     out: Annotated[Path, typer.Option(help="Folder of the runs; finished ones are taken up.")] = Path("results/prediction"),
     doc: Annotated[Path | None, typer.Option(help="Document whose table of predictions is replaced.")] = None,
+    from_bank: Annotated[
+        Path | None, typer.Option("--bank", metavar="DIR", help="Weigh a bank (`tme bank`) instead of simulating.")
+    ] = None,
+    posterior: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Sets of numbers (`tme calibrate`), for their part of the intervals; with --bank.")
+    ] = None,
+    sets: Annotated[int, typer.Option(min=2, help="Sets of the posterior that are asked; with --bank.")] = 200,
 ) -> None:
     """Predict the published results that the model was not fitted to, and say which it misses."""
+    if from_bank is not None or posterior is not None:
+        banking.predict_from_bank(scenarios, from_bank, posterior, (sets, trials), mechanism or (), force, quiet, log_json, out, doc)
+        return
     with in_plain_words():
         from tme_abm.analysis import prediction
-        from tme_abm.analysis.calibration.report import put
+        from tme_abm.analysis.documents import put
         from tme_abm.batch.results import open_results, refuse_foreign
         from tme_abm.export.crate import describe_folder
         from tme_abm.mechanisms.outside.loading import load

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tme_abm.cli import banking
 from tme_abm.cli.desk import tell_aside, working
 from tme_abm.cli.headline import print_headline
 from tme_abm.cli.options import (
@@ -46,6 +47,10 @@ def run(
     workers: WorkersOption = None,
     processes: ProcessesOption = False,
     scheduler: SchedulerOption = None,
+    draws: Annotated[
+        int | None, typer.Option(min=2, metavar="N", help="Deal the patients out to N sets of the posterior: its doubt in every interval.")
+    ] = None,
+    posterior: Annotated[Path, typer.Option(metavar="DIR", help="Posterior (`tme calibrate`), for --draws.")] = Path("results/calibration"),
     part: Annotated[str | None, typer.Option(metavar="K/N", help="Run this part of the patients only; `tme merge` joins all N.")] = None,
     without: WithoutOption = None,
     set_: SetOption = None,
@@ -61,6 +66,14 @@ def run(
         from tme_abm.scenario import kinds, parts, running
 
         refuse_force_and_resume(force, resume)
+        if draws is not None:
+            if part is not None:
+                raise InputError("--draws and --part do not go together")
+            trial = kinds.load_trial(scenario, set_ or (), patients, seed, without or (), mechanism or ())
+            banking.run_over_sets(
+                trial, (posterior, draws), mechanism or (), (workers, processes, scheduler), (force, resume, quiet, log_json), out
+            )
+            return
         study = kinds.load_scenario(scenario, set_ or (), patients, seed, without or (), mechanism or ())
         kind = kinds.running_of(study)
         own = None if part is None else parts.part_of(study, part)

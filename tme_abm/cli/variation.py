@@ -90,7 +90,7 @@ def sensitivity(
 ) -> None:
     """Find the numbers of the model that carry a trial's conclusion; the same command goes on where it was stopped."""
     with in_plain_words():
-        from tme_abm.analysis.calibration.report import put
+        from tme_abm.analysis.documents import put
         from tme_abm.analysis.sensitivity import indices, page, run
         from tme_abm.batch.results import refuse_foreign
         from tme_abm.scenario import kinds
@@ -136,7 +136,12 @@ def loader(given: "Sweep | Sensitivity", mechanisms: Sequence[str] = ()) -> "Loa
 
 
 def check(given: Any, mechanisms: Sequence[str] = ()) -> None:
-    """Refuse a sweep or an analysis whose trial refuses one of its changes; run nothing."""
+    """Refuse a sweep or an analysis whose trial refuses one of its changes, or a design whose trial has not got its arms; run nothing."""
+    if given.form.kind == "design":
+        from tme_abm.cli.banking import trial_of
+
+        trial_of(given, mechanisms)
+        return
     load = loader(given, mechanisms)
     if given.form.kind == "sweep":
         from tme_abm.analysis.sweep.points import lay_out

@@ -70,6 +70,21 @@ def load_population(source: str | Path | Mapping[str, Any]) -> Population:
     return _load_shipped(path) if path.parent == FOLDER else _load_file(path)
 
 
+def whole_table(source: str | Path | Mapping[str, Any]) -> dict[str, Any]:
+    """A population as one table that inherits nothing, as `load_population` takes it: what stands in the files later changes nothing in it.
+
+    Raises:
+        InputError: As `load_population`.
+    """
+    if isinstance(source, Mapping):
+        table = _inherit(source, "population", Path(), ())
+    else:
+        path = _locate(source, Path(), "population")
+        with naming_lines(path.name, path, *TABLES):
+            table = _inherit(_read(path), path.name, path.parent, (path,))
+    return {key: value for key, value in table.items() if key != "inherits"}
+
+
 def _load_file(path: Path) -> Population:
     with naming_lines(path.name, path, *TABLES):
         return _build(_inherit(_read(path), path.name, path.parent, (path,)), path.name)

@@ -41,8 +41,13 @@ KINDS = {
     "xenograft": Kind("tme_abm.laboratory.xenograft", "tme_abm.laboratory.running"),
     "sweep": Kind("tme_abm.analysis.sweep.form"),
     "sensitivity": Kind("tme_abm.analysis.sensitivity.form"),
+    "design": Kind("tme_abm.analysis.design.form"),
 }
-COMMANDS = {"sweep": "tme sweep", "sensitivity": "tme sensitivity"}  # kinds that ask something of a trial, and what runs them
+COMMANDS = {
+    "sweep": "tme sweep",
+    "sensitivity": "tme sensitivity",
+    "design": "tme design",
+}  # kinds that ask something of a trial, and what runs them
 
 
 class Running(Protocol):
@@ -187,7 +192,7 @@ def load_trial(
 
 
 def load_question(kind: str, given: str | Path, overrides: Iterable[str] = (), patients: int | None = None, seed: int | None = None) -> Any:
-    """Read a sweep or a sensitivity analysis; arguments as `load_scenario` takes them.
+    """Read a sweep, a sensitivity analysis or a design; arguments as `load_scenario` takes them.
 
     Raises:
         InputError: As `load_scenario`, and for a scenario of another kind.

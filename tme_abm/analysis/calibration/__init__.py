@@ -1,11 +1,11 @@
-"""Calibration: the free numbers of the model, fitted to control arms and single agents, and to nothing else.
+"""Calibration: what differs between patients, fitted to control arms and single agents by weights on a bank, and to nothing else.
 
-What may change and what it is held against stands in `calibration.toml`. Published figures come from the scenarios; one whose role is
-not "calibration" is refused, and the arms of combinations are not even run. The loss is a sum of squares
+What may change and what it is held against stands in `calibration.toml`: medians, spreads and correlations of traits, each with the range
+that holds 95 % of its prior. Published figures come from the scenarios; one whose role is not "calibration" is refused, and the runs of
+combinations are not even read. Rates of rules are no patient's trait and stay where wells, mice and immune measurements put them.
 
-    z = (g(simulated) - g(published)) / sqrt(published error^2 + error of the simulation^2 + tolerance^2)
-
-with g the logarithm of a median PFS and the arcsine of the root of a share. The endpoints of an arm come from the same patients, so the
-weights are working weights and the loss is no log-likelihood. Every trial meets the same dice (common random numbers): the same values give
-the same loss. The search is Optuna's TPE (akiba2019) in a study file that survives an interruption and that several processes may share.
+The endpoints of an arm are taken together: on their scales (`bank.weighted`) the published values less the simulated ones are normal, with
+the covariance that the endpoints of one trial of that size have (from the influence of each patient), plus the same over the effective
+number of patients of the bank, plus an error of the model that is allowed for (`tolerance`). The ensemble sampler emcee
+(foremanmackey2013) draws from the posterior; some hundred draws are kept.
 """
