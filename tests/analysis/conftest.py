@@ -35,6 +35,7 @@ def runs_of(arm, who, burden):
         np.where(responded, DAYS[at], np.inf),
         days,
         rank,
+        rank,
         lowest <= 1e-3,
         20.0 * burden,
     )

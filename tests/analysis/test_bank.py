@@ -15,7 +15,7 @@ from tme_abm.analysis.bank import outcomes as seen
 from tme_abm.analysis.bank.draw import Sitting, first_sitting, population_of
 from tme_abm.analysis.bank.plan import read_plan
 from tme_abm.analysis.bank.rates import IDLE, RATES
-from tme_abm.analysis.bank.record import PATIENT_HEADINGS, RUN_HEADINGS, VISIT_HEADINGS, watch
+from tme_abm.analysis.bank.record import AFTER, PATIENT_HEADINGS, RUN_HEADINGS, VISIT_HEADINGS, watch
 from tme_abm.analysis.bank.run import add_sitting, draw_bank
 from tme_abm.analysis.bank.store import read_bank
 from tme_abm.analysis.bank.trials import play
@@ -121,7 +121,7 @@ def test_a_population_of_a_run_is_its_own(toy):
 def replace_rows(runs, keep):
     columns = {
         name: getattr(runs, name)[keep]
-        for name in ("progression_day", "known_day", "response_day", "days", "rank", "mrd_negative", "m_protein")
+        for name in ("progression_day", "known_day", "response_day", "days", "rank", "own_rank", "mrd_negative", "m_protein")
     }
     return replace(runs, who=np.arange(len(keep)), **columns)
 
@@ -260,6 +260,8 @@ def test_a_run_that_goes_on_shows_what_a_trial_with_its_ways_out_has_seen():
             assert got.months[0] * 30.4375 == pytest.approx(wanted["pfs_days"])
             assert bool(got.event[0]) == wanted["pfs_event"]
             assert bool(got.rank[0] >= seen.DEPTHS["orr"]) == wanted["responder"]
+            after = wanted["best_response_after_mass_spectrometry"]
+            assert bool(got.own_rank[0] >= seen.DEPTHS["cr_or_better"]) == (after in ("CR", "sCR"))
             assert bool(got.mrd_negative[0]) == wanted["mrd_negative"]
             if wanted["responder"]:
                 assert got.response_months[0] * 30.4375 == pytest.approx(wanted["time_to_response_days"])
@@ -282,10 +284,12 @@ def as_runs(key, line):
 
     visits = line["visits"]
     days = np.array([[*visits["day"], math.inf]])
-    rank = np.array([[*(RANKS[word] for word in visits["best_response"]), -1]])
+    rank, own_rank = (np.array([[*(RANKS[word] for word in visits[name]), -1]]) for name in ("best_response", AFTER))
     negative = np.array([[*visits["mrd_negative"], False]])
     protein = np.array([[*visits["m_protein_g_per_l"], math.nan]])
-    return ArmRuns(key, np.array([0]), day("progression_day"), day("known_day"), day("response_day"), days, rank, negative, protein)
+    return ArmRuns(
+        key, np.array([0]), day("progression_day"), day("known_day"), day("response_day"), days, rank, own_rank, negative, protein
+    )
 
 
 # ---- endpoints of weighted patients ----------------------------------------------------------------------------------
@@ -297,7 +301,7 @@ def outcomes(n=300, seed=1):
     event = chance.random(n) < 0.75
     rank = chance.choice([1, 3, 4, 5], n, p=[0.5, 0.3, 0.15, 0.05])
     response = np.where(rank >= 3, np.minimum(chance.choice([1.0, 2.0, 3.0], n), months), np.inf)
-    return seen.Outcomes(np.arange(n), months, event, rank, chance.random(n) < 0.1, response)
+    return seen.Outcomes(np.arange(n), months, event, rank, rank, chance.random(n) < 0.1, response)
 
 
 def test_a_weighted_curve_is_that_of_lifelines():

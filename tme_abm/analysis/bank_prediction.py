@@ -23,10 +23,12 @@ from tme_abm.analysis.bank.weighted import Sample
 from tme_abm.analysis.bank.weights import Weigher
 from tme_abm.analysis.calibration.posterior import Posterior
 from tme_abm.batch.files import write_json
+from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_abm.foundation.errors import InputError
 from tme_abm.trial import published, subgroups, summary
 from tme_abm.trial.provenance import describe_machine
 from tme_abm.trial.study import Study
+from tme_abm.trial.verdict import NEAR_MEDIAN, NEAR_ORR, NEAR_RATIO, NEAR_SHARE, NONE, PASS, Beside, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +57,7 @@ def people(trial: VirtualTrial, outcomes: Mapping[str, Outcomes]) -> dict[str, p
     """What was seen in a virtual trial, as the statistics of published rows want it."""
     found, rows = {}, {i: row["subgroup"] for i, row in enumerate(trial.study.published) if "subgroup" in row}
     for key, own in outcomes.items():
-        shares = {name: np.asarray(own.share(name), bool) for name in (*summary.DEPTHS, "mrd_negative")}
+        shares = {name: np.asarray(own.share(name), bool) for name in (*summary.SHARES, "mrd_negative")}
         groups = {}
         if rows:
             who = trial.arms[key].runs.who
@@ -154,7 +156,6 @@ def beside(trial: VirtualTrial, posterior: Posterior, n_trials: int, role: str |
             "parameters_high": ends[1],
             "effective": float(np.quantile([min(w[arm] for arm in arms) for w in worth], 0.05)),
         }
-        verdict = prediction.passes(found, values_of_trials[:, j])
         known = (found["published_low"], found["published_high"])
         note = "; ".join(text for text in (str(row.get("note", "")), "" if math.isfinite(middle) else "not reached") if text)
         rows.append(
@@ -164,11 +165,19 @@ def beside(trial: VirtualTrial, posterior: Posterior, n_trials: int, role: str |
                 "role": row.get("role", ""),
                 "is_inside_published": None if math.isnan(known[0]) else bool(known[0] <= middle <= known[1]),
                 "holds_published": None if math.isnan(low) else bool(low <= found["published"] <= high),
-                "verdict": "" if verdict is None else "pass" if verdict else "miss",
+                "verdict": _verdict(row, found, study.follow_up.longest_days / DAYS_PER_MONTH),
                 "note": note,
             }
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _verdict(row: Mapping[str, Any], found: Mapping[str, Any], followed_months: float) -> str:
+    """By the rule of `trial.verdict`; a median beyond the follow-up is one that is not reached."""
+    simulated = found["simulated"] if math.isfinite(found["simulated"]) else math.nan
+    numbers = (found["published"], found["published_low"], found["published_high"], simulated)
+    known = followed_months if math.isinf(found["simulated"]) else math.nan
+    return verdict(Beside(found["kind"], found["endpoint"], found["is_subgroup"], *numbers, int(row.get("n") or 0), known))
 
 
 def _times(weights: Floats) -> Any:
@@ -223,12 +232,12 @@ def goals(table: "pd.DataFrame") -> list[Goal]:
     found = [_error(ratios), _order(ratios), _skill(ratios)]
     for scenario in ("icaria", "ikema"):
         own = ratios[ratios["scenario"] == scenario]
-        found.append(_all_pass(own, f"{scenario}: hazard ratio inside the published interval and within {prediction.NEAR_RATIO:g}"))
+        found.append(_all_pass(own, f"{scenario}: hazard ratio inside the published interval and within {NEAR_RATIO:g}"))
     for words, names in (
-        (f"median PFS within {100 * prediction.NEAR_MEDIAN:g} %", ("median_pfs",)),
-        (f"ORR within {100 * prediction.NEAR_ORR:g} points", ("orr",)),
+        (f"median PFS within {100 * NEAR_MEDIAN:g} %", ("median_pfs",)),
+        (f"ORR within {100 * NEAR_ORR:g} points", ("orr",)),
         (
-            f"VGPR, CR and residual disease within {100 * prediction.NEAR_SHARE:g} points",
+            f"VGPR, CR and residual disease within {100 * NEAR_SHARE:g} points",
             ("vgpr_or_better", "cr_or_better", "mrd_negative"),
         ),
     ):
@@ -284,8 +293,8 @@ def _skill(ratios: "pd.DataFrame") -> Goal:
 
 
 def _all_pass(rows: "pd.DataFrame", words: str) -> Goal:
-    judged = rows[rows["verdict"] != ""]
-    n = int((judged["verdict"] == "pass").sum())
+    judged = rows[rows["verdict"] != NONE]
+    n = int((judged["verdict"] == PASS).sum())
     return Goal(words, f"{n} of {len(judged)}", None if not len(judged) else n == len(judged))
 
 
@@ -311,9 +320,9 @@ def write(table: "pd.DataFrame", folder: Path, facts: str) -> list[Path]:
 def report(table: "pd.DataFrame", facts: str) -> str:
     """The predictions in Markdown: the goals, what was predicted, what was fitted."""
     predicted, fitted = table[table["role"] != "calibration"], table[table["role"] == "calibration"]
-    judged = predicted[predicted["verdict"] != ""]
+    judged = predicted[predicted["verdict"] != NONE]
     lines = [
-        f"{int((judged['verdict'] == 'pass').sum())} of {len(judged)} predictions pass. {facts}",
+        f"{int((judged['verdict'] == PASS).sum())} of {len(judged)} predictions pass. {facts}",
         "",
         "Beside a simulated value stand the interval of virtual trials of the published size, parameters included (95 %), and that of the",
         "parameters alone (90 %). Effective: patients that the weights are worth in 95 % of the sets.",

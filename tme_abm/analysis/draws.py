@@ -18,6 +18,7 @@ from scipy.special import logsumexp
 from tme_abm.analysis import bank_prediction
 from tme_abm.analysis.bank.outcomes import Outcomes
 from tme_abm.analysis.bank.rates import RATES
+from tme_abm.analysis.bank.record import AFTER
 from tme_abm.analysis.bank.run import rates_of
 from tme_abm.analysis.bank.store import RANKS, Floats, people_of
 from tme_abm.analysis.bank.weights import effective, normalised
@@ -176,6 +177,7 @@ def _trial(study: Study, posterior: Posterior, own: Sequence[Study], tables: Seq
             part["pfs_days"].to_numpy(np.float64) / DAYS_PER_MONTH,
             part["pfs_event"].to_numpy(bool),
             part["best_response"].map(RANKS).to_numpy(np.int64),
+            part[AFTER].map(RANKS).to_numpy(np.int64),
             part["mrd_negative"].eq(True).to_numpy(bool),
             np.where(np.isnan(response), math.inf, response),
         )

@@ -15,6 +15,7 @@ from tme_abm.outcomes.imwg import RESPONSES
 from tme_abm.patients.density import rate_of
 from tme_abm.patients.population import Population
 from tme_abm.trial.study import FollowUp
+from tme_abm.trial.summary import AFTER_MASS_SPECTROMETRY
 
 RANK = {word: rank for rank, word in enumerate(RESPONSES)}
 DEPTHS = {"orr": RANK["PR"], "vgpr_or_better": RANK["VGPR"], "cr_or_better": RANK["CR"]}
@@ -27,7 +28,8 @@ class Outcomes(NamedTuple):
         who: Place of each among the runs of the arm (m,).
         months: To event or censoring (m,) [month].
         event: Whether it was an event (m,).
-        rank: Best confirmed response, as a place in `RESPONSES` (m,).
+        rank: Best confirmed response as reported, as a place in `RESPONSES` (m,).
+        own_rank: The same after mass spectrometry (m,).
         mrd_negative: Whether a test for residual disease was negative (m,).
         response_months: To the first of the two visits that confirmed a response (m,) [month]; infinite without.
     """
@@ -36,6 +38,7 @@ class Outcomes(NamedTuple):
     months: Floats
     event: Truths
     rank: Counts
+    own_rank: Counts
     mrd_negative: Truths
     response_months: Floats
 
@@ -48,10 +51,13 @@ class Outcomes(NamedTuple):
         """
         named = self.who[chosen] if who is None else who
         times = self.months[chosen], self.event[chosen]
-        return Outcomes(named, *times, self.rank[chosen], self.mrd_negative[chosen], self.response_months[chosen])
+        depths = self.rank[chosen], self.own_rank[chosen]
+        return Outcomes(named, *times, *depths, self.mrd_negative[chosen], self.response_months[chosen])
 
     def share(self, endpoint: str) -> Truths:
         """Whether each reached a depth of response, or negativity of residual disease (m,)."""
+        if endpoint == AFTER_MASS_SPECTROMETRY:
+            return self.own_rank >= DEPTHS["cr_or_better"]
         return self.mrd_negative if endpoint == "mrd_negative" else self.rank >= DEPTHS[endpoint]
 
 
@@ -109,7 +115,8 @@ def seen(runs: ArmRuns, who: Counts, exits: Exits) -> Outcomes:
     time = np.where(progressed, runs.progression_day[who], np.where(died, exits.death, censored))
     rank = runs.rank[who, visit]
     responded = np.where(rank >= RANK["PR"], runs.response_day[who], np.inf)
-    return Outcomes(who, time / DAYS_PER_MONTH, progressed | died, rank, runs.mrd_negative[who, visit], responded / DAYS_PER_MONTH)
+    seen = rank, runs.own_rank[who, visit], runs.mrd_negative[who, visit]
+    return Outcomes(who, time / DAYS_PER_MONTH, progressed | died, *seen, responded / DAYS_PER_MONTH)
 
 
 def repeated(runs: ArmRuns, rates: Rates, follow_up: FollowUp, times: int, chance: np.random.Generator) -> Outcomes:

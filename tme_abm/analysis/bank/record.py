@@ -4,14 +4,15 @@ import math
 from typing import Any
 
 from tme_abm.foundation.columns import Heading, count, truth, word
-from tme_abm.outcomes.imwg import NOT_EVALUABLE, RESPONSES, Reading
+from tme_abm.outcomes.imwg import NOT_EVALUABLE, PROGRESSION_KINDS, RESPONSES, Reading
 from tme_abm.patients.patient import HEADINGS as COVARIATES
 from tme_abm.simulation.simulation import Simulation
 from tme_abm.trial.arm import Arm, Exits
 from tme_abm.trial.study import Study
 
 DIGITS = 6  # of numbers that are kept of a visit
-VISIT_COLUMNS = ("visit", "day", "m_protein_g_per_l", "tumour_cells", "response", "best_response", "mrd_negative")
+AFTER = "best_response_after_mass_spectrometry"
+VISIT_COLUMNS = ("visit", "day", "m_protein_g_per_l", "tumour_cells", "response", "best_response", AFTER, "mrd_negative")
 
 
 class WatchedArm(Arm):
@@ -21,6 +22,7 @@ class WatchedArm(Arm):
         super()._note(number, reading)
         last = self.clinic.last
         self.rows[-1]["best_response"] = NOT_EVALUABLE if last is None else last.best_confirmed_response
+        self.rows[-1][AFTER] = NOT_EVALUABLE if last is None else self.clinic.without_antibody.best
         self.rows[-1]["mrd_negative"] = self.clinic.mrd_negative
 
 
@@ -44,6 +46,7 @@ def watch(grown: Simulation, arm: Any, exits: Exits, study: Study) -> dict[str, 
     run = {
         "progression_day": record.days if progressed else None,
         "known_day": max(float(record.days), float(rows[-1]["day"])) if progressed else None,
+        "progression_kind": watched.clinic.assessor.progression_kind if progressed else "",
         "watched_days": float(rows[-1]["day"]),
         "response_day": None if responded is None else float(responded),
         "treatment_stopped_day": watched.stopped_day if math.isfinite(watched.stopped_day) else None,
@@ -56,6 +59,7 @@ def watch(grown: Simulation, arm: Any, exits: Exits, study: Study) -> dict[str, 
         "tumour_cells": [_short(row["tumour_cells_total"]) for row in rows],
         "response": [row["response"] for row in rows],
         "best_response": [row["best_response"] for row in rows],
+        AFTER: [row[AFTER] for row in rows],
         "mrd_negative": [bool(row["mrd_negative"]) for row in rows],
     }
     return {"run": run, "visits": visits}
@@ -83,6 +87,7 @@ RUN_HEADINGS = (
     word("failure", "why the run failed; empty where it did not"),
     Heading("progression_day", "d", "day of confirmed progression", low=0.0, missing="without progression"),
     Heading("known_day", "d", "day of the visit that confirmed it", low=0.0, missing="without progression"),
+    word("progression_kind", "of what kind progression was; empty without", PROGRESSION_KINDS, "in a failed run"),
     Heading("watched_days", "d", "day of the last visit", low=0.0, missing="in a failed run"),
     Heading("response_day", "d", "first of the two visits that confirmed a partial response", low=0.0, missing="without a response"),
     Heading("treatment_stopped_day", "d", "visit from which on nothing more was given", low=0.0, missing="where treatment was not stopped"),
@@ -96,6 +101,7 @@ VISIT_HEADINGS = (
     Heading("m_protein_g_per_l", "g/L", "serum M-protein as reported; 0 below the limit of electrophoresis", low=0.0),
     Heading("tumour_cells", "cells", "plasma cells of the tumour in the whole body", low=0.0),
     word("response", "response at this visit, confirmed or not (IMWG)", RESPONSES, "at the baseline"),
-    word("best_response", "best confirmed response until then (IMWG)", (*RESPONSES, NOT_EVALUABLE)),
+    word("best_response", "best confirmed response until then (IMWG), as the laboratory reports it", (*RESPONSES, NOT_EVALUABLE)),
+    word(AFTER, "the same, with the band of an antibody told from the patient's own", (*RESPONSES, NOT_EVALUABLE)),
     truth("mrd_negative", "whether a test for residual disease has been negative until then"),
 )

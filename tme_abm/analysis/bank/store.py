@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tme_abm.analysis.bank.draw import Sitting, read_sitting
+from tme_abm.analysis.bank.record import AFTER
 from tme_abm.batch.results import read_json
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.outcomes.imwg import NOT_EVALUABLE, RESPONSES
@@ -32,7 +33,8 @@ class ArmRuns:
         known_day: Day of the visit that confirmed it (n,) [d]; infinite without.
         response_day: First of the two visits that confirmed a response (n,) [d]; infinite without.
         days: Of the visits (n, v) [d], the baseline first; infinite after the last.
-        rank: Best confirmed response until then, as a place in `RESPONSES` (n, v); -1 where nothing could be said.
+        rank: Best confirmed response until then as reported, as a place in `RESPONSES` (n, v); -1 where nothing could be said.
+        own_rank: The same after mass spectrometry (n, v).
         mrd_negative: Whether a test for residual disease has been negative until then (n, v).
         m_protein: As reported (n, v) [g/L]; NaN after the last.
     """
@@ -44,6 +46,7 @@ class ArmRuns:
     response_day: Floats
     days: Floats
     rank: Counts
+    own_rank: Counts
     mrd_negative: Truths
     m_protein: Floats
 
@@ -142,14 +145,15 @@ def _arm_runs(arm: str, runs: Any, visits: Any, place: Mapping[int, int]) -> Arm
     n, width = len(who), int(visits["visit"].max()) + 1 if len(visits) else 1
     i, j = visits["patient"].map(row).to_numpy(np.int64), visits["visit"].to_numpy(np.int64)
     days, protein = np.full((n, width), np.inf), np.full((n, width), np.nan)
-    rank, negative = np.full((n, width), -1, np.int64), np.zeros((n, width), bool)
+    rank, own_rank, negative = np.full((n, width), -1, np.int64), np.full((n, width), -1, np.int64), np.zeros((n, width), bool)
     days[i, j] = visits["day"].to_numpy(np.float64)
     protein[i, j] = visits["m_protein_g_per_l"].to_numpy(np.float64)
     rank[i, j] = visits["best_response"].map(RANKS).to_numpy(np.int64)
+    own_rank[i, j] = visits[AFTER].map(RANKS).to_numpy(np.int64)
     negative[i, j] = visits["mrd_negative"].to_numpy(bool)
 
     def day(name: str) -> Floats:
         values: Floats = runs[name].to_numpy(np.float64)
         return np.where(np.isnan(values), np.inf, values)
 
-    return ArmRuns(arm, who, day("progression_day"), day("known_day"), day("response_day"), days, rank, negative, protein)
+    return ArmRuns(arm, who, day("progression_day"), day("known_day"), day("response_day"), days, rank, own_rank, negative, protein)

@@ -112,6 +112,7 @@ class VirtualTrial:
                 pfs_days=own.months * DAYS_PER_MONTH,
                 pfs_event=own.event,
                 best_response=WORDS[own.rank],
+                best_response_after_mass_spectrometry=WORDS[own.own_rank],
                 responder=own.rank >= RESPONSES.index("PR"),
                 mrd_negative=own.mrd_negative,
                 time_to_response_days=np.where(np.isfinite(own.response_months), own.response_months * DAYS_PER_MONTH, np.nan),

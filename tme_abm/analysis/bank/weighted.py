@@ -16,8 +16,9 @@ from tme_abm.analysis.bank.outcomes import DEPTHS, Outcomes
 from tme_abm.analysis.bank.store import Floats, Truths
 from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.trial.summary import AFTER_MASS_SPECTROMETRY
 
-SHARES = (*DEPTHS, "mrd_negative")
+SHARES = (*DEPTHS, AFTER_MASS_SPECTROMETRY, "mrd_negative")
 TIMES = ("median_pfs", "median_duration_of_response", "median_time_to_response")
 ENDPOINTS = (*TIMES, *SHARES)
 AT = re.compile(r"pfs_(\d+)_months")

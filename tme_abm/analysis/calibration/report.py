@@ -29,6 +29,7 @@ WORDS = {
     "orr": "ORR [%]",
     "vgpr_or_better": "VGPR or better [%]",
     "cr_or_better": "CR or better [%]",
+    "cr_or_better_after_mass_spectrometry": "CR or better after mass spectrometry [%]",
     "mrd_negative": "MRD-negative [%]",
 }
 
