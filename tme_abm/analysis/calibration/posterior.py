@@ -118,7 +118,7 @@ def sample(fit: Fit, steps: int, stop: Stop | None = None, tell: Callable[[int],
     start = np.clip(chance.normal(0.0, SPREAD_AT_START, (walkers, p)), -FARTHEST, FARTHEST)
     moves = [(emcee.moves.DEMove(), 0.7), (emcee.moves.StretchMove(), 0.2), (emcee.moves.DESnookerMove(), 0.1)]
     sampler = emcee.EnsembleSampler(walkers, p, fit.log_posterior, moves=moves)
-    sampler.random_state = np.random.RandomState(own % 2**32).get_state()  # noqa: NPY002 (what emcee takes)
+    sampler.random_state = np.random.RandomState(own % 2**32).get_state()
     state: Any = start
     if not any(math.isfinite(fit.log_posterior(at)) for at in start[:8]):
         raise InputError("the published figures are impossible near the middle of the priors: the bank is too small, or of other patients")
