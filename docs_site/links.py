@@ -45,6 +45,9 @@ def rewrite(markdown: str, page: str, there: Container[str]) -> str:
     def lead(found: re.Match[str]) -> str:
         mark, text, target = found.groups()
         path, hash_, anchor = target.partition("#")
+        if path.startswith("site:"):  # from a page that is made, wherever it stands
+            place = path.removeprefix("site:")
+            return f"{mark}[{text}]({posixpath.relpath(place, posixpath.dirname(page) or '.')}{hash_}{anchor})"
         if not path or "://" in path or path.startswith("mailto:"):
             return found[0]
         if posixpath.normpath(posixpath.join(posixpath.dirname(page), path)) in there and page not in ORIGINS:
