@@ -14,6 +14,15 @@ PAGES = {
     "benchmarks/README.md": "benchmarks.md",
 }
 ORIGINS = {page: file for file, page in PAGES.items()}  # page of the site -> file of the repository
+MADE = {  # what pages are made of -> the page that shows it
+    "scenarios": "catalogue/scenarios/index.md",
+    "tme_abm/mechanisms": "catalogue/mechanisms/index.md",
+    "tme_abm/pharmacology/drugs": "catalogue/drugs/index.md",
+    "tme_abm/patients/populations": "catalogue/populations/index.md",
+    "tme_abm/mesa_model/model.py": "reference/mesa.md",
+    "tme_abm/__init__.py": "reference/run.md",
+    "viz/tme_viz/lessons": "seminar/en/index.md",
+}
 FAMILIES = (
     (re.compile(r"scenarios/(?:\w+/)?(\w+)\.toml"), "catalogue/scenarios/{}.md"),
     (re.compile(r"tme_abm/mechanisms/(\w+)\.py"), "catalogue/mechanisms/{}.md"),
@@ -24,8 +33,8 @@ FAMILIES = (
 
 def page_of(file: str) -> str:
     """Page of the site that a file of the repository becomes; "" where that is told by its pattern alone and there is none."""
-    if file in PAGES:
-        return PAGES[file]
+    if known := (PAGES | MADE).get(file):
+        return known
     for pattern, page in FAMILIES:
         if found := pattern.fullmatch(file):
             return page.format(found[1])

@@ -9,7 +9,6 @@ TUTORIALS = sorted((Path(__file__).parents[2] / "docs" / "tutorials").glob("[0-9
 FEWER = (
     (re.compile(r"--patients \d+"), "--patients 2"),
     (re.compile(r"\bpatients ?= ?\d+"), "patients = 2"),
-    (re.compile(r"samples = \d+"), "samples = 4"),
     (re.compile(r'"\d month"'), '"2 month"'),
 )
 UNFOLLOWED = {"10_space.md": 1, "11_r.md": 2}  # blocks for programs that the tests have not got: squidpy and R
