@@ -1,10 +1,9 @@
 """Write the tables in docs/ that follow from the code, the dictionary of columns among them: `python -m docs_site`."""
 
+from docs_site import tables
 from tme_abm.analysis.headings import sections as of_analyses
 from tme_abm.export.folder import sections
 from tme_abm.tables import page
-
-from docs_site import tables
 
 made = {path: tables.fill(path.read_text(encoding="utf-8")) for path in tables.pages()}
 made[tables.DOCS / "columns.md"] = page(sections() | of_analyses())

@@ -1,4 +1,4 @@
-"""The page of each drug: what it is given as, its half-life worked out, its kinetics beside published exposure, its numbers, how it acts."""
+"""The page of each drug: how it is given, its half-life worked out, its kinetics beside published exposure, its numbers, how it acts."""
 
 import math
 import tomllib
@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from docs_site import markdown as md
+from docs_site import sources
+from docs_site.mechanisms import drugs
+from docs_site.scenarios import arms
 from tme_abm import drawing
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.mechanisms import MECHANISMS
@@ -18,11 +23,6 @@ from tme_abm.pharmacology.drug import Drug
 from tme_abm.pharmacology.regimen import Dose, Regimen, parse_dose
 from tme_abm.pharmacology.words import regimen_in_words
 from tme_abm.simulation.treatment import physique
-
-from docs_site import markdown as md
-from docs_site import sources
-from docs_site.mechanisms import drugs
-from docs_site.scenarios import arms
 
 PLACE = "catalogue/drugs"
 PUBLISHED = Path(__file__).with_name("exposure.toml")
@@ -98,7 +98,9 @@ def picture(drug: Drug) -> Any:
         cases.append(("typical patient, the disease gone from the start", 0.0))
     for i, (label, disease) in enumerate(cases):
         seen = course(drug, regimen, disease).advance(n, dt)
-        axes.plot(days, seen.concentration[:, 0], color=drawing.ARM_COLOURS[i], lw=1.2, label=label if len(cases) > 1 else "typical patient")
+        axes.plot(
+            days, seen.concentration[:, 0], color=drawing.ARM_COLOURS[i], lw=1.2, label=label if len(cases) > 1 else "typical patient"
+        )
     for row in published(drug):
         if row["what"] in ("peak", "trough"):
             at = row.get("late", 0) * 7 or 0.5
@@ -155,9 +157,16 @@ def page(drug: Drug) -> str:
     rows = []
     for row in published(drug):
         cases = [simulated(drug, row), *([simulated(drug, row, 0.0)] if follows_disease(drug) else [])]
-        rows.append((row["what"], row["who"], row["value"], " to ".join(f"{case:.3g}" for case in cases), row["unit"], row["source"], row["grade"]))
+        rows.append(
+            (row["what"], row["who"], row["value"], " to ".join(f"{case:.3g}" for case in cases), row["unit"], row["source"], row["grade"])
+        )
     if rows:
-        lines += ["Published exposure, and the typical patient's" + (", from a disease that stays to one that is gone" if follows_disease(drug) else "") + ":", ""]
+        lines += [
+            "Published exposure, and the typical patient's"
+            + (", from a disease that stays to one that is gone" if follows_disease(drug) else "")
+            + ":",
+            "",
+        ]
         lines += [md.table(("what", "of whom", "published", "typical patient", "unit", "source", "grade"), rows), ""]
     else:
         lines += ["No published exposure is collected for this drug.", ""]
@@ -172,7 +181,11 @@ def page(drug: Drug) -> str:
 
 def worked_out(drug: Drug) -> list[str]:
     """The half-lives from clearance and volumes, with the arithmetic."""
-    p = course(drug, alone(drug)[0][2] if alone(drug) else Regimen("none", "none", 28)).kinetics(drug.name) if alone(drug) else drug.kinetics.params
+    p = (
+        course(drug, alone(drug)[0][2] if alone(drug) else Regimen("none", "none", 28)).kinetics(drug.name)
+        if alone(drug)
+        else drug.kinetics.params
+    )
     h = half_life(p)
     out = f"k10 = CL / Vc = {p.clearance:.4g} / {p.central_volume:.4g} = {h.out:.4g} 1/h"
     if p.intercompartmental_clearance <= 0.0:
@@ -199,7 +212,10 @@ def words(hours: float) -> str:
 
 def made() -> dict[str, str | bytes]:
     """All pages and figures of drugs, by their places."""
-    rows = [(f"[{d.name}]({d.name}.md)", d.label, d.drug_class.replace("_", " "), d.antigen or "-", d.route, ", ".join(d.effects)) for d in drugs()]
+    rows = [
+        (f"[{d.name}]({d.name}.md)", d.label, d.drug_class.replace("_", " "), d.antigen or "-", d.route, ", ".join(d.effects))
+        for d in drugs()
+    ]
     head = ("drug", "short", "class", "antigen", "route", "acts by")
     found: dict[str, str | bytes] = {f"{PLACE}/index.md": f"# Drugs\n\nEach is one TOML file and no code.\n\n{md.table(head, rows)}\n"}
     for drug in drugs():

@@ -7,8 +7,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "viz")]  # a hook is no part of a package, and mkdocs knows no folder but its own
 
-from docs_site import links, pages  # noqa: E402
 from mkdocs.structure.files import File, Files  # noqa: E402
+
+from docs_site import links, pages  # noqa: E402
 
 
 def on_config(config: Any) -> Any:

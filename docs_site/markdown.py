@@ -24,13 +24,13 @@ def code(text: str) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table; what begins with a backtick or a bracket stands as it is."""
+    """A table; what begins with a backtick, a bracket or a formula stands as it is."""
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     for row in rows:
-        lines.append("| " + " | ".join(str(x) if isinstance(x, str) and x.startswith(("`", "[")) else cell(x) for x in row) + " |")
+        lines.append("| " + " | ".join(str(x) if isinstance(x, str) and x.startswith(("`", "[", "<math")) else cell(x) for x in row) + " |")
     return "\n".join(lines)
 
 
 def figure(place: str, words: str) -> str:
     """A picture with what it shows."""
-    return f'![{words}]({place}){{ .figure }}\n'
+    return f"![{words}]({place}){{ .figure }}\n"

@@ -1,12 +1,16 @@
-"""The page of each mechanism, from its declaration: words, equations, the curve of its rule, parameters, evidence, what it touches, its switch."""
+"""The page of each mechanism, from its declaration: words, equations, curve, parameters, evidence, what it touches, its switch."""
 
 import re
+import textwrap
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from docs_site import markdown as md
+from docs_site import rules, sources, typesetting
 from tme_abm import drawing
 from tme_abm.cli.graph import acts, as_lines
 from tme_abm.foundation.declare import Param, notes
@@ -15,9 +19,6 @@ from tme_abm.marrow.quantities import quantities
 from tme_abm.mechanisms import MECHANISMS
 from tme_abm.mechanisms.equations import EQUATIONS
 from tme_abm.pharmacology.drug import Drug, catalogue, load_drug
-
-from docs_site import markdown as md
-from docs_site import rules, sources, typesetting
 
 EVIDENCE = Path(__file__).parents[1] / "docs" / "evidence.md"
 PLACE = "catalogue/mechanisms"
@@ -73,7 +74,7 @@ def picture(m: Mechanism) -> Any:
     curve = rules.CURVES[m.name]
     for i, (label, xs, ys) in enumerate(traces(m)):
         axes.plot(xs, ys, color=drawing.ARM_COLOURS[i % len(drawing.ARM_COLOURS)], label=label)
-    axes.set(xlabel=curve.x, ylabel=curve.y)
+    axes.set(xlabel=curve.x, ylabel=textwrap.fill(curve.y, 34))
     if curve.is_log:
         axes.set_xscale("log")
     axes.set_ylim(bottom=0.0)
@@ -95,7 +96,7 @@ def evidence() -> list[list[str]]:
     rows, last = [], [""] * 7
     for line in EVIDENCE.read_text(encoding="utf-8").splitlines():
         cells = [c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]]
-        if len(cells) < 6 or set(cells[0]) <= set("- ") and cells[0] or cells[1] == "statement":
+        if len(cells) < 6 or (set(cells[0]) <= set("- ") and cells[0]) or cells[1] == "statement":
             continue
         if cells[0]:
             last = cells
@@ -172,7 +173,7 @@ def page(m: Mechanism) -> str:
     lines += ["## Parameters", "", parameters(m), ""]
     found = bearing_on(m)
     if found:
-        lines += [f"## Evidence\n\nStatements of [the evidence](../../evidence.md) that bear on it, chosen by their words.\n"]
+        lines += ["## Evidence\n\nStatements of [the evidence](../../evidence.md) that bear on it, chosen by their words.\n"]
         lines += ["| | statement | verdict |", "| --- | --- | --- |", *(f"| {a} | {b} | {c} |" for a, b, c in found), ""]
     lines += ["## What it touches", "", f"It acts: {' and '.join(act.when for act in acts(m))}."]
     if m.causes:
@@ -193,30 +194,35 @@ def left(m: Mechanism) -> str:
     """What is left of it when it is off."""
     if isinstance(m.rest, tuple):
         names = [md.code(name) for name in m.rest]
-        return f"What it has made goes back to rest: {', '.join(names)}." if names else "Nothing of it is left: what it writes lasts a step."
+        return (
+            f"What it has made goes back to rest: {', '.join(names)}." if names else "Nothing of it is left: what it writes lasts a step."
+        )
     return f"A rule of its own runs instead, in its file: {', '.join(m.rest)}."
 
 
 def parameters(m: Mechanism) -> str:
     """The table of its parameters, and of the constants of its file."""
     defaults = getattr(m.Params, "_field_defaults", {})
+    said = {name for equation in EQUATIONS[m.name] for name in typesetting.names(equation.equals)}
     rows: list[Sequence[Any]] = []
     for name, note in notes(m.Params).items():
         values = {d.name: getattr(d.effects[m.name].params, name) for d in acting(m.name)} if m.by_drug else {}
         default = defaults.get(name)
         other = [f"{drug} {md.number(value)}" for drug, value in values.items() if value != default]
         value = "by drug" if default is None else md.number(float(default))
-        rows.append((md.code(name), value, "; ".join(other), note.unit, note.meaning, note.source, note.grade))
+        sign = typesetting.mathml(typesetting.symbol(name), False) if name in said else ""
+        rows.append((md.code(name), sign, value, "; ".join(other), note.unit, note.meaning, note.source, note.grade))
     for name, hint in vars(rules.room(m.name)).get("__annotations__", {}).items():
         note = next((n for n in getattr(hint, "__metadata__", ()) if isinstance(n, Param)), None)
         if note is not None:
             value = md.number(float(getattr(rules.room(m.name), name)))
-            rows.append((md.code(name.lower()), value, "constant", note.unit, note.meaning, note.source, note.grade))
+            sign = typesetting.mathml(typesetting.symbol(name.lower()), False) if name.lower() in said else ""
+            rows.append((md.code(name.lower()), sign, value, "constant", note.unit, note.meaning, note.source, note.grade))
     if not rows:
         return "None of its own: they belong to the patient, the cell type or the drug."
-    head = ("name", "value", "drugs with their own", "unit", "meaning", "source", "grade")
+    head = ("name", "symbol", "value", "drugs with their own", "unit", "meaning", "source", "grade")
     told = md.table(head, rows)
-    return f"{told}\n\n{sources.cited([row[5] for row in rows])}"
+    return f"{told}\n\n{sources.cited([row[6] for row in rows])}"
 
 
 def index() -> str:
@@ -224,11 +230,9 @@ def index() -> str:
     lines = ["# Mechanisms", "", "In the order in which they act within a phase of the step. Each can be switched off by itself.", ""]
     for group in Group:
         lines += [f"## {group.label('en')} ({group.label('it')})", "", "| mechanism | what happens | when |", "| --- | --- | --- |"]
-        lines += [
-            f"| [{m.label}]({m.name}.md) | {md.cell(m.summary)} | {' and '.join(a.when for a in acts(m))}{', under a drug' if m.by_drug else ''} |"
-            for m in MECHANISMS
-            if m.group is group
-        ]
+        for m in (m for m in MECHANISMS if m.group is group):
+            when = " and ".join(act.when for act in acts(m)) + (", under a drug" if m.by_drug else "")
+            lines.append(f"| [{m.label}]({m.name}.md) | {md.cell(m.summary)} | {when} |")
         lines += [""]
     return "\n".join([*lines, "## Who depends on whom", "", md.figure("graph.svg", "the graph of mechanisms and quantities")]) + "\n"
 

@@ -5,18 +5,30 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from docs_site import drugs, links, mechanisms, populations, reference, scenarios, seminar, sources
 from tme_abm import __version__
 from tme_abm.foundation.declare import GRADES
-
-from docs_site import drugs, links, mechanisms, populations, reference, scenarios, seminar, sources
 
 ROOT = Path(__file__).parents[1]
 ASSETS = Path(__file__).with_name("assets")
 Nav = list[Any]
 # Title of a tab -> its pages: those of docs/ by their names, whole families by their folders.
 TABS: dict[str, tuple[str, ...]] = {
-    "Learn": ("tutorials/", "lessons", "live_page", "seminar/en/", "seminar/it/"),
-    "Run": ("regimens", "sweeps", "attribution", "sensitivity", "convergence", "bank", "mouse", "other_tools", "columns", "durable", "cluster", "faults"),
+    "Learn": ("tutorials/", "seminar/en/", "seminar/it/", "live_page", "lessons"),
+    "Run": (
+        "regimens",
+        "sweeps",
+        "attribution",
+        "sensitivity",
+        "convergence",
+        "bank",
+        "mouse",
+        "other_tools",
+        "columns",
+        "durable",
+        "cluster",
+        "faults",
+    ),
     "Catalogue": ("catalogue/", "catalogue/mechanisms/", "catalogue/drugs/", "catalogue/populations/", "catalogue/scenarios/"),
     "Judge": ("context_of_use", "limits", "odd_summary", "odd", "evidence", "calibration", "benchmarks"),
     "Extend": ("mechanism_of_your_own", "contributing", "architecture", "reference/"),
@@ -38,7 +50,15 @@ def catalogue() -> str:
     """The first page of the catalogue, with what grades mean."""
     lines = ["# Catalogue", "", "What the model is made of, from the declarations that it runs by; no page here is written by hand.", ""]
     lines += [f"- [{FAMILIES[f'catalogue/{name}/']}]({name}/index.md)" for name in ("mechanisms", "drugs", "populations", "scenarios")]
-    lines += ["", "## Where numbers come from", "", "Every number carries unit, meaning, source and a grade.", "", "| grade | |", "| --- | --- |"]
+    lines += [
+        "",
+        "## Where numbers come from",
+        "",
+        "Every number carries unit, meaning, source and a grade.",
+        "",
+        "| grade | |",
+        "| --- | --- |",
+    ]
     return "\n".join([*lines, *(f"| **{grade}** | {words} |" for grade, words in GRADES.items())]) + "\n"
 
 
@@ -88,4 +108,3 @@ def navigation(written: list[str]) -> Nav:
         if inside:
             nav.append({title: inside})
     return [*nav, *([{"More": left}] if left else [])]
-

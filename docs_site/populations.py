@@ -2,14 +2,13 @@
 
 from typing import Any
 
+from docs_site import markdown as md
+from docs_site import sources
 from tme_abm.patients.population import provenance
 from tme_abm.patients.portrait import portray
 from tme_abm.patients.reading import load_population, populations
 from tme_abm.scenario.kinds import load_trial
 from tme_abm.scenario.reading import scenarios
-
-from docs_site import markdown as md
-from docs_site import sources
 
 PLACE = "catalogue/populations"
 SEED, DRAWN = 1, 1000
@@ -27,7 +26,12 @@ def page(name: str) -> str:
         lines += [f"**{words.capitalize()}**", "", *(f"- {md.cell(part)}" for part in text.split("; ")), ""]
     rows: list[Any] = []
     for one in provenance(population):
-        rows.append([md.code(str(getattr(one, "name", one[0]))), *[getattr(one, key, "") for key in ("value", "unit", "meaning", "source", "grade")]])
+        rows.append(
+            [
+                md.code(str(getattr(one, "name", one[0]))),
+                *[getattr(one, key, "") for key in ("value", "unit", "meaning", "source", "grade")],
+            ]
+        )
     lines += ["## Its numbers", "", md.table(("place", "value", "unit", "meaning", "source", "grade"), rows), ""]
     return "\n".join([*lines, sources.cited([str(row[4]) for row in rows])]) + "\n"
 

@@ -6,10 +6,27 @@ import tme_abm
 
 PLACE = "reference"
 ORDER = {
-    "run.md": ("Studies and results", ("load_scenario", "load_trial", "run", "run_part", "merge", "compare", "load_results", "Study", "TrialResult",
-                                        "Compared", "ExperimentResult")),
+    "run.md": (
+        "Studies and results",
+        (
+            "load_scenario",
+            "load_trial",
+            "run",
+            "run_part",
+            "merge",
+            "compare",
+            "load_results",
+            "Study",
+            "TrialResult",
+            "Compared",
+            "ExperimentResult",
+        ),
+    ),
     "tables.md": ("Tables and exports", ("read_table", "export_results", "to_anndata", "InputError")),
-    "mesa.md": ("The model for Mesa", ("TumourModel", "PlasmaCell", "TCell", "NKCell", "Treg", "Breg", "MDSC", "Macrophage", "StromalCell")),
+    "mesa.md": (
+        "The model for Mesa",
+        ("TumourModel", "PlasmaCell", "TCell", "NKCell", "Treg", "Breg", "MDSC", "Macrophage", "StromalCell"),
+    ),
 }
 KIT = "mechanism_kit.md"
 
@@ -53,7 +70,11 @@ def kit() -> str:
     ]
     for name in names:
         thing = getattr(mechanism_kit, name)
-        words = (inspect.getdoc(getattr(thing, "py_func", thing)) or "").splitlines()[:1] if callable(thing) or inspect.isclass(thing) else [repr(thing)]
+        words = (
+            (inspect.getdoc(getattr(thing, "py_func", thing)) or "").splitlines()[:1]
+            if callable(thing) or inspect.isclass(thing)
+            else [repr(thing)]
+        )
         lines.append(f"| `{name}` | {(words or [''])[0].replace('|', '/')} |")
     return "\n".join(lines) + "\n"
 

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from tme_abm.foundation.clock import HOURS_PER_DAY, SECONDS_PER_HOUR
 from tme_abm.foundation.declare import notes, stack
 from tme_abm.foundation.response import eased, shielded
@@ -125,9 +126,7 @@ CODE: dict[tuple[str, int], Callable[[Values], float]] = {
     ),
     ("adcc", 0): lambda v: rule("adcc", "rate")(v.contact, v.bound, rows("adcc", v), 0) * v.fitness * eased(v.stress, v.stressed_fold),
     ("adcp", 0): lambda v: rule("adcp", "rate")(v.contact, v.bound, rows("adcp", v), 0) * v.fitness * eased(v.stress, v.stressed_fold),
-    ("fc_receptors", 0): lambda v: change(
-        v.left, lambda dt: rule("fc_receptors", "left")(v.left, v.taken, block("fc_receptors", v), dt)
-    ),
+    ("fc_receptors", 0): lambda v: change(v.left, lambda dt: rule("fc_receptors", "left")(v.left, v.taken, block("fc_receptors", v), dt)),
     ("cdc", 0): lambda v: rule("cdc", "rate")(v.bound, v.inhibitors, rows("cdc", v), 0),
     ("direct_killing", 0): lambda v: rule("direct_killing", "rate")(v.bound, rows("direct_killing", v), 0),
     ("depletion", 0): lambda v: rule("depletion", "rate")(v.bound, rows("depletion", v), 0),
@@ -250,7 +249,12 @@ def profile(clearance: str) -> Callable[[np.ndarray, Values], Any]:
     return level
 
 
-WAY = {"x": "distance from the cell that makes it [um]", "y": "level over that at the cell [1]", "at": np.linspace(0.0, 240.0, 81), "whole": True}
+WAY = {
+    "x": "distance from the cell that makes it [um]",
+    "y": "level over that at the cell [1]",
+    "at": np.linspace(0.0, 240.0, 81),
+    "whole": True,
+}
 
 
 def steady(v: Values, plasma: float) -> float:
@@ -339,7 +343,10 @@ CURVES: dict[str, Curve] = {
         {"plasma cells on 30 % of sites": {"load": 0.3}, "on 1 %": {"load": 0.01}, "on 0.1 %": {"load": 0.001}},
     ),
     "recruitment": Curve(
-        "tumour load over that at eligibility [1]", "arrivals of a suppressor over turnover [1]", np.linspace(0.0, 3.0, 60), lambda x, v: supply(v, x)
+        "tumour load over that at eligibility [1]",
+        "arrivals of a suppressor over turnover [1]",
+        np.linspace(0.0, 3.0, 60),
+        lambda x, v: supply(v, x),
     ),
     "motility": Curve(
         "motility of the type of cell [um2/min]",
@@ -348,7 +355,10 @@ CURVES: dict[str, Curve] = {
         lambda x, v: SITE_UM * (2.0 * squared_way(with_(v, diffusivity=in_sites(x, 60.0)))) ** 0.5,
     ),
     "adhesion": Curve(
-        "resistance of a cell fully held [1]", "share of the drug's effect that is left [1]", np.linspace(1.0, 6.0, 60), lambda x, v: shielded(1.0, x)
+        "resistance of a cell fully held [1]",
+        "share of the drug's effect that is left [1]",
+        np.linspace(1.0, 6.0, 60),
+        lambda x, v: shielded(1.0, x),
     ),
     "growth": Curve(
         "interleukin-6 over the patient's own [1]",

@@ -1,15 +1,14 @@
-"""The page of each scenario that comes with the package: what it asks, its arms in words, what was published, how it is run; and its file."""
+"""The page of each scenario that comes with the package: what it asks, its arms, what was published, how it is run; and its file."""
 
 from functools import cache
 from typing import Any
 
+from docs_site import markdown as md
+from docs_site import sources
 from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.pharmacology.words import regimen_in_words
 from tme_abm.scenario.kinds import COMMANDS, check, load_scenario, load_trial, running_of
 from tme_abm.scenario.reading import questions, read, scenarios
-
-from docs_site import markdown as md
-from docs_site import sources
 
 PLACE = "catalogue/scenarios"
 
@@ -52,7 +51,19 @@ def published(study: Any) -> list[str]:
     for row in study.published:
         who = row.get("arm") or " against ".join(row["comparison"])
         span = f"{row['ci_low']:g} to {row['ci_high']:g}" if "ci_low" in row else ""
-        rows.append((who, row["endpoint"], row.get("subgroup", ""), row.get("value", ""), span, row.get("unit", ""), row["role"], row["source"], row["grade"]))
+        rows.append(
+            (
+                who,
+                row["endpoint"],
+                row.get("subgroup", ""),
+                row.get("value", ""),
+                span,
+                row.get("unit", ""),
+                row["role"],
+                row["source"],
+                row["grade"],
+            )
+        )
     head = ("of whom", "endpoint", "subgroup", "value", "interval", "unit", "role", "source", "grade")
     return [
         "## What was published",

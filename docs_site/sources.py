@@ -1,12 +1,13 @@
 """The bibliography as readers know it: what the keys of sources stand for."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from functools import cache
 
 from tme_abm.foundation.references import BIBLIOGRAPHY, keys
 
-ACCENTS = {r"\'e": "é", r"\`e": "è", r"\"o": "ö", r"\"u": "ü", r"\"a": "ä", r"\"e": "ë", r"\'a": "á", r"\'o": "ó", r"\'i": "í", r"\~n": "ñ", r"\c c": "ç"}
+MARKS = {"'": "\u0301", "`": "\u0300", '"': "\u0308", "~": "\u0303", "^": "\u0302"}
 
 
 @cache
@@ -28,19 +29,17 @@ def plain(text: str) -> str:
 
 
 def _accented(accent: str, letter: str) -> str:
-    import unicodedata
-
-    mark = {"'": "\u0301", "`": "\u0300", '"': "\u0308", "~": "\u0303", "^": "\u0302"}[accent]
-    return unicodedata.normalize("NFC", letter + mark)
+    return unicodedata.normalize("NFC", letter + MARKS[accent])
 
 
 def sentence(key: str) -> str:
     """One entry as a sentence."""
     entry = entries()[key]
-    authors = re.sub(r" and others", " and others", entry.get("author", "")).split(" and ")
-    who = ", ".join(authors[:3]) + (" and others" if len(authors) > 3 and authors[-1] != "others" else "")
+    authors = entry.get("author", "").split(" and ")
+    named = [author for author in authors if author != "others"]
+    who = ", ".join(named[:3]) + (" and others" if len(authors) > len(named[:3]) else "")
     where = ", ".join(filter(None, (entry.get(k, "") for k in ("journal", "booktitle", "publisher", "howpublished", "volume", "pages"))))
-    return f"{who.replace(', others', ' and others')}. {entry.get('title', '')}. {where}{', ' if where else ''}{entry.get('year', '')}."
+    return f"{who}. {entry.get('title', '')}. {where}{', ' if where else ''}{entry.get('year', '')}."
 
 
 def keys_in(source: str) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from docs_site import markdown as md
 from tme_abm.cli.graph import acts
 from tme_abm.foundation.declare import Column, Param, notes
 from tme_abm.foundation.mechanism import Group, Phase
@@ -22,8 +23,6 @@ from tme_abm.mechanisms import MECHANISMS, step
 from tme_abm.patients.patient import TRAITS
 from tme_abm.pharmacology.body import Body as Physique
 from tme_abm.simulation.settings import Settings
-
-from docs_site import markdown as md
 
 DOCS = Path(__file__).parents[1] / "docs"
 MARKED = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
@@ -123,9 +122,7 @@ def chance() -> str:
 
 def parameters() -> str:
     """Every number that holds for all patients and drugs."""
-    rows = [
-        (md.code(name), md.number(float(o.value)), o.unit, o.meaning, o.source, o.grade) for name, o in Settings().origins().items()
-    ]
+    rows = [(md.code(name), md.number(float(o.value)), o.unit, o.meaning, o.source, o.grade) for name, o in Settings().origins().items()]
     return md.table(("name", "value", "unit", "meaning", "source", "grade"), rows)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import sympy
 from latex2mathml.converter import convert
+
 from tme_abm.mechanisms.equations import SYMBOLS, Equation
 
 

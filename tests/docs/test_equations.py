@@ -1,9 +1,10 @@
-"""The equations of the catalogue are those of the code: every mechanism has its own, with all its parameters, and both give the same value."""
+"""The equations of the catalogue are those of the code: each mechanism has its own, with all parameters, and both give one value."""
 
 import math
 import random
 
 import pytest
+
 from docs_site import rules, typesetting
 from tme_abm.foundation.declare import notes
 from tme_abm.foundation.response import eased, hill, saturation, shielded

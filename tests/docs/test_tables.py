@@ -1,6 +1,7 @@
 """Tables of docs/ that follow from the code stand there as the code has them, and predictions are read as they were written."""
 
 import pytest
+
 from docs_site import tables
 
 # refreshed by: python -m docs_site
