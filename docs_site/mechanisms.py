@@ -63,9 +63,11 @@ def merged(found: Sequence[tuple[str, np.ndarray, list[float]]]) -> list[tuple[s
 @drawing.styled
 def picture(m: Mechanism) -> Any:
     """The figure of a mechanism."""
-    figure = drawing.empty_figure(7.2, 3.9)
+    figure = drawing.empty_figure(7.6, 4.4)
     axes = figure.add_subplot()
-    if m.name not in rules.CURVES:
+    if m.name not in rules.CURVES and m.name != "turnover":
+        return None
+    if m.name == "turnover":
         lives = rules.half_lives()
         axes.barh(list(lives), list(lives.values()), color=drawing.BLUE)
         axes.invert_yaxis()
@@ -79,7 +81,7 @@ def picture(m: Mechanism) -> Any:
         axes.set_xscale("log")
     axes.set_ylim(bottom=0.0)
     if any(label for label, _, _ in traces(m)):
-        axes.legend(loc="best")
+        figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -167,8 +169,9 @@ def page(m: Mechanism) -> str:
             rows.append((typesetting.mathml(typesetting.symbol(name), False), name.replace("_", " "), unit.removeprefix("["), meaning))
         lines += ["| symbol | | unit | meaning |", "| --- | --- | --- | --- |"]
         lines += [f"| {a} | {md.cell(b)} | {md.cell(c)} | {d} |" for a, b, c, d in rows] + [""]
-    lines += ["## Its rule, drawn from the code", "", md.figure(f"{m.name}.svg", f"{m.label}: the rule as the code has it"), ""]
-    if m.by_drug:
+    if m.name in rules.CURVES or m.name == "turnover":
+        lines += ["## Its rule, drawn from the code", "", md.figure(f"{m.name}.svg", f"{m.label}: the rule as the code has it"), ""]
+    if m.by_drug and m.name in rules.CURVES:
         lines += ["A line for each drug that acts by it, with that drug's numbers.", ""]
     lines += ["## Parameters", "", parameters(m), ""]
     found = bearing_on(m)
@@ -244,5 +247,6 @@ def made() -> dict[str, str | bytes]:
     found: dict[str, str | bytes] = {f"{PLACE}/index.md": index(), f"{PLACE}/graph.svg": as_svg(MECHANISMS)}
     for m in MECHANISMS:
         found[f"{PLACE}/{m.name}.md"] = page(m)
-        found[f"{PLACE}/{m.name}.svg"] = drawing.rendered(picture(m))
+        if (figure := picture(m)) is not None:
+            found[f"{PLACE}/{m.name}.svg"] = drawing.rendered(figure)
     return found

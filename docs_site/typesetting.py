@@ -42,8 +42,9 @@ def names(expression: str) -> list[str]:
 
 @cache
 def symbol(name: str) -> str:
-    """LaTeX of a name."""
-    return SYMBOLS[name]
+    """LaTeX of a name; in words where it has no symbol."""
+    words = name.replace("_", " ")
+    return SYMBOLS.get(name, rf"\text{{{words}}}")
 
 
 def latex(equation: Equation) -> str:

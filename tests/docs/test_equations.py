@@ -9,7 +9,7 @@ from docs_site import rules, typesetting
 from tme_abm.foundation.declare import notes
 from tme_abm.foundation.response import eased, hill, saturation, shielded
 from tme_abm.mechanisms import MECHANISMS
-from tme_abm.mechanisms.equations import EQUATIONS, SYMBOLS
+from tme_abm.mechanisms.equations import EQUATIONS
 
 SCOPE = {"hill": hill, "saturation": saturation, "eased": eased, "shielded": shielded, "exp": math.exp, "min": min}
 BY_NAME = {m.name: m for m in MECHANISMS}
@@ -80,7 +80,7 @@ def test_every_parameter_stands_in_an_equation(mechanism):
 def test_symbols_do_not_meet_in_one_equation():
     for mechanism, equations in EQUATIONS.items():
         for equation in equations:
-            symbols = [SYMBOLS[name] for name in typesetting.names(equation.equals)]
+            symbols = [typesetting.symbol(name) for name in typesetting.names(equation.equals)]
             assert len(set(symbols)) == len(symbols), (mechanism, symbols)
 
 
