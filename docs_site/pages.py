@@ -23,6 +23,7 @@ TABS: dict[str, tuple[str, ...]] = {
         "convergence",
         "bank",
         "mouse",
+        "clinic",
         "other_tools",
         "columns",
         "durable",

@@ -40,7 +40,7 @@ def drawn(mechanism, equation, dice):
     for name in notes(params):
         values[name] = float(defaults.get(name, 1.0)) * dice.uniform(0.6, 1.0)
     for name, meaning in equation.where.items():
-        top = {"sites/cell": 4e5, "sites/cell/h": 1e4, "ug/mL": 20.0, "site2/h": 30.0, "1/site": 0.5}
+        top = {"sites/cell": 4e5, "ug/mL": 20.0, "site2/h": 30.0, "1/site": 0.5}
         unit = meaning.partition("]")[0].removeprefix("[")
         values[name] = dice.uniform(0.05, 1.0) * top.get(unit, 1.0)
     if "competition" in equation.where:

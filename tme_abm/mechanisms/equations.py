@@ -89,15 +89,15 @@ EQUATIONS: dict[str, tuple[Equation, ...]] = {
     "fc_receptors": (
         Equation(
             "Fc receptors left on a macrophage",
-            "recovery * (1 - left) - taken / receptors * left",
-            {"left": "[1] share of its Fc receptors that it has left", "taken": "[sites/cell/h] antibodies that it takes up"},
+            "recovery * (1 - left) - spent * left",
+            {"left": "[1] share of its Fc receptors that it has left", "spent": "[1/h] share of them that it spends"},
             is_rate=True,
         ),
         Equation(
-            "antibodies that a macrophage takes up",
-            "(engulfed + nibbling_share * stripped) / macrophages",
+            "share of its receptors that a macrophage spends",
+            "(cell_cost * engulfed + nibbling_share * stripped / receptors) / macrophages",
             {
-                "engulfed": "[sites/h] antibodies on the cells engulfed",
+                "engulfed": "[cells/h] engulfed in the patch",
                 "stripped": "[sites/h] antibodies stripped off living plasma cells",
                 "macrophages": "[cells] in the patch",
             },
@@ -295,6 +295,7 @@ SYMBOLS: dict[str, str] = {
     "binding_constant": "K_d",
     "bound": "B",
     "cd16": "R",
+    "cell_cost": r"\kappa",
     "cd38": "C",
     "cd38_fold": "f_{CD38}",
     "cd38_lag": r"\tau",
@@ -361,6 +362,7 @@ SYMBOLS: dict[str, str] = {
     "steepness": "n",
     "stimulation": "x",
     "stimulation_fold": "f_x",
+    "spent": r"\varsigma",
     "stop": r"\Delta t",
     "stress": "x",
     "stressed_fold": "f",
@@ -368,7 +370,6 @@ SYMBOLS: dict[str, str] = {
     "supply_fold": "f_s",
     "suppressors": "N",
     "surface": "S",
-    "taken": "T",
     "tumour_drive": r"\eta",
     "turnover": r"\mu",
 }
