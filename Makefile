@@ -1,10 +1,10 @@
 # The everyday commands, from a clone with its virtual environment in .venv (README.md: set up; CONTRIBUTING.md: what each is for).
 PYTHON = .venv/bin/python
 
-.PHONY: setup test quick lint format baseline schema page all
+.PHONY: setup test quick lint format baseline schema page docs tables package all
 
 setup:  ## the virtual environment with all that tests and linters need
-	python3 -m venv .venv && .venv/bin/pip install -e '.[test,lint]'
+	python3 -m venv .venv && .venv/bin/pip install -e '.[test,lint,docs]'
 
 test:  ## the whole suite
 	$(PYTHON) -m pytest -n auto --dist loadfile
@@ -27,6 +27,15 @@ schema:  ## after a change of what a scenario may say: the file by which editors
 
 page:  ## two marrows side by side in the browser
 	.venv/bin/tme view icaria
+
+docs:  ## the site, into site/, to be read from disk
+	.venv/bin/pip install -q -e '.[docs]' && NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
+
+tables:  ## after a change of what the code declares: the tables in docs/ that follow from it
+	$(PYTHON) -m docs_site
+
+package:  ## source archive and wheel, installed into an empty environment and run elsewhere
+	.ci/package
 
 all:  ## everything that must hold before a change is accepted
 	.ci/run

@@ -119,7 +119,7 @@ BLOCK = re.compile(r"^<!-- (file|edit|append|run|recipe)(?:: ([^>]+?))? -->\n(?:
 
 
 class Block(NamedTuple):
-    """A marked block of CONTRIBUTING.md."""
+    """A marked block of CONTRIBUTING.md or of a tutorial."""
 
     act: str  # file, edit, append, run
     path: str
@@ -151,6 +151,17 @@ def _run(command, folder, env):
     done = subprocess.run(["bash", "-c", names + command], cwd=folder, env=env, capture_output=True, text=True, timeout=1800, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
+
+
+@pytest.fixture(scope="session")
+def blocks_of():
+    """Reads the marked blocks of a page in their order."""
+
+    def read(page):
+        found = BLOCK.findall(page.read_text(encoding="utf-8"))
+        return [Block(act, what, text) for act, what, language, text in found if language]
+
+    return read
 
 
 @pytest.fixture(scope="session")
