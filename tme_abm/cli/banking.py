@@ -75,6 +75,7 @@ def in_words(summary: dict[str, Any]) -> list[str]:
         f"{summary['candidates']} candidates, {summary['eligible']} eligible, {summary['runs']} runs; "
         f"{summary['core_hours']:.2f} core-hours"
     ]
+    lines.append(f"  rules {summary['model']}")
     lines.append(f"  growing: {summary['core_seconds_of_growing']:.2f} core-seconds a candidate")
     for arm, n in summary["runs_of_arms"].items():
         if n:
@@ -253,7 +254,7 @@ def predict_from_bank(
         from tme_abm.analysis.bank.store import read_bank
         from tme_abm.analysis.calibration import posterior as stored
         from tme_abm.analysis.documents import put
-        from tme_abm.batch.results import open_results, refuse_foreign
+        from tme_abm.batch.results import open_results, read_json, refuse_foreign
         from tme_abm.export.crate import describe_folder
         from tme_abm.foundation.errors import InputError
         from tme_abm.mechanisms.outside.loading import load
@@ -271,7 +272,8 @@ def predict_from_bank(
         with working(out, 1, quiet=quiet, log_json=log_json) as desk:
             table = bank_prediction.predict(studies, patients, known, sizes[1], desk.say)
             facts = f"{len(patients.patients)} candidates in the bank, {len(known.sets)} sets of the posterior, {sizes[1]} virtual trials"
-            facts += f", model {rules_digest()}."
+            own, now = read_json(folder / "summary.json").get("model", ""), rules_digest()
+            facts += f", rules {own}" + ("." if own == now else f" (the files of the model have others now: {now}).")
             identity = {"command": "tme predict --bank", "bank": len(patients.patients), "sets": len(known.sets), "trials": sizes[1]}
             with open_results(out, identity, force) as place:
                 place.say = desk.warn

@@ -23,7 +23,7 @@ from tme_abm.foundation.errors import InputError
 from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.trial.study import Study
 
-TIMES = 6  # draws of the ways out for each patient of the bank
+ROWS, MOST_TIMES = 4000, 6  # of an arm, for which the ways out of its patients are drawn so many times; and how often at most
 LEAST_EFFECTIVE = 300.0  # patients that the weights of an arm must be worth; below it the bank is drawn anew there
 FEWEST = 5.0  # effective patients below which a set of numbers is not judged at all
 
@@ -38,7 +38,7 @@ class Group:
         bank_arm: Its key in the bank.
         targets: The figures (k,).
         weighed: Its population beside the patients of the bank.
-        sample: What a trial sees of them, each patient `TIMES` times.
+        sample: What a trial sees of them, each patient several times with other ways out.
         index: Place of each row of the sample among the patients (m,).
         places: (place of a free number, quantity, its name there) of the numbers that act on the population.
         one: Covariance of the endpoints of one patient (k, k), where the fit sets out.
@@ -227,7 +227,8 @@ def _group(plan: Plan, weigher: Weigher, who: tuple[str, Study, str, str], goals
     runs = weigher.bank[key]
     people = [weigher.bank.patients[i] for i in runs.who]
     chance = np.random.default_rng([plan.seed, number])
-    seen = repeated(runs, rates_of(study.population, people), study.follow_up, TIMES, chance)
+    times = min(max(ROWS // len(people), 1), MOST_TIMES)
+    seen = repeated(runs, rates_of(study.population, people), study.follow_up, times, chance)
     sample, found = Sample(seen), tuple(goals)
     start = rows(normalised(weighed.log_weights()), seen.who)
     one = covariance(sample, tuple(target.endpoint for target in found), start)
