@@ -4,6 +4,7 @@ A case is files in an empty folder and a command. Either a file that comes with 
 command line is: every command of `tme`, and every option that it declares, is found by asking the command itself.
 """
 
+import json
 import os
 import random
 import re
@@ -336,7 +337,18 @@ def population_case(number: int, chance: random.Random) -> Case:
 def plan_case(number: int, chance: random.Random) -> Case:
     """A plan of a calibration that is wrong."""
     text, what = mutate(chance, _read(PLAN))
-    return Case(number, "plan", what, {"plan.toml": text}, ("calibrate", "plan.toml", "--steps", "50"), "plan.toml")
+    files = {"plan.toml": text, "bank/sittings.json": _bank()}
+    return Case(number, "plan", what, files, ("calibrate", "plan.toml", "--bank", "bank", "--steps", "50"), "plan.toml")
+
+
+@cache
+def _bank() -> bytes:
+    """As much of a bank as a calibration reads before it begins: which arms it has run."""
+    from tme_abm.analysis.bank.plan import read_plan
+    from tme_abm.analysis.bank.run import described_arms
+    from tme_abm.scenario.kinds import load_trial
+
+    return json.dumps({"sittings": [], "arms": described_arms(read_plan(load_trial))}).encode()
 
 
 def sweep_case(number: int, chance: random.Random) -> Case:

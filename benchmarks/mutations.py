@@ -45,7 +45,8 @@ TOLD_AFTER_S = 10.0  # a run in earnest is told to end after
 BATCH = 500  # cases of a process
 CODES = (0, 1, 2, 3)
 HEAVY = (
-    *("tme_abm.analysis.calibration.simulator", "tme_abm.analysis.conditions", "tme_abm.export.marrow", "tme_viz.launch", "uvicorn"),
+    *("tme_abm.analysis.calibration.run", "tme_abm.analysis.conditions", "tme_abm.export.marrow", "tme_viz.launch", "uvicorn"),
+    *("tme_abm.analysis.bank_prediction", "tme_abm.analysis.design.power"),
     *("tme_abm.trial.form", "tme_abm.laboratory.assay", "tme_abm.laboratory.xenograft", "tme_abm.trial.report", "matplotlib.figure"),
 )
 WITHOUT_LINE = re.compile(
@@ -152,12 +153,11 @@ def standing_in() -> Iterator[None]:
     places = (
         *("tme_abm.trial.execution.compile_kernels", "tme_abm.analysis.run_book.compile_kernels", "tme_abm.export.marrow.enrol"),
         *("tme_abm.batch.executors.Threads.run", "tme_abm.batch.executors.Processes.run", "uvicorn.Server.run"),
-        "tme_abm.analysis.calibration.simulator.Simulator.__call__",
+        *("tme_abm.analysis.bank.run.compile_kernels", "tme_abm.analysis.calibration.fit.read_bank"),
     )
     with ExitStack() as stack:
         for place in places:
             stack.enter_context(patch(place, _begin))
-        stack.enter_context(patch("tme_viz.launch.shell_missing", lambda: ""))
         stack.enter_context(patch("tme_viz.launch._open", lambda *_: None))
         yield
 
