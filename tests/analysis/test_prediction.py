@@ -89,7 +89,7 @@ def test_what_has_no_estimate_is_none():
 def test_arms_have_their_published_size(icaria):
     assert prediction.arm_sizes(icaria) == {"isa-pd": 154, "pd": 153}
     assert prediction.arm_sizes(load_scenario("ikema")) == {"isa-kd": 179, "kd": 123}
-    assert prediction.arm_sizes(load_scenario("elotuzumab")) == {"elo-rd": 323, "rd": 323, "elo-pd": 58, "pd": 59}
+    assert prediction.arm_sizes(load_scenario("elotuzumab")) == {"elo-rd": 323, "rd": 325, "elo-pd": 58, "pd": 59}
     assert prediction.arm_sizes(load_scenario("combinations", patients=7))["isa"] == 7
 
 

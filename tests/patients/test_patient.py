@@ -26,7 +26,7 @@ from tme_abm.patients.reading import load_population, populations
 
 N = 4000
 SEED = 20190530
-SHIPPED = ("elotuzumab_rd", "icaria", "ikema", "isatuximab_monotherapy", "mm002", "newly_diagnosed", "typical")
+SHIPPED = ("elotuzumab_rd", "endeavor", "icaria", "ikema", "isatuximab_monotherapy", "mm002", "mm003", "newly_diagnosed", "typical")
 RANDOM = tuple(name for name in SHIPPED if name != "typical")
 
 
