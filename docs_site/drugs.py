@@ -158,7 +158,15 @@ def page(drug: Drug) -> str:
     for row in published(drug):
         cases = [simulated(drug, row), *([simulated(drug, row, 0.0)] if follows_disease(drug) else [])]
         rows.append(
-            (row["what"], row["who"], row["value"], " to ".join(f"{case:.3g}" for case in cases), row["unit"], row["source"], row["grade"])
+            (
+                row["what"],
+                row["who"],
+                row["value"],
+                " to ".join(f"{float(f'{case:.3g}'):,g}" for case in cases),
+                row["unit"],
+                row["source"],
+                row["grade"],
+            )
         )
     if rows:
         lines += [

@@ -107,46 +107,45 @@ def evidence() -> list[list[str]]:
 
 
 def bearing_on(m: Mechanism) -> list[list[str]]:
-    """The rows of evidence whose tests or words name what a mechanism does."""
-    words = WORDS.get(m.name, (m.label.lower(),))
+    """The statements that bear on a mechanism: id, words, verdicts."""
     found: dict[str, list[str]] = {}
     for row in evidence():
-        if any(re.search(rf"\b{word}", row[1], re.IGNORECASE) for word in words):
+        if row[0] in EVIDENCE_OF.get(m.name, ()):
             found.setdefault(row[0], [row[0], row[1], row[-1]])
             if row[-1] not in found[row[0]][2]:
                 found[row[0]][2] += f"; {row[-1]}"
     return list(found.values())
 
 
-# Words of a statement that tell which mechanism it is about.
-WORDS: dict[str, tuple[str, ...]] = {
-    "binding": ("occup", "saturat", "receptor"),
-    "trogocytosis": ("trogocyt", "stripped", "surface"),
-    "antigen_loss": ("CD38 .*(?:low|lost|back)", "antigen loss", "escape"),
-    "adcc": ("ADCC", "NK cells"),
-    "adcp": ("ADCP", "phagocyt", "macrophage"),
-    "fc_receptors": ("Fc recept", "hypophag"),
-    "cdc": ("CDC", "complement"),
-    "direct_killing": ("direct",),
-    "depletion": ("suppressor", "Breg", "Treg", "regulatory", "MDSC"),
-    "nk_activation": ("NK cells", "CD16", "fratricid"),
-    "ectoenzyme": ("enzyme", "adenosine"),
-    "niche_release": ("adhe", "niche", "stroma"),
-    "imid": ("IMiD", "pomalidomide", "lenalidomide", "cereblon"),
-    "proteasome": ("proteasome", "bortezomib", "carfilzomib"),
-    "glucocorticoid": ("dexamethasone", "glucocorticoid"),
-    "adenosine": ("adenosine",),
-    "interleukin6": ("interleukin-6", "IL-6"),
-    "chemokine": ("chemokine", "CCL3"),
-    "suppression": ("suppress", "adenosine"),
-    "exhaustion": ("exhaust",),
-    "t_cell_killing": ("T cells? (?:kill|lyse)", "lysis by T"),
-    "t_cell_recovery": ("T cells? (?:rise|expand|recover)", "clonal", "T-cell"),
-    "recruitment": ("arriv", "supply"),
-    "turnover": ("turnover",),
-    "motility": ("migrat", "motil"),
-    "adhesion": ("adhe", "stroma", "niche"),
-    "growth": ("grow", "interleukin-6"),
+# Which statements of docs/evidence.md bear on which mechanism, by their ids; () where none was collected.
+EVIDENCE_OF: dict[str, tuple[str, ...]] = {
+    "binding": ("S11", "S12", "S20"),
+    "trogocytosis": ("X16",),
+    "antigen_loss": ("X16",),
+    "ectoenzyme": ("S18", "S20", "S28", "S30", "S38", "X9", "X10", "X14"),
+    "adhesion": ("S14", "S33", "S34", "S35", "X15"),
+    "niche_release": ("S14", "S33", "S34", "S35", "S38"),
+    "nk_activation": ("S7", "S10", "S27"),
+    "imid": ("S4", "S5", "S6", "S10", "S23", "S24", "S31"),
+    "proteasome": ("S33", "S34", "S35", "S36", "S37", "S38", "S39"),
+    "glucocorticoid": ("S35",),
+    "fc_receptors": (),
+    "adenosine": ("S15", "S17", "S18", "S20", "S28", "X9"),
+    "interleukin6": ("S6",),
+    "chemokine": (),
+    "exhaustion": ("S4",),
+    "suppression": ("S17", "S26b", "S29"),
+    "motility": ("S14",),
+    "growth": ("S6",),
+    "turnover": ("S27",),
+    "t_cell_killing": ("S17", "S29"),
+    "t_cell_recovery": ("S26", "S26b", "S29"),
+    "adcc": ("S7", "S10", "S12", "S13", "S17", "X7", "X15"),
+    "adcp": ("S12", "S13"),
+    "cdc": ("S12", "S13", "S30", "X7", "X15"),
+    "direct_killing": ("S12", "S19", "S21", "S22", "S24", "S30", "X6", "X11"),
+    "depletion": ("S11", "S25", "S26b", "X8"),
+    "recruitment": ("S4", "S27"),
 }
 
 
@@ -176,7 +175,7 @@ def page(m: Mechanism) -> str:
     lines += ["## Parameters", "", parameters(m), ""]
     found = bearing_on(m)
     if found:
-        lines += ["## Evidence\n\nStatements of [the evidence](../../evidence.md) that bear on it, chosen by their words.\n"]
+        lines += ["## Evidence\n\nStatements of [the evidence](../../evidence.md) that bear on it, with what their tests say.\n"]
         lines += ["| | statement | verdict |", "| --- | --- | --- |", *(f"| {a} | {b} | {c} |" for a, b, c in found), ""]
     lines += ["## What it touches", "", f"It acts: {' and '.join(act.when for act in acts(m))}."]
     if m.causes:

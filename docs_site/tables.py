@@ -166,17 +166,18 @@ def read_predictions(text: str) -> tuple[dict[Row, dict[str, tuple[str, str]]], 
     """
     found: dict[Row, dict[str, tuple[str, str]]] = {}
     names: list[str] = []
-    title, count, is_fitted, rows = "", 0, False, False
+    title, is_fitted, rows = "", False, False
+    counts: dict[str, int] = {}
     for line in text.splitlines():
         if line.startswith("## "):
-            title, count = line[3:].partition(":")[0], 0
+            title = line[3:].partition(":")[0]
         elif re.search(r"\bfitted:|\bWhat was fitted", line):
             is_fitted = True
         elif re.search(r"prediction", line, re.IGNORECASE) and not line.startswith("|"):
             is_fitted = False
         if line.startswith("|") and "verdict" in line and "published" in line:
             rows = True
-            count += not is_fitted
+            counts[title] = counts.get(title, 0) + (not is_fitted)
             continue
         if not line.startswith("|"):
             rows = False
@@ -184,7 +185,7 @@ def read_predictions(text: str) -> tuple[dict[Row, dict[str, tuple[str, str]]], 
         if not rows or is_fitted or line.startswith("| ---"):
             continue
         cells_ = [c.strip() for c in line.strip("|").split("|")]
-        name = f"{title}, {count}" if count > 1 else title
+        name = f"{title}, {counts[title]}" if counts[title] > 1 else title
         if name not in names:
             names.append(name)
         found.setdefault((cells_[0], cells_[1], cells_[2], cells_[3]), {})[name] = (cells_[4], cells_[-1])

@@ -104,7 +104,11 @@ try:
 except ImportError:
     look = None
 if look is not None:
-    seen = look(SimpleNamespace(w=words("en"), hidden=SimpleNamespace(value=set())), False)
+    from tme_abm.mechanisms.outside.catalogue import PLAIN
+    page = {"hidden": set(), "language": "en"}
+    shown = {k: SimpleNamespace(value=v) for k, v in page.items()}
+    visitor = SimpleNamespace(w=words("en"), places=SimpleNamespace(catalogue=PLAIN), **shown)
+    seen = look(visitor, False)
     told["look"] = [seen["kinds"][DC], seen["colours"][DC], seen["radii"][DC], DC in seen["stromal"], DC in seen["active"]]
 print(json.dumps(told))
 """

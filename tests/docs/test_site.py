@@ -45,6 +45,12 @@ def test_the_page_of_a_mechanism_says_all_of_it(m):
     assert all(f"`{name}`" in page for name in (*m.reads, *m.writes, *m.Params._fields))
 
 
+def test_evidence_is_told_of_mechanisms_and_statements_that_there_are():
+    assert set(mechanisms.EVIDENCE_OF) == {m.name for m in MECHANISMS}
+    known = {row[0] for row in mechanisms.evidence()}
+    assert len(known) > 50 and {row for rows in mechanisms.EVIDENCE_OF.values() for row in rows} <= known
+
+
 @pytest.mark.parametrize("name", [drug.name for drug in mechanisms.drugs()])
 def test_half_lives_are_those_of_the_kinetics(name):
     """The slow half-life is the one with which a dose fades in the end, where nothing but the linear path acts."""

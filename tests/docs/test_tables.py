@@ -59,6 +59,8 @@ The predictions:
     found, rounds = tables.read_predictions(text)
     assert rounds == ["Round 8", "Round 9"]
     assert found == {("a", "Isa-Pd", "ORR", "60"): {"Round 8": ("71", "miss"), "Round 9": ("61", "pass")}}
+    _, rounds = tables.read_predictions(text + text[text.index("## Round 9") :].replace("another", "a second part"))
+    assert rounds == ["Round 8", "Round 9", "Round 9, 2"]
 
 
 def test_no_fitted_row_is_told_as_a_prediction():

@@ -61,7 +61,7 @@ def test_a_switch_and_a_dose_act_and_stand_on_the_axis(visit):
     page.keyboard.press("Enter")
     settle(page, "document.querySelectorAll('.tme-mark.tme-side1').length == 1")
     page.click("#tme-link")
-    settle(page, "location.search.includes('event=')")
+    settle(page, "location.search.includes('pomalidomide')")
     assert "3~a~switch~adcc~0" in page.url.replace("%7E", "~") and "3~b~dose~pomalidomide~0.5" in page.url.replace("%7E", "~")
 
 

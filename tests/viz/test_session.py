@@ -305,6 +305,17 @@ def test_the_deaths_that_flash_are_those_of_the_ledger(session):
         assert seen[:10].tolist() == ledger[:10].tolist() and seen[:10].sum() > 20 and seen[10] == 0
 
 
+def test_where_many_die_at_once_some_flash_without_arrows(monkeypatch, session):
+    session.step()
+    session.wait(60)
+    simulation = session.pair.sides[0].simulation
+    every = ask(session, lambda: deaths(simulation))
+    monkeypatch.setattr("tme_viz.screen.ARROWS", 3)
+    few = ask(session, lambda: deaths(simulation, 4))
+    assert len(every) > 4 == len(few) and any(killer >= 0 for *_, killer in every)
+    assert all([site, cause] in [death[:2] for death in every] and killer == -1 for site, cause, killer in few)
+
+
 def test_a_change_is_undone_as_if_it_had_not_been_made(session):
     for _ in range(12):
         session.step()

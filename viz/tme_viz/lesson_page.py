@@ -149,7 +149,9 @@ def LessonTwins(visitor: Visitor, lesson: Lesson, shown: int) -> None:
     """Whether twins show the same."""
     w, twins, _ = visitor.w, visitor.twins.value, visitor.beat.value
     if twins is None or twins.day < lesson.day:
-        solara.Button(w["check_twins"], on_click=lambda: visitor.begin_twins(lesson.whose, float(lesson.day)), classes=["tme-check"])
+        solara.Button(
+            w["check_twins"], on_click=lambda: visitor.begin_twins(lesson.whose, float(lesson.day)), classes=["tme-plain", "tme-check"]
+        )
         return
     agree = sum(lesson.outcome(lesson.measure(tables, twins.columns)) == shown for tables in twins.tables)
     solara.Text(w["twins_agree"].format(agree, len(twins.tables)), classes=["tme-agree"])

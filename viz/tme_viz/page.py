@@ -37,7 +37,7 @@ def ThemeButton(
 
 
 @solara.component_vue("vue/address.vue")
-def AddressBar(link: str = "", place: str = "", event_went: Callable[[str], None] | None = None) -> None:
+def AddressBar(link: str = "", place: str = "", answered: int = 0, event_went: Callable[[list[Any]], None] | None = None) -> None:
     """Keeps the address of the browser."""
 
 
@@ -72,10 +72,16 @@ def Page() -> None:
 def Address(visitor: Visitor) -> None:
     """What is seen, in the address; where the visitor goes back, what she saw before."""
     _ = visitor.status.value, visitor.view.value, visitor.moves.value
-    said = solara.use_ref(("", ""))
+    said = solara.use_ref(("", ""))  # what the address held before several things began to change at once
     if not visitor.is_moving or not said.current[0]:
         said.current = (visitor.link(), visitor.place())
-    AddressBar(link=said.current[0], place=said.current[1], event_went=visitor.open)
+    answered, set_answered = solara.use_state(0)
+
+    def went(given: list[Any]) -> None:
+        visitor.open(str(given[1]))
+        set_answered(int(given[0]))
+
+    AddressBar(link=said.current[0], place=said.current[1], answered=answered, event_went=went)
 
 
 @solara.component

@@ -22,6 +22,7 @@ from tme_viz.picture import level as level_now
 
 THIN_SPACE = "\u202f"  # between thousands: a comma there is a decimal sign to an Italian
 REACH = 3  # sites around a dying cell in which its killer is looked for: a lymphocyte has gone on since
+FLASHES, ARROWS = 60, 40  # deaths of a step that flash, and up to how many with an arrow from the killer
 CURVES_EVERY = 0.25  # seconds between updates of the curves while playing
 
 Sink = Callable[[dict[str, Any]], None]
@@ -121,7 +122,7 @@ class Screen:
                 picture = pictures[i]
                 shown = self._marrow(i, picture.kind, of_layer(picture, self.layer), day) | self._followed(i, picture, day)
             if is_present and pair.step:
-                shown |= {"deaths": deaths(side.simulation), "before": before[i] if before else None}
+                shown |= {"deaths": deaths(side.simulation, None if before else FLASHES), "before": before[i] if before else None}
             self._send(f"marrow{i}", shown)
         if "marrow1" not in self.sinks:
             self._drawn.set()
@@ -215,19 +216,28 @@ class Screen:
         return lived
 
 
-def deaths(simulation: Simulation) -> list[list[int]]:
+def deaths(simulation: Simulation, most: int | None = None) -> list[list[int]]:
     """Who died in the last step: site, cause (its column of the ledger) and the site of the killer, -1 where none is near.
 
     Cells that leave as others are renewed are left out. The killer is the nearest cell of the type to which the cause belongs: which one of
     several in reach it was, the model does not say.
+
+    Args:
+        simulation: The marrow.
+        most: How many the page can show, evenly chosen among more; beyond `ARROWS` nobody can tell one arrow from the other, and killers
+        are not looked for. All, with their killers, by default.
     """
     events, lattice, kind = simulation.marrow.events, simulation.marrow.lattice, simulation.marrow.cells.kind
-    killers = {int(Cause[cause.upper()]): int(CellType[name]) for cause, name in KILLERS.items()}
+    site, cause = events.site[: events.n[0]], events.event[: events.n[0]]
+    is_shown = (cause != Cause.DIVISION) & (cause != Cause.TURNOVER)
+    site, cause = site[is_shown], cause[is_shown]
+    if most is not None and site.size > ARROWS:
+        chosen = np.unique(np.linspace(0, site.size - 1, min(most, site.size)).astype(int))
+        return [[s, c, -1] for s, c in zip(site[chosen].tolist(), cause[chosen].tolist(), strict=True)]
+    killers = {int(Cause[name.upper()]): int(CellType[cell]) for name, cell in KILLERS.items()}
     found = []
-    for site, cause in zip(events.site[: events.n[0]].tolist(), events.event[: events.n[0]].tolist(), strict=True):
-        if cause in (Cause.DIVISION, Cause.TURNOVER):
-            continue
-        found.append([site, cause, _nearest(kind, site, killers[cause], lattice.height, lattice.width) if cause in killers else -1])
+    for s, c in zip(site.tolist(), cause.tolist(), strict=True):
+        found.append([s, c, _nearest(kind, s, killers[c], lattice.height, lattice.width) if c in killers else -1])
     return found
 
 
