@@ -106,8 +106,8 @@ except ImportError:
 if look is not None:
     from tme_abm.mechanisms.outside.catalogue import PLAIN
     page = {"hidden": set(), "language": "en"}
-    shown = {k: SimpleNamespace(value=v) for k, v in page.items()}
-    visitor = SimpleNamespace(w=words("en"), places=SimpleNamespace(catalogue=PLAIN), **shown)
+    visitor = SimpleNamespace(w=words("en"), places=SimpleNamespace(catalogue=PLAIN))
+    vars(visitor).update({k: SimpleNamespace(value=v) for k, v in page.items()})
     seen = look(visitor, False)
     told["look"] = [seen["kinds"][DC], seen["colours"][DC], seen["radii"][DC], DC in seen["stromal"], DC in seen["active"]]
 print(json.dumps(told))
