@@ -26,7 +26,8 @@ from tme_abm.foundation.errors import InputError
 from tme_abm.scenario.kinds import load_scenario, load_trial
 
 ANTIBODY = {
-    *("trogocytosis", "antigen_loss", "direct_killing", "adcc", "adcp", "cdc", "ectoenzyme", "niche_release", "nk_activation", "depletion"),
+    *("trogocytosis", "antigen_loss", "direct_killing", "adcc", "adcp", "fc_receptors", "cdc", "ectoenzyme", "niche_release"),
+    *("nk_activation", "depletion"),
 }
 
 
