@@ -555,12 +555,15 @@ class Option(NamedTuple):
 
 @cache
 def options() -> dict[str, list[Option]]:
-    """Every command with its options, as the command itself declares them."""
+    """Every command with its options, as the command itself declares them; groups, whose commands are the page's own, are left out."""
     group: Any = get_command(app)
     context = typer.Context(group, info_name="tme")
     found: dict[str, list[Option]] = {}
     for name in group.list_commands(context):
-        declared = group.get_command(context, name).params
+        command = group.get_command(context, name)
+        if hasattr(command, "list_commands"):
+            continue
+        declared = command.params
         found[name] = [Option((*p.opts, *p.secondary_opts), bool(p.is_flag)) for p in declared if p.opts[0].startswith("-")]
     return found
 

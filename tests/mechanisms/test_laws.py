@@ -75,7 +75,7 @@ def test_every_parameter_has_a_unit_a_meaning_a_known_source_and_a_grade(block):
 
 
 def test_names_are_unique_and_follow_the_files():
-    files = {path.stem for path in (PACKAGE / "mechanisms").glob("*.py")} - {"__init__", "step", "declared"}
+    files = {path.stem for path in (PACKAGE / "mechanisms").glob("*.py")} - {"__init__", "step", "declared", "equations"}
     assert {m.name for m in MECHANISMS} == files
     assert len(MECHANISMS) == len(files)
 

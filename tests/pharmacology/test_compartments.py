@@ -94,7 +94,7 @@ def test_isatuximab_follows_the_disease(start, typical, is_igg, mg_per_kg):
         disease = 1.0 if t < change else 0.2
         igg = 6.1 + (30.0 * disease if is_igg else 0.0)
         salvaged = ((2.42 - 1.42 * 33.1 / (21.0 + igg)) / (2.42 - 1.42 * 33.1 / 40.9)) ** 1.22
-        linear = 0.01855 * (90 / 75.6) ** 0.621 * (6.0 / 3.90) ** 0.343 * salvaged * math.exp(0.85 * (disease - 1.0))
+        linear = 0.01855 * (90 / 75.6) ** 0.621 * (6.0 / 3.90) ** 0.343 * salvaged * math.exp(0.8 * (disease - 1.0))
         c = y[0] / v1
         return [
             rate - linear * c - v1 * 0.136 * (0.875 + 0.125 * disease) * c / (0.300 + c) - q * c + q * y[1] / v2,

@@ -24,11 +24,13 @@ BUNDLED = (
     "daratumumab_swap",
     "elotuzumab",
     "elotuzumab_monotherapy",
+    "endeavor",
     "icaria",
     "ikema",
     "isatuximab_by_dose",
     "isatuximab_monotherapy",
     "mm002",
+    "mm003",
     "newly_diagnosed_induction",
     "untreated",
 )
@@ -99,7 +101,7 @@ def test_the_bundled_trials_are_these():
 def test_a_bundled_scenario_loads(name):
     study = load_scenario(name)
     assert study.name == name
-    assert study.patients == {"icaria": 307, "ikema": 302, "untreated": 100, "elotuzumab_monotherapy": 100}.get(name, 200)
+    assert study.patients == {"endeavor": 300, "icaria": 307, "ikema": 302, "untreated": 100, "elotuzumab_monotherapy": 100}.get(name, 200)
     assert set(study.drugs) == {dose.drug for arm in study.arms for dose in arm.doses}
     assert study.design == "paired"
 

@@ -366,7 +366,7 @@ def test_what_the_resistances_of_a_clone_change(patient):
     by_tp53 = 0.6 if patient.tp53_mutated else 1.0
     np.testing.assert_allclose(table.imid_sensitivity, patient.imid_sensitivity * by_tp53 * imid, rtol=1e-12)
     np.testing.assert_allclose(table.proteasome_sensitivity, patient.proteasome_sensitivity * by_tp53 * proteasome, rtol=1e-12)
-    glucocorticoid = np.where(at & 3, 0.2, 1.0)
+    glucocorticoid = np.where(at & 3, 0.1, 1.0)
     np.testing.assert_allclose(table.glucocorticoid_sensitivity, patient.glucocorticoid_sensitivity * glucocorticoid, rtol=1e-12)
     np.testing.assert_allclose(table.complement_inhibitors, patient.complement_inhibitor_level * np.where(at & 4, 3.0, 1.0), rtol=1e-12)
     assert (table.cd38 == patient.cd38_sites).all()
