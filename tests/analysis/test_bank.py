@@ -8,7 +8,6 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from lifelines import CoxPHFitter, KaplanMeierFitter
 from typer.testing import CliRunner
 
 from tme_abm.analysis.bank import outcomes as seen
@@ -304,11 +303,11 @@ def outcomes(n=300, seed=1):
     return seen.Outcomes(np.arange(n), months, event, rank, rank, chance.random(n) < 0.1, response)
 
 
-def test_a_weighted_curve_is_that_of_lifelines():
+def test_a_weighted_curve_is_that_of_lifelines(lifelines):
     got, chance = outcomes(), np.random.default_rng(2)
     weights = chance.exponential(1.0, len(got.months))
     weights /= weights.sum()
-    theirs = KaplanMeierFitter().fit(got.months, got.event, weights=weights)
+    theirs = lifelines.KaplanMeierFitter().fit(got.months, got.event, weights=weights)
     curve = Curve(got.months, got.event)
     for month in (1.0, 3.3, 8.0, 20.0):
         assert curve.at(weights, month) == pytest.approx(float(theirs.predict(month)), abs=1e-9)
@@ -500,7 +499,7 @@ def test_tme_bank_from_the_command_line(tmp_path, monkeypatch, check_crate):
     assert empty.exit_code == 2 and "nowhere holds no bank" in empty.stderr
 
 
-def test_hazard_ratios_of_weighted_patients(toy):
+def test_hazard_ratios_of_weighted_patients(toy, lifelines):
     """The sketch's question: does a weight do what another population does? Against lifelines with weights."""
     bank = toy(1200)
     weigher = Weigher(bank, {key: facts["acts"] for key, facts in bank.arms.items()})
@@ -514,7 +513,7 @@ def test_hazard_ratios_of_weighted_patients(toy):
         drawn[key] = arm.draw(20000, arm.weights(), study.follow_up, chance)
     table = pd.concat(rows)
     table = table[(table["t"] > 0) & (table["w"] > 1e-12)]
-    cox = CoxPHFitter().fit(table, "t", "e", weights_col="w", robust=True)
+    cox = lifelines.CoxPHFitter().fit(table, "t", "e", weights_col="w", robust=True)
     from tme_abm.analysis.prediction import hazard_ratio
 
     months, event = zip(*((drawn[k].months, drawn[k].event) for k in ("isa-pd", "pd")), strict=True)
