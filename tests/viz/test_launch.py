@@ -1,6 +1,7 @@
 """How the server starts, and what it says before."""
 
 import ast
+import os
 import socket
 import subprocess
 import sys
@@ -20,9 +21,10 @@ def test_a_port_that_is_taken_is_told():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        port = taken.getsockname()[1]
+        port, before = taken.getsockname()[1], dict(os.environ)
         with pytest.raises(InputError, match=f"127.0.0.1:{port} cannot be used"):
             launch.main(None, "127.0.0.1", port, open_browser=False)
+    assert dict(os.environ) == before  # else the next Solara page of this process looks for its files where ours lie, and stays blank
 
 
 def test_the_terminal_speaks_before_anything_that_takes_time_is_imported():

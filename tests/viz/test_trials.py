@@ -5,9 +5,12 @@ import threading
 from types import SimpleNamespace
 
 import pandas as pd
+import pytest
 from matplotlib.figure import Figure
 from tme_viz import trials
 from tme_viz.allowed_files import Places
+from tme_viz.trial_lesson_page import ratio_so_far
+from tme_viz.words import words
 
 
 def run_of(values):
@@ -72,3 +75,12 @@ def test_a_small_trial_tells_how_far_it_is_from_the_thread_of_its_page(tmp_path)
     assert {thread for thread, _, _ in told} == {begun[0].reporter.ident}
     assert any(0.0 < share < 1.0 for _, share, _ in told)
     assert list(Places(tmp_path).runs()) == [begun[0].name]
+
+
+@pytest.mark.parametrize(("ends", "said"), [((0.4, 0.9), "95 % interval 0.40 to 0.90"), ((None, None), "too early for an interval")])
+def test_a_growing_trial_says_its_ratio_before_it_has_an_interval(ends, said):
+    comparison = SimpleNamespace(hazard_ratio=0.6, ci_low=ends[0], ci_high=ends[1])
+    told = ratio_so_far(words("en"), 3, comparison)
+    assert told.startswith("After 3 patients: hazard ratio 0.60, ") and said in told
+    assert not ratio_so_far(words("en"), 1, None)
+    assert not ratio_so_far(words("en"), 2, SimpleNamespace(hazard_ratio=None, ci_low=None, ci_high=None))

@@ -6,7 +6,8 @@ import threading
 import time
 import warnings
 import webbrowser
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,19 @@ PAGE = "tme_viz.page"
 EVERYWHERE = {"0.0.0.0": "localhost", "::": "::1"}  # all addresses of this computer -> one that its own browser opens
 
 
+@contextmanager
+def own_environment() -> Iterator[None]:
+    """Solara is told through the environment where the page's files lie; other pages that this process starts must not look there."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)
+
+
+@own_environment()
 def main(
     scenario: str | None = None,
     host: str = "127.0.0.1",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from html import escape
+from typing import TYPE_CHECKING, Any
 
 import solara
 import solara.lab
@@ -13,6 +14,9 @@ from tme_viz.lessons import Lesson
 from tme_viz.trial_lesson import FEW, GrowingTrial, compared, curves, measures
 from tme_viz.visitor import Visitor
 from tme_viz.words import message
+
+if TYPE_CHECKING:
+    from tme_abm.trial.comparison import Comparison
 
 
 @solara.component
@@ -53,15 +57,7 @@ def TrialGrows(visitor: Visitor, lesson: Lesson) -> None:
                 for side, arm in enumerate(arms)
             ]
             last = w["last_patient"].format(n, *ends)
-        comparison = compared(trial.study, rows)
-        ratio = ""
-        if (
-            comparison is not None
-            and comparison.hazard_ratio is not None
-            and comparison.ci_low is not None
-            and comparison.ci_high is not None
-        ):
-            ratio = w["ratio_so_far"].format(n, comparison.hazard_ratio, comparison.ci_low, comparison.ci_high)
+        ratio = ratio_so_far(w, n, compared(trial.study, rows))
         drawn = curves(trial.study, rows, ARMS[dark], escape(w["km_months"]))
         solara.HTML(
             tag="div",
@@ -75,6 +71,15 @@ def TrialGrows(visitor: Visitor, lesson: Lesson) -> None:
             solara.HTML(tag="div", classes=["tme-trial-answer"], unsafe_innerHTML=body)
         elif n < FEW:
             solara.Text(w["few_patients"], classes=["tme-small"])
+
+
+def ratio_so_far(w: dict[str, Any], n: int, comparison: "Comparison | None") -> str:
+    """The hazard ratio of `n` patients with its interval, alone while events are too few for one; empty where there is none."""
+    if comparison is None or comparison.hazard_ratio is None:
+        return ""
+    if comparison.ci_low is None or comparison.ci_high is None:
+        return str(w["ratio_alone"]).format(n, comparison.hazard_ratio)
+    return str(w["ratio_so_far"]).format(n, comparison.hazard_ratio, comparison.ci_low, comparison.ci_high)
 
 
 def none_yet() -> GrowingTrial | None:
