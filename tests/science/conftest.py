@@ -115,11 +115,9 @@ def full(request) -> bool:
     return is_full(request.config)
 
 
-@pytest.fixture(scope="session")
-def cohort(full) -> Cohort:
-    """A dozen patients as in ICARIA-MM, on patches of 48 x 48 sites; four dozen on 64 x 64 in the full form."""
+def grow(patients: int, side: int) -> Cohort:
+    """The first patients of the population of ICARIA-MM whose marrow stands, on patches of side x side sites."""
     population = load_population("icaria")
-    patients, side = (48, 64) if full else (12, 48)
     grown, index = [], 0
     while len(grown) < patients:
         marrow = Simulation(draw_patient(population, 31, index), Settings(side, side), make_patient_key(31, index))
@@ -127,6 +125,18 @@ def cohort(full) -> Cohort:
         if marrow.grow():
             grown.append(marrow)
     return Cohort(tuple(grown))
+
+
+@pytest.fixture(scope="session")
+def cohort(full) -> Cohort:
+    """A dozen patients as in ICARIA-MM, on patches of 48 x 48 sites; four dozen on 64 x 64 in the full form."""
+    return grow(48, 64) if full else grow(12, 48)
+
+
+@pytest.fixture(scope="session")
+def large_cohort(full, cohort) -> Cohort:
+    """Four dozen patients in the reduced form too, for what differs much between patients or is seen in few of them."""
+    return cohort if full else grow(48, 48)
 
 
 @pytest.fixture(scope="session")

