@@ -46,13 +46,14 @@ def clone(commit: str, folder: Path) -> Run:
 def gather(commits: list[str], wheels: Path, folder: Path) -> None:
     """Fill a folder with all packages that installing these commits takes, and those that build them."""
     wheels.mkdir(parents=True, exist_ok=True)
+    before = set(wheels.glob("tme_abm-*.whl"))
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(wheels), "--find-links", str(wheels)]
     execute([*pip, "hatchling>=1.24"])
     for commit in commits:
         clone(commit, folder / commit)
         execute([*pip, str(folder / commit)])
         shutil.rmtree(folder / commit)
-    for own in wheels.glob("tme_abm-*.whl"):
+    for own in set(wheels.glob("tme_abm-*.whl")) - before:  # what stood there is the user's
         own.unlink()
 
 

@@ -164,6 +164,8 @@ def test_a_patient_of_a_trial_opens_at_the_top(visit):
     driver.ready(page, 60)
     settle(page, "window.scrollY == 0")
     settle(page, "location.search.includes('results') && location.search.includes('patient=1')")
+    assert page.evaluate("window.scrollY") == 0
+    assert page.get_by_label("Number of the patient").input_value() == "1"
 
 
 def test_a_change_is_undone_by_a_key(visit):
@@ -172,6 +174,7 @@ def test_a_change_is_undone_by_a_key(visit):
     settle(page, "document.querySelectorAll('.tme-mark').length == 1")
     key(page, "u")
     settle(page, "document.querySelectorAll('.tme-mark').length == 0 && document.querySelector('input[data-mechanism=adcc]').checked")
+    assert page.locator("input[data-mechanism=adcc][data-side='0']").is_checked()
 
 
 def test_a_dose_has_limits_and_a_slider(visit):
