@@ -164,6 +164,7 @@ def test_published_figures_can_stand_beside_simulated_ones(name):
             "pfs_event": True,
             "best_response": "PR",
             "best_response_after_mass_spectrometry": "PR",
+            "time_to_response_days": 28.0,
             "responder": True,
             "mrd_negative": False,
             "age": np.tile(np.linspace(50.0, 85.0, n), len(arms)),

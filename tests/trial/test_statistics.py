@@ -584,3 +584,38 @@ def test_published_differences_and_conditions_stand_beside_the_same_quantity():
     assert (
         result["simulated"].iloc[3] == compare_published([{"arm": "isa", "endpoint": "median_pfs", "value": 1.0}], own)["simulated"].iloc[0]
     )
+
+
+def responders():
+    """Six patients, four of whom respond after 1 or 2 months; they progress 2, 6 and 10 months later, and one is lost after 8."""
+    month = 30.4375
+    response, end, event = [1, 1, 2, 1, np.nan, np.nan], [3, 7, 12, 9, 5, 20], [True, True, True, False, True, True]
+    facts = {"pfs_days": np.array(end) * month, "pfs_event": event, "time_to_response_days": np.array(response) * month}
+    return pd.DataFrame({"patient": range(6), "arm": "isa", "status": "completed", "best_response": "PR", "mrd_negative": False, **facts})
+
+
+def test_duration_of_and_time_to_response_are_of_the_responders():
+    """By hand: responders leave after 2, 6 and 10 months and one is lost at 8, so that half are left from 6 months on."""
+    table = responders()
+    names = ("median_duration_of_response", "median_time_to_response")
+    rows = [{"arm": "isa", "endpoint": name, "unit": "month", "value": 6.5} for name in names]
+    found = compare_published(rows, table)
+    assert list(found["simulated"]) == pytest.approx([6.0, 1.0])
+    assert list(found["kind"]) == ["months", "months"] and list(found["verdict"]) == ["pass", "miss"]
+    nobody = compare_published(rows[:1], table.assign(time_to_response_days=np.nan))
+    assert math.isnan(nobody["simulated"].iloc[0]) and nobody["note"].iloc[0] == "nobody responded" and nobody["verdict"].iloc[0] == ""
+    lasting = compare_published(rows[:1], table.assign(pfs_event=[True, False, False, False, True, True]))
+    assert lasting["note"].iloc[0] == "not reached" and lasting["verdict"].iloc[0] == "miss"  # the last of them was followed for ten months
+
+
+def test_prediction_knows_the_same_medians_of_responders():
+    from tme_abm.analysis.prediction import gather, statistic
+    from tme_abm.scenario.kinds import load_scenario
+
+    study = load_scenario("isatuximab_monotherapy")
+    table = pd.concat([responders(), responders().assign(arm="isa-d")])
+    patients = gather(study, table)
+    for endpoint, expected in (("median_duration_of_response", 6.0), ("median_time_to_response", 1.0)):
+        row = {"arm": "isa", "endpoint": endpoint, "value": 1.0}
+        assert statistic(row, 0, patients, {"isa": np.arange(6)}) == pytest.approx(expected)
+        assert math.isnan(statistic(row, 0, patients, {"isa": np.array([4, 5])}))

@@ -19,7 +19,6 @@ from tme_abm.analysis import prediction
 from tme_abm.analysis.bank.outcomes import Outcomes
 from tme_abm.analysis.bank.store import Bank
 from tme_abm.analysis.bank.trials import VirtualTrial, play
-from tme_abm.analysis.bank.weighted import Sample
 from tme_abm.analysis.bank.weights import Weigher
 from tme_abm.analysis.calibration.posterior import Posterior
 from tme_abm.batch.files import write_json
@@ -41,7 +40,6 @@ OF_PARAMETERS = 0.90  # level of the interval of the parameters alone
 LARGEST_ERROR = 0.15  # of the logarithm of the hazard ratio, RMS over all predicted trials, that counts as success
 APART = 0.08  # between two published hazard ratios whose order must be kept
 HELD = 0.90  # share of the rows whose published value must lie in its predicted interval
-OF_RESPONDERS = ("median_duration_of_response", "median_time_to_response")
 COLUMNS = (*prediction.COLUMNS, "parameters_low", "parameters_high", "effective")
 
 
@@ -63,7 +61,7 @@ def people(trial: VirtualTrial, outcomes: Mapping[str, Outcomes]) -> dict[str, p
             who = trial.arms[key].runs.who
             for i, words in rows.items():
                 groups[i] = _members(trial, str(words))[who[own.who]]
-        found[key] = prediction.Patients(own.months, np.asarray(own.event, bool), shares, groups)
+        found[key] = prediction.Patients(own.months, np.asarray(own.event, bool), shares, groups, own.response_months)
     return found
 
 
@@ -82,15 +80,7 @@ def statistics(trial: VirtualTrial, outcomes: Mapping[str, Outcomes], chosen: Se
     """The statistic of some published rows in a virtual trial (k,)."""
     patients = people(trial, outcomes)
     everyone = {key: np.arange(len(own.months)) for key, own in outcomes.items()}
-    found = []
-    for i in chosen:
-        row = trial.study.published[i]
-        if row["endpoint"] in OF_RESPONDERS:
-            own = outcomes[row["arm"]]
-            found.append(Sample(own).value(row["endpoint"], np.full(len(own.months), 1.0 / len(own.months))))
-        else:
-            found.append(prediction.statistic(row, i, patients, everyone))
-    return np.array(found)
+    return np.array([prediction.statistic(trial.study.published[i], i, patients, everyone) for i in chosen])
 
 
 def beside(trial: VirtualTrial, posterior: Posterior, n_trials: int, role: str | None = None) -> "pd.DataFrame":
@@ -137,8 +127,7 @@ def beside(trial: VirtualTrial, posterior: Posterior, n_trials: int, role: str |
     drawn = {key: arm.draw(LARGE, arm.weights(best), study.follow_up, chance) for key, arm in trial.arms.items()}
     labels = {key: arm.label for key, arm in trial.arms.items()}
     given = [study.published[i] for i in chosen]
-    told = [{**row, "simulated": 0.0} if row["endpoint"] in OF_RESPONDERS else row for row in given]
-    compared = published.compare_published(told, trial.table(drawn), "parallel", prediction.LEVEL, labels)
+    compared = published.compare_published(given, trial.table(drawn), "parallel", prediction.LEVEL, labels)
     rows = []
     for j, (row, entry) in enumerate(zip(given, compared.to_dict("records"), strict=True)):
         column = at[:, j]

@@ -17,6 +17,7 @@ import numpy as np
 
 from tme_abm.batch.files import write_json
 from tme_abm.export.crate import Subject
+from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_abm.foundation.errors import InputError
 from tme_abm.trial import cox, published, subgroups, summary, survival
 from tme_abm.trial.provenance import describe_machine, model_digest
@@ -48,12 +49,14 @@ class Patients(NamedTuple):
         event: Whether it was an event.
         shares: Endpoint -> whether a patient reached it.
         groups: Row of the published results -> whether a patient belongs to its subgroup.
+        response_months: To the first visit of a confirmed response [month]; infinite without one.
     """
 
     months: Floats
     event: Truths
     shares: Mapping[str, Truths]
     groups: Mapping[int, Truths]
+    response_months: Floats
 
 
 # ---- statistics that are needed thousands of times -------------------------------------------------------------------
@@ -123,7 +126,10 @@ def gather(study: Study, table: "pd.DataFrame") -> dict[str, Patients]:
             for i, row in enumerate(study.published)
             if "subgroup" in row
         }
-        found[arm.key] = Patients(times.months, times.event, shares, groups)
+        response = np.full(len(rows), np.inf)
+        if survival.RESPONSE_DAYS in rows.columns:
+            response = rows[survival.RESPONSE_DAYS].fillna(np.inf).to_numpy(np.float64) / DAYS_PER_MONTH
+        found[arm.key] = Patients(times.months, times.event, shares, groups, response)
     return found
 
 
@@ -151,6 +157,14 @@ def statistic(row: Mapping[str, Any], number: int, patients: Mapping[str, Patien
         return hazard_ratio((months[0], months[1]), (event[0], event[1]))
     if endpoint == "median_pfs":
         return median(months[0], event[0])
+    if endpoint in ("median_duration_of_response", "median_time_to_response"):
+        response = people[0].response_months[chosen[0]]
+        responded = np.isfinite(response)
+        if not responded.any():
+            return math.nan
+        if endpoint == "median_time_to_response":
+            return median(response[responded], np.ones(int(responded.sum()), np.bool_))
+        return median(np.maximum(months[0] - response, 0.0)[responded], event[0][responded])
     if endpoint == "median_pfs_difference":
         first, second = (median(m, e) for m, e in zip(months, event, strict=True))
         return first - second if math.isfinite(second) else math.nan

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 ENDPOINTS = {  # endpoint -> unit in which it is published; "pfs_36_months" and the like are known too
     "median_pfs": "month",
+    "median_duration_of_response": "month",
+    "median_time_to_response": "month",
     "orr": "percent",
     "vgpr_or_better": "percent",
     "cr_or_better": "percent",

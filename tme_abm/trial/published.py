@@ -11,7 +11,19 @@ from tme_abm.trial.comparison import hazard_ratio
 from tme_abm.trial.medians import median_difference
 from tme_abm.trial.subgroups import find_subgroup
 from tme_abm.trial.summary import arm_summary
-from tme_abm.trial.survival import Interval, check_level, completed, known_until, quantile_time, rate, survival, survival_at
+from tme_abm.trial.survival import (
+    RESPONSE_DAYS,
+    Interval,
+    check_level,
+    completed,
+    duration_of_response,
+    known_until,
+    quantile_time,
+    rate,
+    survival,
+    survival_at,
+    time_to_response,
+)
 from tme_abm.trial.verdict import Beside, verdict
 
 if TYPE_CHECKING:
@@ -21,12 +33,20 @@ NOT_REACHED = "not reached"
 WORDS = {  # endpoint -> its words; "pfs_12_months" and the like are known too
     "median_pfs_difference": "difference of median PFS",  # before the shorter one, of which it begins
     "median_pfs": "median PFS",
+    "median_duration_of_response": "median duration of response",
+    "median_time_to_response": "median time to response",
     "orr": "overall response",
     "vgpr_or_better": "VGPR or better",
     "cr_or_better_after_mass_spectrometry": "CR or better after mass spectrometry",  # before that of which it begins
     "cr_or_better": "CR or better",
     "mrd_negative": "MRD negative",
     "hazard_ratio_pfs": "hazard ratio of PFS",
+}
+
+TIMES = {  # endpoint -> the times of which it is the median
+    "median_pfs": survival,
+    "median_duration_of_response": duration_of_response,
+    "median_time_to_response": time_to_response,
 }
 
 
@@ -41,13 +61,13 @@ def compare_published(
 
     Args:
         published: Entries `{arm | comparison: [arm, reference], endpoint, value?, ci_low?, ci_high?, ci_level?, unit?,
-            n?, subgroup?, source?}`. Endpoints: `median_pfs`, `orr`, `vgpr_or_better`, `cr_or_better`,
-            `cr_or_better_after_mass_spectrometry`, `mrd_negative`, `pfs_<n>_months` and, of a comparison, `hazard_ratio_pfs`
-            and `median_pfs_difference`; a further word at their end (`_months`, `_1e-5`, `_final`) says nothing to the
-            calculation. A rate above 1 or with the unit "percent" is read as per cent; one with the number of patients `n`
-            and no interval gets Wilson's. A subgroup is the label of one in `SUBGROUPS`, a short name in `SHORT_NAMES`, or a
-            condition on columns of `patients`. An entry of any other endpoint brings the simulated value along: `simulated,
-            simulated_low?, simulated_high?`, in its own unit.
+            n?, subgroup?, source?}`. Endpoints: `median_pfs`, `median_duration_of_response` and `median_time_to_response` (of the
+            responders), `orr`, `vgpr_or_better`, `cr_or_better`, `cr_or_better_after_mass_spectrometry`, `mrd_negative`,
+            `pfs_<n>_months` and, of a comparison, `hazard_ratio_pfs` and `median_pfs_difference`; a further word at their end
+            (`_months`, `_1e-5`, `_final`) says nothing to the calculation. A rate above 1 or with the unit "percent" is read as
+            per cent; one with the number of patients `n` and no interval gets Wilson's. A subgroup is the label of one in
+            `SUBGROUPS`, a short name in `SHORT_NAMES`, or a condition on columns of `patients`. An entry of any other endpoint
+            brings the simulated value along: `simulated, simulated_low?, simulated_high?`, in its own unit.
         patients: A row per patient and arm.
         design: `"paired"` or `"parallel"`.
         level: Of the simulated intervals [1], where an entry does not say its own.
@@ -93,7 +113,9 @@ def compare_published(
 
 def _known_months(entry: Mapping[str, Any], table: "pd.DataFrame", note: str) -> float:
     """Up to when a median is known not to be reached; NaN where that is not what is missing."""
-    return known_until(survival(table, str(entry["arm"]))) if note == NOT_REACHED else math.nan
+    if note != NOT_REACHED:
+        return math.nan
+    return known_until(TIMES[str(entry["endpoint"])](table, str(entry["arm"])))
 
 
 def _read_endpoint(entry: Mapping[str, Any], where: str) -> tuple[str, str, str]:
@@ -115,7 +137,7 @@ def _read_endpoint(entry: Mapping[str, Any], where: str) -> tuple[str, str, str]
         if not found:
             raise InputError(f"{where}: unknown endpoint '{given}'{did_you_mean(given, WORDS)}")
         name, label = found[0], WORDS[found[0]]
-    kind = {"median_pfs": "months", "median_pfs_difference": "months", "hazard_ratio_pfs": "ratio"}.get(name, "rate")
+    kind = {"median_pfs_difference": "months", "hazard_ratio_pfs": "ratio"}.get(name, "months" if name in TIMES else "rate")
     if name in ("hazard_ratio_pfs", "median_pfs_difference"):
         pair = entry.get("comparison")
         if not isinstance(pair, list | tuple) or len(pair) != 2:
@@ -173,7 +195,11 @@ def _one_arm(table: "pd.DataFrame", arm: str, name: str, level: float) -> tuple[
     times = survival(table, arm)
     if len(times.months) == 0:
         return None, (None, None), "no patient completed"
-    if name == "median_pfs":
+    if name in TIMES:
+        if name != "median_pfs" and RESPONSE_DAYS not in table.columns:  # of an earlier version
+            return None, (None, None), "not recorded"
+        if len((times := TIMES[name](table, arm)).months) == 0:
+            return None, (None, None), "nobody responded"
         value, interval = quantile_time(times, level)
         return value, interval, "" if value is not None else NOT_REACHED
     if name.startswith("pfs_"):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Interval = tuple[float | None, float | None]
 
+RESPONSE_DAYS = "time_to_response_days"  # column of the patient table
+
 
 class Survival(NamedTuple):
     """Times and events of one arm, a row per completed patient.
@@ -84,6 +86,35 @@ def survival(patients: "pd.DataFrame", arm: str) -> Survival:
         who = rows.loc[rows["patient"].duplicated(), "patient"].iloc[0]
         raise InputError(f"patient table: patient {who} stands twice in arm '{arm}'")
     return Survival(days / DAYS_PER_MONTH, rows["pfs_event"].to_numpy(np.bool_), rows["patient"].to_numpy())
+
+
+def duration_of_response(patients: "pd.DataFrame", arm: str) -> Survival:
+    """From the first visit that was confirmed as a response to progression or death, of the responders among one arm's completed patients.
+
+    Raises:
+        InputError: As `survival`; where the table has no column of the time to response.
+    """
+    times, response = survival(patients, arm), _response_months(patients, arm)
+    chosen = np.isfinite(response)
+    return Survival(np.maximum(times.months - response, 0.0)[chosen], times.event[chosen], times.patient[chosen])
+
+
+def time_to_response(patients: "pd.DataFrame", arm: str) -> Survival:
+    """To the first visit that was confirmed as a response, of the responders, in whom it is always seen.
+
+    Raises:
+        InputError: As `duration_of_response`.
+    """
+    times, response = survival(patients, arm), _response_months(patients, arm)
+    chosen = np.isfinite(response)
+    return Survival(response[chosen], np.ones(int(chosen.sum()), np.bool_), times.patient[chosen])
+
+
+def _response_months(patients: "pd.DataFrame", arm: str) -> Floats:
+    rows = completed(patients, arm)
+    if RESPONSE_DAYS not in rows.columns:
+        raise InputError(f"patient table: column '{RESPONSE_DAYS}' is missing")
+    return np.asarray(rows[RESPONSE_DAYS].to_numpy(np.float64, na_value=np.nan) / DAYS_PER_MONTH, np.float64)
 
 
 def kaplan_meier(times: Survival, level: float = 0.95) -> "pd.DataFrame":
