@@ -108,8 +108,8 @@ class Term:
         found = np.where(inside, found, -np.inf)
         for is_there, edge, is_upper in ((self.is_low, self.low, False), (self.is_high, self.high, True)):
             if is_there.any():  # of these alone: the mass of a tail costs more than all the rest
-                own = shift[is_there] if shift.ndim else shift
-                at = np.clip((edge[is_there] - own - middle) / sd, *ends)
+                further = shift[is_there] if shift.ndim else shift
+                at = np.clip((edge[is_there] - further - middle) / sd, *ends)
                 found[is_there] = (log_mass(at, ends[1]) if is_upper else log_mass(ends[0], at)) - whole
         return np.asarray(found, np.float64)
 
