@@ -483,6 +483,7 @@ def main() -> None:
     parser.add_argument("--seed", default="1")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--real", type=int, default=40, help="runs in earnest, and a quarter as many of each other command")
+    parser.add_argument("--family", help="only cases of what has this in its name (the first column of the table)")
     parser.add_argument("--only", type=int, action="append", help="a case by number, with what it says")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--json", type=Path, help="where all outcomes are written")
@@ -497,7 +498,8 @@ def main() -> None:
         if not (stock / POSTERIOR).is_dir():
             make_stock(stock)
         start = time.monotonic()
-        outcomes = Crew(given.seed, stock, given.workers).run(given.only or list(range(given.count)))
+        numbers = given.only or [n for n in range(given.count) if not given.family or given.family in make_case(given.seed, n).family]
+        outcomes = Crew(given.seed, stock, given.workers).run(numbers)
         chosen = in_earnest(given.seed, outcomes, given.real)
         real = Crew(given.seed, stock, 1, True).run(chosen) if chosen else {}
         minutes = (time.monotonic() - start) / 60.0

@@ -155,8 +155,7 @@ def predict(
         banking.predict_from_bank(scenarios, from_bank, posterior, (sets, trials), mechanism or (), force, quiet, log_json, out, doc)
         return
     with in_plain_words():
-        from tme_abm.analysis import prediction
-        from tme_abm.analysis.documents import put
+        from tme_abm.analysis import documents, prediction
         from tme_abm.batch.results import open_results, refuse_foreign
         from tme_abm.export.crate import describe_folder
         from tme_abm.mechanisms.outside.loading import load
@@ -169,6 +168,7 @@ def predict(
         catalogue = load(mechanism or ())
         studies = [kinds.load_trial(name, patients=patients, mechanisms=[catalogue]) for name in names]
         refuse_foreign(out)
+        documents.check(doc, "predictions")
         for study in studies:
             if not force:
                 running.refuse_another_run(study, out / study.name)
@@ -195,7 +195,7 @@ def predict(
             place.publish(is_final=False)
         typer.echo(prediction.report(table, facts))
         if doc is not None:
-            put(doc, "predictions", prediction.report(table, facts))
+            documents.put(doc, "predictions", prediction.report(table, facts))
             written.append(doc)
         for path in written:
             typer.echo(f"  {path}")

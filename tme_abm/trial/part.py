@@ -128,14 +128,18 @@ def read_part(folder: Path) -> Kept:
     if not (folder / PART_FILE).is_file():
         raise InputError(f"{folder} holds no part of a trial; `tme run --part K/N` makes one")
     summary = read_json(folder / PART_FILE)
-    number, _, of = str(summary["part"]).partition("/")
-    return Kept(folder, Part(int(number), int(of)), summary)
+    kinds = {"scenario": str, "part": str, "patients": int, "failed": int, "wall_seconds": int | float, "identity": dict, "code": dict}
+    wrong = [name for name, kind in kinds.items() if not isinstance(summary.get(name), kind)]
+    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", str(summary.get("part")), re.ASCII)
+    if wrong or found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise InputError(f"{folder / PART_FILE}: the entry '{[*wrong, 'part'][0]}' is damaged; run the part again with --force")
+    return Kept(folder, Part(int(found[1]), int(found[2])), summary)
 
 
 def refuse_part(folder: Path) -> None:
     """Raise an `InputError` for a folder that holds a part only, where a whole trial is wanted."""
     if (folder / PART_FILE).is_file():
-        part = read_json(folder / PART_FILE)["part"]
+        part = read_json(folder / PART_FILE).get("part", "")
         raise InputError(f"{folder} holds part {part} of a trial, which has no tables; `tme merge` puts the parts together")
 
 
