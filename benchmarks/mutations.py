@@ -57,7 +57,7 @@ HEAVY = (
 )
 WITHOUT_LINE = re.compile(
     r"is missing|stands twice|not a text in UTF-8|MB are too much|is empty|holds no |holds an? (?:un)?finished run|there is no|do not fit|"
-    r"in this patient|needs? |must be that of|none of these|every number is fixed|this is no |no line"
+    r"in this patient|needs? |must be that of|none of these|instead of|every number is fixed|this is no |no line"
 )
 SMALL = ("--patients", "2", "--workers", "1")
 REAL = {  # command -> what makes it small enough to be carried out
