@@ -5,9 +5,9 @@
 
 Every case (`mutants.py`) calls `tme` in an empty folder. A command that refuses nothing is stopped where its work would begin; `--real` of
 the runs that came so far, and a few of each other command, are then carried out in earnest on a small patch, and told to end after ten
-seconds. Cases run in processes of their own, without the rights that root has over others' files, with a limit of memory; a crash of the
-process is a finding like any other. No limit is of the clock, which a busy machine makes run faster: a case may take 30 s of processor
-time, and is stuck where it has used none for a while although it was not waiting for its turn. Exit code 1 where anything was found.
+seconds of work. Cases run in processes of their own, without the rights that root has over others' files, with a limit of memory; a crash
+of the process is a finding like any other. No limit is of the clock, on which a busy machine is slower: a case may take 30 s of processor time,
+and is stuck where it has slept for two minutes without using any. Exit code 1 where anything was found.
 """
 
 import argparse
@@ -46,7 +46,7 @@ LOOK_S = 2.0  # between two looks at a process that says nothing
 PATIENCE_S = 120.0  # that it may sleep, seen at every look, without a moment of work
 MEMORY = 6 << 30  # of a process, its reserved addresses included [byte]
 GROWTH_MB = 600  # that one case may add to the largest size of its process
-TOLD_AFTER_S = 10.0  # a run in earnest is told to end after
+TOLD_AFTER_S = 10.0  # of processor time, after which a run in earnest is told to end
 BATCH = 500  # cases of a process
 CODES = (0, 1, 2, 3)
 HEAVY = (
@@ -230,6 +230,26 @@ def call(arguments: Iterable[str], seconds: float = SECONDS) -> Outcome:
     return outcome
 
 
+@contextmanager
+def interrupting(seconds: float) -> Iterator[None]:
+    """Within, this process is told to end once it has used so much processor time."""
+    end, over = time.process_time() + seconds, threading.Event()
+
+    def wait() -> None:
+        while not over.wait(0.2):
+            if time.process_time() >= end:
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 def try_case(case: Case, stock: Path, seed: str, is_real: bool = False) -> Outcome:
     """Lay out a case and call `tme`."""
     with tempfile.TemporaryDirectory(prefix="tme-case-", ignore_cleanup_errors=True) as top:
@@ -240,11 +260,8 @@ def try_case(case: Case, stock: Path, seed: str, is_real: bool = False) -> Outco
         os.chdir(folder)
         try:
             if is_real:
-                timer = threading.Timer(TOLD_AFTER_S, os.kill, (os.getpid(), signal.SIGINT))
-                timer.daemon = True
-                timer.start()
-                outcome = call((*case.command, *REAL[case.command[0]]), 2 * SECONDS)
-                timer.cancel()
+                with interrupting(TOLD_AFTER_S):
+                    outcome = call((*case.command, *REAL[case.command[0]]), 2 * SECONDS)
             else:
                 with standing_in():
                     outcome = call(case.command)

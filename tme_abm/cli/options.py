@@ -1,5 +1,6 @@
 """Options that commands share, and failures in plain words."""
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -119,7 +120,7 @@ def parse_days(duration: str | None) -> float | None:
     return None if duration is None else parse_duration(duration, "--horizon") / HOURS_PER_DAY
 
 
-def parse_numbers(text: str, option: str) -> list[float]:
+def parse_numbers(text: str, option: str, are_whole: bool = False) -> list[float]:
     """Numbers with commas between them; none of "none".
 
     Raises:
@@ -127,7 +128,11 @@ def parse_numbers(text: str, option: str) -> list[float]:
     """
     if text.strip() in ("", "none"):
         return []
+    what = "whole numbers" if are_whole else "numbers"
     try:
-        return [float(part) for part in text.split(",")]
+        found = [float(part) for part in text.split(",")]
     except ValueError:
-        raise InputError(f"{option}: expected numbers with commas between them, got '{text}'") from None
+        found = [math.nan]
+    if not all(math.isfinite(number) and (number == int(number) or not are_whole) for number in found):
+        raise InputError(f"{option}: expected {what} with commas between them, got '{text}'")
+    return found

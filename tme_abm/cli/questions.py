@@ -108,12 +108,13 @@ def converge(
 
         refuse_force_and_resume(force, resume)
         study = kinds.load_trial(scenario, set_ or (), patients, seed, mechanisms=mechanism or ())
-        sides = [int(side) for side in parse_numbers(patches, "--patches")]
+        sides = [int(side) for side in parse_numbers(patches, "--patches", are_whole=True)]
         axes = axes_of(parse_numbers(steps, "--steps"), sides, own_choice(study))
         first_comparison(study)
         days = run_book.whole_visits(study, parse_days(horizon) or study.follow_up.longest_days)
         folder = out or Path("results") / f"{study.name}_convergence"
         refuse_foreign(folder)
+        page.check(docs)
         console = make_console(quiet or log_json)
         console.print(study.title, style="bold")
         command = f"tme converge {scenario} --patients {study.patients} --steps {steps} --patches {patches}"
