@@ -6,8 +6,8 @@
 Every case (`mutants.py`) calls `tme` in an empty folder. A command that refuses nothing is stopped where its work would begin; `--real` of
 the runs that came so far, and a few of each other command, are then carried out in earnest on a small patch, and told to end after ten
 seconds of work. Cases run in processes of their own, without the rights that root has over others' files, with a limit of memory; a crash
-of the process is a finding like any other. No limit is of the clock, on which a busy machine is slower: a case may take 30 s of processor time,
-and is stuck where it has slept for two minutes without using any. Exit code 1 where anything was found.
+of the process is a finding like any other. No limit is of the clock, on which a busy machine is slower: a case may take 30 s of processor
+time, and is stuck where it has slept for two minutes without using any. Exit code 1 where anything was found.
 """
 
 import argparse

@@ -247,6 +247,11 @@ def written(folder: Path) -> list[Path]:
     return [folder / name for name in (read_marker(folder) or {"files": {}})["files"]]
 
 
+def changed(folder: Path) -> list[Path]:
+    """The files of a folder that this program wrote and that are gone or otherwise now."""
+    return [folder / name for name, was in (read_marker(folder) or {"files": {}})["files"].items() if not _is_ours(folder / name, was)]
+
+
 def _mend(folder: Path) -> list[Path]:
     """Carry the change of a folder through, where one was decided upon: now, or before a crash. Safe to repeat.
 

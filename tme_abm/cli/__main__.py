@@ -1,4 +1,4 @@
-"""The command `tme`, and `python -m tme_abm.cli`: a Ctrl-C that comes while the command is still being imported ends it without a word, too."""
+"""The command `tme`, and `python -m tme_abm.cli`: a Ctrl-C during its imports ends it without a traceback, too."""
 
 import sys
 

@@ -20,6 +20,7 @@ from tme_abm.cli.options import (
     WorkersOption,
     in_plain_words,
     make_console,
+    reading_results,
     refuse_force_and_resume,
     tell,
 )
@@ -50,7 +51,7 @@ def bank(
     out: Annotated[Path, typer.Option(help="Folder of the bank; the same command goes on.")] = BANK,
 ) -> None:
     """Draw a bank of virtual patients wider than any population, and run each under many arms."""
-    with in_plain_words():
+    with in_plain_words(), reading_results(out):
         from tme_abm.analysis.bank.run import draw_bank
         from tme_abm.batch.results import refuse_foreign
 
@@ -124,7 +125,7 @@ def calibrate(
     doc: Annotated[Path | None, typer.Option(help="Document whose table of the calibration is replaced.")] = None,
 ) -> None:
     """Fit what differs between patients to control arms and single agents, by weights on a bank."""
-    with in_plain_words():
+    with in_plain_words(), reading_results(from_bank):
         from tme_abm.analysis import documents
         from tme_abm.analysis.calibration import recovery, report, run
         from tme_abm.analysis.calibration.plan import PLAN, read_plan
@@ -198,7 +199,7 @@ def design(
     out: Annotated[Path | None, typer.Option(help="Folder of the results; results/<name> by default.")] = None,
 ) -> None:
     """Work out the power of a trial of two arms and its assurance, from a bank and a posterior."""
-    with in_plain_words():
+    with in_plain_words(), reading_results(from_bank, posterior):
         from tme_abm.analysis.bank.store import read_bank
         from tme_abm.analysis.bank.trials import play
         from tme_abm.analysis.bank.weights import Weigher
@@ -270,7 +271,7 @@ def predict_from_bank(
     doc: Path | None,
 ) -> None:
     """`tme predict --bank`: published results beside what the patients of a bank predict, over the sets of a posterior."""
-    with in_plain_words():
+    with in_plain_words(), reading_results(*(place for place in (folder, posterior) if place is not None)):
         from tme_abm.analysis import bank_prediction, documents, prediction
         from tme_abm.analysis.bank.run import rules_digest
         from tme_abm.analysis.bank.store import read_bank

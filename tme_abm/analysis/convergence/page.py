@@ -199,7 +199,7 @@ def check(folder: Path | None) -> None:
     """
     if folder is None:
         return
-    if folder.is_symlink() and not folder.exists() or folder.exists() and not folder.is_dir():
+    if os.path.lexists(folder) and not folder.is_dir():
         raise InputError(f"{folder} is no folder; choose another with --docs")
     there = next(place for place in (folder, *folder.resolve().parents) if place.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
