@@ -441,7 +441,7 @@ def test_what_is_wrong_with_a_plan_is_told(tmp_path, toy, monkeypatch, old, new,
     from tme_abm.analysis.calibration import fit as fitting
 
     bank = toy(40)
-    (tmp_path / "sittings.json").write_text(json.dumps({"arms": bank.arms}))
+    (tmp_path / "sittings.json").write_text(json.dumps({"sittings": [], "arms": bank.arms}))
     monkeypatch.setattr(fitting, "read_bank", lambda *_: bank)
     (tmp_path / "plan.toml").write_text(PLAN.replace(old, new))
     with pytest.raises(InputError, match=said):
