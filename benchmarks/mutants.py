@@ -93,6 +93,7 @@ path = "population.icaria.growth_rate.median"
 prior = [0.0052, 0.0120]
 scale = "log"
 """
+BANK_SUMMARY = b'{"candidates": 0, "eligible": 0, "runs": 0, "model": ""}'
 LIVE = """kind = "live"
 title = "Live"
 summary = "One patient on a small patch, changed on the way."
@@ -423,7 +424,7 @@ def population_case(number: int, chance: random.Random) -> Case:
 def plan_case(number: int, chance: random.Random) -> Case:
     """A plan of a calibration that is wrong."""
     text, what = mutate(chance, _read(PLAN))
-    files = {"plan.toml": text, "bank/sittings.json": _bank()}
+    files = {"plan.toml": text, "bank/sittings.json": _bank(), "bank/summary.json": BANK_SUMMARY}
     return Case(number, "plan", what, files, ("calibrate", "plan.toml", "--bank", "bank", "--steps", "50"), "plan.toml")
 
 

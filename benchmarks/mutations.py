@@ -170,10 +170,10 @@ def _begin(*_: object, **__: object) -> NoReturn:
 
 
 def _begin_without_runs(folder: Path, *given: Any) -> Any:
-    """A bank of which a case has no more than the list of its arms is as good as read."""
+    """A bank of which a case has no more than the list of its arms, and no table, is as good as read."""
     from tme_abm.analysis.bank.store import read_bank
 
-    if not (folder / "runs.parquet").exists() and len(list(folder.iterdir())) == 1:
+    if not any(folder.glob("*.parquet")):
         raise Reached
     return read_bank(folder, *given)
 
