@@ -405,7 +405,11 @@ def _column(path, change):
         ("sittings.json", lambda t: t["arms"]["pd"].update(until_days="long"), r"sittings\.json: arms\.pd\.until_days: "),
         ("sittings.json", lambda t: t["sittings"][0]["cohorts"].pop(), r"patients\.parquet: a patient is of a cohort"),
         ("sittings.json", lambda t: t["sittings"][0].update(number=1), r"sittings are not numbered from 0"),
-        ("sittings.json", lambda t: t["sittings"][0]["cohorts"][0]["table"].pop("quantities"), r"sittings\.json: population: quantity 'age'.* is missing"),
+        (
+            "sittings.json",
+            lambda t: t["sittings"][0]["cohorts"][0]["table"].pop("quantities"),
+            r"sittings\.json: population: quantity 'age'.* is missing",
+        ),
         ("runs.parquet", lambda t: t.drop(columns="status"), r"runs\.parquet: there is no column 'status'"),
         ("runs.parquet", lambda t: t.assign(known_day="late"), r"runs\.parquet: the column 'known_day' holds no numbers"),
         (

@@ -174,6 +174,7 @@ def test_a_damaged_part_is_named(changed, tmp_path):
         InputError, match=r"2 \(part 2/2\) has lost 1 patient since it was finished, the first number [13]; run the part again"
     ):
         tme_abm.merge([first, second], tmp_path / "r")
+    assert not (tmp_path / "r").exists()  # nothing was begun
 
 
 @pytest.mark.parametrize(

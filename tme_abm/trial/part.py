@@ -174,10 +174,24 @@ def merge_parts(study: Study, parts: Sequence[Kept], results: Results, desk: Des
         The summary, as summary.json holds it.
 
     Raises:
-        InputError: Where the journal of a part has been damaged.
+        InputError: As `whole_journals`.
     """
     from tme_abm.trial.tables import write_results
 
+    for journal in whole_journals(study, parts):
+        results.journal.include(journal)
+        desk.stop.check()
+    taken = sum(float(one.summary["wall_seconds"]) for one in parts)
+    return write_results(study, results, desk.stop, time.perf_counter() - taken)
+
+
+def whole_journals(study: Study, parts: Sequence[Kept]) -> list[Journal]:
+    """The journals of parts, which hold all that they held when the parts were finished.
+
+    Raises:
+        InputError: Where the journal of a part has been damaged.
+    """
+    journals = []
     for one in parts:
         journal = Journal(one.folder / JOURNAL)
         lost = [i for i in one.part.patients(study.patients) if str(i) not in journal and f"{FAILED}-{i}" not in journal]
@@ -193,7 +207,5 @@ def merge_parts(study: Study, parts: Sequence[Kept], results: Results, desk: Des
                 f"{one.folder} (part {one.part}) has {len(failed)} failed patient{'s' * (len(failed) != 1)} instead of "
                 f"{one.summary['failed']} when it was finished; its journal was damaged: run the part again with --force"
             )
-        results.journal.include(journal)
-        desk.stop.check()
-    taken = sum(float(one.summary["wall_seconds"]) for one in parts)
-    return write_results(study, results, desk.stop, time.perf_counter() - taken)
+        journals.append(journal)
+    return journals
