@@ -134,6 +134,24 @@ def settle(page: Any, truth: str, seconds: float = 60.0) -> None:
     page.wait_for_function(truth, timeout=1000 * seconds)
 
 
+SCROLLERS = "const all = []; for (let e = document.querySelector('.tme-page'); e; e = e.parentElement) all.push(e);"
+
+
+def scrolled(page: Any) -> float:
+    """How far down the page is scrolled; what scrolls is a part of Solara's shell, not the window."""
+    return float(page.evaluate(f"(() => {{ {SCROLLERS} return Math.max(...all.map(e => e.scrollTop)) }})()"))
+
+
+def scroll(page: Any, down: float) -> None:
+    """Scroll the page."""
+    page.evaluate(f"(() => {{ {SCROLLERS} all.forEach(e => {{ e.scrollTop = {down} }}) }})()")
+
+
+def too_wide(page: Any) -> float:
+    """By how much the page is wider than its window, which is then scrolled sideways."""
+    return float(page.evaluate(f"(() => {{ {SCROLLERS} return Math.max(...all.map(e => e.scrollWidth - e.clientWidth)) }})()"))
+
+
 def key(page: Any, name: str) -> None:
     """Press a key."""
     page.keyboard.press(name)

@@ -174,7 +174,8 @@ pair.compile_first = waiting
         assert "Compilazione" in page.locator(".tme-busy").inner_text()
         for width, height in SIZES:
             page.set_viewport_size({"width": width, "height": height})
-            settle(page, f"document.documentElement.scrollWidth <= {width}")
+            settle(page, f"document.documentElement.clientWidth == {width}")
+            assert driver.too_wide(page) <= 0
             recorded, said = (page.locator(part).bounding_box() for part in (".tme-recorded", ".tme-busy"))
             marrow = frame.locator("canvas").first.bounding_box()
             assert said["y"] >= 0 and said["y"] + said["height"] <= recorded["y"]

@@ -37,7 +37,7 @@ def window(site, chrome, request):
 def page(window):
     opened, errors = window
     key(opened, "Escape")  # out of the theatre, where a test before ended there
-    opened.evaluate("window.scrollTo(0, 0)")
+    driver.scroll(opened, 0)
     yield opened
     assert errors == []
 
@@ -82,14 +82,13 @@ def reach(page, selector, n=0):
     """A part that can be used here, after scrolling down at most: never sideways, and not covered."""
     part = page.locator(selector).nth(n)
     part.scroll_into_view_if_needed()
-    assert page.evaluate("window.scrollX") == 0
     in_sight(page, selector, n)
     return part
 
 
 def fits(page):
     """Nothing is wider than the window."""
-    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+    assert driver.too_wide(page) <= 0
 
 
 def step_to(page, day):
@@ -292,7 +291,7 @@ def test_the_address_is_the_state_and_reload_keeps_it(page):
     page.get_by_role("button", name="stromal cell").click()
     reach(page, "input[data-mechanism=adcc][data-side='1']").click()
     settle(page, "document.querySelectorAll('.tme-mark').length == 1")
-    page.evaluate("window.scrollTo(0, 0)")
+    driver.scroll(page, 0)
     page.click(".tme-language")
     settle(page, "['language=it', 'hidden=stroma', 'day=2', 'b~switch~adcc~0'].every(x => decodeURIComponent(location.search).includes(x))")
     address, drawn = page.url, [driver.picture(page, side) for side in (0, 1)]
@@ -342,10 +341,12 @@ def test_a_patient_of_a_trial_opens_at_the_top(page):
     page.click(".tme-view-trials")
     page.locator("img[data-figure=survival]").wait_for(timeout=180_000)
     fits(page)
-    reach(page, ".tme-waterfall [data-pick='2']").click()
+    reach(page, ".tme-waterfall [data-pick='2']")
+    assert driver.scrolled(page) > 300
+    page.locator(".tme-waterfall [data-pick='2']").first.click()
     settle(page, "location.search.includes('results') && location.search.includes('patient=2')")
     driver.ready(page)
-    settle(page, "window.scrollY == 0")
+    page.wait_for_function(f"(() => {{ {driver.SCROLLERS} return all.every(e => e.scrollTop === 0) }})()")
     in_sight(page, ".tme-marrow canvas")
     assert page.get_by_label("Number of the patient").input_value() == "2"
 
