@@ -91,6 +91,11 @@ def fits(page):
     assert driver.too_wide(page) <= 0
 
 
+def at_the_top(page):
+    """Wait until nothing is scrolled."""
+    page.wait_for_function(f"(() => {{ {driver.SCROLLERS} return all.every(e => e.scrollTop === 0) }})()")
+
+
 def step_to(page, day):
     """Step by the key up to a day."""
     for _ in range(STEPS * (day - page.evaluate(DAY))):
@@ -188,8 +193,13 @@ def test_the_theatre_shows_marrows_day_m_protein_and_ledger_and_nothing_else(pag
 
 
 def test_a_step_of_a_lesson_acts_by_itself_by_a_key_in_the_theatre_too(page):
-    turn(page, "size=32&arms=isa,isa&without_b=nk_activation&lesson=nk_cells")
+    page.click(".tme-view-lessons")
+    reach(page, ".tme-open-resistance").click()  # far down the list
+    settle(page, "location.search.includes('lesson=resistance') && !location.search.includes('view=')")
+    driver.ready(page)
+    at_the_top(page)
     in_sight(page, ".tme-next")
+    turn(page, "size=32&arms=isa,isa&without_b=nk_activation&lesson=nk_cells")
     fits(page)
     key(page, "f")
     settle(page, "document.body.classList.contains('tme-theatre')")
@@ -346,7 +356,7 @@ def test_a_patient_of_a_trial_opens_at_the_top(page):
     page.locator(".tme-waterfall [data-pick='2']").first.click()
     settle(page, "location.search.includes('results') && location.search.includes('patient=2')")
     driver.ready(page)
-    page.wait_for_function(f"(() => {{ {driver.SCROLLERS} return all.every(e => e.scrollTop === 0) }})()")
+    at_the_top(page)
     in_sight(page, ".tme-marrow canvas")
     assert page.get_by_label("Number of the patient").input_value() == "2"
 
