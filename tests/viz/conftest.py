@@ -25,7 +25,7 @@ Simulation.advance = broken
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     study = load_scenario("icaria", ["marrow.shape=[32,32]", 'trial.follow_up=["3 month","4 month"]', "published=[]"], 4)

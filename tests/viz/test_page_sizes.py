@@ -16,6 +16,10 @@ PLAIN = "size=32&arms=isa-pd,pd"
 TRANSPORT = "document.querySelector('.tme-transport').__vue__"
 ADDRESS = "document.querySelector('.tme-address').__vue__"
 PANELS = "[...document.querySelectorAll('.tme-panel')].map(p => p.__vue__)"
+SAID = f"""(() => {{
+  const said = new URLSearchParams({ADDRESS}.link), now = {TRANSPORT}.state;
+  return Number(said.get('day') || 0) === now.last && said.getAll('event').length === now.events.length;
+}})()"""  # the address has heard of what was done last
 STEPS = 4  # of the keys in a day
 
 
@@ -53,6 +57,7 @@ def turn(page, query=PLAIN):
         page.click(".tme-view-live")
         page.locator(".tme-transport").wait_for()
         driver.ready(page)
+    settle(page, SAID)
     generation, drawn = page.evaluate(f"[{TRANSPORT}.generation, window.tmeFrames[1]]")
     is_new = choice(query) != choice(page.evaluate(f"{ADDRESS}.link"))
     page.evaluate("q => { history.pushState({}, '', '?' + q); window.dispatchEvent(new PopStateEvent('popstate')) }", query)
@@ -213,9 +218,10 @@ def test_a_step_of_a_lesson_acts_by_itself_by_a_key_in_the_theatre_too(page):
 RECORDER = """() => {
   window.tmePainted = [];
   document.querySelectorAll('.tme-panel').forEach((panel, side) => {
-    const p = panel.__vue__, paint = p.constructor.options.methods.paint;
-    p.paint = function () {
-      paint.call(p);
+    const p = panel.__vue__;
+    p.plain_paint = p.paint;
+    p.paint = () => {
+      p.plain_paint();
       const c = p.$refs.over, g = c.getContext('2d'), unit = c.width / p.frame.size;
       const middle = n => (n + 0.5) * unit, size = p.frame.size;
       const ink = site => [...g.getImageData(middle(site % size), middle(Math.floor(site / size)), 1, 1).data];
@@ -224,7 +230,7 @@ RECORDER = """() => {
     };
   });
 }"""
-FORGET = "document.querySelectorAll('.tme-panel').forEach(panel => { delete panel.__vue__.paint })"
+FORGET = f"{PANELS}.forEach(p => {{ p.paint = p.plain_paint }})"
 
 
 def test_a_kill_is_seen_slowly_and_flashes_in_the_colour_of_its_cause_with_an_arrow(page):
