@@ -260,3 +260,19 @@ def test_nothing_leaves_for_other_hosts(site, chrome):
     page.close()
     assert [url for url in asked if not url.startswith((site, site.replace("http", "ws"), "data:", "blob:"))] == []
     assert json.dumps(asked).count(site) > 3
+
+
+def test_the_reports_table_of_results_needs_no_scrolling(results, chrome):
+    page = chrome.new_page(viewport={"width": 1200, "height": 900})
+    page.goto((results / "report.html").as_uri())
+    assert "after mass spectrometry" in page.locator("#results").inner_text()
+    page.evaluate(  # the widest that these numbers can become
+        """document.querySelectorAll('#results table:first-of-type td.n').forEach((td, i) => {
+          td.firstChild.textContent = i % 7 < 2 ? '300' : i % 7 === 2 ? 'not reached' : '100.0 %';
+          const range = td.querySelector('small:not(.word)');
+          if (range && i % 7 > 1) range.textContent = i % 7 === 2 ? '10.7 to not reached' : '45.6 to 100.0';
+        })"""
+    )
+    wide = page.evaluate("[...document.querySelectorAll('#results .scroll')].map(e => e.scrollWidth - e.clientWidth)")
+    page.close()
+    assert wide and max(wide) <= 0
