@@ -76,11 +76,12 @@ def in_sight(page, selector, n=0):
     assert box["width"] > 0 and box["height"] > 0, selector
     assert box["x"] >= 0 and box["x"] + box["width"] <= size["width"] + 0.5, (selector, box)
     assert box["y"] >= 0 and box["y"] + box["height"] <= size["height"] + 0.5, (selector, box)
-    on_top = """e => {
+    above = """e => {
       const b = e.getBoundingClientRect(), t = document.elementFromPoint(b.x + b.width / 2, b.y + Math.min(b.height / 2, 20));
-      return getComputedStyle(e).pointerEvents === 'none' || (!!t && (e.contains(t) || t.contains(e)));
+      const is_seen = getComputedStyle(e).pointerEvents === 'none' || (t && (e.contains(t) || t.contains(e)));
+      return is_seen ? '' : t ? `${t.tagName} ${t.id} ${t.className}` : 'nothing';
     }"""
-    assert part.evaluate(on_top), selector
+    assert not (over := part.evaluate(above)), f"{over} lies over {selector}"
     return box
 
 
