@@ -262,7 +262,8 @@ def load_study(table: Mapping[str, Any], source: Source) -> "Study":
     """
     from tme_abm.trial import form as trial
 
-    lines, options = ({at[1:]: one for at, one in found.items() if at[:1] == ("study",)} for found in (source.lines, source.options))
+    lines = {at[1:]: line for at, line in source.lines.items() if at[:1] == ("study",)}
+    options = {at[1:]: option for at, option in source.options.items() if at[:1] == ("study",)}
     inner = replace(source, table=table, lines=lines, options=options)
     try:
         scenario = trial.Form.model_validate(table)
