@@ -98,6 +98,7 @@ ALLOWED = {  # file -> where -> (numbers, why)
     "marrow/lattice.py": {
         "NEIGHBOURS": ((8,), "geometry of a square lattice"),
         "FAIR": ((840,), "divisible by 1 to 8"),
+        "LARGEST_INDEX": ((0x7FFFFFFF,), "what a site never exceeds"),
         "SMALLEST_SIDE, LARGEST_SIDE": ((8, 8192), "what the solver needs and memory bears"),
         "neighbour": ((3,), "rows and columns of a neighbourhood"),
     },

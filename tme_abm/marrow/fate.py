@@ -17,7 +17,7 @@ from tme_abm.marrow import contact
 from tme_abm.marrow.antigen import surface_cd38
 from tme_abm.marrow.cells import EMPTY, N_EVENTS, N_TYPES, Cause, CellType, clear
 from tme_abm.marrow.clones import N_RESISTANCES
-from tme_abm.marrow.lattice import FAIR, find_free_neighbour
+from tme_abm.marrow.lattice import FAIR, find_free_neighbour, index
 from tme_abm.marrow.prefetch import read_for_fate
 from tme_abm.marrow.roster import end_of, first_of
 from tme_abm.marrow.state import CROWD, TILE, Gauge
@@ -109,7 +109,7 @@ def draw_at_risk(marrow, p, tick):
             crowded = CROWD * total(body.contact_ceiling) if kind == PLASMA else 0.0
             threshold = probability(body.ceiling[kind] + crowded, tick.dt)
             for i in range(max(first_of(marrow.roster, b, kind), events.n[2]), end_of(marrow.roster, b, kind)):
-                s = site[i]
+                s = index(site[i])
                 draw = unit(bits(key, cells.uid[s]))
                 if draw >= kept and kind == PLASMA:
                     renew_cd38(marrow, s, anew)

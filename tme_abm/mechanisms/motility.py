@@ -18,7 +18,7 @@ from tme_abm.foundation.rng import Stream, again, below, bits, lower, stream_key
 from tme_abm.marrow.antigen import surface_cd38
 from tme_abm.marrow.cells import N_TYPES, CellType, move
 from tme_abm.marrow.contact import leave, potency, stand
-from tme_abm.marrow.lattice import FAIR, find_free_neighbour
+from tme_abm.marrow.lattice import FAIR, find_free_neighbour, index
 from tme_abm.marrow.prefetch import read_for_walks
 from tme_abm.marrow.roster import end_of, first_of
 from tme_abm.marrow.state import Gauge
@@ -91,7 +91,7 @@ def part_by_touch(marrow, kind, begin, end):
     site, order = marrow.roster.site, marrow.events.site
     first, last = 0, end - begin - 1
     for i in range(begin, end):
-        can = potency(marrow, kind, site[i]) > 0.0
+        can = potency(marrow, kind, index(site[i])) > 0.0
         order[first if can else last] = i  # a choice of two numbers: a branch would be guessed wrong for every third T cell
         first += int(can)
         last -= int(not can)
@@ -107,7 +107,7 @@ def wander(marrow, line, share, contact, how, tick_key):
     """
     site, kinds, chemokine = marrow.roster.site, marrow.cells.kind, marrow.fields.chemokine
     width = marrow.lattice.width
-    s = int(site[line])
+    s = index(site[line])
     own = bits(tick_key, marrow.cells.uid[s])
     at = place(s // width, s % width)
     for stop in range(how.stops):
@@ -144,13 +144,14 @@ def walk(marrow, kind, begin, end, p, tick):
     contact, site, order = marrow.traits.contact[kind], marrow.roster.site, marrow.events.site
     if not marrow.traits.is_clonotypic[kind]:
         for line in range(begin, end):
-            wander(marrow, line, potency(marrow, kind, site[line]) / often, contact, at_work, key)
+            wander(marrow, line, potency(marrow, kind, index(site[line])) / often, contact, at_work, key)
         return
     n_felt = part_by_touch(marrow, kind, begin, end)
     for j in range(n_felt):
-        wander(marrow, order[j], potency(marrow, kind, site[order[j]]) / often, contact, at_work, key)
+        line = index(order[j])
+        wander(marrow, line, potency(marrow, kind, index(site[line])) / often, contact, at_work, key)
     for j in range(n_felt, end - begin):
-        wander(marrow, order[j], 0.0, NOBODY, idle, key)
+        wander(marrow, index(order[j]), 0.0, NOBODY, idle, key)
 
 
 @part
@@ -161,7 +162,7 @@ def crawl(marrow, p, tick):
     chance = probability(2.0 * marrow.traits.motility[PLASMA] / STEP_VARIANCE, tick.dt)
     block = marrow.body.gauge[Gauge.CRAWL_BLOCK]
     for i in range(start[PLASMA], start[PLASMA + 1]):
-        s = int(site[i])
+        s = index(site[i])
         if marrow.lattice.niche[s] == 1:
             continue
         word = bits(key, cells.uid[s])
