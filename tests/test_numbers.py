@@ -56,7 +56,7 @@ ALLOWED = {  # file -> where -> (numbers, why)
         "unit": ((11,), PACKING),
         "below": ((32,), PACKING),
         "upper": ((32,), PACKING),
-        "lower": ((0xFFFFFFFF,), PACKING),
+        "lower_half": ((0xFFFFFFFF,), PACKING),
         "poisson": ((1e-17,), ROUNDING),
     },
     "laboratory/mouse.py": {
