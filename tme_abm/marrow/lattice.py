@@ -93,7 +93,7 @@ def displaced(site, dy, dx, lattice):
 def neighbour(site, k, lattice):
     """The `k`-th (0 to 7) of the eight neighbours of a site."""
     if lattice.inner[site] == 1:
-        return site + lattice.offsets[k]
+        return index(site + lattice.offsets[k])
     j = k if k < NEIGHBOURS // 2 else k + 1
     return displaced(site, j // 3 - 1, j % 3 - 1, lattice)
 
