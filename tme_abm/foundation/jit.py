@@ -15,6 +15,7 @@ decisions as the compiled one.
 import functools
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -201,13 +202,24 @@ def _compile(function: F, options: dict[str, Any]) -> F:
     return cast(F, compiled)
 
 
+_silence = threading.local()
+
+
 def _interpreted(function: Callable[..., Any]) -> Callable[..., Any]:
     """The plain Python function, silent where unsigned integers wrap round as they do in compiled code."""
 
     @functools.wraps(function)
     def run(*args: Any) -> Any:
-        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        if getattr(
+            _silence, "is_kept", False
+        ):  # by the function that calls this one; to begin it anew at every site takes most of the time
             return function(*args)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            _silence.is_kept = True
+            try:
+                return function(*args)
+            finally:
+                _silence.is_kept = False
 
     run.py_func = function  # type: ignore[attr-defined]
     return run

@@ -9,7 +9,6 @@ Lengths are in um everywhere else; here alone they become sites (`in_sites`).
 from typing import Annotated, NamedTuple
 
 import numpy as np
-from numba import int64
 
 from tme_abm.foundation.declare import Column, Param
 from tme_abm.foundation.errors import InputError
@@ -66,7 +65,7 @@ def in_sites(diffusivity, per_hour):
 @kernel
 def index(site):
     """A site as an index that the compiler knows not to be negative, so that it does not look whether it counts from the end."""
-    return int64(site) & LARGEST_INDEX
+    return int(site) & LARGEST_INDEX
 
 
 @kernel

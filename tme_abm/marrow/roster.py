@@ -1,6 +1,6 @@
 """The roster: who stands where, by type and block of the lattice, so that kernels go over the cells of a type without a search."""
 
-from numba import int64, uint64
+import numpy as np
 
 from tme_abm.foundation.jit import kernel, part
 from tme_abm.marrow.cells import N_TYPES, CellType
@@ -17,11 +17,11 @@ MOST_COUNTED = 2**BITS - 1  # sites that such a number bears
 def count_kinds(kinds, begin, end, count):
     """Add the sites from `begin` to `end` to the `count` of their types; all numbers side by side in one word, which is quick."""
     for first in range(begin, end, MOST_COUNTED):
-        word, start = uint64(0), uint64(first)
-        for i in range(uint64(min(MOST_COUNTED, end - first))):
-            word += uint64(1) << uint64(BITS * int64(kinds[start + i]))
+        word, start = np.uint64(0), np.uint64(first)
+        for i in range(np.uint64(min(MOST_COUNTED, end - first))):
+            word += np.uint64(1) << np.uint64(BITS * np.int64(kinds[start + i]))
         for k in range(N_TYPES):
-            count[k] += int64(word >> uint64(BITS * k)) & MOST_COUNTED
+            count[k] += np.int64(word >> np.uint64(BITS * k)) & MOST_COUNTED
 
 
 @part
