@@ -307,8 +307,8 @@ def test_the_p_of_pairs_is_that_of_their_interval(paired):
     """By the normal distribution from the interval alone; the log-rank test takes the arms for different patients and says another one."""
     ratio = comparison.hazard_ratio(*paired, design="paired")
     assert ratio.p_value == pytest.approx(2 * norm.sf(abs(math.log(ratio.value)) / error(ratio)), rel=1e-9)
-    assert ratio.p_value < comparison.log_rank(*paired) / 10
-    for level in (0.9, 0.95, 0.99, 0.999, 0.9999):
+    assert ratio.p_value < comparison.log_rank(*paired) / 2
+    for level in (0.5, 0.9, 0.91, 0.92, 0.95, 0.99):
         found = comparison.hazard_ratio(*paired, design="paired", level=level)
         assert found.p_value == ratio.p_value
         assert (found.ci_high < 1.0) == (ratio.p_value < 1.0 - level)
@@ -324,7 +324,7 @@ def test_an_interval_and_a_p_are_there_together():
             events = sum(int(s.event.sum()) for s in pair)
             for design in ("paired", "parallel"):
                 ratio = comparison.hazard_ratio(*pair, design)
-                if ratio.value is None:
+                if ratio.value is None or "the same patient by patient" in ratio.note:
                     continue
                 few = "events" if events < 10 else "patients" if design == "paired" and n < 20 else ""
                 assert (ratio.ci_low is None) == (ratio.p_value is None) == bool(few)
@@ -535,11 +535,13 @@ def test_published_results_stand_beside_the_same_quantity():
     assert result.loc[1, ["published", "simulated"]].tolist() == pytest.approx([0.604, 1.0])
     assert (result.loc[1, "published_low"], result.loc[1, "published_high"]) == pytest.approx(survival.rate(93, 154)[1])
     assert result.loc[2, "published"] == 0.13
-    twice = pd.concat([cohort(), cohort().assign(patient=lambda t: t["patient"] + 10)])  # ten events, for an interval
-    ratio = comparison.hazard_ratio(*(survival.survival(twice, a) for a in ("isa", "ref")), "paired", 0.99)
-    assert compare_published(published[3:4], twice).loc[0, "simulated_low"] == pytest.approx(ratio.ci_low)
+    many = pd.concat([cohort().assign(patient=lambda t, k=k: t["patient"] + 10 * k) for k in range(24)])  # 72 patients completed the arm
+    ratio = comparison.hazard_ratio(*(survival.survival(many, a) for a in ("isa", "ref")), "paired", 0.99)
+    of_many = compare_published(published[3:4], many)
+    assert of_many.loc[0, "simulated_low"] == pytest.approx(ratio.ci_low)
+    assert of_many.loc[0, "verdict"] == ("pass" if 0.52 <= ratio.value <= 0.68 else "miss")
     assert np.isnan(result.loc[3, "simulated_low"]) and "ten events" in result.loc[3, "note"]
-    assert result.loc[3, "verdict"] == ("pass" if 0.52 <= ratio.value <= 0.68 else "miss")
+    assert list(result["verdict"]) == [""] * 6 + ["pass"]  # four patients tell nothing; the last row brings its own number
     assert result.loc[3, "who"] == "Isa-Pd vs Pd (99 % interval)"
     assert result.loc[4, "who"] == "Isa-Pd vs Pd, renal impairment: eGFR below 60"
     assert result.loc[5, ["published", "simulated"]].tolist() == pytest.approx([0.2, 0.25])
@@ -615,11 +617,12 @@ def test_published_differences_and_conditions_stand_beside_the_same_quantity():
 
 
 def responders():
-    """Six patients, four of whom respond after 1 or 2 months; they progress 2, 6 and 10 months later, and one is lost after 8."""
+    """Twelve times six patients: four respond after 1 or 2 months and progress 2, 6 and 10 months later, or are lost after 8."""
     month = 30.4375
     response, end, event = [1, 1, 2, 1, np.nan, np.nan], [3, 7, 12, 9, 5, 20], [True, True, True, False, True, True]
     facts = {"pfs_days": np.array(end) * month, "pfs_event": event, "time_to_response_days": np.array(response) * month}
-    return pd.DataFrame({"patient": range(6), "arm": "isa", "status": "completed", "best_response": "PR", "mrd_negative": False, **facts})
+    six = pd.DataFrame({"patient": range(6), "arm": "isa", "status": "completed", "best_response": "PR", "mrd_negative": False, **facts})
+    return pd.concat([six.assign(patient=six["patient"] + 6 * k) for k in range(12)], ignore_index=True)
 
 
 def test_duration_of_and_time_to_response_are_of_the_responders():
@@ -632,7 +635,7 @@ def test_duration_of_and_time_to_response_are_of_the_responders():
     assert list(found["kind"]) == ["months", "months"] and list(found["verdict"]) == ["pass", "miss"]
     nobody = compare_published(rows[:1], table.assign(time_to_response_days=np.nan))
     assert math.isnan(nobody["simulated"].iloc[0]) and nobody["note"].iloc[0] == "nobody responded" and nobody["verdict"].iloc[0] == ""
-    lasting = compare_published(rows[:1], table.assign(pfs_event=[True, False, False, False, True, True]))
+    lasting = compare_published(rows[:1], table.assign(pfs_event=[True, False, False, False, True, True] * 12))
     assert lasting["note"].iloc[0] == "not reached" and lasting["verdict"].iloc[0] == "miss"  # the last of them was followed for ten months
 
 

@@ -115,6 +115,7 @@ def render(
         comparisons=summary["comparisons"],
         figures={key: drawing.data_address(figure) for key, figure in drawn.items()},
         published=[] if beside is None else _published_rows(beside),
+        given=given_word(published),
         rule=RULE,
         parameters=list(run.get("parameters") or ()),
         grades=GRADES,
@@ -334,6 +335,12 @@ def p_sign(value: float) -> str:
     """A p value with its sign, as it stands in a sentence."""
     words = p_value(value)
     return words if words.startswith("<") else f"= {words}"
+
+
+def given_word(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What the results of a scenario are called beside the simulated ones: those of a study of one's own were not published."""
+    own = [str(row.get("source", "")).startswith("this study") for row in rows]
+    return "Given" if own and all(own) else "Published"
 
 
 def _published_rows(table: "pd.DataFrame") -> list[dict[str, Any]]:
