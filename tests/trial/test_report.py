@@ -486,11 +486,19 @@ def test_a_paired_result_says_so_with_its_p_value(trial):
 
 
 def test_results_of_a_study_of_ones_own_are_not_called_published(trial):
-    own, theirs = {"endpoint": "orr", "source": "this study: a registry"}, {"endpoint": "orr", "source": "attal2019"}
-    assert [report.given_word(rows) for rows in ([own], [own, theirs], [theirs], [])] == ["Given", "Published", "Published", "Published"]
+    own, theirs = "this study: a registry", "attal2019"
+    assert [published.given_word(sources) for sources in ([own], [own, theirs], [theirs], [])] == [
+        "given",
+        "published",
+        "published",
+        "published",
+    ]
     run = run_json()
     run["scenario"]["published"] = [{"arm": "pd", "endpoint": "orr", "value": 50.0, "source": "this study: a registry"}]
     page = report.render(run, summarise(trial[1], ARMS, [("isa-pd", "pd")]), trial[1], trial[0])
+    beside = published.compare_published(run["scenario"]["published"], trial[1])
+    [legend] = figures.published(beside).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["given", "simulated"]
     assert "Given results (diamonds)" in page and "<h2>Given and simulated</h2>" in page and "Published" not in page
 
 

@@ -10,6 +10,7 @@ from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.tables import Stored
 from tme_abm.trial import survival
 from tme_abm.trial.comparison import FEWEST_EVENTS
+from tme_abm.trial.published import given_word
 from tme_abm.trial.verdict import MISS
 
 if TYPE_CHECKING:
@@ -262,7 +263,7 @@ def published(table: "pd.DataFrame") -> "Figure":
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=BLACK, marker="D", mfc="white", mew=1.8, ms=8, label="published"),
+        Line2D([], [], color=BLACK, marker="D", mfc="white", mew=1.8, ms=8, label=given_word(table.get("source", ()))),
         Line2D([], [], color=BLUE, marker="o", ms=8, label="simulated"),
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=2)

@@ -1,7 +1,7 @@
 """Published results beside the same quantities of the simulation. Printed for the reader; the model never reads them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,6 +110,12 @@ def compare_published(
     columns += ["simulated", "simulated_low", "simulated_high", "verdict", "source", "note"]
     table = pd.DataFrame(rows, columns=columns)
     return table.astype(dict.fromkeys(columns[4:10], "float64"))
+
+
+def given_word(sources: Iterable[Any]) -> str:
+    """What the results of a scenario are called beside the simulated ones: those of a study of one's own were not published."""
+    own = [str(source).startswith("this study") for source in sources]
+    return "given" if own and all(own) else "published"
 
 
 def _run_size(entry: Mapping[str, Any], patients: "pd.DataFrame") -> int | None:

@@ -23,7 +23,7 @@ from tme_abm.foundation.errors import InputError
 from tme_abm.tables import Stored, read
 from tme_abm.trial import figures, marrow_figures, patient_figures, subgroups
 from tme_abm.trial.headline import SAME_PATIENTS, failures
-from tme_abm.trial.published import NOT_REACHED, compare_published
+from tme_abm.trial.published import NOT_REACHED, compare_published, given_word
 from tme_abm.trial.survival import with_arms
 from tme_abm.trial.verdict import RULE
 
@@ -115,7 +115,7 @@ def render(
         comparisons=summary["comparisons"],
         figures={key: drawing.data_address(figure) for key, figure in drawn.items()},
         published=[] if beside is None else _published_rows(beside),
-        given=given_word(published),
+        given=given_word(row.get("source", "") for row in published).capitalize(),
         rule=RULE,
         parameters=list(run.get("parameters") or ()),
         grades=GRADES,
@@ -335,12 +335,6 @@ def p_sign(value: float) -> str:
     """A p value with its sign, as it stands in a sentence."""
     words = p_value(value)
     return words if words.startswith("<") else f"= {words}"
-
-
-def given_word(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What the results of a scenario are called beside the simulated ones: those of a study of one's own were not published."""
-    own = [str(row.get("source", "")).startswith("this study") for row in rows]
-    return "Given" if own and all(own) else "Published"
 
 
 def _published_rows(table: "pd.DataFrame") -> list[dict[str, Any]]:
