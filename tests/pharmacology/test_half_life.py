@@ -9,7 +9,7 @@ import pytest
 
 from tme_abm.pharmacology.compartments import Antibody
 from tme_abm.pharmacology.drug import FOLDER, load_drug
-from tme_abm.pharmacology.half_life import half_life, half_life_in_words
+from tme_abm.pharmacology.half_life import half_life, half_life_in_words, in_words
 
 TUTORIAL = (Path(__file__).parents[2] / "docs" / "tutorials" / "04_drug.md").read_text(encoding="utf-8")
 
@@ -36,7 +36,9 @@ def test_the_formula_of_the_tutorial_gives_the_clearance_back():
 def test_saturable_elimination_is_said():
     isatuximab, dexamethasone = load_drug("isatuximab"), load_drug("dexamethasone")
     assert "saturable" in half_life_in_words(isatuximab) and "saturable" not in half_life_in_words(dexamethasone)
-    assert half_life_in_words(dexamethasone).startswith("dexamethasone ") and half_life_in_words(dexamethasone).endswith(" h")
+    p = isatuximab.kinetics.params
+    assert half_life_in_words(isatuximab).startswith(f"isatuximab {in_words(half_life(p).fast)}, then {in_words(half_life(p).slow)} (")
+    assert half_life_in_words(dexamethasone) == f"dexamethasone {in_words(half_life(dexamethasone.kinetics.params).slow)}"
 
 
 def test_the_tutorial_lists_what_daratumumab_has_of_its_own():

@@ -36,8 +36,10 @@ def in_words(hours: float) -> str:
 
 
 def half_life_in_words(drug: Any) -> str:
-    """The terminal half-life of a drug in a patient at the references of its covariates, and what its file says beside the linear path."""
+    """Half-lives of a drug at the references of its covariates: as it spreads and in the end, and what its file says beside them."""
     p = drug.kinetics.params
-    text = f"{drug.name} {in_words(half_life(p).slow)}"
+    found = half_life(p)
+    spreads = f"{in_words(found.fast)}, then " if p.intercompartmental_clearance > 0.0 else ""
+    text = f"{drug.name} {spreads}{in_words(found.slow)}"
     is_saturable = getattr(p, "saturable_rate", 0.0) > 0.0 or getattr(p, "saturable_rate_per_volume", 0.0) > 0.0
     return f"{text} (shorter where little drug is left: its saturable elimination)" if is_saturable else text

@@ -59,7 +59,7 @@ def facts(study: Study) -> dict[str, str]:
         "follow-up": f"{months(follow_up.shortest_days):.1f} to {months(follow_up.longest_days):.1f} months",
         "visits": visits_in_words(study.visits),
         "patch": f"{settings.height} x {settings.width} sites, a step of {settings.step_h:g} h",
-        "half-lives": "; ".join(half_life_in_words(drug) for drug in study.drugs.values()) + ", linear path" if study.drugs else "no drug",
+        "half-lives": "; ".join(half_life_in_words(drug) for drug in study.drugs.values()) or "no drug",
         "comparisons": "; ".join(f"{a} against {b}" for a, b in study.comparisons) or "none",
         "recorded": record_in_words(study),
         "without": ", ".join(sorted(settings.without)) or "nothing: all mechanisms act",
