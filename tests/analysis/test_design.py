@@ -104,7 +104,7 @@ def test_a_bank_that_has_not_run_an_arm_says_what_would(toy):
     half = replace(bank, runs={"pd": bank.runs["pd"]})
     with pytest.raises(InputError, match=r"has not run the arm 'isa-pd' of icaria; its plan has it: `tme bank \[PLAN.toml\] --arms all"):
         refuse_unrun(study, half, ["pd", "isa-pd"])
-    other = load_trial("icaria", ['arms.isa-pd.cycle="21 d"'])
+    other = load_trial("icaria", ['arms.isa-pd.doses[0].dose="20 mg/kg"'])
     with pytest.raises(InputError, match=r"names no arm that is given so: write one that does \(\[arms.isa-pd\].*docs/bank.md"):
         refuse_unrun(other, bank, ["isa-pd", "pd"])
 
