@@ -5,6 +5,7 @@ command line is: every command of `tme`, and every option that it declares, is f
 """
 
 import json
+import math
 import os
 import random
 import re
@@ -24,6 +25,8 @@ from tme_abm.scenario.reading import questions, scenarios
 
 PACKAGE = Path(tme_abm.__file__).parent
 RESULTS = "results"  # the folder of results that a case has, if any
+BANK, POSTERIOR, PARTS = "bank", "posterior", "parts"  # a small bank, the sets of a posterior, a trial run in two parts
+STOCK = (RESULTS, BANK, POSTERIOR, PARTS)  # what `mutations.make_stock` makes once, and cases take copies of
 STUDY = """title = "Study"
 summary = "One arm on a small patch."
 population = "{population}"
@@ -54,6 +57,82 @@ label = "seed"
 path = "seed"
 values = [1, 2]
 """
+BANK_PLAN = """seed = 7
+
+[marrow]
+shape = [32, 32]
+
+[widen]
+growth_rate = 1.2
+
+[arms.pd]
+scenario = "icaria"
+until = "3 month"
+
+[arms.isa-pd]
+scenario = "icaria"
+until = "3 month"
+combination = true
+
+[[cohorts]]
+population = "icaria"
+share = 1.0
+arms = ["pd", "isa-pd"]
+"""
+CALIBRATION = """seed = 7
+
+[targets]
+icaria = ["pd"]
+
+[tolerance]
+time = 0.05
+share = 0.03
+
+[[free]]
+path = "population.icaria.growth_rate.median"
+prior = [0.0052, 0.0120]
+scale = "log"
+"""
+BANK_SUMMARY = b'{"candidates": 0, "eligible": 0, "runs": 0, "model": ""}'
+LIVE = """kind = "live"
+title = "Live"
+summary = "One patient on a small patch, changed on the way."
+patient = "0"
+arms = ["a", "b"]
+patch = 32
+until = 3.0
+without_b = ["adcc"]
+
+[[changes]]
+day = 1.0
+side = "a"
+drug = "pomalidomide"
+factor = 0.5
+
+[[changes]]
+day = 2.0
+side = "b"
+mechanism = "adcp"
+on = false
+
+[study]
+title = "Study"
+summary = "Two arms."
+population = "icaria"
+patients = 2
+seed = 1
+
+[study.trial]
+follow_up = ["3 month", "4 month"]
+
+[study.arms.a]
+label = "A"
+doses = [{ drug = "pomalidomide", dose = "4 mg", days = [1, 8] }]
+
+[study.arms.b]
+label = "B"
+doses = [{ drug = "isatuximab", dose = "10 mg/kg", days = [1, 8] }]
+"""
 
 
 class Case(NamedTuple):
@@ -66,7 +145,7 @@ class Case(NamedTuple):
         files: Name in the folder -> content.
         command: The arguments of `tme`.
         mutated: The file that is wrong; empty where the command line is.
-        needs: What else must stand in the folder: "results", "places" (links, a pipe, unreadable files).
+        needs: What else must stand in the folder: of `STOCK`, and "places" (links, a pipe, unreadable files).
     """
 
     number: int
@@ -280,8 +359,15 @@ COMMANDS_OF = {
     "trial": (*["validate"] * 6, *["show"] * 3, "run", "run", "attribute", "converge", "export"),
     "sweep": ("validate", "sweep"),
     "sensitivity": ("validate", "sensitivity"),
+    "design": ("validate", "design"),
 }
-MORE = {"export": ("--to", "h5ad"), "attribute": ("--samples", "1", "--patients", "2"), "converge": ("--patients", "2")}
+FROM_BANK = ("--bank", BANK, "--posterior", POSTERIOR)
+MORE = {
+    "export": ("--to", "h5ad"),
+    "attribute": ("--samples", "1", "--patients", "2"),
+    "converge": ("--patients", "2"),
+    "design": FROM_BANK,
+}
 
 
 def scenario_case(number: int, chance: random.Random) -> Case:
@@ -298,6 +384,7 @@ def scenario_case(number: int, chance: random.Random) -> Case:
         {"study.toml": text},
         (command, "study.toml", *MORE.get(command, ())),
         "study.toml",
+        (BANK, POSTERIOR) if command == "design" else (),
     )
 
 
@@ -337,7 +424,7 @@ def population_case(number: int, chance: random.Random) -> Case:
 def plan_case(number: int, chance: random.Random) -> Case:
     """A plan of a calibration that is wrong."""
     text, what = mutate(chance, _read(PLAN))
-    files = {"plan.toml": text, "bank/sittings.json": _bank()}
+    files = {"plan.toml": text, "bank/sittings.json": _bank(), "bank/summary.json": BANK_SUMMARY}
     return Case(number, "plan", what, files, ("calibrate", "plan.toml", "--bank", "bank", "--steps", "50"), "plan.toml")
 
 
@@ -351,6 +438,21 @@ def _bank() -> bytes:
     return json.dumps({"sittings": [], "arms": described_arms(read_plan(load_trial))}).encode()
 
 
+def bank_plan_case(number: int, chance: random.Random) -> Case:
+    """A plan of a bank that is wrong."""
+    own = chance.choice((BANK_PLAN.encode(), _read(PACKAGE / "analysis" / "bank" / "bank.toml")))
+    text, what = mutate(chance, own)
+    return Case(number, "plan of a bank", what, {"plan.toml": text}, ("bank", "plan.toml", "--patients", "2"), "plan.toml")
+
+
+def live_case(number: int, chance: random.Random) -> Case:
+    """What was done live, with something wrong in it."""
+    text, what = mutate(chance, LIVE.encode())
+    command = chance.choice(("validate", "show", "run", "view"))
+    more = ("--no-browser",) if command == "view" else ()
+    return Case(number, "what was done live", what, {"live.toml": text}, (command, "live.toml", *more), "live.toml")
+
+
 def sweep_case(number: int, chance: random.Random) -> Case:
     """A sweep over a study that is wrong."""
     path = chance.choice(_kinds()["trial"])
@@ -361,62 +463,163 @@ def sweep_case(number: int, chance: random.Random) -> Case:
     )
 
 
-def results_case(number: int, chance: random.Random) -> Case:
-    """A folder of results one of whose files is damaged."""
-    name = chance.choice(
-        (
-            *("scenario.toml", "run.json", "summary.json", "patients.parquet", "trajectory.parquet/part-00000.parquet"),
-            *(".tme-results.json", "report.html"),
-        )
-    )
-    command = chance.choice(
-        (
-            ("report", RESULTS),
-            *(("export", RESULTS, "--to", to) for to in ("csv", "adam", "nonmem")),
-            ("run", f"{RESULTS}/scenario.toml", "--out", RESULTS),
-            ("run", f"{RESULTS}/scenario.toml", "--out", RESULTS, "--force"),
-        )
-    )
-    what = chance.choice(
-        ("cut off", "empty", "a bit flipped", "left out", "a folder", "another value", "another number", "a line left out")
-    )
-    return Case(number, "damaged results", f"{name}: {what}", {}, command, f"{RESULTS}/{name}", (RESULTS,))
+DAMAGES = (
+    *("cut off", "empty", "a bit flipped", "left out", "a folder", "another value", "another number", "a line left out"),
+    *("an entry left out", "an entry of another kind") * 2,
+)
+PART = "part-00000.parquet"
+PATHS_OF_STOCK: dict[str, tuple[str, ...]] = {  # by the folder of the stock, what a case damages
+    RESULTS: (
+        *(
+            "scenario.toml",
+            "run.json",
+            "summary.json",
+            "patients.parquet",
+            f"trajectory.parquet/{PART}",
+            ".tme-results.json",
+            "report.html",
+        ),
+    ),
+    BANK: (
+        *("sittings.json", "summary.json", "patients.parquet", "runs.parquet", f"visits.parquet/{PART}", ".tme-results.json"),
+        *("bank.toml", "run.json", ".tme-run/identity.json", ".tme-run/journal/00001.shard"),
+    ),
+    POSTERIOR: ("posterior.parquet",),
+    PARTS: ("1/part.json", "2/part.json", "1/scenario.toml", "2/scenario.toml", "1/journal/00001.shard", "2/.tme-results.json"),
+}
+READERS: dict[str, tuple[tuple[str, ...], ...]] = {  # by the folder of the stock, who reads it
+    RESULTS: (
+        ("report", RESULTS),
+        *(("export", RESULTS, "--to", to) for to in ("csv", "adam", "nonmem")),
+        ("run", f"{RESULTS}/scenario.toml", "--out", RESULTS),
+        ("run", f"{RESULTS}/scenario.toml", "--out", RESULTS, "--force"),
+    ),
+    BANK: (
+        ("design", "icaria_200", *FROM_BANK),
+        ("predict", "--scenarios", "icaria", *FROM_BANK),
+        ("calibrate", "plan.toml", "--bank", BANK, "--steps", "50"),
+        ("bank", "bank.toml", "--out", BANK, "--patients", "8", "--arms", "all"),
+        ("bank", "bank.toml", "--out", BANK, "--patients", "9", "--arms", "all"),
+    ),
+    POSTERIOR: (
+        ("design", "icaria_200", *FROM_BANK),
+        ("predict", "--scenarios", "icaria", *FROM_BANK),
+        ("run", "icaria", "--draws", "2", "--patients", "4", "--posterior", POSTERIOR),
+    ),
+    PARTS: (("merge", f"{PARTS}/1", f"{PARTS}/2"), ("merge", f"{PARTS}/2", f"{PARTS}/1", "--out", "out")),
+}
+
+
+def damage_case(number: int, chance: random.Random) -> Case:
+    """A folder of results, a bank, a posterior or a part one of whose files is damaged."""
+    folder = chance.choices(STOCK, (0.35, 0.35, 0.1, 0.2))[0]
+    name, command = chance.choice(PATHS_OF_STOCK[folder]), chance.choice(READERS[folder])
+    what, needs = chance.choice(DAMAGES), tuple(one for one in STOCK if one == folder or one in command)
+    files = {"bank.toml": BANK_PLAN.encode(), "plan.toml": CALIBRATION.encode()} if folder == BANK else {}
+    return Case(number, f"damaged {folder}", f"{name}: {what}", files, command, f"{folder}/{name}", needs)
 
 
 def damage(case: Case, folder: Path, seed: str) -> None:
-    """Damage a file of the results as a case says."""
-    path, what = folder / case.mutated, case.what.partition(": ")[2]
+    """Damage a file as a case says."""
+    path, what = folder / case.mutated, case.what.rpartition(": ")[2]
+    chance = random.Random(f"{seed}-{case.number}-damage")
     if what == "left out":
         path.unlink()
     elif what == "a folder":
         path.unlink()
         path.mkdir()
+    elif not what.startswith("an entry"):
+        path.write_bytes(CHANGES[what](chance, path.read_bytes()))
+    elif path.suffix == ".json":
+        path.write_text(json.dumps(_entry_changed(chance, json.loads(path.read_bytes()), what)), encoding="utf-8")
+    elif path.suffix == ".parquet":
+        _change_column(chance, path, what)
     else:
-        path.write_bytes(CHANGES[what](random.Random(f"{seed}-{case.number}-damage"), path.read_bytes()))
+        path.write_bytes(mutate(chance, path.read_bytes())[0])
+
+
+ENTRIES = (None, "", "x", -1, 0, 1.5, 10**30, True, [], {}, ["x"], {"x": 1}, math.nan)
+
+
+def _entry_changed(chance: random.Random, table: Any, what: str) -> Any:
+    """A table of JSON one of whose entries is gone, or of another kind: nearer the top as likely as deep."""
+    node = table
+    while True:
+        if not node:
+            return table
+        key = chance.choice(list(node)) if isinstance(node, dict) else chance.randrange(len(node))
+        if isinstance(node[key], dict | list) and node[key] and chance.random() < 0.7:
+            node = node[key]
+            continue
+        if what == "an entry left out":
+            del node[key]
+        else:
+            node[key] = chance.choice(ENTRIES)
+        return table
+
+
+def _change_column(chance: random.Random, path: Path, what: str) -> None:
+    """A column of a table is gone; or empty, or of words, or called otherwise; or the table has no row."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    at = chance.randrange(table.num_columns)
+    name, how = table.column_names[at], "gone" if what == "an entry left out" else chance.choice(("none", "words", "renamed", "no row"))
+    if how == "gone":
+        table = table.drop_columns([name])
+    elif how == "renamed":
+        table = table.rename_columns([f"{own}x" if own == name else own for own in table.column_names])
+    elif how == "no row":
+        table = table.slice(0, 0)
+    else:
+        column = pa.nulls(len(table), table.schema.field(at).type) if how == "none" else pa.array(["x"] * len(table))
+        table = table.set_column(at, name, column)
+    pq.write_table(table, path)
 
 
 # ---- command lines -----------------------------------------------------------------------------------------------------
 
 VALID: dict[str, tuple[tuple[str, ...], ...]] = {
-    "run": (("untreated",), ("icaria",), ("figure1_adenosine",), ("study.toml",)),
+    "run": (
+        *(("untreated",), ("icaria",), ("figure1_adenosine",), ("study.toml",), ("study.toml", "--part", "1/2"), ("live.toml",)),
+        ("icaria", "--draws", "2", "--patients", "4", "--posterior", POSTERIOR),
+    ),
+    "merge": ((f"{PARTS}/1", f"{PARTS}/2"), (f"{PARTS}/1", f"{PARTS}/2", "--out", "out")),
     "attribute": (("icaria", "--patients", "2"),),
     "converge": (("icaria", "--patients", "2"),),
     "sweep": (("isatuximab_monthly",),),
     "sensitivity": (("icaria_conclusion", "--set", "samples=2"),),
-    "view": (("icaria", "--no-browser"),),
+    "view": (("icaria", "--no-browser"), ("live.toml", "--no-browser")),
     "report": ((RESULTS,),),
     "export": ((RESULTS, "--to", "csv"), (RESULTS, "--to", "adam"), ("icaria", "--to", "h5ad")),
-    "calibrate": ((), ("--steps", "50")),
-    "bank": (("--patients", "2"),),
-    "design": (("icaria_200",),),
-    "predict": (("--scenarios", "icaria"),),
+    "calibrate": ((), ("--steps", "50"), ("plan.toml", "--bank", BANK, "--steps", "50")),
+    "bank": (("--patients", "2"), ("bank.toml", "--patients", "2"), ("bank.toml", "--out", BANK, "--patients", "9")),
+    "design": (("icaria_200",), ("icaria_200", *FROM_BANK)),
+    "predict": (("--scenarios", "icaria"), ("--scenarios", "icaria", *FROM_BANK)),
+    "lesson list": ((),),
+    "lesson check": (("adenosine",), ("trial", "--table", "table.md")),
+    "lesson export": (("lessons",), ("lessons", "--lesson", "adenosine")),
     "list": ((),),
     "new": (("mine.toml", "--from", "icaria"),),
     "validate": (("icaria",), ("study.toml",)),
     "show": (("icaria", "--no-parameters"), ("study.toml",)),
     "describe": ((), ("adcc",), ("--columns",)),
 }
-SLOW = ("view", "bank", "calibrate", "design", "predict", "sensitivity")
+SLOW = ("view", "sensitivity")
+DOCUMENTS = (
+    "doc.md",
+    "empty.toml",
+    "binary.toml",
+    "folder",
+    "unreadable",
+    "unreadable.toml",
+    "link",
+    "loop",
+    "nowhere/doc.md",
+    "/dev/full",
+    "",
+)
 SETS = (
     *(
         "trial.design=parallel",
@@ -526,7 +729,38 @@ OF_OPTION: dict[str, tuple[str, ...]] = {
     "--without": ("adcc", "adc", "", "binding", "binding,adcc", "\x1b", "*"),
     "--mechanism": ("pd1.py", "nowhere.py", "folder", "study.toml", "binary.toml", "json", "os", "empty.toml", "link", "pipe"),
     "--horizon": ("12 month", "1 d", "0 d", "-1 d", "1e9 year", "x", "", "12", "nan month"),
+    "--bank": (BANK, "nowhere", RESULTS, POSTERIOR, "study.toml", "unreadable", "folder", "link", "loop", ""),
+    "--posterior": (
+        POSTERIOR,
+        f"{POSTERIOR}/posterior.parquet",
+        "nowhere",
+        RESULTS,
+        "binary.toml",
+        "empty.toml",
+        "folder",
+        "unreadable",
+        "",
+    ),
+    "--bank-plan": ("bank.toml", "plan.toml", "nowhere.toml", "binary.toml", "folder", "unreadable.toml"),
+    "--draws": ("2", "3", "1", "0", "-1", "400", "9" * 30, "x", ""),
+    "--part": ("1/2", "2/2", "3/2", "0/2", "1/3", "-1/2", "1/999999999", "1/9999999999", "1", "/", "a/b", "½", "1/2/3", ""),
+    "--shape": ("32,32", "0,0", "1,1", "-1,5", "32", "32,32,32", "x,y", " 32 , 32 ", "100000,100000", "9" * 30 + ",1", "²,²", ""),
+    "--arms": ("controls", "combinations", "all", "control", "", "pd"),
+    "--scenarios": ("icaria", "icaria,ikema", "icaria,icaria", "nowhere", "untreated", "study.toml", ",", ""),
+    "--only": ("icaria", "icaria,ikema", "icara", ",", ""),
+    "--lesson": ("adenosine", "trial", "adenosin", ""),
+    "--steps": ("50", "1", "0", "-1", "6,2,1", "none", "1e9", "nan", "x", ""),
+    "--patches": ("64,128", "32", "none", "0", "-1", "1.5", "1e9", "nan", "x", ""),
+    "--sets": ("2", "10", "1", "0", "9" * 30, "x"),
+    "--trials": ("2", "1", "0", "9" * 30, "x"),
+    "--redraw": ("0", "1", "-1", "x"),
+    "--recover": ("0", "1", "-1", "x"),
+    "--doc": DOCUMENTS,
+    "--docs": DOCUMENTS,
+    "--table": DOCUMENTS,
     "--out": (
+        BANK,
+        PARTS,
         "out",
         "study.toml",
         "folder",
@@ -555,16 +789,20 @@ class Option(NamedTuple):
 
 @cache
 def options() -> dict[str, list[Option]]:
-    """Every command with its options, as the command itself declares them; groups, whose commands are the page's own, are left out."""
-    group: Any = get_command(app)
-    context = typer.Context(group, info_name="tme")
+    """Every command with its options, as the command itself declares them; one of a group by both words."""
     found: dict[str, list[Option]] = {}
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        if hasattr(command, "list_commands"):
-            continue
-        declared = command.params
-        found[name] = [Option((*p.opts, *p.secondary_opts), bool(p.is_flag)) for p in declared if p.opts[0].startswith("-")]
+
+    def look(group: Any, before: str) -> None:
+        context = typer.Context(group, info_name="tme")
+        for name in group.list_commands(context):
+            command = group.get_command(context, name)
+            if hasattr(command, "list_commands"):
+                look(command, f"{before}{name} ")
+                continue
+            declared = [p for p in command.params if p.opts[0].startswith("-")]
+            found[before + name] = [Option((*p.opts, *p.secondary_opts), bool(p.is_flag)) for p in declared]
+
+    look(get_command(app), "")
     return found
 
 
@@ -611,11 +849,14 @@ def command_case(number: int, chance: random.Random) -> Case:
             option = chance.choice(valued)
             words.append(f"{option.names[0]}={_value(chance, option)}")
         elif act == "command":
-            command_ = misspelt(chance, command.encode()).decode() if chance.random() < 0.5 else chance.choice(RUBBISH)
-            return Case(number, "command line, no such command", "command", {}, (command_, *words), "", ("places",))
+            *group, last = command.split()
+            wrong = misspelt(chance, last.encode()).decode() if chance.random() < 0.5 else chance.choice(RUBBISH)
+            return Case(number, "command line, no such command", "command", {}, (*group, wrong, *words), "", ("places",))
     study = STUDY.format(population="icaria", drug="pomalidomide", dose="4 mg", drugs="").encode()
-    files = {"study.toml": study, "pd1.py": MECHANISM}
-    return Case(number, f"command line, {command}", ", ".join(what), files, (command, *words), "", ("places", RESULTS))
+    files = {"study.toml": study, "pd1.py": MECHANISM, "live.toml": LIVE.encode(), "doc.md": b"# Mine\n"}
+    files |= {"bank.toml": BANK_PLAN.encode(), "plan.toml": CALIBRATION.encode()}
+    needs = ("places", RESULTS, *(one for one in STOCK[1:] if any(one in re.split("[/=]", word) for word in words)))
+    return Case(number, f"command line, {command}", ", ".join(what), files, (*command.split(), *words), "", needs)
 
 
 def lay_places(folder: Path) -> None:
@@ -640,7 +881,9 @@ FAMILIES: tuple[tuple[Callable[[int, random.Random], Case], float], ...] = (
     (population_case, 0.08),
     (plan_case, 0.03),
     (sweep_case, 0.02),
-    (results_case, 0.05),
+    (bank_plan_case, 0.03),
+    (live_case, 0.03),
+    (damage_case, 0.12),
     (command_case, 0.30),
 )
 
@@ -652,15 +895,16 @@ def make_case(seed: str, number: int) -> Case:
     return make(number, chance)
 
 
-def lay_out(case: Case, folder: Path, results: Path, seed: str) -> None:
-    """Lay the files of a case into an empty folder."""
+def lay_out(case: Case, folder: Path, stock: Path, seed: str) -> None:
+    """Lay the files of a case into an empty folder, with copies of what it needs of the stock."""
     for name, content in case.files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    if RESULTS in case.needs:
-        shutil.copytree(results, folder / RESULTS)
-        if case.mutated:
-            damage(case, folder, seed)
+    for name in STOCK:
+        if name in case.needs:
+            shutil.copytree(stock / name, folder / name)
+    if case.mutated.partition("/")[0] in STOCK:
+        damage(case, folder, seed)
     if "places" in case.needs:
         lay_places(folder)
 

@@ -1,12 +1,13 @@
-"""Whatever is wrong with a scenario, a drug, a population, a folder of results or a command line: one message, and nothing left behind.
+"""Whatever is wrong with a scenario, a drug, a plan, a bank, a folder of results or a command line: one message, and nothing left behind.
 
     python benchmarks/mutations.py [--count 10000] [--seed 1] [--workers 2] [--real 40] [--out docs/mutations.md]
     python benchmarks/mutations.py --only 4711 --seed 1        # one case, with what it says
 
 Every case (`mutants.py`) calls `tme` in an empty folder. A command that refuses nothing is stopped where its work would begin; `--real` of
-those that came so far are then run in earnest on a small patch, and told to end after ten seconds. Cases run in processes of their own,
-without the rights that root has over others' files, with a limit of memory; a crash of the process is a finding like any other. Exit
-code 1 where anything was found.
+the runs that came so far, and a few of each other command, are then carried out in earnest on a small patch, and told to end after ten
+seconds of work. Cases run in processes of their own, without the rights that root has over others' files, with a limit of memory; a crash
+of the process is a finding like any other. No limit is of the clock, on which a busy machine is slower: a case may take 30 s of processor
+time, and is stuck where it has slept for two minutes without using any. Exit code 1 where anything was found.
 """
 
 import argparse
@@ -35,25 +36,40 @@ from typing import Any, NoReturn
 from unittest.mock import patch
 
 import mutants
-from mutants import RESULTS, Case, contents, lay_out, make_case
+import numpy as np
+import psutil
+from mutants import BANK, PARTS, POSTERIOR, RESULTS, STOCK, Case, contents, lay_out, make_case
 
 SECONDS = 30.0  # of processor time that a case may take: the clock's depend on who else is at work
-PATIENCE_S = 180.0  # of the clock, until a process that says nothing is ended
+ENOUGH = 5  # times that, after which a process is ended that does not even hear its own alarm
+LOOK_S = 2.0  # between two looks at a process that says nothing
+PATIENCE_S = 120.0  # that it may sleep, seen at every look, without a moment of work
 MEMORY = 6 << 30  # of a process, its reserved addresses included [byte]
 GROWTH_MB = 600  # that one case may add to the largest size of its process
-TOLD_AFTER_S = 10.0  # a run in earnest is told to end after
+TOLD_AFTER_S = 10.0  # of processor time, after which a run in earnest is told to end
 BATCH = 500  # cases of a process
 CODES = (0, 1, 2, 3)
 HEAVY = (
     *("tme_abm.analysis.calibration.run", "tme_abm.analysis.conditions", "tme_abm.export.marrow", "tme_viz.launch", "uvicorn"),
-    *("tme_abm.analysis.bank_prediction", "tme_abm.analysis.design.power"),
+    *("tme_abm.analysis.calibration.recovery", "tme_abm.analysis.bank_prediction", "tme_abm.analysis.design.power"),
+    *("tme_viz.lesson_check", "tme_viz.recording"),
     *("tme_abm.trial.form", "tme_abm.laboratory.assay", "tme_abm.laboratory.xenograft", "tme_abm.trial.report", "matplotlib.figure"),
 )
 WITHOUT_LINE = re.compile(
     r"is missing|stands twice|not a text in UTF-8|MB are too much|is empty|holds no |holds an? (?:un)?finished run|there is no|do not fit|"
-    r"in this patient|needs? |must be that of|none of these|every number is fixed|this is no |no line"
+    r"in this patient|needs? |must be that of|none of these|instead of|every number is fixed|this is no |no line"
 )
-REAL = ("--patients", "2", "--workers", "1", "--set", "marrow.shape=[32,32]")
+SMALL = ("--patients", "2", "--workers", "1")
+REAL = {  # command -> what makes it small enough to be carried out
+    "run": (*SMALL, "--set", "marrow.shape=[32,32]"),
+    "sweep": SMALL,
+    "attribute": (*SMALL, "--set", "marrow.shape=[32,32]"),
+    "bank": (*SMALL, "--shape", "32,32"),
+    "calibrate": ("--steps", "50", "--sets", "10"),
+    "design": ("--sets", "2", "--trials", "2"),
+    "predict": ("--sets", "2", "--trials", "2", "--patients", "2"),
+}
+LEAVES = {"calibrate": "posterior.parquet", "design": "design", "predict": "predictions.csv"}  # command -> what it must have left
 
 
 class Reached(BaseException):
@@ -119,8 +135,8 @@ def judge(case: Case, outcome: Outcome, is_real: bool = False) -> list[str]:
         found += _judge_refusal(case, outcome)
     if outcome.code == 0 and not outcome.has_begun and case.command[:1] in (("validate",), ("show",), ("list",)) and outcome.left:
         found.append(f"left behind: {outcome.left[:3]}")
-    if is_real and outcome.code == 0 and not any("summary.json" in name for name in outcome.left):
-        found.append("ran, but left no summary")
+    if is_real and outcome.code == 0 and not any(LEAVES.get(case.command[0], "summary.json") in name for name in outcome.left):
+        found.append("ran, but left no results")
     return found
 
 
@@ -130,7 +146,13 @@ def _judge_refusal(case: Case, outcome: Outcome) -> list[str]:
         found.append("not one message")
     name = case.mutated.rpartition("/")[2]
     stem = name.removesuffix(".toml")
-    named = (name, RESULTS, f"'{stem}'", f"tme: {stem} ")  # the file, its folder, or the scenario by its name
+    folder = case.mutated.partition("/")[0]
+    named = (
+        name,
+        *([folder] if folder in STOCK else ()),
+        f"'{stem}'",
+        f"tme: {stem} ",
+    )  # the file, its folder, or the scenario by its name
     if case.mutated and not any(word in outcome.err for word in named):
         found.append(f"does not name {name}")
     if outcome.code == 2 and name.endswith(".toml") and f"{name}, line " not in outcome.err and not WITHOUT_LINE.search(outcome.err):
@@ -147,17 +169,29 @@ def _begin(*_: object, **__: object) -> NoReturn:
     raise Reached
 
 
+def _begin_without_runs(folder: Path, *given: Any) -> Any:
+    """A bank of which a case has no more than the list of its arms, and no table, is as good as read."""
+    from tme_abm.analysis.bank.store import read_bank
+
+    if not any(folder.glob("*.parquet")):
+        raise Reached
+    return read_bank(folder, *given)
+
+
 @contextmanager
 def standing_in() -> Iterator[None]:
     """Where work would begin, a stand-in says so; nothing is compiled, nobody waits for a network or a browser."""
     places = (
         *("tme_abm.trial.execution.compile_kernels", "tme_abm.analysis.run_book.compile_kernels", "tme_abm.export.marrow.enrol"),
         *("tme_abm.batch.executors.Threads.run", "tme_abm.batch.executors.Processes.run", "uvicorn.Server.run"),
-        *("tme_abm.analysis.bank.run.compile_kernels", "tme_abm.analysis.calibration.fit.read_bank"),
+        *("tme_abm.analysis.bank.run.compile_kernels", "tme_abm.analysis.calibration.run.sample", "tme_abm.analysis.design.power.answer"),
+        *("tme_abm.analysis.calibration.recovery.recover_fit", "tme_abm.analysis.bank_prediction.beside"),
+        *("tme_viz.lesson_check.check", "tme_viz.recording.record"),
     )
     with ExitStack() as stack:
         for place in places:
             stack.enter_context(patch(place, _begin))
+        stack.enter_context(patch("tme_abm.analysis.calibration.fit.read_bank", _begin_without_runs))
         stack.enter_context(patch("tme_viz.launch._open", lambda *_: None))
         yield
 
@@ -196,21 +230,38 @@ def call(arguments: Iterable[str], seconds: float = SECONDS) -> Outcome:
     return outcome
 
 
-def try_case(case: Case, results: Path, seed: str, is_real: bool = False) -> Outcome:
+@contextmanager
+def interrupting(seconds: float) -> Iterator[None]:
+    """Within, this process is told to end once it has used so much processor time."""
+    end, over = time.process_time() + seconds, threading.Event()
+
+    def wait() -> None:
+        while not over.wait(0.2):
+            if time.process_time() >= end:
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def try_case(case: Case, stock: Path, seed: str, is_real: bool = False) -> Outcome:
     """Lay out a case and call `tme`."""
     with tempfile.TemporaryDirectory(prefix="tme-case-", ignore_cleanup_errors=True) as top:
         folder = Path(top) / "here"
         folder.mkdir()
-        lay_out(case, folder, results, seed)
+        lay_out(case, folder, stock, seed)
         before = set(contents(Path(top)))
         os.chdir(folder)
         try:
             if is_real:
-                timer = threading.Timer(TOLD_AFTER_S, os.kill, (os.getpid(), signal.SIGINT))
-                timer.daemon = True
-                timer.start()
-                outcome = call((*case.command, *REAL), 2 * SECONDS)
-                timer.cancel()
+                with interrupting(TOLD_AFTER_S):
+                    outcome = call((*case.command, *REAL[case.command[0]]), 2 * SECONDS)
             else:
                 with standing_in():
                     outcome = call(case.command)
@@ -232,7 +283,7 @@ def lay_down_rights() -> None:
         ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(version_3, this_process), (ctypes.c_uint32 * 6)())
 
 
-def child(seed: str, numbers: list[int], results: Path, is_real: bool) -> None:
+def child(seed: str, numbers: list[int], stock: Path, is_real: bool) -> None:
     """Try some cases and tell each as it begins and as it ends."""
     tell = os.fdopen(os.dup(1), "w", buffering=1)
     os.environ |= {"COLUMNS": "100", "TERMINAL_WIDTH": "100", "MPLBACKEND": "Agg", "HOME": tempfile.gettempdir()}
@@ -245,17 +296,43 @@ def child(seed: str, numbers: list[int], results: Path, is_real: bool) -> None:
     for number in numbers:
         print(json.dumps({"begins": number}), file=tell)
         case = make_case(seed, number)
-        outcome = try_case(case, results, seed, is_real)
+        outcome = try_case(case, stock, seed, is_real)
         found = {"faults": judge(case, outcome, is_real), **asdict(outcome), "left": outcome.left[:5], "out": outcome.out[-2000:]}
         print(json.dumps({"ends": number} | found), file=tell)
+
+
+class Watch:
+    """Whether a process that says nothing is still at work: by its processor time, and by how it waits, not by the clock alone."""
+
+    def __init__(self, pid: int) -> None:
+        """Begin to look."""
+        self.process = psutil.Process(pid)
+        self.begun = self.last = self._used()
+        self.asleep_s = 0.0
+
+    def _used(self) -> float:
+        used = self.process.cpu_times()
+        return float(used.user + used.system)
+
+    def why_end(self) -> str:
+        """Why it should be ended; empty where it should not. To be asked every `LOOK_S`."""
+        try:
+            used, state = self._used(), self.process.status()
+        except psutil.NoSuchProcess:
+            return ""
+        is_asleep = used == self.last and state == psutil.STATUS_SLEEPING  # not in line for a processor, nor waiting for the disk
+        self.asleep_s, self.last = self.asleep_s + LOOK_S if is_asleep else 0.0, used
+        if used - self.begun > ENOUGH * SECONDS:
+            return f"{used - self.begun:.0f} s of processor time, deaf to its alarm"
+        return f"asleep for {self.asleep_s:.0f} s" if self.asleep_s >= PATIENCE_S else ""
 
 
 class Crew:
     """Processes that try cases, replaced where one dies over a case or says nothing any more."""
 
-    def __init__(self, seed: str, results: Path, workers: int, is_real: bool = False) -> None:
+    def __init__(self, seed: str, stock: Path, workers: int, is_real: bool = False) -> None:
         """So many at a time."""
-        self.seed, self.results, self.workers, self.is_real = seed, results, workers, is_real
+        self.seed, self.stock, self.workers, self.is_real = seed, stock, workers, is_real
         self.outcomes: dict[int, dict[str, Any]] = {}
 
     def run(self, numbers: list[int]) -> dict[int, dict[str, Any]]:
@@ -281,7 +358,7 @@ class Crew:
 
     def _try(self, batch: list[int]) -> list[int]:
         """Try cases in one process; what is left of them when it has died."""
-        command = [sys.executable, __file__, "--child", "--seed", self.seed, "--results", str(self.results)]
+        command = [sys.executable, __file__, "--child", "--seed", self.seed, "--stock", str(self.stock)]
         command += ["--real", "1"] * self.is_real
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
@@ -304,17 +381,19 @@ class Crew:
             reader.start()
         current: int | None = None
         ended = set()
-        reason = "the process died"
+        reason, watch = "the process died", Watch(process.pid)
         while True:
             try:
-                line = lines.get(timeout=2 * PATIENCE_S if current is None else PATIENCE_S)
+                line = lines.get(timeout=LOOK_S)
             except Empty:
-                reason = f"nothing was heard for {PATIENCE_S:.0f} s"
-                process.kill()
-                break
+                if why := watch.why_end():
+                    reason = why
+                    process.kill()
+                    break
+                continue
             if not line:
                 break
-            told = json.loads(line)
+            told, watch = json.loads(line), Watch(process.pid)
             if "begins" in told:
                 current = told["begins"]
             else:
@@ -337,13 +416,38 @@ class Crew:
         return [number for number in left if number != current]
 
 
-def make_results(folder: Path) -> Path:
-    """The folder of a small finished run, for whoever reads results."""
-    study = folder / "study.toml"
+def make_stock(folder: Path, results: Path | None = None) -> Path:
+    """What whoever reads results needs: a small finished run, the same in two parts, a small bank and the sets of a posterior.
+
+    Args:
+        folder: Where they are made.
+        results: A finished run that is at hand.
+    """
+    folder.mkdir(exist_ok=True)
+    study, plan = folder / "study.toml", folder / "bank.toml"
     study.write_text(mutants.STUDY.format(population="icaria", drug="pomalidomide", dose="4 mg", drugs=""), encoding="utf-8")
-    command = [sys.executable, "-m", "tme_abm.cli", "run", str(study), "--out", str(folder / RESULTS), "--quiet"]
-    subprocess.run(command, check=True, capture_output=True)
-    return folder / RESULTS
+    plan.write_text(mutants.BANK_PLAN, encoding="utf-8")
+    commands = [("run", study, "--part", f"{k}/2", "--out", folder / PARTS / str(k)) for k in (1, 2)]
+    commands.append(("bank", plan, "--patients", "8", "--arms", "all", "--out", folder / BANK))
+    if results is None:
+        commands.append(("run", study, "--out", folder / RESULTS))
+    else:
+        (folder / RESULTS).symlink_to(results)
+    for command in commands:
+        subprocess.run([sys.executable, "-m", "tme_abm.cli", *map(str, command), "--quiet"], check=True, capture_output=True)
+    make_posterior(folder / POSTERIOR)
+    return folder
+
+
+def make_posterior(folder: Path) -> None:
+    """Sets of a posterior about the middle of their priors, as `tme calibrate` leaves them."""
+    from tme_abm.analysis.calibration.plan import read_plan
+    from tme_abm.analysis.calibration.posterior import SETS, Posterior, write
+
+    plan, chance = read_plan(), np.random.default_rng(1)
+    sets = np.array([list(plan.values(chance.normal(0.0, 0.1, len(plan.free))).values()) for _ in range(8)])
+    folder.mkdir()
+    write(Posterior(tuple(plan.values(np.zeros(len(plan.free)))), sets, np.full(8, 1.0 / 8), np.arange(8.0)), folder / SETS, {})
 
 
 # ---- the table ---------------------------------------------------------------------------------------------------------
@@ -379,29 +483,42 @@ def show_faults(seed: str, outcomes: dict[int, dict[str, Any]], most: int = 400)
         print("   " + (outcome["trace"].strip() or outcome["err"].strip())[-700:].replace("\n", "\n   "))
 
 
+def in_earnest(seed: str, outcomes: dict[int, dict[str, Any]], most: int) -> list[int]:
+    """Cases that have begun and are carried out: so many runs, and a quarter as many of each other command that can be made small."""
+    begun: dict[str, list[int]] = {}
+    for number, outcome in sorted(outcomes.items()):
+        command = make_case(seed, number).command[0]
+        if outcome["has_begun"] and command in REAL:
+            begun.setdefault(command, []).append(number)
+    return [number for command, numbers in begun.items() for number in numbers[: most if command == "run" else -(-most // 4)]]
+
+
 def main() -> None:
     """Try them all."""
     parser = argparse.ArgumentParser(description="Mutated scenarios and command lines.")
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", default="1")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--real", type=int, default=40, help="cases that are run in earnest")
+    parser.add_argument("--real", type=int, default=40, help="runs in earnest, and a quarter as many of each other command")
+    parser.add_argument("--family", help="only cases of what has this in its name (the first column of the table)")
     parser.add_argument("--only", type=int, action="append", help="a case by number, with what it says")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--json", type=Path, help="where all outcomes are written")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--results", type=Path, help="a small finished run; made where it is left out")
+    parser.add_argument("--stock", type=Path, help="folder of small results, of a bank and so on; made where it is not there")
     given = parser.parse_args()
     if given.child:
-        child(given.seed, json.load(sys.stdin), given.results, given.real == 1)
+        child(given.seed, json.load(sys.stdin), given.stock, given.real == 1)
         return
     with tempfile.TemporaryDirectory(prefix="tme-mutations-", ignore_cleanup_errors=True) as top:
-        results = given.results or make_results(Path(top))
+        stock = given.stock or Path(top) / "stock"
+        if not (stock / POSTERIOR).is_dir():
+            make_stock(stock)
         start = time.monotonic()
-        outcomes = Crew(given.seed, results, given.workers).run(given.only or list(range(given.count)))
-        begun = [n for n, o in sorted(outcomes.items()) if o["has_begun"] and make_case(given.seed, n).command[0] == "run"]
-        chosen = begun[: given.real]
-        real = Crew(given.seed, results, 1, True).run(chosen) if chosen else {}
+        numbers = given.only or [n for n in range(given.count) if not given.family or given.family in make_case(given.seed, n).family]
+        outcomes = Crew(given.seed, stock, given.workers).run(numbers)
+        chosen = in_earnest(given.seed, outcomes, given.real)
+        real = Crew(given.seed, stock, 1, True).run(chosen) if chosen else {}
         minutes = (time.monotonic() - start) / 60.0
     if given.only:
         for number, outcome in outcomes.items():

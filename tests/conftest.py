@@ -36,6 +36,21 @@ def lifelines():
 
 
 @pytest.fixture(scope="session")
+def rscript():
+    """R with its package survival; where it is missing, what asks for it is skipped."""
+    found = shutil.which("Rscript")
+    if found is None or subprocess.run([found, "-e", "library(survival)"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no Rscript with the package survival here (apt-get install r-base-core r-cran-survival)")
+    return found
+
+
+@pytest.fixture(scope="session")
+def squidpy():
+    """The squidpy of the tutorials; where it is missing, what asks for it is skipped."""
+    return pytest.importorskip("squidpy", "1.8.2")
+
+
+@pytest.fixture(scope="session")
 def small_trial(tmp_path_factory):
     """Twelve patients of ICARIA-MM on small patches in a folder, of whom some leave by every door: run once for all who read results."""
     from tme_abm import load_trial, run
@@ -122,7 +137,7 @@ class Block(NamedTuple):
     """A marked block of CONTRIBUTING.md or of a tutorial."""
 
     act: str  # file, edit, append, run
-    path: str
+    path: str  # of a run: the program that it needs beside the package, if any
     text: str
 
     def follow(self, folder, env=None):

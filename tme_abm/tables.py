@@ -240,9 +240,13 @@ class Stored:
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
     """Within, a file that cannot be read is told as bad input."""
+    import pyarrow as pa
+
     try:
         yield
-    except (OSError, ValueError) as error:
+    except MemoryError:  # of which pyarrow's own is a kind of both
+        raise
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise InputError(f"{path}: not a Parquet table ({first_line(error)})") from None
 
 
@@ -289,6 +293,55 @@ def read(path: Path) -> "pd.DataFrame":
         table = pd.read_parquet(path)
     table.attrs |= notes
     return table
+
+
+def read_checked(path: Path, headings: Iterable[Heading], filters: Any = None) -> "pd.DataFrame":
+    """A table whose columns are known, so that what a damaged one says is told here and not by whoever stumbles over it.
+
+    Args:
+        path: Of the file, or of the folder of its parts.
+        headings: Columns that it must have, with what may stand there.
+        filters: Rows that are read, as pyarrow takes them; all where it is left out.
+
+    Raises:
+        InputError: Where there is no such table, it cannot be read, or a column is missing or holds what it cannot hold.
+    """
+    import pyarrow.parquet as pq
+
+    parts(path)
+    with _told(path):
+        table = pq.read_table(path, filters=filters)
+    for heading in headings:
+        if wrong := _wrong_with(table, heading):
+            raise InputError(f"{path}: {wrong}; it is damaged, or another version of tme has written it")
+    with _told(path):
+        return table.to_pandas()
+
+
+def _wrong_with(table: "pa.Table", heading: Heading) -> str:
+    """What is wrong with a column of a table; empty where nothing is."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    name = heading.name
+    if table.column_names.count(name) != 1:
+        return f"there is no column '{name}'"
+    column = table.column(name)
+    kind, is_number = column.type, pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+    fits = {"number": is_number, "whole number": is_number, "truth": pa.types.is_boolean(kind), "word": pa.types.is_string(kind)}
+    if not fits[heading.kind] and not (pa.types.is_null(kind) or column.null_count == len(column)):
+        return f"the column '{name}' holds no {heading.kind}s"
+    if not heading.missing and pc.sum(pc.is_null(column, nan_is_null=pa.types.is_floating(kind))).as_py():
+        return f"the column '{name}' lacks values"
+    if is_number and len(column):
+        least, most = (pc.min_max(column)[end].as_py() for end in ("min", "max"))
+        if least is not None and (least < heading.low or most > heading.high):
+            return f"the column '{name}' holds {least if least < heading.low else most:g}, which is not {heading.allowed}"
+    if heading.words and fits["word"]:
+        unknown = [value for value in pc.unique(column).to_pylist() if value is not None and value not in heading.words]
+        if unknown:
+            return f"the column '{name}' holds '{unknown[0]}', which is not {heading.allowed}"
+    return ""
 
 
 def read_notes(path: Path) -> "pd.DataFrame":

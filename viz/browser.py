@@ -19,6 +19,7 @@ from typing import Any
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 DAY = "Number(document.querySelector('.tme-time b').textContent.replace(/[^0-9]/g, ''))"  # the day that the page names
 FRAMES = "window.tmeFrames ? window.tmeFrames[1] : 0"
+START = 240  # seconds within which a server starts, on a computer with much else to do
 HERE = Path(__file__).resolve().parent
 
 
@@ -63,7 +64,7 @@ def serving(
         more: Further arguments of `launch.main`, as Python.
 
     Raises:
-        RuntimeError: Where it does not start within a minute.
+        RuntimeError: Where it does not start within four minutes.
     """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -84,7 +85,7 @@ def serving(
     name = {"::": "::1", "0.0.0.0": "127.0.0.1"}.get(host, host)
     address = f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
     try:
-        for _ in range(240):
+        for _ in range(4 * START):
             if process.poll() is not None:
                 break
             try:
@@ -94,6 +95,8 @@ def serving(
                 break
             except OSError:
                 time.sleep(0.25)
+        else:
+            raise RuntimeError(f"the server did not start within {START} s: {log.read_text()}")
         if process.poll() is not None:
             raise RuntimeError(f"the server ended: {log.read_text()}")
         yield address, process.pid
@@ -132,6 +135,24 @@ def frame_rate(page: Any, seconds: float) -> float:
 def settle(page: Any, truth: str, seconds: float = 60.0) -> None:
     """Wait until something holds on the page."""
     page.wait_for_function(truth, timeout=1000 * seconds)
+
+
+SCROLLERS = "const all = []; for (let e = document.querySelector('.tme-page'); e; e = e.parentElement) all.push(e);"
+
+
+def scrolled(page: Any) -> float:
+    """How far down the page is scrolled; what scrolls is a part of Solara's shell, not the window."""
+    return float(page.evaluate(f"(() => {{ {SCROLLERS} return Math.max(...all.map(e => e.scrollTop)) }})()"))
+
+
+def scroll(page: Any, down: float) -> None:
+    """Scroll the page."""
+    page.evaluate(f"(() => {{ {SCROLLERS} all.forEach(e => {{ e.scrollTop = {down} }}) }})()")
+
+
+def too_wide(page: Any) -> float:
+    """By how much the page is wider than its window, which is then scrolled sideways."""
+    return float(page.evaluate(f"(() => {{ {SCROLLERS} return Math.max(...all.map(e => e.scrollWidth - e.clientWidth)) }})()"))
 
 
 def key(page: Any, name: str) -> None:

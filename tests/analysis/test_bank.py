@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from functools import partial
 
@@ -381,6 +382,61 @@ def test_what_a_bank_leaves_on_disk(drawn, assert_as_declared):
     assert one.growth_rate == patients["growth_rate_per_day"][0] and isinstance(one.del17p, bool) and isinstance(one.prior_lines, int)
     weigher = Weigher(bank, {key: facts["acts"] for key, facts in bank.arms.items()})
     assert np.isfinite(weigher.against(load_population("icaria"), "pd").fixed).all()
+
+
+def _json(path, change):
+    table = json.loads(path.read_text())
+    change(table)
+    path.write_text(json.dumps(table))
+
+
+def _column(path, change):
+    table = pd.read_parquet(path)
+    found = change(table)
+    path.unlink() if path.is_file() else [part.unlink() for part in path.iterdir()]
+    (table if found is None else found).to_parquet(path if path.suffix and not path.is_dir() else path / "part-00000.parquet")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("sittings.json", lambda t: t.pop("arms"), r"sittings\.json: arms: field required"),
+        ("sittings.json", lambda t: t["arms"]["pd"].pop("regimen"), r"sittings\.json: arms\.pd\.regimen: field required"),
+        ("sittings.json", lambda t: t["arms"]["pd"].update(until_days="long"), r"sittings\.json: arms\.pd\.until_days: "),
+        ("sittings.json", lambda t: t["sittings"][0]["cohorts"].pop(), r"patients\.parquet: a patient is of a cohort"),
+        ("sittings.json", lambda t: t["sittings"][0].update(number=1), r"sittings are not numbered from 0"),
+        (
+            "sittings.json",
+            lambda t: t["sittings"][0]["cohorts"][0]["table"].pop("quantities"),
+            r"sittings\.json: population: quantity 'age'.* is missing",
+        ),
+        ("runs.parquet", lambda t: t.drop(columns="status"), r"runs\.parquet: there is no column 'status'"),
+        ("runs.parquet", lambda t: t.assign(known_day="late"), r"runs\.parquet: the column 'known_day' holds no numbers"),
+        (
+            "runs.parquet",
+            lambda t: t.assign(status="done"),
+            r"runs\.parquet: the column 'status' holds 'done', which is not completed, failed",
+        ),
+        ("runs.parquet", lambda t: t.assign(patient=t["patient"] + 100), r"runs\.parquet: a run is of nobody"),
+        ("runs.parquet", lambda t: pd.concat([t, t]), r"runs\.parquet: a patient was run twice"),
+        ("visits.parquet", lambda t: t.assign(arm="x"), r"visits\.parquet: a visit is of no run"),
+        ("visits.parquet", lambda t: t.assign(day=-1.0), r"visits\.parquet: the column 'day' holds -1, which is not from 0"),
+        ("visits.parquet", lambda t: t.assign(best_response=None), r"visits\.parquet: the column 'best_response' lacks values"),
+        ("patients.parquet", lambda t: t.assign(stop_draw=np.nan), r"patients\.parquet: the column 'stop_draw' lacks values"),
+        ("patients.parquet", lambda t: pd.concat([t, t]), r"patients\.parquet: a patient stands there twice"),
+    ],
+)
+def test_what_is_wrong_with_a_bank_on_disk_is_told_with_its_file(drawn, tmp_path, name, change, said):
+    folder = tmp_path / "bank"
+    shutil.copytree(drawn[1], folder)
+    (_json if name.endswith("json") else _column)(folder / name, change)
+    with pytest.raises(InputError, match=said):
+        read_bank(folder)
+    if name != "sittings.json":
+        (folder / name).unlink() if (folder / name).is_file() else shutil.rmtree(folder / name)
+        (folder / name).write_bytes(b"nothing")
+        with pytest.raises(InputError, match=rf"{name}: not a Parquet table"):
+            read_bank(folder)
 
 
 def test_more_patients_and_combinations_are_added_and_nothing_is_run_again(plan, tmp_path, drawn):

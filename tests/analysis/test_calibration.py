@@ -309,6 +309,27 @@ def test_a_posterior_that_is_none_is_refused(tmp_path):
         stored.read(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"weight": ["x", "y"]}, "posterior.parquet holds no sets"),
+        ({"weight": [0.0, 0.0]}, "posterior.parquet holds no sets"),
+        ({"weight": [-1.0, 2.0]}, "posterior.parquet holds no sets"),
+        ({"log_posterior": [math.nan, 0.0]}, "posterior.parquet holds no sets"),
+        ({"population.icaria.growth_rate.median": [None, 0.007]}, "posterior.parquet holds no sets"),
+        ({"population.icaria.growth_rate.median": [], "weight": [], "log_posterior": []}, "posterior.parquet holds no sets"),
+        ({"growth": [1.0, 2.0]}, "posterior.parquet: .*growth"),
+    ],
+)
+def test_a_damaged_posterior_is_refused_by_name(tmp_path, changes, said):
+    sets = {"weight": [0.5, 0.5], "log_posterior": [0.0, 0.0], "population.icaria.growth_rate.median": [0.007, 0.008]}
+    pd.DataFrame(sets).to_parquet(tmp_path / "posterior.parquet")
+    assert len(stored.read(tmp_path).sets) == 2
+    pd.DataFrame(sets | changes).to_parquet(tmp_path / "posterior.parquet")
+    with pytest.raises(InputError, match=said):
+        stored.read(tmp_path)
+
+
 def test_without_emcee_a_calibration_is_refused_in_a_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "emcee", None)
     with pytest.raises(InputError, match="needs emcee, which is not installed"):
@@ -355,8 +376,53 @@ def test_a_table_between_marks_is_replaced_and_nothing_else(tmp_path):
     new = documents.between(text, "calibration", "| a |\n")
     assert new == text.replace("old", "| a |")
     assert documents.between("Before.\n", "calibration", "x").startswith("Before.\n\n<!-- calibration -->\nx\n")
-    documents.put(tmp_path / "new.md", "calibration", "x")
-    assert "x" in (tmp_path / "new.md").read_text()
+    documents.put(tmp_path / "new.md", "calibration", "x", "# Head\n")
+    assert (tmp_path / "new.md").read_text() == "# Head\n\n<!-- calibration -->\nx\n<!-- end of calibration -->\n"
+    (tmp_path / "link.md").symlink_to("new.md")
+    documents.put(tmp_path / "link.md", "calibration", "y")
+    assert (tmp_path / "link.md").is_symlink() and "y" in (tmp_path / "new.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"Mine.\n<!-- calibration -->\nold\n\nWhat must stay.\n", "belong together"),
+        (b"Mine.\n<!-- end of calibration -->\n", "belong together"),
+        (b"<!-- end of calibration -->\n<!-- calibration -->\n<!-- end of calibration -->\n", "belong together"),
+        (b"\xff\xfe", "not a text in UTF-8"),
+        (None, "is no file"),
+    ],
+)
+def test_a_document_that_cannot_be_changed_is_refused_before_the_work_and_stays(tmp_path, content, said):
+    document = tmp_path / "doc.md"
+    document.mkdir() if content is None else document.write_bytes(content)
+    for attempt in (lambda: documents.check(document, "calibration"), lambda: documents.put(document, "calibration", "x")):
+        with pytest.raises(InputError, match=said):
+            attempt()
+    assert document.is_dir() if content is None else document.read_bytes() == content
+    with pytest.raises(InputError, match="there is no folder"):
+        documents.check(tmp_path / "nowhere" / "doc.md", "calibration")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("calibrate", "--bank", "nowhere"),
+        ("predict", "--scenarios", "icaria", "--patients", "2"),
+        ("predict", "--scenarios", "icaria", "--bank", "nowhere", "--posterior", "nowhere"),
+        ("sensitivity", "icaria_conclusion"),
+    ],
+)
+def test_no_command_begins_its_work_with_a_document_that_it_could_not_write(tmp_path, monkeypatch, words):
+    from tme_abm.analysis.bank import store
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(store, "read_bank", lambda *_: None)
+    monkeypatch.setattr(stored, "read", lambda *_: stored.Posterior((), np.ones((1, 1)), np.ones(1), np.ones(1)))
+    (tmp_path / "doc.md").write_bytes(b"\xff")
+    done = CliRunner().invoke(app, [*words, "--doc", "doc.md"])
+    assert done.exit_code == 2 and done.stderr == "tme: doc.md: not a text in UTF-8\n"
+    assert not (tmp_path / "results").exists()
 
 
 @pytest.mark.parametrize(
@@ -375,7 +441,7 @@ def test_what_is_wrong_with_a_plan_is_told(tmp_path, toy, monkeypatch, old, new,
     from tme_abm.analysis.calibration import fit as fitting
 
     bank = toy(40)
-    (tmp_path / "sittings.json").write_text(json.dumps({"arms": bank.arms}))
+    (tmp_path / "sittings.json").write_text(json.dumps({"sittings": [], "arms": bank.arms}))
     monkeypatch.setattr(fitting, "read_bank", lambda *_: bank)
     (tmp_path / "plan.toml").write_text(PLAN.replace(old, new))
     with pytest.raises(InputError, match=said):

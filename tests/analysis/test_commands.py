@@ -49,11 +49,20 @@ def test_converge_prints_a_verdict_for_each_axis(tme, tmp_path):
         (("converge", "icaria", "--steps", "6,x"), "tme: --steps: expected numbers with commas between them, got '6,x'"),
         (("converge", "icaria", "--steps", "7"), "tme: a step of 7 h does not divide a day"),
         (("converge", "icaria", "--steps", "none", "--patches", "none"), "tme: nothing to compare"),
+        (("converge", "icaria", "--patches", "64.5"), "tme: --patches: expected whole numbers with commas between them, got '64.5'"),
+        (("converge", "icaria", "--patches", "nan"), "tme: --patches: expected whole numbers with commas between them, got 'nan'"),
+        (("converge", "icaria", "--patches", "inf"), "tme: --patches: expected whole numbers with commas between them, got 'inf'"),
+        (("converge", "icaria", "--steps", "inf"), "tme: --steps: expected numbers with commas between them, got 'inf'"),
+        (("converge", "icaria", "--docs", "page.txt"), "tme: page.txt is no folder; choose another with --docs"),
+        (("converge", "icaria", "--docs", "old"), "tme: old/convergence.md: no text in UTF-8 that could be written anew"),
         (("converge", "icaria", "--horizon", "20 d"), "tme: a horizon of 0.66 months ends before the first visit on day 28"),
         (("converge", "untreated"), "tme: untreated compares no arms"),
     ],
 )
 def test_bad_input_is_one_line(tme, tmp_path, arguments, message):
+    (tmp_path / "page.txt").write_text("")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "convergence.md").write_bytes(b"\xff")
     result = tme(*arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(message) and result.stderr.count("\n") == 1

@@ -1,5 +1,6 @@
 """`tme export` and `tme describe --columns`."""
 
+import json
 import shutil
 
 import anndata
@@ -58,10 +59,36 @@ def test_results_that_lack_a_column_are_told(tme, tmp_path, small_trial):
     folder = shutil.copytree(small_trial.folder, tmp_path / "damaged")
     patients = pd.read_parquet(folder / "patients.parquet")
     patients.rename(columns={"b2m_mg_per_l": "b2m_mg_per_m", "arm": "brm"}).to_parquet(folder / "patients.parquet")
-    for call in (("export", "damaged", "--to", "adam"), ("report", "damaged")):
-        refused = tme(*call)
-        assert refused.exit_code == 2 and refused.stderr.startswith("tme: damaged: a table has no column 'arm'; it is damaged")
-    assert not (tmp_path / "damaged_adam").exists()
+    said = (
+        "tme: damaged/patients.parquet is damaged: it is not as it was written (KeyError: 'arm')",
+        "tme: damaged: a table has no column 'arm'; it is damaged, or another version of tme has written it",  # which kept no digests
+    )
+    for words in said:
+        for call in (("export", "damaged", "--to", "adam"), ("report", "damaged")):
+            refused = tme(*call)
+            assert refused.exit_code == 2 and refused.stderr == f"{words}\n"
+        assert not (tmp_path / "damaged_adam").exists()
+        (folder / ".tme-results.json").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("entry", [5, None])
+def test_results_whose_entries_are_of_another_kind_are_told(tme, tmp_path, small_trial, entry):
+    folder = shutil.copytree(small_trial.folder, tmp_path / "damaged")
+    summary = json.loads((folder / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps(summary | {"arms": entry, "comparisons": entry}))
+    refused = tme("report", "damaged")
+    assert refused.exit_code == 2 and refused.stderr.count("\n") == 1 and "summary.json" in refused.stderr
+
+
+def test_an_error_over_results_that_are_as_they_were_written_is_ours_and_is_not_put_down_to_them(tme, small_trial, monkeypatch):
+    from tme_abm.export import folder
+
+    def broken(*_):
+        raise TypeError("ours")
+
+    monkeypatch.setattr(folder, "write", broken)
+    failed = tme("export", small_trial.folder, "--to", "csv", "--out", "nowhere")
+    assert isinstance(failed.exception, TypeError) and "damaged" not in failed.output
 
 
 def test_a_marrow_is_exported_from_results(tme, tmp_path, small_trial):

@@ -2,7 +2,9 @@
 
 import errno
 import os
+import sys
 import tempfile
+from types import ModuleType
 
 import pytest
 
@@ -33,6 +35,25 @@ def test_who_has_gone_is_written_to_no_more(number):
     assert output.write("word") == 4
     output.flush()
     assert os.path.samestat(os.fstat(stream.fileno()), os.stat(os.devnull))
+
+
+@pytest.mark.parametrize("when", ["imported", "called"])
+def test_an_interrupt_before_anybody_listens_ends_the_command_with_its_code(monkeypatch, when):
+    from tme_abm.cli.__main__ import main
+
+    class Interrupted(ModuleType):
+        def __getattr__(self, name):
+            if when == "imported":
+                raise KeyboardInterrupt
+            return interrupt
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "tme_abm.cli.app", Interrupted("tme_abm.cli.app"))
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
 
 
 def test_a_full_disk_is_told():

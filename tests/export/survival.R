@@ -23,7 +23,7 @@ tell <- function(design, fit) {
   say(paste0("ci_low_", design), ends[1, "lower .95"])
   say(paste0("ci_high_", design), ends[1, "upper .95"])
 }
-tight <- coxph.control(eps = 1e-14, toler.chol = 1e-14)
+tight <- coxph.control(eps = 1e-14, toler.chol = 1e-15)
 alone <- coxph(Surv(months, event) ~ treated, data = rows, control = tight)
 tell("parallel", alone)
 pairs <- coxph(Surv(months, event) ~ treated, data = rows, cluster = patient, control = tight)

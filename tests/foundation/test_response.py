@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
-from tme_abm.foundation.response import eased, hill, probability, relax, saturation, shielded
+from tme_abm.foundation.response import eased, happens, hill, probability, relax, saturation, shielded
 
 rates = st.floats(0.0, 5.0)
 spans = st.floats(0.0, 100.0)
@@ -64,6 +64,21 @@ def test_probability_does_not_depend_on_how_time_is_cut(hazard, a, b):
 def test_competing_hazards_add(one, other, dt):
     escaped = (1.0 - probability(one, dt)) * (1.0 - probability(other, dt))
     assert 1.0 - probability(one + other, dt) == pytest.approx(escaped, abs=1e-12)
+
+
+@given(st.floats(0.0, 30.0), st.integers(-40, 40), st.floats(0.0, 1.0, exclude_max=True))
+def test_an_event_comes_where_the_draw_is_below_its_probability_to_the_last_digit(hazard, steps, far):
+    """Also for draws a few steps of floating point, or just beyond rounding, off the probability."""
+    p = probability(hazard, 6.0)
+    near = math.ldexp(math.floor(math.ldexp(p, 53)) + steps, -53)
+    for draw in (near, p * (1.0 + steps * 1e-13), p * (1.0 + steps * 1e-3), far):
+        if 0.0 <= draw < 1.0:
+            assert happens(draw, hazard, 6.0) == (draw < p)
+
+
+@pytest.mark.parametrize(("hazard", "draw"), [(math.nan, 0.5), (0.0, 0.0), (math.inf, 0.5), (1e300, 0.5), (-0.1, 0.0), (5e-324, 0.0)])
+def test_an_event_at_the_edge_of_numbers(hazard, draw):
+    assert happens(draw, hazard, 6.0) == (draw < probability(hazard, 6.0))
 
 
 def test_eased_by_hand():

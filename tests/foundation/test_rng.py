@@ -16,6 +16,8 @@ from tme_abm.foundation.rng import (
     below,
     bits,
     lower,
+    lower_half,
+    lower_until,
     normal,
     patient_key,
     poisson,
@@ -306,3 +308,10 @@ def test_streams_keep_their_numbers():
         "INTERFERENCE": 18,
     }
     assert len(set(map(int, Stream))) == len(Stream)
+
+
+@given(words_64, st.floats(0.0, 1.0))
+def test_a_chance_of_whole_numbers_is_that_of_the_number_in_0_to_1(word, chance):
+    word = np.uint64(word)
+    for c in (chance, lower(word), lower(word) + 2.0**-60):
+        assert (lower_half(word) < lower_until(c)) == (lower(word) < c)

@@ -664,6 +664,7 @@ def test_sources_of_adenosine(bare, put):
     gauge = marrow.body.gauge
     gauge[Gauge.SURFACE_CD38], gauge[Gauge.ENZYME_ACTIVITY] = 0.5, 0.4
     marrow.body.clone_cd38[0] = 1.5
+    roster.index_cells(marrow)
     adenosine.lay_out(marrow, adenosine.Params())
     assert marrow.fields.source[0] == pytest.approx(100.0 * 2.0 * 0.5 * 1.5 * 0.4 + 10.0, rel=1e-6)
     other = 10.0 * marrow.traits.adenosine_other[CellType.TREG]
@@ -677,6 +678,7 @@ def test_sources_of_cytokines(bare, put):
     put(marrow, 0, PLASMA)
     put(marrow, 1, STROMA)
     marrow.body.gauge[Gauge.IL6_OUTPUT] = 0.5
+    roster.index_cells(marrow)
     interleukin6.lay_out(marrow, interleukin6.Params())
     np.testing.assert_allclose(marrow.fields.source[:3], 25.0 * marrow.traits.il6[[PLASMA, STROMA, 0]], rtol=1e-6)
     chemokine.lay_out(marrow, chemokine.Params())
@@ -687,6 +689,7 @@ def test_sources_of_cytokines(bare, put):
 def test_fields_are_solved_when_they_are_due_and_made_equals_cleared(bare, put, module):
     marrow = bare()
     put(marrow, np.arange(0, 256, 7), CellType.MACROPHAGE)
+    roster.index_cells(marrow)
     field = {adenosine: "adenosine", interleukin6: "il6", chemokine: "chemokine"}[module]
     marrow.body.gauge[Gauge.FIELD_AGE] = 6.0
     module.prepare(marrow, module.Params(), NOW)

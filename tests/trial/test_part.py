@@ -174,6 +174,26 @@ def test_a_damaged_part_is_named(changed, tmp_path):
         InputError, match=r"2 \(part 2/2\) has lost 1 patient since it was finished, the first number [13]; run the part again"
     ):
         tme_abm.merge([first, second], tmp_path / "r")
+    assert not (tmp_path / "r").exists()  # nothing was begun
+
+
+@pytest.mark.parametrize(
+    ("content", "entry"),
+    [
+        ({"part": "two of two"}, "part"),
+        ({"part": "3/2"}, "part"),
+        ({"part": None}, "part"),
+        ({"scenario": 7}, "scenario"),
+        ({"failed": "none"}, "failed"),
+        ({"wall_seconds": None}, "wall_seconds"),
+        ({"code": "x"}, "code"),
+    ],
+)
+def test_a_part_whose_own_words_are_damaged_is_named(changed, tmp_path, content, entry):
+    with pytest.raises(InputError, match=rf"part\.json: the entry '{entry}' is damaged; run the part again with --force"):
+        tme_abm.merge(changed(1, **content), tmp_path / "r")
+    told = CliRunner().invoke(app, ["merge", str(tmp_path / "1"), str(tmp_path / "2")])
+    assert told.exit_code == 2 and told.stderr.count("\n") == 1
 
 
 def test_a_patient_whose_second_run_was_damaged_is_not_merged_as_failed(changed, tmp_path):

@@ -25,11 +25,18 @@ Simulation.advance = broken
 """
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("page")
+@pytest.fixture(scope="session")
+def results(tmp_path_factory):
+    """A small trial that was run, in the folder of results of a page."""
+    folder = tmp_path_factory.mktemp("page") / "results" / "small"
     study = load_scenario("icaria", ["marrow.shape=[32,32]", 'trial.follow_up=["3 month","4 month"]', "published=[]"], 4)
-    run(study, folder / "results" / "small", 2)
+    run(study, folder, 2)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def site(results):
+    folder = results.parents[1]
     (folder / "secret.toml").write_text(f"# {SECRET}")
     with driver.serving(folder, before=BROKEN) as (address, _):
         yield address

@@ -253,6 +253,16 @@ def test_a_part_that_does_not_come_is_told(site):
         assert "needs JavaScript" in plain.inner_text("body")
 
 
+def told_at_all_sizes(page):
+    """The bar is in the window, and its button on top of everything."""
+    on_top = "b => { const r = b.getBoundingClientRect(); return document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2) === b }"
+    for width, height in ((1440, 900), (1920, 1080), (1024, 768), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        box = page.locator("#tme-lost").bounding_box()
+        assert box["x"] >= 0 and box["y"] >= 0 and box["x"] + box["width"] <= width and box["y"] + box["height"] < height / 2
+        assert page.locator("#tme-lost button").evaluate(on_top), width
+
+
 @NO_BROWSER
 def test_a_lost_connection_and_a_new_start_are_told_and_can_be_answered(tmp_path):
     with driver.browsing() as chrome:
@@ -262,8 +272,10 @@ def test_a_lost_connection_and_a_new_start_are_told_and_can_be_answered(tmp_path
             page.locator(".tme-view-live").wait_for(timeout=60_000)
             assert page.locator("#tme-lost").is_hidden()
         page.get_by_text("La connessione con il programma è caduta").wait_for(timeout=20_000)
+        told_at_all_sizes(page)
         with driver.serving(tmp_path, port=int(address.rpartition(":")[2])):
             page.get_by_text("Il programma è stato riavviato").wait_for(timeout=60_000)
+            told_at_all_sizes(page)
             page.get_by_role("button", name="Ricarica").click(timeout=5000)
             page.locator(".tme-view-live").wait_for(timeout=60_000)
             assert page.locator("#tme-lost").is_hidden() and "language=it" in page.url

@@ -77,7 +77,27 @@ def test_what_cannot_be_is_told_with_its_line(done, tmp_path, old, new, words):
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(InputError, match=words) as told:
         load_scenario(path)
-    assert str(told.value).startswith("broken.toml, line") or str(path) in str(told.value)
+    assert f"{path}, line " in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "words"),
+    [
+        ('drug = "dexamethasone"', 'drug = "dexametasone"', "unknown drug 'dexametasone'; did you mean 'dexamethasone'"),
+        ("[study.trial]", "[study.trail]", "unknown key 'trail'; did you mean 'trial'"),
+        ("patients = ", 'patients = "x" #', "patients: expected a whole number"),
+    ],
+)
+def test_what_is_wrong_with_the_trial_inside_is_told_with_the_line_of_the_file(done, tmp_path, line, instead, words):
+    """Also where the key stands in the whole file's tables only, below [study]."""
+    text = done[0].read_text(encoding="utf-8")
+    at = text.index(line, text.index("[study]"))
+    path = tmp_path / "broken.toml"
+    path.write_text(text[:at] + instead + text[at + len(line) :], encoding="utf-8")
+    with pytest.raises(InputError) as told:
+        load_scenario(path)
+    number = text.count("\n", 0, at) + 1
+    assert f"{path}, line {number}: " in str(told.value) and words in str(told.value)
 
 
 def test_changes_out_of_order_are_told(done, tmp_path):

@@ -1,121 +1,13 @@
-"""What makes the page one that can be followed, at four sizes of the window: curves, theatre, kills, address, lessons that act."""
+"""What makes the page one that can be followed and needs no more than one size of the window; test_page_sizes.py has the rest."""
 
 import browser as driver
 import pytest
 from browser import DAY, key, picture, settle
 
+from tme_abm import run
+
 pytestmark = pytest.mark.skipif(bool(driver.missing()), reason=f"the page is not tested here: {driver.missing()}")
 SIZES = ((1440, 900), (1920, 1080), (1024, 768), (390, 844))
-
-
-@pytest.mark.parametrize(("width", "height"), SIZES)
-def test_curves_stand_beside_the_marrows_on_every_screen(visit, width, height):
-    """Both marrows whole and the first curve whole, before anybody scrolls; nothing is wider than the window."""
-    page = visit("size=32&day=28", width, height)
-    settle(page, "!!document.querySelector('[data-chart=m_protein] canvas').width")
-    boxes = [page.locator(".tme-marrow canvas").nth(i).bounding_box() for i in (0, 1)]
-    boxes.append(page.locator("[data-chart=m_protein] canvas").bounding_box())
-    for box in boxes:
-        assert box["y"] >= 0 and box["y"] + box["height"] <= height and box["x"] >= 0 and box["x"] + box["width"] <= width, box
-    assert boxes[0]["y"] == pytest.approx(boxes[1]["y"], abs=1) and boxes[0]["width"] > 0.25 * min(width, 1000)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    if width > 760:
-        assert boxes[2]["x"] >= boxes[1]["x"] + boxes[1]["width"]  # beside them
-
-
-@pytest.mark.parametrize(("width", "height"), SIZES)
-def test_the_theatre_shows_marrows_day_m_protein_and_ledger_and_nothing_else(visit, width, height):
-    page = visit("size=32&day=28", width, height)
-    key(page, "f")
-    settle(page, "document.body.classList.contains('tme-theatre')")
-    page.wait_for_timeout(500)
-    seen = "e => [...document.querySelectorAll(e)].filter(x => x.offsetParent && x.getBoundingClientRect().width).length"
-    shown = {part: page.evaluate(seen, part) for part in (".tme-panel", ".tme-time", ".tme-curves figure")}
-    assert shown == {".tme-panel": 2, ".tme-time": 1, ".tme-curves figure": 2}
-    for gone in (".tme-top *", ".tme-side *", ".tme-legend *", ".tme-take *", "button", ".tme-twins *", ".tme-small"):
-        assert page.evaluate(seen, gone) == 0, gone
-    assert page.evaluate("[...document.querySelectorAll('.tme-curves figure')].filter(f => f.offsetParent).map(f => f.dataset.chart)") == [
-        "m_protein",
-        "ledger",
-    ]
-    for _ in range(4):
-        key(page, "ArrowRight")  # the keys still act
-    settle(page, f"{DAY} == 29")
-    key(page, "Escape")
-    settle(page, "!document.body.classList.contains('tme-theatre')")
-    assert page.locator(".tme-top").is_visible()
-
-
-def test_the_ledger_gives_deaths_per_thousand_plasma_cells_and_day(visit):
-    page = visit("size=32&day=28")
-    settle(page, "document.querySelectorAll('.tme-ledger tr').length > 3")
-    assert "per 1,000 plasma cells and day" in page.locator(".tme-ledger figcaption").inner_text()
-    told = page.evaluate(
-        """() => {
-          const c = document.querySelector('.tme-curves').__vue__, cause = c.causes.find(x => x.name === 'imid');
-          const days = c.rows.map(rows => rows.slice(1).reduce((n, r) => n + r[c.plasma], 0));
-          const n = c.rows.map(rows => rows[rows.length - 1][cause.column]);
-          return [c.ledger.find(r => r.name === 'imid').n, n.map((x, i) => 1000 * x / days[i])];
-        }"""
-    )
-    assert told[0] == pytest.approx(told[1]) and told[0][0] > 0
-
-
-def test_a_death_flashes_and_the_next_kill_is_slow(visit):
-    page = visit("size=32&arms=isa-pd,pd")
-    for _ in range(8):
-        key(page, "ArrowRight")
-    settle(page, f"{DAY} == 2")
-    flashed = "[...document.querySelectorAll('.tme-panel')].some(p => p.__vue__.flashes.length > 0)"
-    settle(page, flashed + f" || {DAY} == 2")
-    key(page, "k")
-    settle(page, "!!document.querySelector('.tme-kill')")
-    said = page.locator(".tme-kill").first.inner_text()
-    assert any(word in said for word in ("NK cells", "macrophages", "T cells"))
-    slow = "[...document.querySelectorAll('.tme-panel')].map(p => !!p.__vue__.slow)"
-    before, drawn = page.evaluate(slow), picture(page, 0)
-    settle(page, f"({slow}).every(x => !x)", 10)
-    page.wait_for_timeout(100)
-    assert any(before) and (picture(page, 0) != drawn)
-    over = "const c = document.querySelector('.tme-over'), pixels = c.getContext('2d').getImageData(0, 0, c.width, c.height).data"
-    ink = page.evaluate(f"(() => {{ {over}; return pixels.some(x => x) }})()")
-    assert ink or page.evaluate("document.querySelectorAll('.tme-panel')[1].__vue__.flashes.length") > 0
-    causes = page.locator(".tme-causes span").all_inner_texts()
-    assert "ADCP (macrophages)" in causes and "Background" not in causes
-
-
-def test_layers_have_colour_and_none_is_one(visit):
-    page = visit("size=32&layer=none")
-    frame = "document.querySelector('.tme-panel').__vue__"
-    assert page.evaluate(f"{frame}.frame.layer") == "none" and page.locator(".tme-scale b").count() == 0
-    plain = page.evaluate(f"{frame}.look.fields")
-    assert plain["none"][0] == plain["none"][1] and len({tuple(ends) for ends in plain.values()}) > 3
-    page.goto(page.url.replace("layer=none", "layer=adenosine"))
-    driver.ready(page)
-    assert page.locator(".tme-scale b").count() == 1 and page.evaluate(f"{frame}.frame.layer") == "adenosine"
-
-
-def test_the_first_minute_says_what_is_seen(visit):
-    page = visit()
-    said = page.locator(".tme-hint").inner_text()
-    assert "dot is one cell" in said and "A and B" in said and "Press play" in said
-    key(page, "ArrowRight")
-    page.locator(".tme-hint").wait_for(state="detached")
-
-
-def test_response_is_named_best_confirmed_and_at_the_last_visit(visit):
-    page = visit("size=32&day=56")
-    head = page.locator(".tme-head").first.inner_text()
-    assert "best confirmed response" in head and "at the last visit" in head
-    page.goto(page.url.replace("day=56", "day=0"))
-    driver.ready(page)
-    assert "first visit on day 28" in page.locator(".tme-head").first.inner_text()
-
-
-def test_progression_is_said_with_what_becomes_of_the_treatment(visit):
-    page = visit("size=32&arms=isa,untreated&patient=high_risk&day=140")
-    said = page.locator(".tme-pd").first.inner_text()
-    assert "progressed on day" in said and "treatment goes on" in said
 
 
 def test_the_address_is_the_state_and_back_leads_back(visit):
@@ -156,66 +48,14 @@ def test_no_panel_shows_another_state_than_the_marrow(visit):
     assert "Typical" in page.locator(".tme-new").inner_text()
 
 
-def test_a_patient_of_a_trial_opens_at_the_top(visit):
-    page = visit("view=trials")
-    page.locator("img[data-figure=survival]").wait_for(timeout=60_000)
-    page.evaluate("window.scrollTo(0, 4000)")
-    page.locator(".tme-waterfall [data-pick='1']").first.click()
-    driver.ready(page, 60)
-    settle(page, "window.scrollY == 0")
-    settle(page, "location.search.includes('results') && location.search.includes('patient=1')")
-    assert page.evaluate("window.scrollY") == 0
-    assert page.get_by_label("Number of the patient").input_value() == "1"
-
-
-def test_a_change_is_undone_by_a_key(visit):
-    page = visit("size=32&day=3")
-    page.click("input[data-mechanism=adcc][data-side='0']")
-    settle(page, "document.querySelectorAll('.tme-mark').length == 1")
-    key(page, "u")
-    settle(page, "document.querySelectorAll('.tme-mark').length == 0 && document.querySelector('input[data-mechanism=adcc]').checked")
-    assert page.locator("input[data-mechanism=adcc][data-side='0']").is_checked()
-
-
-def test_a_dose_has_limits_and_a_slider(visit):
+def test_a_dose_of_the_regimen_has_limits(visit):
     page = visit("size=32&day=1")
-    field = page.locator("input.tme-dose[data-drug=isatuximab][data-side='0']")
-    for wrong in ("5000", "-1", ""):
-        field.fill(wrong)
-        field.press("Enter")
-        page.get_by_text("Write a number from 0 to 1000 per cent.").wait_for()
-        assert field.input_value() == "100"
-    assert page.locator(".tme-mark").count() == 0
-    slide = "const s = document.querySelector('.tme-slide[data-drug=isatuximab]')"
-    page.evaluate(f"(() => {{ {slide}; s.value = 250; s.dispatchEvent(new Event('change')) }})()")
-    settle(page, "document.querySelectorAll('.tme-mark').length == 1")
-    settle(page, "document.querySelector('input.tme-dose[data-drug=isatuximab]').value == '250'")
     page.get_by_text("Doses and schedule").click()
     dose = page.get_by_label("Dose", exact=True).first
     dose.fill("1e9 mg/kg")
     page.get_by_text("at most 200 mg/kg").wait_for()
     dose.fill("10")
     page.get_by_text("the unit is missing").wait_for()
-
-
-def test_the_picture_holds_the_curves(visit):
-    page = visit("size=32&day=28")
-    with page.expect_download() as held:
-        page.click("#tme-png")
-    from PIL import Image
-
-    picture_ = Image.open(held.value.path())
-    assert picture_.size[1] > 0.9 * picture_.size[0]  # below the marrows come rows of curves
-
-
-def test_the_model_is_described(visit):
-    page = visit("view=about&language=it")
-    page.get_by_text("Come citarlo").wait_for()
-    page.click(".tme-language")
-    page.get_by_text("How to cite").wait_for()
-    text = page.locator(".tme-about").inner_text()
-    for part in ("What it is", "Its scales", "Its limits", "How sure its numbers are", "How to cite", "version 0.1"):
-        assert part in text
 
 
 def test_a_lesson_acts_by_itself_and_ends_with_its_answer(visit):
@@ -245,14 +85,83 @@ def test_a_trial_grows_live(visit):
     assert "hazard ratio" in text and "Patient" in text and page.locator(".tme-km polyline").count() == 2
 
 
+def saved(page, label):
+    """The file that a button of the page gives."""
+    with page.expect_download() as held:
+        page.get_by_role("button", name=label).or_(page.get_by_role("link", name=label)).first.click()
+    return held.value.path().read_text(encoding="utf-8")
+
+
+def test_what_was_done_live_is_played_again_by_view_and_run_to_the_same_numbers(visit, chrome, tmp_path):
+    page = visit("size=32&arms=isa-pd,pd&day=2")
+    page.click("input[data-mechanism=adcp][data-side='0']")
+    settle(page, "document.querySelectorAll('.tme-mark').length == 1")
+    for _ in range(8):
+        key(page, "ArrowRight")
+    settle(page, f"{DAY} == 4")
+    page.fill("input.tme-dose[data-drug=pomalidomide][data-side='1']", "50")
+    page.keyboard.press("Enter")
+    settle(page, "document.querySelectorAll('.tme-mark').length == 2")
+    page.locator("body").click(position={"x": 2, "y": 2})
+    for _ in range(4):
+        key(page, "ArrowRight")
+    settle(page, f"{DAY} == 5")
+    path, curves = tmp_path / "mine.toml", saved(page, "Curves (CSV)")
+    path.write_text(saved(page, "What I did (TOML)"), encoding="utf-8")
+    drawn = [picture(page, side) for side in (0, 1)]
+
+    run(path, tmp_path / "out", workers=1)
+    import pandas as pd
+
+    table = pd.read_parquet(tmp_path / "out" / "table.parquet")
+    first, *rows = (line.split(",") for line in curves.splitlines())
+    at = first.index("m_protein_g_per_l")
+    assert len(rows) == len(table) == 12
+    shown = [(row[0].lower(), float(row[first.index("day")]), row[at]) for row in rows]
+    again = zip(table["side"], table["day"], (f"{m:.6g}" for m in table["m_protein_g_per_l"]), strict=True)
+    assert shown == list(again)
+
+    with driver.serving(tmp_path, scenario=str(path)) as (address, _):
+        other = chrome.new_page(viewport={"width": 1400, "height": 900})
+        other.goto(address)
+        driver.ready(other)
+        settle(other, f"{DAY} == 5 && document.querySelectorAll('.tme-mark').length == 2")
+        assert [picture(other, side) for side in (0, 1)] == drawn
+        assert saved(other, "Curves (CSV)") == curves
+        other.close()
+
+
+def test_a_film_says_how_far_it_is_and_holds_the_days(visit):
+    from PIL import Image
+
+    page = visit("size=32&day=20")
+    page.evaluate(
+        """() => {
+          window.tmeSaid = [];
+          const look = () => { const b = document.querySelector('.tme-film'); if (b) window.tmeSaid.push(b.innerText) };
+          new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true });
+        }"""
+    )
+    page.click(".tme-film")
+    ready = page.get_by_role("button", name="Save the film").or_(page.get_by_role("link", name="Save the film")).first
+    ready.wait_for(timeout=120_000)
+    said = page.evaluate("window.tmeSaid.filter(x => /\\d+ %/.test(x)).map(x => Number(x.match(/(\\d+) %/)[1]))")
+    assert said == sorted(said) and len(set(said)) > 1
+    with page.expect_download() as held:
+        ready.click()
+    with Image.open(held.value.path()) as film:
+        assert film.n_frames == 21
+
+
 def test_a_recorded_marrow_is_shown_while_the_model_compiles(chrome, tmp_path):
     slow = """
-import threading
+import os, time
 import tme_viz.pair as pair
-plain, go = pair.compile_first, threading.Event()
+plain = pair.compile_first
 def waiting(study, tell):
     tell("compiling")
-    go.wait(25.0)
+    while not os.path.exists("go"):
+        time.sleep(0.1)
     plain(study, tell)
 pair.compile_first = waiting
 """
@@ -263,8 +172,17 @@ pair.compile_first = waiting
         frame.locator("#day").get_by_text("Giorno").wait_for(timeout=60_000)
         settle(page, "Number(document.querySelector('.tme-recorded').contentDocument.querySelector('#scrub').value) > 3")
         assert "Compilazione" in page.locator(".tme-busy").inner_text()
+        for width, height in SIZES:
+            page.set_viewport_size({"width": width, "height": height})
+            settle(page, f"document.documentElement.clientWidth == {width}")
+            assert driver.too_wide(page) <= 0
+            recorded, said = (page.locator(part).bounding_box() for part in (".tme-recorded", ".tme-busy"))
+            marrow = frame.locator("canvas").first.bounding_box()
+            assert said["y"] >= 0 and said["y"] + said["height"] <= recorded["y"]
+            assert marrow["x"] >= 0 and marrow["x"] + marrow["width"] <= width and marrow["y"] + marrow["height"] <= height, width
         headers = page.request.get(f"{address}/tme/recorded.html").headers
         assert headers["x-frame-options"] == "SAMEORIGIN" and "frame-ancestors 'self'" in headers["content-security-policy"]
+        (tmp_path / "go").touch()
         driver.ready(page)  # and then the marrows are there
         assert page.locator(".tme-recorded").count() == 0
         page.close()

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tme_viz import takeaway
 from tme_viz.allowed_files import Places
 from tme_viz.choice import Choice
 from tme_viz.saved_scenario import scenario_toml
@@ -272,6 +273,18 @@ def test_a_film_takes_turns_with_other_work_and_ends_where_its_past_is_forgotten
     session.wait(120)
     until(lambda: film.has_failed)
     assert 0.0 < shares[0] < 0.5 and not film.data
+
+
+def test_a_film_may_take_longer_than_other_files(session, monkeypatch):
+    monkeypatch.setattr(takeaway, "LONGEST_WAIT", 0.0)
+    for _ in range(12):
+        session.step()
+    session.wait(60)
+    with pytest.raises(TimeoutError):
+        ask(session, lambda: time.sleep(0.2))
+    film = Film(session, "adenosine", "Day", (), lambda: None)
+    until(lambda: film.data or film.has_failed)
+    assert film.data.startswith(b"GIF") and film.share == 1.0
 
 
 def test_the_next_kill_is_shown_with_the_marrow_before_it(session):

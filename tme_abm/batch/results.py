@@ -175,11 +175,19 @@ def read_marker(folder: Path) -> dict[str, Any] | None:
         InputError: For one that a later version has written.
     """
     marker = _json(folder / MARKER)
-    if marker is None or not isinstance(marker.get("files"), dict):
+    if marker is None:
         return None
-    if marker.get("format", 0) > FORMAT:
-        raise InputError(f"{folder} was written by a later version of tme (format {marker['format']}); choose another folder with --out")
+    number = marker.get("format", 0)
+    if not isinstance(number, int) or not _are_files(marker.get("files")) or not isinstance(marker.get("finished"), dict | None):
+        return None  # nobody can tell what it is
+    if number > FORMAT:
+        raise InputError(f"{folder} was written by a later version of tme (format {number}); choose another folder with --out")
     return {"finished": None, **marker}
+
+
+def _are_files(table: Any) -> bool:
+    """Whether a table holds names of files with their digests."""
+    return isinstance(table, dict) and all(isinstance(value, str) for value in table.values())
 
 
 def refuse_another(folder: Path, identity: Mapping[str, Any]) -> None:
@@ -239,6 +247,11 @@ def written(folder: Path) -> list[Path]:
     return [folder / name for name in (read_marker(folder) or {"files": {}})["files"]]
 
 
+def changed(folder: Path) -> list[Path]:
+    """The files of a folder that this program wrote and that are gone or otherwise now."""
+    return [folder / name for name, was in (read_marker(folder) or {"files": {}})["files"].items() if not _is_ours(folder / name, was)]
+
+
 def _mend(folder: Path) -> list[Path]:
     """Carry the change of a folder through, where one was decided upon: now, or before a crash. Safe to repeat.
 
@@ -247,7 +260,11 @@ def _mend(folder: Path) -> list[Path]:
     """
     work = folder / WORK
     plan = _json(work / "commit.json")
-    if plan is None:
+    if (
+        plan is None
+        or not all(_are_files(plan.get(key)) for key in ("files", "keep", "old"))
+        or not {"finished", "is_final"} <= plan.keys()
+    ):
         return []
     moved = _set_tables_aside(work / "new", folder, {**plan["old"], **plan["files"]}, plan["files"], {**plan["old"], **plan["keep"]})
     moved += _move(work / "new", folder, plan["files"], plan["old"])

@@ -1,6 +1,17 @@
-"""`python -m tme_abm.cli` is `tme`."""
+"""The command `tme`, and `python -m tme_abm.cli`: a Ctrl-C during its imports ends it without a traceback, too."""
 
-from tme_abm.cli.app import main
+import sys
+
+
+def main() -> None:
+    """Entry point of the command `tme`."""
+    try:
+        from tme_abm.cli.app import main as begin
+
+        begin()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
 
 if __name__ == "__main__":
     main()

@@ -20,6 +20,7 @@ from tme_abm.cli.options import (
     WorkersOption,
     in_plain_words,
     make_console,
+    reading_results,
     refuse_force_and_resume,
     tell,
 )
@@ -50,7 +51,7 @@ def bank(
     out: Annotated[Path, typer.Option(help="Folder of the bank; the same command goes on.")] = BANK,
 ) -> None:
     """Draw a bank of virtual patients wider than any population, and run each under many arms."""
-    with in_plain_words():
+    with in_plain_words(), reading_results(out):
         from tme_abm.analysis.bank.run import draw_bank
         from tme_abm.batch.results import refuse_foreign
 
@@ -124,12 +125,12 @@ def calibrate(
     doc: Annotated[Path | None, typer.Option(help="Document whose table of the calibration is replaced.")] = None,
 ) -> None:
     """Fit what differs between patients to control arms and single agents, by weights on a bank."""
-    with in_plain_words():
+    with in_plain_words(), reading_results(from_bank):
+        from tme_abm.analysis import documents
         from tme_abm.analysis.calibration import recovery, report, run
         from tme_abm.analysis.calibration.plan import PLAN, read_plan
         from tme_abm.analysis.calibration.posterior import need_emcee
-        from tme_abm.analysis.documents import put
-        from tme_abm.batch.results import read_json, refuse_another, refuse_foreign
+        from tme_abm.batch.results import refuse_another, refuse_foreign
         from tme_abm.mechanisms.outside.loading import load
         from tme_abm.scenario.kinds import load_trial
 
@@ -140,6 +141,7 @@ def calibrate(
         catalogue = load(mechanism or ())
         by_name = partial(load_trial, mechanisms=[catalogue])
         refuse_foreign(out)
+        documents.check(doc, "calibration")
         with working(out, workers, processes, scheduler, quiet=quiet, log_json=log_json) as desk:
             if recover:
                 found = recovery.recover(chosen, from_bank, by_name, (steps, sets), recover, desk)
@@ -147,18 +149,39 @@ def calibrate(
                 written = recovery.write_results(found, out, desk, force)
             else:
                 again = (load_plan(bank_plan, mechanism or ()), redraw) if redraw else None
-                fitted = run.calibrate(chosen, from_bank, by_name, (steps, sets), desk, again)
-                summary = read_json(from_bank / "summary.json")
-                facts = {"fit": chosen.settings(), "bank": {key: summary[key] for key in ("candidates", "eligible", "runs", "model")}}
-                if not force:
+                facts = {"fit": chosen.settings(), "bank": what_it_holds(from_bank)}
+                if not force and again is None:
                     refuse_another(out, facts)
+                fitted = run.calibrate(chosen, from_bank, by_name, (steps, sets), desk, again)
+                if again is not None:  # patients may have come to the bank
+                    facts["bank"] = what_it_holds(from_bank)
+                    if not force:
+                        refuse_another(out, facts)
                 written = run.write_results(fitted, out, facts, desk, force)
                 typer.echo(report.report(fitted))
                 if doc is not None:
-                    put(doc, "calibration", report.report(fitted))
+                    documents.put(doc, "calibration", report.report(fitted))
                     written.append(doc)
         for path in written:
             typer.echo(f"  {path}")
+
+
+def what_it_holds(bank: Path) -> dict[str, Any]:
+    """How many patients and runs a bank holds, and by which rules they were run.
+
+    Raises:
+        InputError: Where there is no bank, or its summary is damaged.
+    """
+    from tme_abm.analysis.bank.store import read_facts
+    from tme_abm.batch.results import read_json
+    from tme_abm.foundation.errors import InputError
+
+    read_facts(bank)
+    summary = read_json(bank / "summary.json")
+    keys = ("candidates", "eligible", "runs", "model")
+    if missing := [key for key in keys if key not in summary]:
+        raise InputError(f"{bank / 'summary.json'}: the key '{missing[0]}' is missing; `tme bank --out {bank}` writes it again")
+    return {key: summary[key] for key in keys}
 
 
 def design(
@@ -176,7 +199,7 @@ def design(
     out: Annotated[Path | None, typer.Option(help="Folder of the results; results/<name> by default.")] = None,
 ) -> None:
     """Work out the power of a trial of two arms and its assurance, from a bank and a posterior."""
-    with in_plain_words():
+    with in_plain_words(), reading_results(from_bank, posterior):
         from tme_abm.analysis.bank.store import read_bank
         from tme_abm.analysis.bank.trials import play, refuse_unrun
         from tme_abm.analysis.bank.weights import Weigher
@@ -245,13 +268,12 @@ def predict_from_bank(
     doc: Path | None,
 ) -> None:
     """`tme predict --bank`: published results beside what the patients of a bank predict, over the sets of a posterior."""
-    with in_plain_words():
-        from tme_abm.analysis import bank_prediction, prediction
+    with in_plain_words(), reading_results(*(place for place in (folder, posterior) if place is not None)):
+        from tme_abm.analysis import bank_prediction, documents, prediction
         from tme_abm.analysis.bank.run import rules_digest
         from tme_abm.analysis.bank.store import read_bank
         from tme_abm.analysis.calibration import posterior as stored
-        from tme_abm.analysis.documents import put
-        from tme_abm.batch.results import open_results, read_json, refuse_foreign
+        from tme_abm.batch.results import open_results, refuse_foreign
         from tme_abm.export.crate import describe_folder
         from tme_abm.foundation.errors import InputError
         from tme_abm.mechanisms.outside.loading import load
@@ -266,10 +288,11 @@ def predict_from_bank(
         known = stored.read(posterior).thinned(sizes[0])
         patients = read_bank(folder)
         refuse_foreign(out)
+        documents.check(doc, "predictions")
+        own, now = what_it_holds(folder)["model"], rules_digest()
         with working(out, 1, quiet=quiet, log_json=log_json) as desk:
             table = bank_prediction.predict(studies, patients, known, sizes[1], desk.say)
             facts = f"{len(patients.patients)} candidates in the bank, {len(known.sets)} sets of the posterior, {sizes[1]} virtual trials"
-            own, now = read_json(folder / "summary.json").get("model", ""), rules_digest()
             facts += f", rules {own}" + ("." if own == now else f" (the files of the model have others now: {now}).")
             identity = {"command": "tme predict --bank", "bank": len(patients.patients), "sets": len(known.sets), "trials": sizes[1]}
             with open_results(out, identity, force) as place:
@@ -280,7 +303,7 @@ def predict_from_bank(
                 place.publish(is_final=False)
         typer.echo(bank_prediction.report(table, facts))
         if doc is not None:
-            put(doc, "predictions", bank_prediction.report(table, facts))
+            documents.put(doc, "predictions", bank_prediction.report(table, facts))
             written.append(doc)
         for path in written:
             typer.echo(f"  {path}")

@@ -1,8 +1,10 @@
 """Options that commands share, and failures in plain words."""
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -92,18 +94,33 @@ def in_plain_words() -> Iterator[None]:
 
 
 @contextmanager
-def reading_results(folder: object) -> Iterator[None]:
-    """Say of a column that is not there that the tables of a results folder are not as they were written."""
+def reading_results(*folders: Path) -> Iterator[None]:
+    """Within, an error over files that are not as `tme` wrote them is bad input, and names one of them; any other is one of ours.
+
+    Args:
+        folders: Of results, banks or parts; what is no folder is passed over.
+    """
     try:
         yield
-    except KeyError as error:
-        raise InputError(f"{folder}: a table has no column {error}; it is damaged, or another version of tme has written it") from None
+    except (InputError, OSError, MemoryError, typer.Exit, typer.Abort):
+        raise
     except Exception as error:
         from jinja2 import UndefinedError
 
-        if not isinstance(error, UndefinedError):
+        from tme_abm.batch.results import changed, read_marker
+        from tme_abm.foundation.errors import first_line
+
+        if files := [file for folder in folders if folder.is_dir() for file in changed(folder)]:
+            raise InputError(f"{files[0]} is damaged: it is not as it was written ({type(error).__name__}: {first_line(error)})") from None
+        if any(read_marker(folder) is not None for folder in folders):
             raise
-        raise InputError(f"{folder}: run.json or summary.json lacks an entry ({error}); it is damaged") from None
+        if isinstance(error, KeyError):  # of a folder of an earlier version, which kept no digests
+            raise InputError(
+                f"{folders[0]}: a table has no column {error}; it is damaged, or another version of tme has written it"
+            ) from None
+        if isinstance(error, UndefinedError):
+            raise InputError(f"{folders[0]}: run.json or summary.json lacks an entry ({error}); it is damaged") from None
+        raise
 
 
 HorizonOption = Annotated[
@@ -119,7 +136,7 @@ def parse_days(duration: str | None) -> float | None:
     return None if duration is None else parse_duration(duration, "--horizon") / HOURS_PER_DAY
 
 
-def parse_numbers(text: str, option: str) -> list[float]:
+def parse_numbers(text: str, option: str, are_whole: bool = False) -> list[float]:
     """Numbers with commas between them; none of "none".
 
     Raises:
@@ -127,7 +144,11 @@ def parse_numbers(text: str, option: str) -> list[float]:
     """
     if text.strip() in ("", "none"):
         return []
+    what = "whole numbers" if are_whole else "numbers"
     try:
-        return [float(part) for part in text.split(",")]
+        found = [float(part) for part in text.split(",")]
     except ValueError:
-        raise InputError(f"{option}: expected numbers with commas between them, got '{text}'") from None
+        found = [math.nan]
+    if not all(math.isfinite(number) and (number == int(number) or not are_whole) for number in found):
+        raise InputError(f"{option}: expected {what} with commas between them, got '{text}'")
+    return found

@@ -108,12 +108,13 @@ def converge(
 
         refuse_force_and_resume(force, resume)
         study = kinds.load_trial(scenario, set_ or (), patients, seed, mechanisms=mechanism or ())
-        sides = [int(side) for side in parse_numbers(patches, "--patches")]
+        sides = [int(side) for side in parse_numbers(patches, "--patches", are_whole=True)]
         axes = axes_of(parse_numbers(steps, "--steps"), sides, own_choice(study))
         first_comparison(study)
         days = run_book.whole_visits(study, parse_days(horizon) or study.follow_up.longest_days)
         folder = out or Path("results") / f"{study.name}_convergence"
         refuse_foreign(folder)
+        page.check(docs)
         console = make_console(quiet or log_json)
         console.print(study.title, style="bold")
         command = f"tme converge {scenario} --patients {study.patients} --steps {steps} --patches {patches}"
@@ -155,8 +156,7 @@ def predict(
         banking.predict_from_bank(scenarios, from_bank, posterior, (sets, trials), mechanism or (), force, quiet, log_json, out, doc)
         return
     with in_plain_words():
-        from tme_abm.analysis import prediction
-        from tme_abm.analysis.documents import put
+        from tme_abm.analysis import documents, prediction
         from tme_abm.batch.results import open_results, refuse_foreign
         from tme_abm.export.crate import describe_folder
         from tme_abm.mechanisms.outside.loading import load
@@ -169,6 +169,7 @@ def predict(
         catalogue = load(mechanism or ())
         studies = [kinds.load_trial(name, patients=patients, mechanisms=[catalogue]) for name in names]
         refuse_foreign(out)
+        documents.check(doc, "predictions")
         for study in studies:
             if not force:
                 running.refuse_another_run(study, out / study.name)
@@ -195,7 +196,7 @@ def predict(
             place.publish(is_final=False)
         typer.echo(prediction.report(table, facts))
         if doc is not None:
-            put(doc, "predictions", prediction.report(table, facts))
+            documents.put(doc, "predictions", prediction.report(table, facts))
             written.append(doc)
         for path in written:
             typer.echo(f"  {path}")

@@ -89,7 +89,8 @@ def run(
             else:
                 summary = parts.run_part(study, own, folder, force=force, desk=desk)
         if own is None:
-            print_headline(console, kind.headline(study, summary))
+            with reading_results(folder):
+                print_headline(console, kind.headline(study, summary))
         else:
             console.print(f"part {own}: {summary['patients']} patients; `tme merge` puts all {own.of} parts together")
         _close(console, folder, summary)
@@ -113,7 +114,7 @@ def merge(
         folder = out or Path("results") / read_parts(parts)[0].summary["scenario"]
         refuse_foreign(folder)
         console = make_console(quiet or log_json)
-        with working(folder, 1, quiet=quiet, log_json=log_json) as desk:
+        with reading_results(*parts, folder), working(folder, 1, quiet=quiet, log_json=log_json) as desk:
             result = join(parts, folder, force, mechanism or (), desk=desk)
         console.print(result.title, style="bold")
         print_headline(console, kinds.running_of(result.study).headline(result.study, result))

@@ -63,10 +63,13 @@ def check(
     """Whether the model shows what each lesson says, in the prepared pair and in its twins; exit code 1 where it does not."""
     with in_plain_words():
         from tme_viz.allowed_files import Places
-        from tme_viz.lesson_check import FEW, MANY, check, write_table
+        from tme_viz.lesson_check import FEW, MANY, MARK, check, write_table
 
-        checked = []
-        for one in _chosen(lessons):
+        from tme_abm.analysis import documents
+
+        chosen, checked = _chosen(lessons), []
+        documents.check(table, MARK)
+        for one in chosen:
             found = check(one, Places(), MANY if full else FEW)
             checked.append(found)
             verdict = "true" if found.is_true else "NOT TRUE"

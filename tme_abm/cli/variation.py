@@ -90,7 +90,7 @@ def sensitivity(
 ) -> None:
     """Find the numbers of the model that carry a trial's conclusion; the same command goes on where it was stopped."""
     with in_plain_words():
-        from tme_abm.analysis.documents import put
+        from tme_abm.analysis import documents
         from tme_abm.analysis.sensitivity import indices, page, run
         from tme_abm.batch.results import refuse_foreign
         from tme_abm.scenario import kinds
@@ -101,6 +101,7 @@ def sensitivity(
         load = loader(given, mechanism or ())
         folder = out or Path("results") / given.name
         refuse_foreign(folder)
+        documents.check(doc, given.name)
         console = make_console(quiet or log_json)
         console.print(given.title, style="bold")
         with working(folder, workers, processes, scheduler, quiet=quiet, log_json=log_json, resume=resume) as desk:
@@ -111,7 +112,7 @@ def sensitivity(
             command = (
                 f"tme sensitivity {file}" + f" --patients {patients}" * (patients is not None) + f" --seed {seed}" * (seed is not None)
             )
-            put(doc, given.name, page.section(summary, command))
+            documents.put(doc, given.name, page.section(summary, command))
         _close(summary, folder, console)
 
 

@@ -4,6 +4,8 @@ import math
 
 from tme_abm.foundation.jit import kernel
 
+ROUNDING = 1e-12  # beyond what rounding does to a bound
+
 
 @kernel
 def hill(x, half, steepness):
@@ -28,8 +30,12 @@ def probability(hazard, dt):
 @kernel
 def happens(draw, hazard, dt):
     """Whether an event of a constant `hazard` [1/h] comes within `dt` [h], for a uniform `draw` in [0, 1)."""
-    # the probability is below hazard * dt, which decides most draws without an exponential
-    return draw < hazard * dt and draw < probability(hazard, dt)
+    # q / (1 + q) < probability < 2 x / (2 + x) decides most draws without an exponential, and as the exponential would
+    x = hazard * dt
+    q = x + x * x / 2.0  # e^x > 1 + q
+    if draw * (2.0 + x) > 2.0 * x * (1.0 + ROUNDING):
+        return False
+    return draw * (1.0 + q) < q * (1.0 - ROUNDING) or draw < probability(hazard, dt)
 
 
 @kernel

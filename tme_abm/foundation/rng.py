@@ -111,9 +111,21 @@ def upper(word):
 
 
 @kernel
+def lower_half(word):
+    """The lower half of a random word as a whole number below 2**32."""
+    return int64(word & uint64(0xFFFFFFFF))
+
+
+@kernel
 def lower(word):
     """The lower half of a random word as a number in [0, 1), independent of the upper one."""
-    return float(int64(word & uint64(0xFFFFFFFF))) * TO_UNIT_32
+    return float(lower_half(word)) * TO_UNIT_32
+
+
+@kernel
+def lower_until(chance):
+    """Where the whole numbers end that `lower_half` is below with a chance: exactly where `lower` is below the chance."""
+    return int64(math.ceil(chance / TO_UNIT_32))
 
 
 @kernel

@@ -5,7 +5,7 @@ arms, its two sides may differ in mechanisms too, and change in the middle of a 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field, ValidationError
@@ -14,6 +14,7 @@ from tme_abm.forms import Source, Table, check_mechanisms
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.laboratory.experiment import Drawing, Experiment
+from tme_abm.messages import first_wrong
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -219,8 +220,6 @@ def build(form: Form, source: Source) -> Live:
     Raises:
         InputError: One sentence with the place, what is wrong and the nearest right word.
     """
-    from dataclasses import replace
-
     from tme_abm.patients.presets import presets
 
     study = load_study(form.study, source)
@@ -263,13 +262,13 @@ def load_study(table: Mapping[str, Any], source: Source) -> "Study":
     """
     from tme_abm.trial import form as trial
 
-    inner = Source(source.name, f"{source.shown}, [study]", source.folder, table, mechanisms=source.mechanisms)
+    lines = {at[1:]: line for at, line in source.lines.items() if at[:1] == ("study",)}
+    options = {at[1:]: option for at, option in source.options.items() if at[:1] == ("study",)}
+    inner = replace(source, table=table, lines=lines, options=options)
     try:
         scenario = trial.Form.model_validate(table)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise source.error(("study",), f"study.{place}: {first['msg']}") from None
+        raise inner.error(*first_wrong(error, table, inner.lines, trial.Form)) from None
     return trial.build(scenario, inner)
 
 

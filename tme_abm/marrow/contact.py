@@ -11,7 +11,7 @@ from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.marrow.cells import N_TYPES
 from tme_abm.marrow.clones import N_REACTIVE
-from tme_abm.marrow.lattice import neighbourhood_sum
+from tme_abm.marrow.lattice import index, neighbourhood_sum
 from tme_abm.marrow.state import CROWD, Effector, Gauge
 from tme_abm.marrow.traits import NOBODY, SUPPRESSOR
 
@@ -91,7 +91,7 @@ def stand(marrow):
 def meet(marrow, row):
     """Effectors in contact with the plasma cell of a row at risk; no more of a kind than can crowd around one cell."""
     risk, contacts, lattice = marrow.at_risk, marrow.contacts, marrow.lattice
-    s = risk.site[row]
+    s = index(risk.site[row])
     risk.nk[row] = min(CROWD, marrow.body.gauge[Gauge.NK_ARMED] * neighbourhood_sum(contacts.nk, s, lattice))
     risk.t_cell[row] = min(CROWD, neighbourhood_sum(contacts.t_cell, s, lattice))
     risk.phagocyte[row] = min(CROWD, marrow.body.gauge[Gauge.FC_RECEPTORS] * neighbourhood_sum(contacts.phagocyte, s, lattice))

@@ -17,7 +17,7 @@ from tme_abm.marrow import contact
 from tme_abm.marrow.antigen import surface_cd38
 from tme_abm.marrow.cells import EMPTY, N_EVENTS, N_TYPES, Cause, CellType, clear
 from tme_abm.marrow.clones import N_RESISTANCES
-from tme_abm.marrow.lattice import FAIR, find_free_neighbour
+from tme_abm.marrow.lattice import FAIR, find_free_neighbour, index
 from tme_abm.marrow.prefetch import read_for_fate
 from tme_abm.marrow.roster import end_of, first_of
 from tme_abm.marrow.state import CROWD, TILE, Gauge
@@ -93,7 +93,7 @@ def draw_at_risk(marrow, p, tick):
     Returns:
         Whether this tile is the last.
     """
-    cells, body, events = marrow.cells, marrow.body, marrow.events
+    cells, body, events, risk = marrow.cells, marrow.body, marrow.events, marrow.at_risk
     site, start = marrow.roster.site, marrow.roster.start
     key = stream_key(tick.key, Stream.EVENT, tick.step)
     anew = stream_key(tick.key, Stream.CD38_RENEWAL, tick.step)
@@ -108,18 +108,26 @@ def draw_at_risk(marrow, p, tick):
                 continue
             crowded = CROWD * total(body.contact_ceiling) if kind == PLASMA else 0.0
             threshold = probability(body.ceiling[kind] + crowded, tick.dt)
-            for i in range(max(first_of(marrow.roster, b, kind), events.n[2]), end_of(marrow.roster, b, kind)):
-                s = site[i]
-                draw = unit(bits(key, cells.uid[s]))
-                if draw >= kept and kind == PLASMA:
-                    renew_cd38(marrow, s, anew)
-                if draw < threshold:
-                    if n == room:
-                        events.n[1], events.n[2] = b, i
-                        marrow.n_at_risk[:] = n
-                        return False
-                    marrow.at_risk.site[n] = s
+            i, end = max(first_of(marrow.roster, b, kind), events.n[2]), end_of(marrow.roster, b, kind)
+            while i < end:
+                if n == room:
+                    events.n[1], events.n[2] = b, i
+                    marrow.n_at_risk[:] = n
+                    return False
+                # as many cells as there is room for, those that come into question in the next rows: counted without a branch
+                last, listed = min(end, i + room - n), n
+                for j in range(i, last):
+                    s = index(site[j])
+                    draw = unit(bits(key, cells.uid[s]))
+                    risk.site[listed], risk.draw[listed] = s, draw
+                    listed += int(draw < threshold)
+                    if draw >= kept and kind == PLASMA:
+                        renew_cd38(marrow, s, anew)
+                i = last
+                for row in range(n, listed):
+                    s, draw = index(risk.site[row]), risk.draw[row]
                     if kind == PLASMA:
+                        risk.site[n] = s
                         contact.meet(marrow, n)
                         if not happens(draw, body.ceiling[PLASMA] + contact.reach(marrow, n), tick.dt):
                             continue

@@ -9,6 +9,7 @@ Lengths are in um everywhere else; here alone they become sites (`in_sites`).
 from typing import Annotated, NamedTuple
 
 import numpy as np
+from numba import int64
 
 from tme_abm.foundation.declare import Column, Param
 from tme_abm.foundation.errors import InputError
@@ -27,6 +28,7 @@ NEIGHBOURS = 8  # of a site on a square lattice, corners included
 NEIGHBOURHOOD = NEIGHBOURS + 1.0  # sites in reach of a cell: its own and the eight around it
 FAIR = 840  # divisible by every number of free neighbours, so that a draw below it makes each of them as likely as the others
 SMALLEST_SIDE, LARGEST_SIDE = 8, 8192  # [sites] what the solver of the fields needs, and what memory bears (7 GB)
+LARGEST_INDEX = 0x7FFFFFFF  # that a site may have
 Array = np.ndarray
 
 
@@ -62,6 +64,12 @@ def in_sites(diffusivity, per_hour):
 
 
 @kernel
+def index(site):
+    """A site as an index that the compiler knows not to be negative, so that it does not look whether it counts from the end."""
+    return int64(site) & LARGEST_INDEX
+
+
+@kernel
 def wrapped(position, length):
     """A row or column carried round the torus; cheaper than a remainder for the short ways that cells go."""
     # once round without a branch, which the processor would often guess wrong, and farther where somebody goes farther
@@ -85,7 +93,7 @@ def displaced(site, dy, dx, lattice):
 def neighbour(site, k, lattice):
     """The `k`-th (0 to 7) of the eight neighbours of a site."""
     if lattice.inner[site] == 1:
-        return site + lattice.offsets[k]
+        return index(site + lattice.offsets[k])
     j = k if k < NEIGHBOURS // 2 else k + 1
     return displaced(site, j // 3 - 1, j % 3 - 1, lattice)
 
@@ -97,15 +105,15 @@ def neighbourhood_sum(column, site, lattice):
     total = 0.0
     total += float(column[site])
     if lattice.inner[site] == 1:
-        w = lattice.width
-        total += float(column[site - w - 1])
-        total += float(column[site - w])
-        total += float(column[site - w + 1])
-        total += float(column[site - 1])
-        total += float(column[site + 1])
-        total += float(column[site + w - 1])
-        total += float(column[site + w])
-        total += float(column[site + w + 1])
+        above, left, below = index(site - lattice.width - 1), index(site - 1), index(site + lattice.width - 1)
+        total += float(column[above])
+        total += float(column[above + 1])
+        total += float(column[above + 2])
+        total += float(column[left])
+        total += float(column[left + 2])
+        total += float(column[below])
+        total += float(column[below + 1])
+        total += float(column[below + 2])
     else:
         for k in range(NEIGHBOURS):
             total += float(column[neighbour(site, k, lattice)])

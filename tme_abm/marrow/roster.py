@@ -1,10 +1,36 @@
 """The roster: who stands where, by type and block of the lattice, so that kernels go over the cells of a type without a search."""
 
+from numba import int64, uint64
+
 from tme_abm.foundation.jit import kernel, part
 from tme_abm.marrow.cells import N_TYPES, CellType
 from tme_abm.marrow.clones import N_CLONES
+from tme_abm.marrow.lattice import index
+from tme_abm.marrow.state import BANDS
 
 PLASMA = int(CellType.PLASMA)
+BITS = 64 // N_TYPES  # of a word, for the number of sites of each type
+MOST_COUNTED = 2**BITS - 1  # sites that such a number bears
+
+
+@part
+def count_kinds(kinds, begin, end, count):
+    """Add the sites from `begin` to `end` to the `count` of their types; all numbers side by side in one word, which is quick."""
+    for first in range(begin, end, MOST_COUNTED):
+        word, start = uint64(0), uint64(first)
+        for i in range(uint64(min(MOST_COUNTED, end - first))):
+            word += uint64(1) << uint64(BITS * int64(kinds[start + i]))
+        for k in range(N_TYPES):
+            count[k] += int64(word >> uint64(BITS * k)) & MOST_COUNTED
+
+
+@part
+def put(roster, kinds, block, band, s):
+    """Write a site down as the next one of its type in a band of a block."""
+    site, kind = index(s), kinds[index(s)]
+    i = index(roster.cursor[block, band, kind])
+    roster.site[i] = site
+    roster.cursor[block, band, kind] = i + 1
 
 
 @kernel
@@ -12,25 +38,18 @@ def index_cells(marrow):
     """Write down who stands where, by type and block of the lattice, and count; nothing is drawn or decided yet."""
     kinds, count, width = marrow.cells.kind, marrow.body.count, marrow.lattice.width
     start, site, cursor, blocks = marrow.roster.start, marrow.roster.site, marrow.roster.cursor, marrow.roster.block
-    # both halves of a block in turn: a count depends on the one before of the same type, and the processor can do two at once
     for b in range(blocks.shape[0]):
         first, rows, left, columns = blocks[b, 0], blocks[b, 1], blocks[b, 2], blocks[b, 3]
-        half = (rows + 1) // 2
-        for k in range(N_TYPES):
-            cursor[b, 0, k] = 0
-            cursor[b, 1, k] = 0
-        for y in range(first, first + rows - half):
-            for s in range(y * width + left, y * width + left + columns):
-                cursor[b, 0, kinds[s]] += 1
-                cursor[b, 1, kinds[s + half * width]] += 1
-        if half > rows - half:
-            for s in range((first + half - 1) * width + left, (first + half - 1) * width + left + columns):
-                cursor[b, 0, kinds[s]] += 1
+        for h in range(BANDS):
+            for k in range(N_TYPES):
+                cursor[b, h, k] = 0
+            for y in range(first + h * (rows // BANDS), first + (h + 1) * (rows // BANDS) if h < BANDS - 1 else first + rows):
+                count_kinds(kinds, y * width + left, y * width + left + columns, cursor[b, h])
     n = 0
     for k in range(N_TYPES):
         start[k] = n
         for b in range(blocks.shape[0]):
-            for h in range(2):
+            for h in range(BANDS):
                 here = cursor[b, h, k]
                 cursor[b, h, k] = n
                 n += here
@@ -38,20 +57,15 @@ def index_cells(marrow):
     start[N_TYPES] = n
     for b in range(blocks.shape[0]):
         first, rows, left, columns = blocks[b, 0], blocks[b, 1], blocks[b, 2], blocks[b, 3]
-        half = (rows + 1) // 2
-        for y in range(first, first + rows - half):
+        # all bands of a block in turn: a place depends on the one before of the same type, and the processor can do several at once
+        band = rows // BANDS * width
+        for y in range(first, first + rows // BANDS):
             for s in range(y * width + left, y * width + left + columns):
-                k = int(kinds[s])
-                site[cursor[b, 0, k]] = s
-                cursor[b, 0, k] += 1
-                k = int(kinds[s + half * width])
-                site[cursor[b, 1, k]] = s + half * width
-                cursor[b, 1, k] += 1
-        if half > rows - half:
-            for s in range((first + half - 1) * width + left, (first + half - 1) * width + left + columns):
-                k = int(kinds[s])
-                site[cursor[b, 0, k]] = s
-                cursor[b, 0, k] += 1
+                for h in range(BANDS):
+                    put(marrow.roster, kinds, b, h, s + h * band)
+        for y in range(first + rows // BANDS * BANDS, first + rows):
+            for s in range(y * width + left, y * width + left + columns):
+                put(marrow.roster, kinds, b, BANDS - 1, s)
     marrow.events.n[:] = 0
     clone_count = marrow.body.clone_count
     for c in range(N_CLONES):
@@ -63,10 +77,10 @@ def index_cells(marrow):
 @part
 def first_of(roster, block, kind):
     """Where the cells of a kind in a block begin in the roster."""
-    return roster.cursor[block - 1, 1, kind] if block > 0 else roster.start[kind]
+    return roster.cursor[block - 1, BANDS - 1, kind] if block > 0 else roster.start[kind]
 
 
 @part
 def end_of(roster, block, kind):
     """Where the cells of a kind in a block end in the roster."""
-    return roster.cursor[block, 1, kind]
+    return roster.cursor[block, BANDS - 1, kind]

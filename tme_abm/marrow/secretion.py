@@ -9,8 +9,10 @@ from typing import Any
 
 from tme_abm.foundation.clock import SECONDS_PER_HOUR
 from tme_abm.foundation.jit import part
+from tme_abm.marrow.cells import N_TYPES
 from tme_abm.marrow.diffusion import solve_steady
 from tme_abm.marrow.lattice import in_sites
+from tme_abm.marrow.roster import end_of, first_of
 from tme_abm.marrow.state import FIELD_TOLERANCE, Gauge
 
 
@@ -31,10 +33,13 @@ def by_type(output: Callable[..., Any]) -> Callable[..., Any]:
     @part
     def lay_out(marrow, p):
         """Sources and clearance of every site."""
-        fields = marrow.fields
-        for s in range(fields.source.size):
-            fields.source[s] = output(marrow, marrow.cells.kind[s])
-            fields.uptake[s] = p.clearance
+        source, site = marrow.fields.source, marrow.roster.site
+        marrow.fields.uptake[:] = p.clearance
+        for block in range(marrow.roster.block.shape[0]):
+            for kind in range(N_TYPES):
+                made = output(marrow, kind)
+                for i in range(first_of(marrow.roster, block, kind), end_of(marrow.roster, block, kind)):
+                    source[site[i]] = made
 
     return lay_out
 

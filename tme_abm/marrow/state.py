@@ -25,6 +25,7 @@ FIELD_TOLERANCE: Annotated[
     ),
 ] = 5e-2
 BLOCK_SIDE = 128  # sites a side of the blocks in which cells take their turns: what they touch there stays in the near caches
+BANDS = 4  # of the rows of a block, which are indexed side by side (`roster`)
 TILE = 256  # cells at risk whose hazards are worked out at a time: they stay in the cache, and their number bounds the memory
 OF_TYPES, OF_CLONES = (N_TYPES,), (N_CLONES,)  # shapes
 N_PROBES: Annotated[int, Param("1", "places a step at which the rates of a clone too rare for the patch are measured", "tme_abm", "A")] = 4
@@ -55,7 +56,7 @@ class Roster(NamedTuple):
     site: Array  # (n_sites,) int32
     start: Array  # (N_TYPES + 1,) int64
     block: Array  # (n_blocks, 4) int64, first row, rows, first column and columns of each block
-    cursor: Array  # (n_blocks, 2, N_TYPES) int64, where the sites of a type in each half of a block end
+    cursor: Array  # (n_blocks, BANDS, N_TYPES) int64, where the sites of a type in each band of a block end
     ahead: Array  # (1,) float64, what `prefetch` made of what it read; means nothing
 
 
@@ -256,7 +257,7 @@ def make_roster(height: int, width: int) -> Roster:
         return [(i * side // n, (i + 1) * side // n - i * side // n) for i in range(n)]
 
     blocks = np.array([(*rows, *columns) for rows in cuts(height) for columns in cuts(width)], np.int64)
-    cursor = np.zeros((len(blocks), 2, N_TYPES), np.int64)
+    cursor = np.zeros((len(blocks), BANDS, N_TYPES), np.int64)
     return Roster(np.zeros(height * width, np.int32), np.zeros(N_TYPES + 1, np.int64), blocks, cursor, np.zeros(1))
 
 

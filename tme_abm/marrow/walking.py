@@ -7,7 +7,7 @@ no branch.
 from numba import int64, uint64
 
 from tme_abm.foundation.jit import part
-from tme_abm.marrow.lattice import wrapped
+from tme_abm.marrow.lattice import index, wrapped
 
 
 @part
@@ -27,7 +27,7 @@ def place(y, x):
 @part
 def site_of(there, width):
     """The site of a `place`."""
-    return (there >> 32) * width + (there & 0xFFFFFFFF)
+    return index((there >> 32) * width + (there & 0xFFFFFFFF))
 
 
 @part

@@ -14,11 +14,11 @@ from tme_abm.foundation.declare import Param
 from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.foundation.response import hill, probability
-from tme_abm.foundation.rng import Stream, again, below, bits, lower, stream_key, unit
+from tme_abm.foundation.rng import Stream, again, below, bits, lower_half, lower_until, stream_key, unit
 from tme_abm.marrow.antigen import surface_cd38
 from tme_abm.marrow.cells import N_TYPES, CellType, move
 from tme_abm.marrow.contact import leave, potency, stand
-from tme_abm.marrow.lattice import FAIR, find_free_neighbour
+from tme_abm.marrow.lattice import FAIR, find_free_neighbour, index
 from tme_abm.marrow.prefetch import read_for_walks
 from tme_abm.marrow.roster import end_of, first_of
 from tme_abm.marrow.state import Gauge
@@ -64,12 +64,13 @@ def squares(diffusivity, dt):
 
 
 class Gait(NamedTuple):
-    """How cells of a kind walk through a step."""
+    """How cells of a kind walk through a step; chances as numbers of the 2**32 that half a random word can be, below which it happens."""
 
     stops: int  # at which they touch those around them
     small: int  # [sites] half width of the smaller of two squares that a displacement is from
-    often_wider: float  # how often it is from the wider one
-    follows: float  # how often a cell compares two places
+    is_wider: int  # it is from the wider one
+    wide_compares: int  # the cell compares two places on such a wide way
+    narrow_compares: int  # the same on another way, whose numbers begin at `is_wider`
 
 
 @part
@@ -78,7 +79,8 @@ def gait(marrow, kind, stops, p, tick):
     small, often_wider = squares(marrow.traits.motility[kind], tick.dt / stops)
     # drift is chance times stride over time, and the stride goes with the root of the time
     follows = p.chemotaxis * math.sqrt(tick.dt / stops / p.stop) if marrow.traits.is_chemotactic[kind] else 0.0
-    return Gait(stops, small, often_wider, follows)
+    narrow_until = often_wider + (1.0 - often_wider) * follows
+    return Gait(stops, small, lower_until(often_wider), lower_until(often_wider * follows), lower_until(narrow_until))
 
 
 @part
@@ -86,12 +88,12 @@ def part_by_touch(marrow, kind, begin, end):
     """Write the lines `begin` to `end` of the roster into `events.site`, where nothing stands yet: first those who can do something.
 
     Returns:
-        How many can.
+        How many can; all of a kind that does not go by its clonotype.
     """
-    site, order = marrow.roster.site, marrow.events.site
+    site, order, is_clonotypic = marrow.roster.site, marrow.events.site, marrow.traits.is_clonotypic[kind]
     first, last = 0, end - begin - 1
     for i in range(begin, end):
-        can = potency(marrow, kind, site[i]) > 0.0
+        can = not is_clonotypic or potency(marrow, kind, index(site[i])) > 0.0
         order[first if can else last] = i  # a choice of two numbers: a branch would be guessed wrong for every third T cell
         first += int(can)
         last -= int(not can)
@@ -99,35 +101,45 @@ def part_by_touch(marrow, kind, begin, end):
 
 
 @part
-def wander(marrow, line, share, contact, how, tick_key):
-    """Take the cell in a line of the roster through a step, leaving its contact at each stop.
+def wander(marrow, kind, listed, contact, how, tick_key):
+    """Take cells of a kind through a step, leaving their contact at each stop.
 
     One random word makes a displacement: its upper half says where to, its lower half which square it is from and whether the cell
     compares with another place, which takes a second word.
+
+    Args:
+        marrow: Its arrays.
+        kind: Of the cells.
+        listed: First and last but one of the lines of the roster in `events.site`.
+        contact: Where they leave it (`Traits`).
+        how: Their gait.
+        tick_key: Of the stream in this step.
     """
     site, kinds, chemokine = marrow.roster.site, marrow.cells.kind, marrow.fields.chemokine
     width = marrow.lattice.width
-    s = int(site[line])
-    own = bits(tick_key, marrow.cells.uid[s])
-    at = place(s // width, s % width)
-    for stop in range(how.stops):
-        word = bits(own, stop)
-        mark = lower(word)
-        is_wide = mark < how.often_wider
-        narrow_until = how.often_wider + (1.0 - how.often_wider) * how.follows
-        compares = (mark < how.often_wider * how.follows) | ((not is_wide) & (mark < narrow_until))
-        side = 2 * how.small + 1 + 2 * int(is_wide)
-        there = carried(at, word, side, marrow.lattice)
-        if compares:
-            other = carried(at, bits(own, how.stops + stop), side, marrow.lattice)
-            there = other if chemokine[site_of(other, width)] > chemokine[site_of(there, width)] else there
-        here = site_of(there, width)
-        leave(marrow, contact, here, share)
-        at = there if kinds[here] == 0 else at
-    here = site_of(at, width)
-    if here != s:
-        move(marrow.cells, s, here)
-        site[line] = here
+    for j in range(listed[0], listed[1]):
+        line = index(marrow.events.site[j])
+        s = index(site[line])
+        share = potency(marrow, kind, s) / how.stops if contact != NOBODY else 0.0
+        own = bits(tick_key, marrow.cells.uid[s])
+        at = place(s // width, s % width)
+        for stop in range(how.stops):
+            word = bits(own, stop)
+            mark = lower_half(word)
+            is_wide = mark < how.is_wider
+            compares = mark < (how.wide_compares if is_wide else how.narrow_compares)
+            side = 2 * how.small + 1 + 2 * int(is_wide)
+            there = carried(at, word, side, marrow.lattice)
+            if compares:
+                other = carried(at, bits(own, how.stops + stop), side, marrow.lattice)
+                there = other if chemokine[site_of(other, width)] > chemokine[site_of(there, width)] else there
+            here = site_of(there, width)
+            leave(marrow, contact, here, share)
+            at = there if kinds[here] == 0 else at
+        here = site_of(at, width)
+        if here != s:
+            move(marrow.cells, s, here)
+            site[line] = here
 
 
 @part
@@ -140,17 +152,9 @@ def walk(marrow, kind, begin, end, p, tick):
     key = stream_key(tick.key, Stream.WALK, tick.step)
     often = max(1, int(tick.dt / p.stop + 0.5))
     seldom = min(often, max(1, math.ceil(p.chemotaxis**2 * tick.dt / p.stop)))
-    at_work, idle = gait(marrow, kind, often, p, tick), gait(marrow, kind, seldom, p, tick)
-    contact, site, order = marrow.traits.contact[kind], marrow.roster.site, marrow.events.site
-    if not marrow.traits.is_clonotypic[kind]:
-        for line in range(begin, end):
-            wander(marrow, line, potency(marrow, kind, site[line]) / often, contact, at_work, key)
-        return
     n_felt = part_by_touch(marrow, kind, begin, end)
-    for j in range(n_felt):
-        wander(marrow, order[j], potency(marrow, kind, site[order[j]]) / often, contact, at_work, key)
-    for j in range(n_felt, end - begin):
-        wander(marrow, order[j], 0.0, NOBODY, idle, key)
+    wander(marrow, kind, (0, n_felt), marrow.traits.contact[kind], gait(marrow, kind, often, p, tick), key)
+    wander(marrow, kind, (n_felt, end - begin), NOBODY, gait(marrow, kind, seldom, p, tick), key)
 
 
 @part
@@ -161,7 +165,7 @@ def crawl(marrow, p, tick):
     chance = probability(2.0 * marrow.traits.motility[PLASMA] / STEP_VARIANCE, tick.dt)
     block = marrow.body.gauge[Gauge.CRAWL_BLOCK]
     for i in range(start[PLASMA], start[PLASMA + 1]):
-        s = int(site[i])
+        s = index(site[i])
         if marrow.lattice.niche[s] == 1:
             continue
         word = bits(key, cells.uid[s])

@@ -17,7 +17,7 @@ from tme_abm.foundation.jit import kernel, part
 from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.marrow.cells import N_TYPES
 from tme_abm.marrow.contact import MOST_GRANZYME, fading
-from tme_abm.marrow.lattice import NEIGHBOURHOOD, neighbourhood_sum
+from tme_abm.marrow.lattice import NEIGHBOURHOOD, index, neighbourhood_sum
 from tme_abm.marrow.prefetch import read_for_granzyme
 from tme_abm.marrow.roster import end_of, first_of
 from tme_abm.marrow.state import Gauge
@@ -81,7 +81,7 @@ def follow(marrow, p, tick, is_on):
                 continue
             is_restrained = is_on and marrow.traits.is_suppressed[kind] == 1
             for i in range(first_of(marrow.roster, block, kind), end_of(marrow.roster, block, kind)):
-                s = site[i]
+                s = index(site[i])
                 full = float(cells.activity[s]) * stimulation
                 if is_restrained:
                     near = recent * neighbourhood_sum(marrow.contacts.suppressor, s, marrow.lattice)

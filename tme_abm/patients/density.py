@@ -106,10 +106,11 @@ class Term:
         found = normal_log_density(z, sd) - whole + self.stretch
         inside = (self.at - shift >= self.bounds[0] - SLACK) & (self.at - shift <= self.bounds[1] + SLACK)
         found = np.where(inside, found, -np.inf)
-        if self.is_low.any():
-            found = np.where(self.is_low, log_mass(ends[0], np.clip((self.low - shift - middle) / sd, *ends)) - whole, found)
-        if self.is_high.any():
-            found = np.where(self.is_high, log_mass(np.clip((self.high - shift - middle) / sd, *ends), ends[1]) - whole, found)
+        for is_there, edge, is_upper in ((self.is_low, self.low, False), (self.is_high, self.high, True)):
+            if is_there.any():  # of these alone: the mass of a tail costs more than all the rest
+                further = shift[is_there] if shift.ndim else shift
+                at = np.clip((edge[is_there] - further - middle) / sd, *ends)
+                found[is_there] = (log_mass(at, ends[1]) if is_upper else log_mass(ends[0], at)) - whole
         return np.asarray(found, np.float64)
 
     def take(self, who: Any) -> "Term":

@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from tme_abm.forms import Source
 from tme_abm.foundation.errors import InputError, did_you_mean
-from tme_abm.scenario.messages import sentence, walk
+from tme_abm.messages import first_wrong
 from tme_abm.scenario.reading import read
 
 if TYPE_CHECKING:
@@ -135,11 +135,7 @@ def check(source: Source) -> Any:
     try:
         return form.model_validate(source.table)
     except ValidationError as error:
-        found = [(walk(source.table, e["loc"], e["type"]), e) for e in error.errors(include_url=False)]
-        order = {"extra_forbidden": 0, "missing": 2}
-        line = {path: next((source.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in source.lines), 0) for path, _ in found}
-        path, first = min(found, key=lambda pair: (order.get(pair[1]["type"], 1), line[pair[0]]))
-        raise source.error(path, sentence(path, first, form)) from None
+        raise source.error(*first_wrong(error, source.table, source.lines, form)) from None
 
 
 def load_scenario(

@@ -13,7 +13,7 @@ from tme_abm.foundation.errors import InputError
 from tme_abm.scenario.kinds import load_trial
 from tme_abm.scenario.reading import MARK
 from tme_abm.scenario.running import as_result, choose, desk_of, identify, kept_mechanisms, opened, with_rules
-from tme_abm.trial.part import PART_FILE, Kept, Part, check_fit, make_part, merge_parts, read_part
+from tme_abm.trial.part import PART_FILE, Kept, Part, check_fit, make_part, merge_parts, read_part, whole_journals
 from tme_abm.trial.result import TrialResult
 from tme_abm.trial.study import Study
 
@@ -96,6 +96,7 @@ def merge(
     assert isinstance(study, Study)
     if unlike := list(differences(first.identity, identify(study))):
         raise InputError(f"the parts were run with {unlike[0]} here; merge them with what they were run with")
+    whole_journals(study, found)  # before anything is begun in the folder of the results
     desk = desk or desk_of(1, None)
     with opened(study, target, identify(study), force, desk) as (results, kept):
         if results.is_finished:

@@ -156,6 +156,10 @@ def kept_mechanisms(place: Path) -> list["Wish"]:
 
     found = next((path for path in (place / "run.json", place / PART_FILE) if path.is_file()), None)
     rows = read_json(found).get("mechanisms", []) if found is not None else []
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) and {type(row.get("file")), type(row.get("name"))} == {str} for row in rows
+    ):
+        raise InputError(f"{found}: the entry 'mechanisms' is damaged")
     return [Wish(str(place / row["file"]), (place / row["file"]).resolve(), only=frozenset({row["name"]})) for row in rows]
 
 

@@ -128,14 +128,18 @@ def read_part(folder: Path) -> Kept:
     if not (folder / PART_FILE).is_file():
         raise InputError(f"{folder} holds no part of a trial; `tme run --part K/N` makes one")
     summary = read_json(folder / PART_FILE)
-    number, _, of = str(summary["part"]).partition("/")
-    return Kept(folder, Part(int(number), int(of)), summary)
+    kinds = {"scenario": str, "part": str, "patients": int, "failed": int, "wall_seconds": int | float, "identity": dict, "code": dict}
+    wrong = [name for name, kind in kinds.items() if not isinstance(summary.get(name), kind)]
+    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", str(summary.get("part")), re.ASCII)
+    if wrong or found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise InputError(f"{folder / PART_FILE}: the entry '{[*wrong, 'part'][0]}' is damaged; run the part again with --force")
+    return Kept(folder, Part(int(found[1]), int(found[2])), summary)
 
 
 def refuse_part(folder: Path) -> None:
     """Raise an `InputError` for a folder that holds a part only, where a whole trial is wanted."""
     if (folder / PART_FILE).is_file():
-        part = read_json(folder / PART_FILE)["part"]
+        part = read_json(folder / PART_FILE).get("part", "")
         raise InputError(f"{folder} holds part {part} of a trial, which has no tables; `tme merge` puts the parts together")
 
 
@@ -170,10 +174,24 @@ def merge_parts(study: Study, parts: Sequence[Kept], results: Results, desk: Des
         The summary, as summary.json holds it.
 
     Raises:
-        InputError: Where the journal of a part has been damaged.
+        InputError: As `whole_journals`.
     """
     from tme_abm.trial.tables import write_results
 
+    for journal in whole_journals(study, parts):
+        results.journal.include(journal)
+        desk.stop.check()
+    taken = sum(float(one.summary["wall_seconds"]) for one in parts)
+    return write_results(study, results, desk.stop, time.perf_counter() - taken)
+
+
+def whole_journals(study: Study, parts: Sequence[Kept]) -> list[Journal]:
+    """The journals of parts, which hold all that they held when the parts were finished.
+
+    Raises:
+        InputError: Where the journal of a part has been damaged.
+    """
+    journals = []
     for one in parts:
         journal = Journal(one.folder / JOURNAL)
         lost = [i for i in one.part.patients(study.patients) if str(i) not in journal and f"{FAILED}-{i}" not in journal]
@@ -189,7 +207,5 @@ def merge_parts(study: Study, parts: Sequence[Kept], results: Results, desk: Des
                 f"{one.folder} (part {one.part}) has {len(failed)} failed patient{'s' * (len(failed) != 1)} instead of "
                 f"{one.summary['failed']} when it was finished; its journal was damaged: run the part again with --force"
             )
-        results.journal.include(journal)
-        desk.stop.check()
-    taken = sum(float(one.summary["wall_seconds"]) for one in parts)
-    return write_results(study, results, desk.stop, time.perf_counter() - taken)
+        journals.append(journal)
+    return journals

@@ -29,5 +29,5 @@ def text(language: str) -> tuple[str, list[tuple[str, str]]]:
 def About(visitor: Visitor) -> None:
     """The page."""
     title, paragraphs = text(visitor.language.value)
-    body = "".join(f"<p><b>{escape(head)}.</b> {escape(rest)}</p>" for head, rest in paragraphs)
+    body = "".join(f"<p><b>{escape(head)}:</b> {escape(rest)}</p>" for head, rest in paragraphs)
     solara.HTML(tag="div", classes=["tme-about"], unsafe_innerHTML=f"<h2>{escape(title)}</h2>{body}")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tme_abm.analysis import documents
 from tme_viz.allowed_files import Places
 from tme_viz.lessons import NEITHER, Lesson
 from tme_viz.pair import Pair
@@ -20,7 +21,8 @@ from tme_viz.twins import run_all
 
 FEW, MANY = 5, 20  # twins of a quick and of a full check
 NEEDED = {FEW: 5, MANY: 16}  # of the six of a quick check, of the twenty twins of a full one
-MARKS = ("<!-- lessons -->", "<!-- end -->")  # between which the table stands in the document
+MARK = "lessons"  # of the part of the document that is the table
+HEAD = "# Are the lessons true?\n"  # of a new one
 WHOSE = {"dice": "other dice", "patients": "other patients"}
 
 
@@ -109,7 +111,4 @@ def table(checked: list[Checked]) -> str:
 
 def write_table(checked: list[Checked], document: Path) -> None:
     """Put the table into its place in a document, which is made where there is none."""
-    old = document.read_text(encoding="utf-8") if document.is_file() else f"# Are the lessons true?\n\n{MARKS[0]}\n{MARKS[1]}\n"
-    head, _, rest = old.partition(MARKS[0])
-    _, _, tail = rest.partition(MARKS[1])
-    document.write_text(f"{head}{MARKS[0]}\n{table(checked)}\n{MARKS[1]}{tail}", encoding="utf-8")
+    documents.put(document, MARK, table(checked), HEAD)

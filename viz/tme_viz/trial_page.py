@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from html import escape
+from typing import Any
 
 import solara
 import solara.lab
@@ -91,7 +92,7 @@ def visit(visitor: Visitor, opened: trials.Run, arm: str, patient: int) -> None:
 def Summary(visitor: Visitor, opened: trials.Run) -> None:
     """Numbers of each arm and each comparison."""
     w, rows = visitor.w, []
-    from tme_abm.trial.report import interval, number, percent
+    from tme_abm.trial.report import number, percent
 
     for key, arm in opened.summary["arms"].items():
         median = number(arm.get("median_pfs_months")) if arm.get("median_pfs_months") is not None else w["not_reached"]
@@ -102,11 +103,20 @@ def Summary(visitor: Visitor, opened: trials.Run) -> None:
     head = f"<tr><th></th><th>{w['patients']}</th><th>{w['median_pfs']} ({w['month_unit']})</th><th>{w['orr']}</th><th>{w['mrd']}</th></tr>"
     ratios = "".join(
         f"<p><b>{escape(opened.labels[pair['arm']])} / {escape(opened.labels[pair['reference']])}</b>: {w['hazard_ratio']} "
-        f"{number(pair['hazard_ratio'], 2)} ({w['ci'].format(100 * float(pair['ci_level']))}: "
-        f"{phrase(interval((pair['ci_low'], pair['ci_high']), 2), visitor.language.value)})</p>"
+        f"{number(pair['hazard_ratio'], 2)}{how_sure(visitor, pair)}</p>"
         for pair in opened.summary["comparisons"]
     )
     solara.HTML(tag="div", unsafe_innerHTML=f"<table class='tme-table'>{head}{''.join(rows)}</table>{ratios}")
+
+
+def how_sure(visitor: Visitor, pair: dict[str, Any]) -> str:
+    """The interval of a hazard ratio in brackets; where there is none, why."""
+    from tme_abm.trial.report import interval
+
+    language = visitor.language.value
+    if ends := interval((pair["ci_low"], pair["ci_high"]), 2):
+        return f" ({visitor.w['ci'].format(100 * float(pair['ci_level']))}: {phrase(ends, language)})"
+    return f" ({escape(phrase(pair['note'], language))})" if pair.get("note") else ""
 
 
 @solara.component

@@ -1,24 +1,30 @@
 """A bank as arrays: who is in it, and what became of each patient under each arm."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tme_abm.analysis.bank.draw import Sitting, read_sitting
-from tme_abm.analysis.bank.record import AFTER
+from tme_abm.analysis.bank.record import AFTER, PATIENT_HEADINGS, RUN_HEADINGS, VISIT_HEADINGS
 from tme_abm.batch.results import read_json
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.toml import dotted
 from tme_abm.outcomes.imwg import NOT_EVALUABLE, RESPONSES
 from tme_abm.patients.patient import TRAITS
+from tme_abm.patients.reading import load_population
+from tme_abm.tables import read_checked
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Counts = np.ndarray[Any, np.dtype[np.int64]]
 Truths = np.ndarray[Any, np.dtype[np.bool_]]
 
+DAMAGED = "the bank is damaged, or another version of tme has written it"
+MOST_VISITS = 10_000  # of a run; more are no bank
 RANKS = {NOT_EVALUABLE: -1, **{word: rank for rank, word in enumerate(RESPONSES)}}  # depth of a response
 
 
@@ -100,16 +106,15 @@ def read_bank(folder: Path, arms: Iterable[str] | None = None) -> Bank:
     Raises:
         InputError: Where there is none.
     """
-    import pyarrow.parquet as pq
-
-    if not (folder / "sittings.json").is_file() or not (folder / "runs.parquet").is_file():
+    if not (folder / "runs.parquet").is_file():
         raise InputError(f"{folder} holds no bank; `tme bank --out {folder}` draws one")
     chosen = None if arms is None else [("arm", "in", list(arms))]
-    facts = read_json(folder / "sittings.json")
+    facts = read_facts(folder)
     sittings = tuple(read_sitting(table) for table in facts["sittings"])
-    patients = pq.read_table(folder / "patients.parquet").to_pandas()
-    runs = pq.read_table(folder / "runs.parquet", filters=chosen).to_pandas()
-    visits = pq.read_table(folder / "visits.parquet", filters=chosen).to_pandas()
+    patients = read_checked(folder / "patients.parquet", PATIENT_HEADINGS)
+    runs = read_checked(folder / "runs.parquet", RUN_HEADINGS, chosen)
+    visits = read_checked(folder / "visits.parquet", VISIT_HEADINGS, chosen)
+    _refuse_unlike(folder, sittings, facts["arms"], patients, runs, visits)
     place = {number: i for i, number in enumerate(patients["patient"])}
     people = people_of(patients)
     found = {}
@@ -127,6 +132,97 @@ def read_bank(folder: Path, arms: Iterable[str] | None = None) -> Bank:
         {key: float(facts["arms"][key]["until_days"]) for key in found},
         facts["arms"],
     )
+
+
+class _Strict(BaseModel):
+    """What this program has written down itself, of which nothing needs to be converted."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class _Cohort(_Strict):
+    """As `draw.Sitting.table` writes it down."""
+
+    population: str
+    share: float = Field(gt=0.0, le=1.0)
+    arms: list[str]
+    table: dict[str, Any]
+
+
+class _Sitting(_Strict):
+    """The same."""
+
+    number: int = Field(ge=0)
+    patients: int = Field(ge=0)
+    cohorts: list[_Cohort] = Field(min_length=1)
+    widen: dict[str, float]
+
+
+class _Arm(_Strict):
+    """As `run.described_arms` writes it down."""
+
+    label: str
+    scenario: str
+    regimen: str
+    acts: list[str]
+    rates: dict[str, Annotated[float, Field(gt=0.0, allow_inf_nan=False)]] = {}
+    until_days: float = Field(gt=0.0, allow_inf_nan=False)
+    is_combination: bool
+
+
+class _Facts(_Strict):
+    """The file sittings.json."""
+
+    sittings: list[_Sitting]
+    arms: dict[str, _Arm]
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """How the patients of a bank were drawn, and what must be known of its arms: `sittings` and `arms`, as sittings.json holds them.
+
+    Raises:
+        InputError: Where there is no bank, or the file is damaged.
+    """
+    file = folder / "sittings.json"
+    if not file.is_file():
+        raise InputError(f"{folder} holds no bank; `tme bank --out {folder}` draws one")
+    facts = read_json(file)
+    try:
+        _Facts.model_validate(facts)
+        for sitting in facts["sittings"]:
+            for cohort in sitting["cohorts"]:
+                if cohort["table"]:
+                    load_population(cohort["table"])
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise InputError(f"{file}: {dotted(first['loc'])}: {first['msg'].lower()}; {DAMAGED}") from None
+    except InputError as error:
+        raise InputError(f"{file}: {error}; {DAMAGED}") from None
+    return facts
+
+
+def _refuse_unlike(folder: Path, sittings: Sequence[Sitting], arms: Mapping[str, Any], patients: Any, runs: Any, visits: Any) -> None:
+    """Refuse tables of a bank that do not fit each other.
+
+    Raises:
+        InputError: With the file, and what is wrong with it.
+    """
+    cohorts = {(sitting.number, c) for sitting in sittings for c in range(len(sitting.cohorts))}
+    drawn = set(zip(patients["sitting"], patients["cohort_number"], strict=True))
+    known, completed = set(patients["patient"]), runs[runs["status"] == "completed"]
+    followed = set(zip(completed["patient"], completed["arm"], strict=True))
+    for name, is_wrong, what in (
+        ("sittings.json", [one.number for one in sittings] != list(range(len(sittings))), "its sittings are not numbered from 0"),
+        ("patients.parquet", not patients["patient"].is_unique, "a patient stands there twice"),
+        ("patients.parquet", not drawn <= cohorts, "a patient is of a cohort that sittings.json has not got"),
+        ("runs.parquet", not set(runs["arm"]) <= set(arms), "a run is of an arm that sittings.json has not got"),
+        ("runs.parquet", not set(runs["patient"]) <= known, "a run is of nobody in patients.parquet"),
+        ("runs.parquet", len(followed) < len(completed), "a patient was run twice under one arm"),
+        ("visits.parquet", not set(zip(visits["patient"], visits["arm"], strict=True)) <= followed, "a visit is of no run"),
+        ("visits.parquet", (visits["visit"] > MOST_VISITS).any(), f"a visit has a number above {MOST_VISITS}"),
+    ):
+        if is_wrong:
+            raise InputError(f"{folder / name}: {what}; {DAMAGED}")
 
 
 def people_of(table: Any) -> tuple[Any, ...]:

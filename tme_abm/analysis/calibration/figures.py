@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tme_abm.analysis.calibration.curves import survivals
+from tme_abm.analysis.calibration.fit import Group
 from tme_abm.analysis.calibration.found import Found
 from tme_abm.analysis.calibration.plan import FARTHEST
 from tme_abm.analysis.calibration.posterior import weighted_quantile
@@ -50,6 +51,11 @@ def numbers(found: Found) -> "Figure":
     return figure
 
 
+def _head(axes: "Axes", group: Group) -> None:
+    """The arm and the scenario of a panel; smaller where both are long."""
+    axes.set_title(f"{group.targets[0].label}, {group.scenario.replace('_', ' ')}", fontsize=11 if len(group.targets[0].label) > 8 else 13)
+
+
 @styled
 def survival(found: Found) -> "Figure":
     """Progression-free survival of each fitted arm: the sets' band, the best set, and the published figures."""
@@ -72,7 +78,8 @@ def survival(found: Found) -> "Figure":
             if at is not None and at[0] <= end * 1.05:
                 axes.plot(*at, "D", color=ORANGE, mec=BLACK, ms=7, label=None if drawn else "published", zorder=5)
                 drawn.add(target.endpoint)
-        axes.set(ylim=(0, 102), xlim=(0, end), title=f"{group.targets[0].label}, {group.scenario.replace('_', ' ')}")
+        axes.set(ylim=(0, 102), xlim=(0, end))
+        _head(axes, group)
         axes.set_xticks(month_ticks(end))
         axes.text(
             0.98, 0.97, f"{one.effective:.0f} effective patients", transform=axes.transAxes, ha="right", va="top", fontsize=10, color=GREY
@@ -124,7 +131,8 @@ def m_protein(found: Found) -> "Figure":
                     own = change[here]
                     every[k, d] = [weighted_quantile(own, weights[who], q) for q in QUANTILES]
         _bands(axes, days / DAYS_PER_MONTH, every, colours)
-        axes.set(title=f"{group.targets[0].label}, {group.scenario.replace('_', ' ')}", ylim=(-105, 105))
+        axes.set(ylim=(-105, 105))
+        _head(axes, group)
         axes.axhline(-50, color=LIGHT, lw=0.8, zorder=0)
         axes.axhline(-90, color=LIGHT, lw=0.8, zorder=0)
         axes.axhline(25, color=LIGHT, lw=0.8, ls="--", zorder=0)

@@ -11,14 +11,13 @@ import numpy as np
 from tme_abm.analysis.bank.outcomes import rates as rates_of
 from tme_abm.analysis.bank.outcomes import repeated
 from tme_abm.analysis.bank.run import rates_of as rates_in
-from tme_abm.analysis.bank.store import Bank, Counts, read_bank
+from tme_abm.analysis.bank.store import Bank, Counts, read_bank, read_facts
 from tme_abm.analysis.bank.trials import acting, bank_arm
 from tme_abm.analysis.bank.weighted import Sample, covariance, kind_of
 from tme_abm.analysis.bank.weights import Target as Weighed
 from tme_abm.analysis.bank.weights import Weigher, effective, normalised, rows
 from tme_abm.analysis.calibration.plan import FARTHEST, Floats, Load, Plan
 from tme_abm.analysis.calibration.targets import Target, targets
-from tme_abm.batch.results import read_json
 from tme_abm.foundation.errors import InputError
 from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.trial.study import Study
@@ -172,9 +171,7 @@ def prepare(plan: Plan, folder: Path, load: Load) -> Fit:
     Raises:
         InputError: For a target that is none, an arm that the bank has not run, or a number that acts nowhere.
     """
-    if not (folder / "sittings.json").is_file():
-        raise InputError(f"{folder} holds no bank; `tme bank --out {folder}` draws one")
-    facts = read_json(folder / "sittings.json")["arms"]
+    facts = read_facts(folder)["arms"]
     wanted: list[tuple[str, Study, str, str, list[Target]]] = []
     for name, arms in plan.targets.items():
         study = load(name)

@@ -1,7 +1,7 @@
 """The posterior: sets of numbers with weights, drawn, stored, and read again."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 
 from tme_abm.analysis.calibration.fit import Fit
 from tme_abm.analysis.calibration.plan import FARTHEST, Floats
+from tme_abm.analysis.numbers import parse
 from tme_abm.batch.stopping import Stop
 from tme_abm.foundation.errors import InputError
 
@@ -189,8 +190,29 @@ def read(path: Path) -> Posterior:
     try:
         table = pq.read_table(file)
         names = tuple(name for name in table.column_names if name not in ("weight", "log_posterior"))
-        weights = table["weight"].to_numpy()
-        sets = np.column_stack([table[name].to_numpy() for name in names])
-        return Posterior(names, sets, weights / weights.sum(), table["log_posterior"].to_numpy())
-    except (pa.ArrowInvalid, KeyError, ValueError):
+        weights, sets = _numbers(table, ("weight",))[:, 0], _numbers(table, names)
+        if not names or not len(sets) or weights.min() < 0.0 or not weights.sum() > 0.0:
+            raise ValueError
+        found = Posterior(names, sets, weights / weights.sum(), _numbers(table, ("log_posterior",))[:, 0])
+    except MemoryError:
+        raise
+    except (OSError, KeyError, ValueError, TypeError, pa.ArrowException):
         raise InputError(f"{file} holds no sets of a posterior; `tme calibrate` writes them") from None
+    for name in names:
+        try:
+            parse(name)
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from None
+    return found
+
+
+def _numbers(table: Any, names: Sequence[str]) -> Floats:
+    """Columns of a table (n, k), all of them finite numbers.
+
+    Raises:
+        ValueError: Where they are not.
+    """
+    found = np.column_stack([np.asarray(table[name].to_numpy(), np.float64) for name in names])
+    if not np.isfinite(found).all():
+        raise ValueError
+    return found

@@ -1,11 +1,13 @@
 """A study of convergence as a page, with its tables, its figure and a verdict in a sentence."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tme_abm.analysis.convergence.statistics import ENDPOINTS, is_apart
 from tme_abm.analysis.run_book import EARLY_VISITS
+from tme_abm.foundation.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,6 +189,26 @@ def verdict(axis: dict[str, Any]) -> str:
 def pages(folder: Path) -> list[Path]:
     """What `write_page` writes into a folder."""
     return [folder / "convergence.md", folder / "images" / "convergence.png"]
+
+
+def check(folder: Path | None) -> None:
+    """Refuse a folder into which the page could not be written, before the work that it is to tell of; None will do.
+
+    Raises:
+        InputError: For what is no folder, and an earlier page that is no text.
+    """
+    if folder is None:
+        return
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise InputError(f"{folder} is no folder; choose another with --docs")
+    there = next(place for place in (folder, *folder.resolve().parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"{folder} cannot be written; choose another with --docs")
+    try:
+        if (folder / "convergence.md").exists():
+            (folder / "convergence.md").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise InputError(f"{folder / 'convergence.md'}: no text in UTF-8 that could be written anew") from None
 
 
 def write_page(summary: dict[str, Any], folder: Path, command: str) -> list[Path]:

@@ -1,6 +1,7 @@
 """The figures of a sweep: response curves with bands, heat maps, and clouds where the points were drawn."""
 
 from collections.abc import Collection, Mapping, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ Pair = tuple[str, str]  # arm and reference
 SHADES = "cividis"  # read alike with any colour vision, and in print
 SEVERAL = 4  # values of the second axis that get a curve of their own
 COLUMNS = 3
+LINE = 56  # characters of the words below an axis that stand beside each other in a panel
 
 
 def draw(sweep: Sweep, table: "pd.DataFrame", labels: Mapping[str, str]) -> dict[str, "Figure"]:
@@ -159,8 +161,12 @@ def _dress(panel: "Axes", name: str, label: str, words: Sequence[str] | None, x:
     panel.set_title(outcome.words, fontsize=11.5)
     panel.set_xlabel(label)
     if words is not None:
-        short = max(len(word) for word in words) <= 14
-        panel.set_xticks(list(x), list(words), rotation=0 if short else 25, ha="center" if short else "right", fontsize=9.5)
+        room = LINE // max(len(words), 1)
+        lines = [fill(word, room, break_long_words=False, break_on_hyphens=False) for word in words]
+        fits = all(len(line) <= room for text in lines for line in text.split("\n"))
+        panel.set_xticks(
+            list(x), lines if fits else list(words), rotation=0 if fits else 25, ha="center" if fits else "right", fontsize=9.5
+        )
         panel.set_xlim(min(x) - 0.6, max(x) + 0.6)
     if outcome.nothing is not None:
         panel.axhline(outcome.nothing, color=GREY, lw=1.0, ls=(0, (4, 4)), zorder=0)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from tme_abm.foundation.errors import did_you_mean
 from tme_abm.foundation.toml import Keys, dotted
@@ -24,6 +24,22 @@ def walk(table: Mapping[str, Any], loc: tuple[str | int, ...], kind: str) -> Key
             if kind == "missing" and key == loc[-1]:
                 path = (*path, key)
     return path
+
+
+def first_wrong(error: ValidationError, table: Mapping[str, Any], lines: Mapping[Keys, int], form: type[BaseModel]) -> tuple[Keys, str]:
+    """The first thing that is wrong with a table: its place, and a sentence. Unknown keys come first: they are behind a missing one.
+
+    Args:
+        error: What pydantic has found.
+        table: What the file says.
+        lines: Line of each key and element of the file.
+        form: What the table should be.
+    """
+    found = [(walk(table, e["loc"], e["type"]), e) for e in error.errors(include_url=False)]
+    order = {"extra_forbidden": 0, "missing": 2}
+    line = {path: next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), 0) for path, _ in found}
+    path, first = min(found, key=lambda pair: (order.get(pair[1]["type"], 1), line[pair[0]]))
+    return path, sentence(path, first, form)
 
 
 def _known(form: Any, path: Keys) -> list[str]:
