@@ -1,10 +1,9 @@
 """The page of each drug: how it is given, its half-life worked out, its kinetics beside published exposure, its numbers, how it acts."""
 
-import math
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from tme_abm.patients.reading import load_population
 from tme_abm.pharmacology.body import Body
 from tme_abm.pharmacology.course import Course
 from tme_abm.pharmacology.drug import Drug
+from tme_abm.pharmacology.half_life import half_life, in_words
 from tme_abm.pharmacology.regimen import Dose, Regimen, parse_dose
 from tme_abm.pharmacology.words import regimen_in_words
 from tme_abm.simulation.treatment import physique
@@ -45,26 +45,6 @@ def alone(drug: Drug) -> list[tuple[str, str, Regimen]]:
             part = Regimen(arm.key, arm.label, arm.cycle_days, lines, arm.stop_day, arm.first_cycles)
             found.append((scenario, arm.label, part))
     return found
-
-
-class HalfLife(NamedTuple):
-    """Half-lives [h] of two compartments, with the constants that they come from [1/h]."""
-
-    out: float
-    over: float
-    back: float
-    fast: float
-    slow: float
-
-
-def half_life(p: Any) -> HalfLife:
-    """Half-lives of the linear path: roots of s^2 - (k10 + k12 + k21) s + k10 k21."""
-    out, over = p.clearance / p.central_volume, p.intercompartmental_clearance / p.central_volume
-    back = p.intercompartmental_clearance / p.peripheral_volume
-    total = out + over + back
-    root = math.sqrt(total * total - 4.0 * out * back)
-    slow = (total - root) / 2.0 if over > 0.0 else out
-    return HalfLife(out, over, back, math.log(2.0) / ((total + root) / 2.0), math.log(2.0) / slow)
 
 
 def course(drug: Drug, regimen: Regimen, disease: float | None = None) -> Course:
@@ -197,25 +177,20 @@ def worked_out(drug: Drug) -> list[str]:
     h = half_life(p)
     out = f"k10 = CL / Vc = {p.clearance:.4g} / {p.central_volume:.4g} = {h.out:.4g} 1/h"
     if p.intercompartmental_clearance <= 0.0:
-        return [f"One compartment, in the typical patient: {out}; half-life ln 2 / k10 = **{words(h.slow)}**."]
+        return [f"One compartment, in the typical patient: {out}; half-life ln 2 / k10 = **{in_words(h.slow)}**."]
     over = f"k12 = Q / Vc = {p.intercompartmental_clearance:.4g} / {p.central_volume:.4g} = {h.over:.4g} 1/h"
     back = f"k21 = Q / Vp = {p.intercompartmental_clearance:.4g} / {p.peripheral_volume:.4g} = {h.back:.4g} 1/h"
     told = [
         f"Two compartments, in the typical patient at the first dose, linear path alone: {out}; {over}; {back}.",
         "",
         "The rates of decline are the roots of s² - (k10 + k12 + k21) s + k10 k21 = 0, so the half-lives are "
-        f"**{words(h.fast)}** at first and **{words(h.slow)}** in the end.",
+        f"**{in_words(h.fast)}** at first and **{in_words(h.slow)}** in the end.",
     ]
     if drug.model == "antibody":
         told += ["", "Saturable elimination, and clearance that changes under treatment, shorten or lengthen it."]
     else:
         told += ["", f"The target outlasts the drug: without drug it recovers with a half-life of {p.recovery_half_life:g} h."]
     return told
-
-
-def words(hours: float) -> str:
-    """A duration as people say it."""
-    return f"{hours:.2g} h" if hours < 3 * HOURS_PER_DAY else f"{hours / HOURS_PER_DAY:.2g} days"
 
 
 def made() -> dict[str, str | bytes]:

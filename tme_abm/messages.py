@@ -75,6 +75,7 @@ def _bare(kind: Any) -> list[Any]:
     return [kind]
 
 
+MOST_WORDS = 3  # all of which a message names, beside the nearest: "unpaired" is nearest to its opposite
 LIMITS = {
     "greater_than_equal": ("at least", "ge"),
     "greater_than": ("above", "gt"),
@@ -112,7 +113,9 @@ def sentence(path: Keys, error: Mapping[str, Any], form: type[BaseModel]) -> str
         return f"unknown key '{path[-1]}'{where}{did_you_mean(str(path[-1]), _known(form, path[:-1]))}"
     if kind == "literal_error":
         words = re.findall(r"'([^']+)'", context["expected"])
-        return f"unknown word '{given}' for {name}{did_you_mean(str(given), words)}"
+        hint = did_you_mean(str(given), words)
+        both = f" (one of {', '.join(words)})" if len(words) <= MOST_WORDS and "did you mean" in hint else ""
+        return f"unknown word '{given}' for {name}{hint}{both}"
     if kind in LIMITS:
         relation, limit = LIMITS[kind]
         bound = context[limit]

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from typer.testing import CliRunner
 
-from tme_abm.analysis.bank.trials import play
+from tme_abm.analysis.bank.trials import play, refuse_unrun
 from tme_abm.analysis.bank.weights import Weigher
 from tme_abm.analysis.calibration.posterior import Posterior
 from tme_abm.analysis.design import page
@@ -83,8 +83,30 @@ def test_power_grows_with_patients_and_assurance_knows_what_is_not_known(trial):
     rows = table(design, [small, large])
     assert list(rows["patients"]) == [60, 240]
     assert (rows["power_low"] <= rows["assurance"] + 1e-9).all() and (rows["assurance"] <= rows["power_high"] + 1e-9).all()
-    words = page.report(design, trial.study, [small, large], "Facts.")
+    words = page.report(design, trial.study, [small, large], "Facts.", {"Isa-Pd": 301.0, "Pd": 402.0})
     assert "With 240 patients a trial is positive in" in words and "Isa-Pd against Pd" in words
+
+
+def test_an_answer_from_too_few_patients_is_headed_by_a_warning(trial):
+    """The arm that is worth least decides, in most sets; 300 are enough."""
+    design, found = asked(patients=[40], question=None), answer(asked(patients=[40], question=None), trial, sets(1.0, 1.0), 3)
+    first = [page.report(design, trial.study, found, "", {"Isa-Pd": n, "Pd": 900.0}).splitlines()[0] for n in (8.3, 299.0, 300.0)]
+    assert "**Not to be relied on: behind this stand 8 effective patients of the bank, and 300 are asked for" in first[0]
+    assert "Not to be relied on" in first[1] and first[2].startswith("Would ICARIA-MM")
+    one, many = (page.effective_patients(trial, sets(*medians))["Pd"] for medians in ((1.0,) * 20, (1.0,) * 18 + (5.0,) * 2))
+    assert one == pytest.approx(trial.arms["pd"].worth({NAME: 1.0})) and many == pytest.approx(trial.arms["pd"].worth({NAME: 5.0}))
+
+
+def test_a_bank_that_has_not_run_an_arm_says_what_would(toy):
+    """One that its plan names is run by `--arms all`; of another the plan must be told."""
+    bank, study = toy(20), load_trial("icaria")
+    refuse_unrun(study, bank, ["isa-pd", "pd"])
+    half = replace(bank, runs={"pd": bank.runs["pd"]})
+    with pytest.raises(InputError, match=r"has not run the arm 'isa-pd' of icaria; its plan has it: `tme bank \[PLAN.toml\] --arms all"):
+        refuse_unrun(study, half, ["pd", "isa-pd"])
+    other = load_trial("icaria", ['arms.isa-pd.doses[0].dose="20 mg/kg"'])
+    with pytest.raises(InputError, match=r"names no arm that is given so: write one that does \(\[arms.isa-pd\].*docs/bank.md"):
+        refuse_unrun(other, bank, ["isa-pd", "pd"])
 
 
 def test_who_enters_late_is_followed_shortly(trial):

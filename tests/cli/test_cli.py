@@ -19,7 +19,7 @@ from tme_abm.export.crate import CRATE
 from tme_abm.pharmacology.regimen import Dose, Regimen
 from tme_abm.pharmacology.words import regimen_in_words
 from tme_abm.scenario.kinds import load_scenario
-from tme_abm.scenario.reading import scenarios
+from tme_abm.scenario.reading import questions, scenarios
 
 SUMMARY = {
     "arms": {
@@ -119,6 +119,26 @@ def test_list_names_every_scenario(tme):
     for name in scenarios():
         assert name in result.output
     assert "307" in result.output
+
+
+def test_a_row_of_the_list_fits_a_wide_screen(tme):
+    """Off a terminal, too, where nothing is folded: the combinations have six arms, and some arms have long names."""
+    rows = tme("list").output.splitlines()
+    assert max(len(row.rstrip()) for row in rows) <= 220
+    assert any("Untreated, Isa, Pd, 3 more" in row for row in rows) and any("Elo-Rd, Rd, Elo-Pd, Pd" in row for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "command"), [("icaria_200", "tme design"), ("order_of_drugs", "tme sweep"), ("icaria_conclusion", "tme sensitivity")]
+)
+def test_show_says_what_a_question_asks_and_what_runs_it(tme, name, command):
+    """Whatever `tme list` offers can be shown."""
+    result = tme("show", name)
+    assert result.exit_code == 0, result.output
+    assert questions()[name].read_text(encoding="utf-8").split('title = "')[1].split('"')[0] in result.output
+    assert 'scenario = "icaria"' in result.output
+    assert f"`{command} {name}` runs it; `tme show icaria` shows its trial." in result.output
+    assert tme("show", name, "--set", "scenarioo=1").exit_code == 2
 
 
 def test_validate_a_good_and_a_bad_file(tme, tmp_path):

@@ -32,15 +32,17 @@ def tme(tmp_path, monkeypatch):
     ],
 )
 def test_results_are_exported_into_a_folder_beside_them(tme, tmp_path, small_trial, to, names):
-    done = tme("export", small_trial.folder, "--to", to)
+    shutil.copytree(small_trial.folder, tmp_path / "results" / "mine")
+    done = tme("export", "results/mine", "--to", to)
     assert done.exit_code == 0, done.output
-    written = {path.name for path in (tmp_path / f"icaria_{to}").iterdir()}
+    written = {path.name for path in (tmp_path / "results" / f"mine_{to}").iterdir()}
     assert names <= written
-    assert all(name in done.output for name in names)
-    again = tme("export", small_trial.folder, "--to", to)
+    assert all(f"results/mine_{to}/{name}" in done.output for name in names)
+    assert [path.name for path in tmp_path.iterdir()] == ["results"]
+    again = tme("export", "results/mine", "--to", to)
     assert again.exit_code == 2
     assert "--force" in again.output
-    assert tme("export", small_trial.folder, "--to", to, "--force").exit_code == 0
+    assert tme("export", "results/mine", "--to", to, "--force").exit_code == 0
 
 
 def test_csv_holds_the_tables_and_the_dictionary_of_their_columns(tme, tmp_path, small_trial):
@@ -90,9 +92,12 @@ def test_an_error_over_results_that_are_as_they_were_written_is_ours_and_is_not_
 
 
 def test_a_marrow_is_exported_from_results(tme, tmp_path, small_trial):
-    done = tme("export", small_trial.folder, "--to", "h5ad", "--patient", 2, "--arm", "pd", "--day", 7, "--deaths", 2)
+    shutil.copytree(small_trial.folder, tmp_path / "results" / "mine")
+    done = tme("export", "results/mine", "--to", "h5ad", "--patient", 2, "--arm", "pd", "--day", 7, "--deaths", 2)
     assert done.exit_code == 0, done.output
-    data = anndata.read_h5ad(tmp_path / "icaria_pd_patient2_day7.h5ad")
+    [written] = (tmp_path / "results").glob("*.h5ad")
+    assert written.name.endswith("_pd_patient2_day7.h5ad")
+    data = anndata.read_h5ad(written)
     assert data.uns["marrow"]["regimen"] == "pd"
     assert data.uns["patient"]["patient"] == 2
     assert data.uns["deaths"]["day"].between(5.0, 7.0).all()

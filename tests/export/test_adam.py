@@ -10,6 +10,7 @@ import pytest
 
 from tme_abm import load_trial, run
 from tme_abm.export import adam
+from tme_abm.export.adam_variables import values
 from tme_abm.foundation.errors import InputError
 from tme_abm.trial.survival import kaplan_meier, survival
 
@@ -193,3 +194,26 @@ def test_failed_runs_are_in_no_data_set(result):
     made = adam.make(result.study, patients, result.trajectory)
     assert len(made["ADSL"]) == len(patients) - 1
     assert made["ADRS"]["USUBJID"].nunique() == len(patients) - 1
+
+
+@pytest.mark.parametrize("given", adam.DATA_SETS, ids=lambda given: given.name)
+def test_a_variable_of_few_values_has_no_others_than_are_listed(sets, given):
+    """In the dictionary and in variables.csv; a number is listed with what it stands for."""
+    listed = {v.name: values(given, v) for v in given.variables}
+    kinds = {v.name: v.kind for v in given.variables}
+    for name, words in listed.items():
+        if not words:
+            continue
+        heads = {word.removeprefix("of flags ").partition(" = ")[0] for word in words}
+        seen = sets[given.name][name].dropna()
+        assert {f"{value:g}" if kinds[name] == "number" else value for value in seen} <= heads, name
+    if given.name == "ADTTE":
+        assert listed["CNSR"] == ("0 = event", "1 = censored")
+        of = sets["ADTTE"].query("PARAMCD == 'PFS'")
+        assert set(of[of["CNSR"] == 1.0]["EVNTDESC"]) <= {"DATA CUT-OFF", "LOST TO FOLLOW-UP", "NEW ANTI-CANCER THERAPY"}
+
+
+def test_the_list_of_variables_says_what_censored_is(sets, tmp_path):
+    written = adam.write(sets, tmp_path)
+    listed = pd.read_csv(written[-1], keep_default_na=False).set_index(["dataset", "variable"])["values"]
+    assert listed["ADTTE", "CNSR"] == "0 = event; 1 = censored" and listed["ADSL", "AGE"] == ""

@@ -391,6 +391,10 @@ WRONG = {
         ("[arms.isa-d]", 'design = "paralel"\n[arms.isa-d]'),
         "line 15: unknown word 'paralel' for trial.design; did you mean 'parallel'?",
     ),
+    "the other design": (
+        ("[arms.isa-d]", 'design = "unpaired"\n[arms.isa-d]'),
+        "line 15: unknown word 'unpaired' for trial.design; did you mean 'paired'? (one of paired, parallel)",
+    ),
     "allocation": (("[arms.isa-d]", "allocation = [1]\n[arms.isa-d]"), "line 15: trial.allocation has 1 weights for 2 arms"),
     "level": (("[arms.isa-d]", "ci_level = 95\n[arms.isa-d]"), "line 15: trial.ci_level must be below 1, got 95"),
     "cycles of changing length": (

@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from tme_abm.cli.app import app
 from tme_abm.foundation.errors import InputError
+from tme_abm.pharmacology.drug import load_drug
 from tme_abm.scenario import kinds
-from tme_abm.scenario.reading import copy_scenario, questions, scenarios, schema_file
+from tme_abm.scenario.reading import copy_bundled, questions, scenarios, schema_file
 
 ROOT = Path(__file__).parents[2]
 BUNDLED = scenarios() | questions()
@@ -69,28 +70,50 @@ def test_in_a_copy_of_the_users(name, tmp_path):
     mine.parent.mkdir()
     done = CliRunner().invoke(app, ["new", str(mine), "--from", name])
     assert done.exit_code == 0, done.output
-    assert is_the_schema(named(mine))
+    assert is_the_schema(named(mine)) and named(mine).parent == mine.parent.resolve()
+    assert str(tmp_path) not in mine.read_text(encoding="utf-8")  # it is for sharing: no path of this machine stands in it
     assert tomllib.loads(mine.read_text(encoding="utf-8")) == tomllib.loads(BUNDLED[name].read_text(encoding="utf-8"))
     assert CliRunner().invoke(app, ["validate", str(mine)]).exit_code == 0
 
 
 def test_a_copy_from_an_installed_package_names_the_schema_there(installed, tmp_path):
-    code = "from pathlib import Path; from tme_abm.scenario.reading import copy_scenario; copy_scenario('icaria', Path('mine.toml'))"
+    code = "from pathlib import Path; from tme_abm.scenario.reading import copy_bundled; copy_bundled('icaria', Path('mine.toml'))"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(installed)}, check=True)
-    assert named(tmp_path / "mine.toml") == installed / "tme_abm" / "scenarios" / "scenario.schema.json"
+    assert named(tmp_path / "mine.toml") == tmp_path.resolve() / "scenario.schema.json" and is_the_schema(named(tmp_path / "mine.toml"))
+
+
+def test_an_older_schema_is_renewed_and_another_file_is_left_alone(tmp_path):
+    there = tmp_path / "scenario.schema.json"
+    there.write_text("{}", encoding="utf-8")
+    copy_bundled("icaria", tmp_path / "a.toml")
+    assert there.read_text(encoding="utf-8") == "{}"
+    there.write_text('{"$schema": "old"}', encoding="utf-8")
+    copy_bundled("icaria", tmp_path / "b.toml")
+    assert is_the_schema(there)
+
+
+def test_a_drug_of_ones_own_begins_as_a_copy_under_its_own_name(tmp_path):
+    (tmp_path / "drugs").mkdir()
+    done = CliRunner().invoke(app, ["new", str(tmp_path / "drugs" / "my_drug.toml"), "--from", "daratumumab"])
+    assert done.exit_code == 0 and "[drugs] folder" in done.output
+    assert [path.name for path in (tmp_path / "drugs").iterdir()] == ["my_drug.toml"]
+    mine, theirs = load_drug("my_drug", [tmp_path / "drugs"]), load_drug("daratumumab")
+    assert mine.name == "my_drug" and mine.kinetics == theirs.kinetics and mine.effects == theirs.effects
+    with pytest.raises(InputError, match="did you mean 'daratumumab'"):
+        copy_bundled("daratumumb", tmp_path / "other.toml")
 
 
 def test_nothing_is_overwritten_and_a_slip_gets_a_hint(tmp_path):
     mine = tmp_path / "mine.toml"
     mine.write_text("precious", encoding="utf-8")
     with pytest.raises(InputError, match="is there already"):
-        copy_scenario("icaria", mine)
+        copy_bundled("icaria", mine)
     assert mine.read_text(encoding="utf-8") == "precious"
     with pytest.raises(InputError, match="did you mean 'icaria'"):
-        copy_scenario("icarai", tmp_path / "other.toml")
+        copy_bundled("icarai", tmp_path / "other.toml")
     with pytest.raises(InputError, match=r"a scenario is a \.toml file"):
-        copy_scenario("icaria", tmp_path / "other.json")
+        copy_bundled("icaria", tmp_path / "other.json")
     with pytest.raises(InputError, match="cannot be written"):
-        copy_scenario("icaria", tmp_path / "nowhere" / "other.toml")
+        copy_bundled("icaria", tmp_path / "nowhere" / "other.toml")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.toml"]
     assert CliRunner().invoke(app, ["new", str(mine), "--from", "icaria"]).exit_code == 2

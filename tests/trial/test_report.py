@@ -464,12 +464,14 @@ def test_few_patients_are_drawn_as_such_and_few_events_without_an_interval():
         ("Age", "75 years or older", 1, 1, 1, 1, 0.5, np.nan, np.nan, "few"),
         ("Age", "below 65 years", 2, 1, 2, 1, 0.5, np.nan, np.nan, "few"),
         ("Age", "below 75 years", 8, 8, 4, 5, 0.7, np.nan, np.nan, "few"),
+        ("Age", "65 years or older", 12, 12, 7, 8, 0.9, np.nan, np.nan, "few"),
     ]
     figure = figures.forest(pd.DataFrame(rows, columns=columns), "a", "b")
     words = texts(figure)
     assert "1 patient" in words and "2 and 1 patients" in words and "0.70 (few events)" in words
+    assert "0.90 (few patients)" in words
     marks = {line.get_xdata()[0]: line.get_markerfacecolor() for line in figure.axes[1].lines if line.get_marker() in "sD"}
-    assert set(marks) == {0.6, 0.7} and marks[0.7] == "white" and marks[0.6] != "white"
+    assert set(marks) == {0.6, 0.7, 0.9} and marks[0.7] == marks[0.9] == "white" and marks[0.6] != "white"
 
 
 def test_a_paired_result_says_so_with_its_p_value(trial):
@@ -478,12 +480,31 @@ def test_a_paired_result_says_so_with_its_p_value(trial):
     assert SAME_PATIENTS in report.headline(summarise(trial[1], ARMS, [("isa-pd", "pd")])["comparisons"][0], "paired")
     assert ", p " in report.headline(summarise(trial[1], ARMS, [("isa-pd", "pd")])["comparisons"][0], "paired")
     assert SAME_PATIENTS not in report.headline(summarise(trial[1], ARMS, [("isa-pd", "pd")])["comparisons"][0], "parallel")
-    assert "The same patients are in both arms" in page
+    assert "The same patients are in both arms" in page and "of the Wald test of the Cox model with that same error" in page
+    apart = report.render(run_json(), summarise(trial[1], ARMS, [("isa-pd", "pd")], "parallel"), trial[1], trial[0])
+    assert "p is two-sided, of the log-rank test." in apart and "Wald" not in apart
+
+
+def test_results_of_a_study_of_ones_own_are_not_called_published(trial):
+    own, theirs = "this study: a registry", "attal2019"
+    assert [published.given_word(sources) for sources in ([own], [own, theirs], [theirs], [])] == [
+        "given",
+        "published",
+        "published",
+        "published",
+    ]
+    run = run_json()
+    run["scenario"]["published"] = [{"arm": "pd", "endpoint": "orr", "value": 50.0, "source": "this study: a registry"}]
+    page = report.render(run, summarise(trial[1], ARMS, [("isa-pd", "pd")]), trial[1], trial[0])
+    beside = published.compare_published(run["scenario"]["published"], trial[1])
+    [legend] = figures.published(beside).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["given", "simulated"]
+    assert "Given results (diamonds)" in page and "<h2>Given and simulated</h2>" in page and "Published" not in page
 
 
 def test_the_report_judges_by_the_rule_of_the_predictions(trial):
     """A median that is not reached, and a hazard ratio inside the interval but far from the point, are misses."""
-    times = trial[1].assign(pfs_event=lambda t: t["pfs_event"] & (t["patient"] % 5 == 0))
+    times = tables(75)[1].assign(pfs_event=lambda t: t["pfs_event"] & (t["patient"] % 5 == 0))
     run = run_json()
     run["scenario"]["published"] = [
         {"arm": "isa-pd", "endpoint": "median_pfs", "value": 1.0, "unit": "month", "source": "attal2019"},
@@ -494,3 +515,5 @@ def test_the_report_judges_by_the_rule_of_the_predictions(trial):
     ]
     page = report.render(run, summarise(times, ARMS, [("isa-pd", "pd")]), times, trial[0])
     assert page.count("<td>miss</td>") == 2 and RULE.replace("'", "&#39;") in page
+    few = times[times["patient"] < 60]
+    assert "<td>miss</td>" not in report.render(run, summarise(few, ARMS, [("isa-pd", "pd")]), few, trial[0])

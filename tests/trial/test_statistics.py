@@ -239,7 +239,9 @@ def test_clustered_error_is_that_of_lifelines_without_ties(lifelines):
         }
     )
     fit = lifelines.CoxPHFitter().fit(data, "t", "e", cluster_col="p")
-    assert error(comparison.hazard_ratio(*arms, design="paired")) == pytest.approx(fit.standard_errors_["z"], rel=1e-4)
+    ours = comparison.hazard_ratio(*arms, design="paired")
+    assert error(ours) == pytest.approx(fit.standard_errors_["z"], rel=1e-4)
+    assert ours.p_value == pytest.approx(fit.summary.loc["z", "p"], rel=1e-3)
 
 
 def test_clustered_error_with_ties_is_near_the_jackknife(paired):
@@ -277,11 +279,15 @@ def test_intervals_hold_the_truth_where_there_are_any():
         assert ratio.ci_low is None and (ratio.value is None or ratio.note == "fewer than ten events: no interval")
 
 
-def test_without_the_rule_few_events_would_give_intervals_that_are_too_narrow(monkeypatch):
-    monkeypatch.setattr(comparison, "FEWEST_EVENTS", 0)
+@pytest.mark.parametrize(("rule", "follow_up"), [("FEWEST_EVENTS", 1.0), ("FEWEST_PAIRS", 3.0)])
+def test_without_the_rule_a_small_trial_would_give_intervals_that_are_too_narrow(monkeypatch, rule, follow_up):
+    """Six pairs with few events, and six pairs with ten or more."""
+    monkeypatch.setattr(comparison, "FEWEST_PAIRS", 0)
+    monkeypatch.setattr(comparison, rule, 0)
     chance = np.random.default_rng(1)
-    found = [comparison.hazard_ratio(*pairs_of(chance, 6, 1.0), "paired") for _ in range(400)]
-    assert np.mean([r.ci_low <= 0.6 <= r.ci_high for r in found if r.ci_low is not None]) < 0.92
+    found = [comparison.hazard_ratio(*pairs_of(chance, 6, follow_up), "paired") for _ in range(400)]
+    held = [r.ci_low <= 0.6 <= r.ci_high for r in found if r.ci_low is not None]
+    assert len(held) > 200 and np.mean(held) < 0.92
 
 
 def test_score_residuals_sum_to_the_slope_of_the_likelihood(paired):
@@ -297,21 +303,43 @@ def test_pairing_narrows_the_interval_where_patients_decide(paired):
     assert error(comparison.hazard_ratio(*paired, design="paired")) < error(comparison.hazard_ratio(*paired))
 
 
-def test_paired_log_rank_by_hand():
-    """Two pairs, untied: A fails at 1 and 3, B at 2 and 4.
+def test_the_p_of_pairs_is_that_of_their_interval(paired):
+    """By the normal distribution from the interval alone; the log-rank test takes the arms for different patients and says another one."""
+    ratio = comparison.hazard_ratio(*paired, design="paired")
+    assert ratio.p_value == pytest.approx(2 * norm.sf(abs(math.log(ratio.value)) / error(ratio)), rel=1e-9)
+    assert ratio.p_value < comparison.log_rank(*paired) / 2
+    for level in (0.5, 0.9, 0.91, 0.92, 0.95, 0.99):
+        found = comparison.hazard_ratio(*paired, design="paired", level=level)
+        assert found.p_value == ratio.p_value
+        assert (found.ci_high < 1.0) == (ratio.p_value < 1.0 - level)
 
-    Scores sum to 1/2 - 1/3 + 1/2 = 2/3; shares treated at risk are 1/2, 1/3, 1/2, 0.
-    """
-    a, b = arm([1, 3], [1, 1]), arm([2, 4], [1, 1])
-    # martingale residuals weighted by (treated - share): hazards 1/4, 1/3, 1/2, 1
-    a1 = (1 - 1 / 2) * (1 - 1 / 4)
-    a2 = -(1 / 2) / 4 - (2 / 3) / 3 + (1 / 2) * (1 - 1 / 2)
-    b1 = (1 / 2) / 4 + (-1 / 3) * (1 - 1 / 3)
-    b2 = (1 / 2) / 4 + (1 / 3) / 3 + (1 / 2) / 2
-    score = a1 + a2 + b1 + b2
-    assert score == pytest.approx(2 / 3)
-    z = score / math.sqrt((a1 + b1) ** 2 + (a2 + b2) ** 2)
-    assert comparison.log_rank(a, b, "paired") == pytest.approx(math.erfc(z / math.sqrt(2)))
+
+def test_an_interval_and_a_p_are_there_together():
+    """Ten events and, in pairs, twenty patients; parallel arms need the events only."""
+    chance = np.random.default_rng(5)
+    seen = set()
+    for n, follow_up in ((6, 3.0), (19, 0.2), (19, 1.0), (20, 0.2), (20, 1.0), (40, 0.2)):
+        for _ in range(6):
+            pair = pairs_of(chance, n, follow_up)
+            events = sum(int(s.event.sum()) for s in pair)
+            for design in ("paired", "parallel"):
+                ratio = comparison.hazard_ratio(*pair, design)
+                if ratio.value is None or "the same patient by patient" in ratio.note:
+                    continue
+                few = "events" if events < 10 else "patients" if design == "paired" and n < 20 else ""
+                assert (ratio.ci_low is None) == (ratio.p_value is None) == bool(few)
+                assert ratio.note == {"": "", "events": "fewer than ten events: no interval"}.get(
+                    few, "fewer than twenty patients: no interval"
+                )
+                seen.add((design, few))
+    assert seen == {("paired", ""), ("paired", "events"), ("paired", "patients"), ("parallel", ""), ("parallel", "events")}
+
+
+def test_complete_separation_of_parallel_arms_has_a_p_though_no_ratio():
+    """Twelve events against none: the log-rank test knows what the Cox model cannot say."""
+    a, b = arm([9.0] * 12, [0] * 12), arm(range(1, 13), [1] * 12)
+    assert comparison.hazard_ratio(a, b).value is None and comparison.hazard_ratio(a, b).p_value == comparison.log_rank(a, b) < 0.01
+    assert comparison.hazard_ratio(a, b, "paired").p_value is None
 
 
 def test_log_rank_is_that_of_lifelines(lifelines, waltons):
@@ -320,9 +348,9 @@ def test_log_rank_is_that_of_lifelines(lifelines, waltons):
     assert comparison.log_rank(*waltons) == pytest.approx(expected)
 
 
-def test_paired_log_rank_of_unrelated_patients_is_near_the_log_rank(rossi):
+def test_the_p_of_pairs_of_unrelated_patients_is_near_the_log_rank(rossi):
     """Nobody is in both arms of Fox's data."""
-    assert comparison.log_rank(*rossi, design="paired") == pytest.approx(comparison.log_rank(*rossi), rel=0.05)
+    assert comparison.hazard_ratio(*rossi, design="paired").p_value == pytest.approx(comparison.log_rank(*rossi), rel=0.05)
 
 
 def test_restricted_mean_by_hand():
@@ -377,7 +405,7 @@ def test_difference_of_restricted_means(waltons, paired):
 def test_hazard_ratios_that_do_not_exist_say_why(a, b, reason, design):
     """None with a reason, whatever the design."""
     result = comparison.hazard_ratio(arm(*a), arm(*b), design)
-    assert result[:4] == (None, None, None, None)
+    assert result[:5] == (None, None, None, None, None)
     assert reason in result.note
 
 
@@ -387,7 +415,7 @@ def test_the_same_patients_twice_have_a_ratio_of_one_and_no_interval():
     paired = comparison.hazard_ratio(a, a, "paired")
     assert (paired.value, paired.ci_low, paired.ci_high) == (pytest.approx(1.0), None, None)
     assert "same patient by patient" in paired.note
-    assert comparison.log_rank(a, a, "paired") is None
+    assert paired.p_value is None
     parallel = comparison.hazard_ratio(a, a)
     assert parallel.ci_low < 1.0 < parallel.ci_high
     assert comparison.rmst_difference(a, a, "paired").ci == (None, None)
@@ -507,11 +535,13 @@ def test_published_results_stand_beside_the_same_quantity():
     assert result.loc[1, ["published", "simulated"]].tolist() == pytest.approx([0.604, 1.0])
     assert (result.loc[1, "published_low"], result.loc[1, "published_high"]) == pytest.approx(survival.rate(93, 154)[1])
     assert result.loc[2, "published"] == 0.13
-    twice = pd.concat([cohort(), cohort().assign(patient=lambda t: t["patient"] + 10)])  # ten events, for an interval
-    ratio = comparison.hazard_ratio(*(survival.survival(twice, a) for a in ("isa", "ref")), "paired", 0.99)
-    assert compare_published(published[3:4], twice).loc[0, "simulated_low"] == pytest.approx(ratio.ci_low)
+    many = pd.concat([cohort().assign(patient=lambda t, k=k: t["patient"] + 10 * k) for k in range(24)])  # 72 patients completed the arm
+    ratio = comparison.hazard_ratio(*(survival.survival(many, a) for a in ("isa", "ref")), "paired", 0.99)
+    of_many = compare_published(published[3:4], many)
+    assert of_many.loc[0, "simulated_low"] == pytest.approx(ratio.ci_low)
+    assert of_many.loc[0, "verdict"] == ("pass" if 0.52 <= ratio.value <= 0.68 else "miss")
     assert np.isnan(result.loc[3, "simulated_low"]) and "ten events" in result.loc[3, "note"]
-    assert result.loc[3, "verdict"] == ("pass" if 0.52 <= ratio.value <= 0.68 else "miss")
+    assert list(result["verdict"]) == [""] * 6 + ["pass"]  # four patients tell nothing; the last row brings its own number
     assert result.loc[3, "who"] == "Isa-Pd vs Pd (99 % interval)"
     assert result.loc[4, "who"] == "Isa-Pd vs Pd, renal impairment: eGFR below 60"
     assert result.loc[5, ["published", "simulated"]].tolist() == pytest.approx([0.2, 0.25])
@@ -587,11 +617,12 @@ def test_published_differences_and_conditions_stand_beside_the_same_quantity():
 
 
 def responders():
-    """Six patients, four of whom respond after 1 or 2 months; they progress 2, 6 and 10 months later, and one is lost after 8."""
+    """Twelve times six patients: four respond after 1 or 2 months and progress 2, 6 and 10 months later, or are lost after 8."""
     month = 30.4375
     response, end, event = [1, 1, 2, 1, np.nan, np.nan], [3, 7, 12, 9, 5, 20], [True, True, True, False, True, True]
     facts = {"pfs_days": np.array(end) * month, "pfs_event": event, "time_to_response_days": np.array(response) * month}
-    return pd.DataFrame({"patient": range(6), "arm": "isa", "status": "completed", "best_response": "PR", "mrd_negative": False, **facts})
+    six = pd.DataFrame({"patient": range(6), "arm": "isa", "status": "completed", "best_response": "PR", "mrd_negative": False, **facts})
+    return pd.concat([six.assign(patient=six["patient"] + 6 * k) for k in range(12)], ignore_index=True)
 
 
 def test_duration_of_and_time_to_response_are_of_the_responders():
@@ -604,7 +635,7 @@ def test_duration_of_and_time_to_response_are_of_the_responders():
     assert list(found["kind"]) == ["months", "months"] and list(found["verdict"]) == ["pass", "miss"]
     nobody = compare_published(rows[:1], table.assign(time_to_response_days=np.nan))
     assert math.isnan(nobody["simulated"].iloc[0]) and nobody["note"].iloc[0] == "nobody responded" and nobody["verdict"].iloc[0] == ""
-    lasting = compare_published(rows[:1], table.assign(pfs_event=[True, False, False, False, True, True]))
+    lasting = compare_published(rows[:1], table.assign(pfs_event=[True, False, False, False, True, True] * 12))
     assert lasting["note"].iloc[0] == "not reached" and lasting["verdict"].iloc[0] == "miss"  # the last of them was followed for ten months
 
 

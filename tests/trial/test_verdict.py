@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tme_abm.trial.verdict import MISS, NONE, PASS, RULE, Beside, verdict
+from tme_abm.trial.verdict import FEWEST_PATIENTS, MISS, NONE, PASS, RULE, Beside, verdict
 
 NOTHING = math.nan
 
@@ -49,6 +49,21 @@ def test_the_rule_by_hand(beside, wanted):
     assert verdict(beside) == wanted
 
 
+def test_a_run_too_small_to_tell_has_no_verdict():
+    """One standard error of a response of one half in 70 patients is 5.98 points, in 69 it is 6.02; overall response may differ by 6."""
+    assert FEWEST_PATIENTS == 70
+    orr = row("rate", "orr", 0.353, 0.50)
+    never = row("months", "median_pfs", 10.0, NOTHING, known_months=20.0)
+    ratio = row("ratio", "hazard_ratio_pfs", 0.60, 0.90, 0.44, 0.81)
+    for beside in (orr, never, ratio):
+        assert [verdict(beside._replace(n_run=n)) for n in (None, 70, 69, 6)] == [MISS, MISS, NONE, NONE]
+        assert verdict(beside._replace(n_run=400)) == MISS
+    for one in (ratio, ratio._replace(is_subgroup=True), ratio._replace(simulated=0.60)):
+        assert verdict(one._replace(n_run=400, has_own_interval=False)) == NONE
+    assert verdict(orr._replace(n_run=400, has_own_interval=False)) == MISS
+
+
 def test_the_rule_is_said_in_the_same_words_in_the_record_of_the_fits():
     text = (Path(__file__).parents[2] / "docs" / "calibration.md").read_text(encoding="utf-8")
+    assert f"fewer than {FEWEST_PATIENTS} patients" in RULE
     assert RULE in " ".join(text.replace("\n> ", "\n").split())

@@ -201,14 +201,13 @@ def design(
     """Work out the power of a trial of two arms and its assurance, from a bank and a posterior."""
     with in_plain_words(), reading_results(from_bank, posterior):
         from tme_abm.analysis.bank.store import read_bank
-        from tme_abm.analysis.bank.trials import play
+        from tme_abm.analysis.bank.trials import play, refuse_unrun
         from tme_abm.analysis.bank.weights import Weigher
         from tme_abm.analysis.calibration import posterior as stored
         from tme_abm.analysis.design import page
         from tme_abm.analysis.design.power import answer
         from tme_abm.batch.results import open_results, refuse_foreign
         from tme_abm.export.crate import describe_folder
-        from tme_abm.foundation.errors import InputError
         from tme_abm.mechanisms.outside.loading import load
         from tme_abm.scenario.kinds import load_question
 
@@ -217,13 +216,11 @@ def design(
         study = trial_of(asked, [catalogue])
         known = stored.read(posterior).thinned(sets)
         patients = read_bank(from_bank)
+        refuse_unrun(study, patients, asked.form.compare)
         weigher = Weigher(patients, {key: facts["acts"] for key, facts in patients.arms.items()})
         trial = play(study, patients, weigher, known.names, asked.form.compare)
-        for key in asked.form.compare:
-            if key not in trial.arms:
-                raise InputError(f"{from_bank}: the bank has not run the arm '{key}'; `tme bank --arms all --out {from_bank}` does")
-        worth = ", ".join(f"{arm.label} {arm.worth():.0f}" for arm in trial.arms.values())
-        facts = f"{len(known.sets)} sets, {trials} virtual trials at each; effective patients: {worth}."
+        worth = page.effective_patients(trial, known)
+        facts = f"{len(known.sets)} sets, {trials} virtual trials at each."
         folder = out or Path("results") / asked.name
         refuse_foreign(folder)
         with working(folder, 1, quiet=quiet, log_json=log_json) as desk:
@@ -234,9 +231,9 @@ def design(
                 place.say = desk.warn
                 place.before_publishing = partial(describe_folder, study=asked)
                 place.new.mkdir(parents=True, exist_ok=True)
-                names = [path.name for path in page.write(asked, study, found, place.new, facts)]
+                names = [path.name for path in page.write(asked, study, found, place.new, facts, worth)]
                 place.publish(is_final=False)
-        typer.echo(page.report(asked, study, found, facts))
+        typer.echo(page.report(asked, study, found, facts, worth))
         for name in names:
             typer.echo(f"  {folder / name}")
 

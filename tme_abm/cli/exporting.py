@@ -14,7 +14,9 @@ SPATIAL = "h5ad"
 def export(
     what: Annotated[str, typer.Argument(metavar="FOLDER|SCENARIO", help="Folder of results; for h5ad also a scenario.")],
     to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="h5ad (one marrow), adam, nonmem or csv (all results).")],
-    out: Annotated[Path | None, typer.Option(help="File (h5ad) or folder to write; named after the results by default.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File (h5ad) or folder to write; beside the results, and named after them, by default.")
+    ] = None,
     patient: Annotated[int, typer.Option(min=0, help="h5ad: number of the patient.")] = 0,
     arm: Annotated[str | None, typer.Option(help="h5ad: key of the arm; the first by default.")] = None,
     day: Annotated[float, typer.Option(help="h5ad: days since the first dose.")] = 0.0,
@@ -42,7 +44,8 @@ def export(
             given = folder / MARK if (folder / MARK).is_file() else what
             study = load_trial(given, set_ or (), None, seed, without or ())
             key = study.arms[0].key if arm is None else arm
-            target = out if out is not None else Path(f"{study.name}_{key}_patient{patient}_day{day:g}.h5ad")
+            beside = folder.resolve().parent if folder.is_dir() else Path()
+            target = out if out is not None else _short(beside / f"{study.name}_{key}_patient{patient}_day{day:g}.h5ad")
             _refuse(target, [target], force)
             found = marrow_of(study, arm, patient, day, deaths)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +62,8 @@ def export(
         if not folder.is_dir():
             raise InputError(f"there is no folder '{what}'; run the study with `tme run`, then export its results")
         result = load_results(folder)
-        target = out if out is not None else Path(f"{folder.resolve().name}_{to}")
+        own = folder.resolve()
+        target = out if out is not None else _short(own.with_name(f"{own.name}_{to}"))
         if target.exists() and not target.is_dir():
             raise InputError(f"{target} is a file, not a folder; choose another with --out")
         _refuse(target, list(target.iterdir()) if target.is_dir() else [], force)
@@ -67,6 +71,11 @@ def export(
             paths = write(result, to, target)
         for path in paths:
             console.print(f"  {path}", soft_wrap=True, markup=False)
+
+
+def _short(target: Path) -> Path:
+    """A path from where the user is, if it lies below."""
+    return target.relative_to(Path.cwd()) if target.is_relative_to(Path.cwd()) else target
 
 
 def _refuse(target: Path, there: list[Path], force: bool) -> None:

@@ -19,6 +19,8 @@ from tme_abm.cli.options import (
 from tme_abm.cli.words import print_numbers
 from tme_abm.foundation.errors import InputError
 
+MOST_ARMS, WIDEST_ARMS = 4, 48  # of a row of the list
+
 
 def list_() -> None:
     """List the bundled scenarios."""
@@ -33,20 +35,30 @@ def list_() -> None:
             table.add_column(name, justify="right" if name == "size" else "left", no_wrap=name in ("scenario", "kind", "size"))
         for name in (*scenarios(), *questions()):
             given = check(read(name))
-            table.add_row(name, given.kind.replace("_", " "), given.size(), ", ".join(given.labels()), given.title)
+            table.add_row(name, given.kind.replace("_", " "), given.size(), _shortened(given.labels()), given.title)
         make_console().print(table)
+
+
+def _shortened(labels: list[str]) -> str:
+    """The first arms of a scenario, and how many more there are: a row of the list fits a screen."""
+    shown = labels if len(labels) <= MOST_ARMS else [*labels[: MOST_ARMS - 1], f"{len(labels) - MOST_ARMS + 1} more"]
+    text = ", ".join(shown)
+    return text if len(text) <= WIDEST_ARMS else f"{text[: WIDEST_ARMS - 3].rstrip(' ,')}..."
 
 
 def new(
     file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="Where the copy is written.")],
-    like: Annotated[str, typer.Option("--from", metavar="SCENARIO", help="Name of a bundled scenario.")],
+    like: Annotated[str, typer.Option("--from", metavar="SCENARIO|DRUG", help="Name of a bundled scenario, or of a drug.")],
 ) -> None:
-    """Begin a scenario of your own: a copy of a bundled one, which editors can complete and check."""
+    """Begin a scenario or a drug of your own: a copy of a bundled one; editors can complete and check a scenario."""
     with in_plain_words():
-        from tme_abm.scenario.reading import copy_scenario
+        from tme_abm.scenario.reading import copy_bundled
 
-        copy_scenario(like, file)
-        typer.echo(f"{file} is a copy of {like}; `tme validate {file}` checks it")
+        written = copy_bundled(like, file)
+        if len(written) > 1:
+            typer.echo(f"{file} is a copy of {like}; `tme validate {file}` checks it. {written[1]} is for editors, share it along or not")
+        else:
+            typer.echo(f'{file} is a copy of {like}; a scenario finds it by [drugs] folder = "..." and gives it as "{file.stem}"')
 
 
 def validate(
@@ -82,8 +94,12 @@ def show(
     with in_plain_words():
         from rich.text import Text
 
-        from tme_abm.scenario.kinds import load_scenario, running_of
+        from tme_abm.scenario.kinds import COMMANDS, kind_of, load_scenario, running_of
+        from tme_abm.scenario.reading import read
 
+        if kind_of(read(scenario)) in COMMANDS and not without and not mechanism:
+            _show_question(scenario, set_ or (), patients, seed)
+            return
         study = load_scenario(scenario, set_ or (), patients, seed, without or (), mechanism or ())
         console = make_console()
         console.print(Text(study.title, "bold"))
@@ -99,6 +115,26 @@ def show(
         if parameters:
             console.print()
             print_numbers(console, kind.numbers(study))
+
+
+def _show_question(scenario: str, overrides: list[str] | tuple[str, ...], patients: int | None, seed: int | None) -> None:
+    """What a sweep, a sensitivity analysis or a design asks, key by key, and of which trial."""
+    from rich.text import Text
+
+    from tme_abm.foundation.toml import to_toml
+    from tme_abm.scenario.kinds import COMMANDS, kind_of, resolve
+    from tme_abm.scenario.reading import read
+
+    source = read(scenario, overrides, patients, seed)
+    question = resolve(source)
+    console = make_console()
+    console.print(Text(question.title, "bold"))
+    console.print(Text(question.summary))
+    console.print()
+    console.print(Text(to_toml({key: value for key, value in source.table.items() if key not in ("title", "summary")}).rstrip()))
+    console.print()
+    of_trial = f"; `tme show {source.table['scenario']}` shows its trial" if isinstance(source.table.get("scenario"), str) else ""
+    console.print(Text(f"`{COMMANDS[kind_of(source)]} {scenario}` runs it{of_trial}."))
 
 
 def describe(

@@ -10,10 +10,11 @@ randomisation as CDISC wants it, without a day 0; `AVAL` of ADTTE is the time th
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tme_abm.export.adam_variables import AVAL_RESPONSE, DATA_SETS, ELDERLY, TESTS, TIMES, DataSet, values
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.outcomes.confirmation import TimePoint, best_confirmed, confirmed
@@ -24,155 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ANCHOR = "2000-01-01"  # the day on which the first patient enters
-AVAL_RESPONSE = {**{name: float(rank + 1) for name, rank in RANK.items()}, NOT_EVALUABLE: 8.0, "MISSING": math.nan}
-ELDERLY = 65.0  # border of the age groups of ICARIA-MM's forest plot
-
-
-class Variable(NamedTuple):
-    """A variable of a data set: its label of at most 40 characters, and whether it is text, a number, or a date."""
-
-    name: str
-    label: str
-    kind: str = "text"
-
-
-class DataSet(NamedTuple):
-    """A data set of ADaM."""
-
-    name: str
-    label: str
-    keys: tuple[str, ...]
-    variables: tuple[Variable, ...]
-
-
-_SUBJECT = (
-    Variable("STUDYID", "Study Identifier"),
-    Variable("USUBJID", "Unique Subject Identifier"),
-    Variable("SUBJID", "Subject Identifier for the Study"),
-)
-_TREATMENT = (
-    Variable("TRT01P", "Planned Treatment for Period 01"),
-    Variable("TRT01PN", "Planned Treatment for Period 01 (N)", "number"),
-)
-_PARAMETER = (
-    Variable("PARAM", "Parameter"),
-    Variable("PARAMCD", "Parameter Code"),
-)
-_VISIT = (
-    Variable("ADT", "Analysis Date", "date"),
-    Variable("ADY", "Analysis Relative Day", "number"),
-    Variable("AVISIT", "Analysis Visit"),
-    Variable("AVISITN", "Analysis Visit (N)", "number"),
-)
-ADSL = DataSet(
-    "ADSL",
-    "Subject-Level Analysis Dataset",
-    ("USUBJID",),
-    (
-        *_SUBJECT,
-        Variable("PAIRID", "Virtual Patient, the Same in Every Arm", "number"),
-        Variable("AGE", "Age", "number"),
-        Variable("AGEU", "Age Units"),
-        Variable("AGEGR1", "Pooled Age Group 1"),
-        Variable("SEX", "Sex"),
-        Variable("ARM", "Description of Planned Arm"),
-        Variable("ARMCD", "Planned Arm Code"),
-        Variable("ACTARM", "Description of Actual Arm"),
-        *_TREATMENT,
-        Variable("TRT01A", "Actual Treatment for Period 01"),
-        Variable("TRT01AN", "Actual Treatment for Period 01 (N)", "number"),
-        Variable("RANDDT", "Date of Randomization", "date"),
-        Variable("TRTSDT", "Date of First Exposure to Treatment", "date"),
-        Variable("TRTEDT", "Date of Last Exposure to Treatment", "date"),
-        Variable("DCUTDT", "Date of Data Cut-Off", "date"),
-        Variable("DTHDT", "Date of Death", "date"),
-        Variable("DTHFL", "Subject Death Flag"),
-        Variable("EOSSTT", "End of Study Status"),
-        Variable("EOSDT", "End of Study Date", "date"),
-        Variable("DCSREAS", "Reason for Discontinuation from Study"),
-        Variable("ITTFL", "Intent-To-Treat Population Flag"),
-        Variable("SAFFL", "Safety Population Flag"),
-        Variable("HEIGHTBL", "Baseline Height (cm)", "number"),
-        Variable("WEIGHTBL", "Baseline Weight (kg)", "number"),
-        Variable("BSABL", "Baseline Body Surface Area (m2)", "number"),
-        Variable("EGFRBL", "Baseline eGFR (mL/min/1.73 m2)", "number"),
-        Variable("B2MBL", "Baseline Beta-2 Microglobulin (mg/L)", "number"),
-        Variable("ALBBL", "Baseline Albumin (g/L)", "number"),
-        Variable("ISSBL", "Baseline ISS Stage", "number"),
-        Variable("IGTYPE", "Type of M-Protein"),
-        Variable("LGTCHAIN", "Light Chain of M-Protein"),
-        Variable("PRIORLN", "Prior Lines of Therapy", "number"),
-        Variable("LENRFL", "Refractory to Lenalidomide Flag"),
-        Variable("PIRFL", "Refractory to Proteasome Inhibitor Flag"),
-        Variable("HRCYTFL", "High-Risk Cytogenetics Flag"),
-        Variable("GAIN1QFL", "Gain of 1q21 Flag"),
-        Variable("RENALFL", "Renal Impairment Flag"),
-    ),
-)
-ADTTE = DataSet(
-    "ADTTE",
-    "Time-to-Event Analysis Dataset",
-    ("USUBJID", "PARAMCD"),
-    (
-        *_SUBJECT,
-        *_TREATMENT,
-        *_PARAMETER,
-        Variable("STARTDT", "Time-to-Event Origin Date for Subject", "date"),
-        Variable("ADT", "Analysis Date", "date"),
-        Variable("ADY", "Analysis Relative Day", "number"),
-        Variable("AVAL", "Analysis Value", "number"),
-        Variable("AVALU", "Analysis Value Unit"),
-        Variable("CNSR", "Censor", "number"),
-        Variable("EVNTDESC", "Event or Censoring Description"),
-        Variable("CNSDTDSC", "Censor Date Description"),
-        Variable("SRCDOM", "Source Data"),
-        Variable("SRCVAR", "Source Variable"),
-    ),
-)
-ADRS = DataSet(
-    "ADRS",
-    "Disease Response Analysis Dataset",
-    ("USUBJID", "PARAMCD", "AVISITN"),
-    (
-        *_SUBJECT,
-        *_TREATMENT,
-        *_PARAMETER,
-        Variable("PARCAT1", "Parameter Category 1"),
-        *_VISIT,
-        Variable("AVALC", "Analysis Value (C)"),
-        Variable("AVAL", "Analysis Value", "number"),
-        Variable("ANL01FL", "Analysis Flag 01"),
-    ),
-)
-ADLB = DataSet(
-    "ADLB",
-    "Laboratory Test Results Analysis Dataset",
-    ("USUBJID", "PARAMCD", "AVISITN"),
-    (
-        *_SUBJECT,
-        *_TREATMENT,
-        *_PARAMETER,
-        *_VISIT,
-        Variable("AVAL", "Analysis Value", "number"),
-        Variable("AVALU", "Analysis Value Unit"),
-        Variable("BASE", "Baseline Value", "number"),
-        Variable("CHG", "Change from Baseline", "number"),
-        Variable("PCHG", "Percent Change from Baseline", "number"),
-        Variable("ABLFL", "Baseline Record Flag"),
-        Variable("ANL01FL", "Analysis Flag 01"),
-    ),
-)
-DATA_SETS = (ADSL, ADTTE, ADRS, ADLB)
-_TESTS = {  # PARAMCD -> PARAM, unit, column of the visits, factor
-    "MPROT": ("M-Protein, Serum (g/L)", "g/L", "m_protein_measured_g_per_l", 1.0),
-    "PLASMAPC": ("Plasma Cells, Bone Marrow (%)", "%", "plasma_fraction", 100.0),
-}
-_TIMES = {
-    "PFS": "Progression-Free Survival (Days)",
-    "TTP": "Time to Progression (Days)",
-    "TTR": "Time to Response (Days)",
-    "DOR": "Duration of Response (Days)",
-}
 _CENSORED = {"cut-off": "DATA CUT-OFF", "drop-out": "LOST TO FOLLOW-UP", "new therapy": "NEW ANTI-CANCER THERAPY"}
 
 
@@ -229,9 +81,9 @@ def write(sets: Mapping[str, "pd.DataFrame"], folder: Path) -> list[Path]:
         pq.write_table(arrow.cast(schema), stem.with_suffix(".parquet"))
         table.to_csv(stem.with_suffix(".csv"), index=False, date_format="%Y-%m-%d", lineterminator="\n")
         written += [stem.with_suffix(".parquet"), stem.with_suffix(".csv")]
-    listed = [(d.name, v.name, v.label, v.kind, v.name in d.keys) for d in DATA_SETS for v in d.variables]
+    listed = [(d.name, v.name, v.label, v.kind, v.name in d.keys, "; ".join(values(d, v))) for d in DATA_SETS for v in d.variables]
     path = folder / "variables.csv"
-    pd.DataFrame(listed, columns=["dataset", "variable", "label", "type", "key"]).to_csv(path, index=False, lineterminator="\n")
+    pd.DataFrame(listed, columns=["dataset", "variable", "label", "type", "key", "values"]).to_csv(path, index=False, lineterminator="\n")
     return [*written, path]
 
 
@@ -356,7 +208,7 @@ class _Subject:
         return {
             **self.own,
             **self.treatment,
-            "PARAM": _TIMES[code],
+            "PARAM": TIMES[code],
             "PARAMCD": code,
             "STARTDT": self.date(start),
             "ADT": self.date(end),
@@ -418,7 +270,7 @@ class _Subject:
     def tests(self) -> list[dict[str, Any]]:
         """The rows of ADLB."""
         made = []
-        for code, (label, unit, column, factor) in _TESTS.items():
+        for code, (label, unit, column, factor) in TESTS.items():
             visits = self._visits()
             base = factor * float(visits[0][column]) if visits else math.nan
             for visit in visits:

@@ -22,6 +22,7 @@ FORMATS = {  # of whole runs
 
 def sections() -> dict[str, tuple[str, tuple[Heading, ...]]]:
     """All tables of results folders: title -> a sentence on the rows, and the columns."""
+    from tme_abm.export.adam_variables import DATA_SETS, headings
     from tme_abm.export.dosing import HEADINGS as OF_DOSES
     from tme_abm.spatial import DEATH_HEADINGS
     from tme_abm.spatial import HEADINGS as OF_CELLS
@@ -39,6 +40,7 @@ def sections() -> dict[str, tuple[str, tuple[Heading, ...]]]:
         "comparisons": ("A row for each comparison of two arms, in Python and as `comparisons.csv`.", COMPARISON_HEADINGS),
     }
     found |= {f"table.parquet of kind {kind}": (ROWS[kind], headings) for kind, headings in OF_EXPERIMENTS.items()}
+    found |= {f"{given.name.lower()} of ADaM": (f"{given.label} (`tme export --to adam`).", headings(given)) for given in DATA_SETS}
     return found | {
         "doses_and_m_protein": ("A row for each dose and each measurement (`tme export --to nonmem`).", OF_DOSES),
         "obs of an .h5ad": ("A row for each cell of a marrow (`tme export --to h5ad`).", OF_CELLS),

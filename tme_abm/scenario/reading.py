@@ -31,27 +31,52 @@ def schema_file() -> Path:
     return _folder() / "scenario.schema.json"
 
 
-def copy_scenario(name: str, target: Path) -> None:
-    """Write a copy of a scenario of the package that belongs to the user, whose editor finds the schema wherever the copy lies.
+def copy_bundled(name: str, target: Path) -> list[Path]:
+    """Write a copy of a scenario or a drug of the package that belongs to the user.
+
+    The schema of scenarios is laid beside a scenario, so that an editor finds it wherever the folder goes. A drug takes the name of its
+    file.
+
+    Returns:
+        What was written.
 
     Raises:
-        InputError: For a name that no scenario of the package has, a file that is there, or one that cannot be written.
+        InputError: For a name that nothing in the package has, a file that is there, or one that cannot be written.
     """
-    bundled = scenarios() | questions()
-    if name not in bundled:
-        raise InputError(f"no scenario of the package is called '{name}'{did_you_mean(name, bundled)}")
+    from tme_abm.pharmacology.drug import FOLDER as DRUGS  # compiles kernels, which nothing else here needs
+
+    bundled, drugs = scenarios() | questions(), {file.stem: file for file in sorted(DRUGS.glob("*.toml"))}
+    if name not in bundled | drugs:
+        raise InputError(f"no scenario or drug of the package is called '{name}'{did_you_mean(name, bundled | drugs)}")
     if target.suffix != ".toml":
-        raise InputError(f"{target}: a scenario is a .toml file")
-    lines = bundled[name].read_text(encoding="utf-8").splitlines(keepends=True)
-    if lines[0].startswith(SCHEMA_LINE):
-        del lines[0]
+        raise InputError(f"{target}: a {'scenario' if name in bundled else 'drug'} is a .toml file")
+    if name in bundled:
+        lines = bundled[name].read_text(encoding="utf-8").splitlines(keepends=True)
+        if lines[0].startswith(SCHEMA_LINE):
+            del lines[0]
+        lines.insert(0, f"{SCHEMA_LINE}./{schema_file().name}\n")
+    else:
+        lines = drugs[name].read_text(encoding="utf-8").splitlines(keepends=True)
+        lines[lines.index(f'name = "{name}"\n')] = f'name = "{target.stem}"\n'
     try:
         with target.open("x", encoding="utf-8") as file:
-            file.writelines([f"{SCHEMA_LINE}{schema_file().resolve().as_uri()}\n", *lines])
+            file.writelines(lines)
     except FileExistsError:
         raise InputError(f"{target} is there already") from None
     except OSError as error:
         raise InputError(f"{target} cannot be written: {error.strerror}") from None
+    return [target, *([_lay_schema(target.parent)] if name in bundled else [])]
+
+
+def _lay_schema(folder: Path) -> Path:
+    """Copy the schema of scenarios into a folder; an older copy is renewed, a file that is none is left alone."""
+    own, there = schema_file(), folder / schema_file().name
+    try:
+        if not there.exists() or '"$schema"' in there.read_text(encoding="utf-8"):
+            there.write_bytes(own.read_bytes())
+    except (OSError, UnicodeDecodeError):
+        pass  # a convenience for editors: the scenario runs without it
+    return there
 
 
 def _folder() -> Path:

@@ -9,6 +9,8 @@ from tme_abm.drawing import BLACK, BLUE, GREY, MOST_BANDS, VERMILLION, colour, e
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.tables import Stored
 from tme_abm.trial import survival
+from tme_abm.trial.comparison import FEWEST_EVENTS
+from tme_abm.trial.published import given_word
 from tme_abm.trial.verdict import MISS
 
 if TYPE_CHECKING:
@@ -144,7 +146,8 @@ def forest(table: "pd.DataFrame", arm: str, reference: str, level: float = 0.95)
         ink, has_interval = VERMILLION if is_all else BLUE, not np.isnan(entry.ci_low)
         axes.plot(inside, y, "D" if is_all else "s", color=ink, mfc=ink if has_interval else "white", ms=size, zorder=3)
         if not has_interval:
-            right.text(0.05, y, f"{entry.hazard_ratio:.2f} (few events)", va="center", color=GREY)
+            is_rare = entry.n_events_arm + entry.n_events_reference < FEWEST_EVENTS
+            right.text(0.05, y, f"{entry.hazard_ratio:.2f} ({'few events' if is_rare else 'few patients'})", va="center", color=GREY)
             continue
         a, b = max(entry.ci_low, low), min(entry.ci_high, high)
         axes.plot([a, b], [y, y], color=BLACK, lw=1.5, solid_capstyle="butt", zorder=2)
@@ -260,7 +263,7 @@ def published(table: "pd.DataFrame") -> "Figure":
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=BLACK, marker="D", mfc="white", mew=1.8, ms=8, label="published"),
+        Line2D([], [], color=BLACK, marker="D", mfc="white", mew=1.8, ms=8, label=given_word(table.get("source", ()))),
         Line2D([], [], color=BLUE, marker="o", ms=8, label="simulated"),
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=2)

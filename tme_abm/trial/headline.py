@@ -22,6 +22,7 @@ class Headline(NamedTuple):
 
 
 SAME_PATIENTS = "the same patients in both arms"  # stands wherever a paired result does
+TESTS = {"paired": "Wald test clustered on the patient", "parallel": "log-rank test"}  # whose p value stands beside a hazard ratio
 COLUMNS = ("arm", "patients", "median PFS [month]", "ORR", ">= VGPR", ">= CR", "MRD-negative")
 
 
@@ -46,7 +47,7 @@ def headline(study: "Study", summary: Mapping[str, Any]) -> Headline:
             continue
         level, low, high = row.get("ci_level", study.ci_level), _plain(row.get("ci_low")), _plain(row.get("ci_high"))
         interval = f"{100.0 * level:g} % interval {low} to {high}" if row.get("ci_low") is not None else row.get("note") or "no interval"
-        p_value = "" if row.get("p_value") is None else f", p = {row['p_value']:.2g}"
+        p_value = "" if row.get("p_value") is None else f", p = {row['p_value']:.2g} ({TESTS[study.design]})"
         same = f"; {SAME_PATIENTS}" if study.design == "paired" else ""
         sentences.append(f"{pair}: hazard ratio {row['hazard_ratio']:.2f} ({interval}){p_value}{same}")
     sentences += failures(summary)

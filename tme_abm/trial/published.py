@@ -1,7 +1,7 @@
 """Published results beside the same quantities of the simulation. Printed for the reader; the model never reads them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,12 +103,27 @@ def compare_published(
         value, interval, note = _simulated(entry, table, kind, name, design, own)
         point, low, high, simulated = (math.nan if x is None else x for x in (*given, value))
         n = int(entry.get("n") or (completed(table)["patient"].nunique() if "arm" in entry else 0))
-        judged = verdict(Beside(kind, name, bool(subgroup), point, low, high, simulated, n, _known_months(entry, table, note)))
+        known, is_told = _known_months(entry, table, note), "simulated" in entry or interval[0] is not None
+        judged = verdict(Beside(kind, name, bool(subgroup), point, low, high, simulated, n, known, _run_size(entry, patients), is_told))
         rows.append((kind, who, what, name, *given, value, *interval, judged, entry.get("source", ""), note))
     columns = ["kind", "who", "what", "endpoint", "published", "published_low", "published_high"]
     columns += ["simulated", "simulated_low", "simulated_high", "verdict", "source", "note"]
     table = pd.DataFrame(rows, columns=columns)
     return table.astype(dict.fromkeys(columns[4:10], "float64"))
+
+
+def given_word(sources: Iterable[Any]) -> str:
+    """What the results of a scenario are called beside the simulated ones: those of a study of one's own were not published."""
+    own = [str(source).startswith("this study") for source in sources]
+    return "given" if own and all(own) else "published"
+
+
+def _run_size(entry: Mapping[str, Any], patients: "pd.DataFrame") -> int | None:
+    """Completed patients of the smaller arm of an entry; None where it brings its simulated value along."""
+    if "simulated" in entry:
+        return None
+    arms = list(entry.get("comparison") or [entry["arm"]])
+    return min(len(completed(patients, arm)) for arm in arms)
 
 
 def _known_months(entry: Mapping[str, Any], table: "pd.DataFrame", note: str) -> float:

@@ -23,7 +23,7 @@ from tme_abm.foundation.errors import InputError
 from tme_abm.tables import Stored, read
 from tme_abm.trial import figures, marrow_figures, patient_figures, subgroups
 from tme_abm.trial.headline import SAME_PATIENTS, failures
-from tme_abm.trial.published import NOT_REACHED, compare_published
+from tme_abm.trial.published import NOT_REACHED, compare_published, given_word
 from tme_abm.trial.survival import with_arms
 from tme_abm.trial.verdict import RULE
 
@@ -115,6 +115,7 @@ def render(
         comparisons=summary["comparisons"],
         figures={key: drawing.data_address(figure) for key, figure in drawn.items()},
         published=[] if beside is None else _published_rows(beside),
+        given=given_word(row.get("source", "") for row in published).capitalize(),
         rule=RULE,
         parameters=list(run.get("parameters") or ()),
         grades=GRADES,

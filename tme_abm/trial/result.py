@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tme_abm import tables
 from tme_abm.foundation.columns import Heading, count, find, word
 from tme_abm.foundation.errors import InputError, did_you_mean
-from tme_abm.trial.headline import SAME_PATIENTS
+from tme_abm.trial.headline import SAME_PATIENTS, TESTS
 from tme_abm.trial.study import Study
 
 if TYPE_CHECKING:
@@ -46,16 +46,25 @@ SUMMARY_HEADINGS = (
     Heading("median_time_to_response_months", "month", "median time to response among responders", low=0.0, missing="without responders"),
     word("note", "why something is missing; empty where nothing is"),
 )
+_FEW = "without an estimate, below ten events, or below twenty patients of a paired design"
 COMPARISON_HEADINGS = (
     word("study", "name of the study"),
     word("arm", "key of the arm"),
     word("reference", "key of the arm that it is compared with"),
     Heading("hazard_ratio", "1", "of progression or death, below 1 where the arm does better", low=0.0, missing="without an estimate"),
-    Heading("ci_low", "1", "lower end of its interval", low=0.0, missing="without an estimate"),
-    Heading("ci_high", "1", "upper end of its interval", low=0.0, missing="without an estimate"),
+    Heading("ci_low", "1", "lower end of its interval", low=0.0, missing=_FEW),
+    Heading("ci_high", "1", "upper end of its interval", low=0.0, missing=_FEW),
     Heading("ci_level", "1", "level of every interval", low=0.0, high=1.0),
-    Heading("p_value", "1", "two-sided, of the log-rank test", low=0.0, high=1.0, missing="without events"),
-    Heading("ph_test_p", "1", "of the test of proportional hazards", low=0.0, high=1.0, missing="without an estimate"),
+    Heading(
+        "p_value",
+        "1",
+        "two-sided; paired design: of the Wald test of the Cox model, standard error clustered on the patient as that of the interval; "
+        "parallel: of the log-rank test",
+        low=0.0,
+        high=1.0,
+        missing=_FEW,
+    ),
+    Heading("ph_test_p", "1", "of the test of proportional hazards, arms taken as independent", low=0.0, high=1.0, missing=_FEW),
     Heading("rmst_difference_months", "month", "restricted mean survival time, arm minus reference", missing="without an estimate"),
     Heading("rmst_ci_<end>", "month", "end of its interval", missing="without an estimate"),
     Heading("rmst_horizon_months", "month", "up to which the mean is taken", low=0.0, missing="without an estimate"),
@@ -421,7 +430,7 @@ def _comparison_words(row: Mapping[str, Any], labels: Mapping[str, str], design:
     text += (
         "no interval" if row["ci_low"] is None else f"{100.0 * row['ci_level']:g} % interval {row['ci_low']:.2f} to {row['ci_high']:.2f}"
     )
-    text += ")" if row.get("p_value") is None else f"), p = {row['p_value']:.2g}"
+    text += ")" if row.get("p_value") is None else f"), p = {row['p_value']:.2g} ({TESTS[design]})"
     return f"{text}; {SAME_PATIENTS}" if design == "paired" else text
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from tme_abm.batch.desk import Desk
 from tme_abm.batch.results import Results
 from tme_abm.foundation.clock import months
+from tme_abm.pharmacology.half_life import half_life_in_words
 from tme_abm.pharmacology.words import regimen_in_words, visits_in_words
 from tme_abm.trial.headline import Headline
 from tme_abm.trial.headline import headline as _headline
@@ -58,6 +59,7 @@ def facts(study: Study) -> dict[str, str]:
         "follow-up": f"{months(follow_up.shortest_days):.1f} to {months(follow_up.longest_days):.1f} months",
         "visits": visits_in_words(study.visits),
         "patch": f"{settings.height} x {settings.width} sites, a step of {settings.step_h:g} h",
+        "half-lives": "; ".join(half_life_in_words(drug) for drug in study.drugs.values()) or "no drug",
         "comparisons": "; ".join(f"{a} against {b}" for a, b in study.comparisons) or "none",
         "recorded": record_in_words(study),
         "without": ", ".join(sorted(settings.without)) or "nothing: all mechanisms act",

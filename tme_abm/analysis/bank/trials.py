@@ -129,6 +129,28 @@ def bank_arm(study: Study, arm: str, facts: Mapping[str, Mapping[str, Any]]) -> 
     return next((key for key, entry in facts.items() if entry["regimen"] == own), None)
 
 
+def refuse_unrun(study: Study, bank: Bank, arms: Iterable[str]) -> None:
+    """Refuse a bank that has not run some arms of a trial.
+
+    Raises:
+        InputError: Naming the first of them, and what would run it.
+    """
+    for arm in arms:
+        key = bank_arm(study, arm, bank.arms)
+        if key is None or key not in bank.runs:
+            raise InputError(f"{bank.folder}: the bank has not run the arm '{arm}' of {study.name}; {way_to_run(bank, study, arm)}")
+
+
+def way_to_run(bank: Bank, study: Study, arm: str) -> str:
+    """What has a bank run an arm: the plan names it, or must."""
+    if bank_arm(study, arm, bank.arms) is not None:
+        return f"its plan has it: `tme bank [PLAN.toml] --arms all --out {bank.folder}` runs it"
+    return (
+        f"its plan names no arm that is given so: write one that does ([arms.{arm}], and '{arm}' in the arms of a cohort) and run "
+        "`tme bank PLAN.toml --arms all --out FOLDER`; docs/bank.md shows such a plan"
+    )
+
+
 def acting(paths: Iterable[str], study: Study, regimen: Regimen) -> tuple[tuple[str, str, str], ...]:
     """Which numbers act in an arm of a trial: path, quantity that they change, name of the number (a rate goes by its path)."""
     found, given, own = [], study.resolved["population"], rates_of(study, regimen)
@@ -164,5 +186,5 @@ def play(study: Study, bank: Bank, weigher: Weigher, paths: Sequence[str] = (), 
         people = [bank.patients[i] for i in runs.who]
         found[regimen.key] = TrialArm(regimen.key, regimen.label, key, runs, weighed, rates(study.population, people), places)
     if not found:
-        raise InputError(f"{bank.folder}: the bank has run none of the arms of {study.name}; `tme bank --arms all` runs them")
+        raise InputError(f"{bank.folder}: the bank has run none of the arms of {study.name}; {way_to_run(bank, study, study.arms[0].key)}")
     return VirtualTrial(study, found, bank, bank.folder)

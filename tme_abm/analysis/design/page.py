@@ -1,12 +1,15 @@
 """A design answered: its table in words, its figure, its files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tme_abm import drawing
+from tme_abm.analysis.bank.trials import VirtualTrial
+from tme_abm.analysis.calibration.fit import LEAST_EFFECTIVE
+from tme_abm.analysis.calibration.posterior import Posterior
 from tme_abm.analysis.design.form import Design
 from tme_abm.analysis.design.power import HIGH, LOW, Answer, table
 from tme_abm.batch.files import write_json
@@ -20,32 +23,63 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TABLE, REPORT, FIGURE = "design.csv", "design.md", "design"
+WORTH = 0.95  # share of the sets in which an arm is worth its effective patients or more
 
 
-def write(design: Design, study: Study, answers: Sequence[Answer], folder: Path, facts: str) -> list[Path]:
+def effective_patients(trial: VirtualTrial, posterior: Posterior) -> dict[str, float]:
+    """Label of each arm -> patients of equal weight that its runs are worth in most sets of the posterior."""
+    values = [posterior.values(s) for s in range(len(posterior.sets))]
+    return {arm.label: float(np.quantile([arm.worth(one) for one in values], 1.0 - WORTH)) for arm in trial.arms.values()}
+
+
+def write(design: Design, study: Study, answers: Sequence[Answer], folder: Path, facts: str, worth: Mapping[str, float]) -> list[Path]:
     """Write design.csv, design.md, the figure, the design itself and run.json."""
     table(design, answers).to_csv(folder / TABLE, index=False)
-    (folder / REPORT).write_text(report(design, study, answers, facts), encoding="utf-8")
+    (folder / REPORT).write_text(report(design, study, answers, facts, worth), encoding="utf-8")
     (folder / "design.toml").write_text(to_toml(dict(design.resolved)), encoding="utf-8")
     paths = [folder / TABLE, folder / REPORT, folder / "design.toml"]
     paths += [drawing.save(draw(design, answers), folder, FIGURE, kind) for kind in ("svg", "png")]
-    write_json(folder / "run.json", {"design": dict(design.resolved), "facts": facts, **describe_machine()})
+    write_json(
+        folder / "run.json", {"design": dict(design.resolved), "facts": facts, "effective_patients": dict(worth), **describe_machine()}
+    )
     return [*paths, folder / "run.json"]
 
 
-def report(design: Design, study: Study, answers: Sequence[Answer], facts: str) -> str:
-    """The answer in Markdown."""
+def warning(worth: Mapping[str, float]) -> str:
+    """Too few patients behind an answer, in a sentence; empty where there are enough."""
+    least = min(worth.values())
+    if least >= LEAST_EFFECTIVE:
+        return ""
+    return (
+        f"**Not to be relied on: behind this stand {least:.0f} effective patients of the bank, and {LEAST_EFFECTIVE:.0f} are asked for "
+        "in each arm; draw more (`tme bank --patients`).** "
+    )
+
+
+def report(design: Design, study: Study, answers: Sequence[Answer], facts: str, worth: Mapping[str, float]) -> str:
+    """The answer in Markdown.
+
+    Args:
+        design: What was asked.
+        study: Its trial.
+        answers: One for each size.
+        facts: How they were made, in a sentence.
+        worth: Label of each arm -> its effective patients.
+    """
     form = design.form
     labels = {arm.key: arm.label for arm in study.arms}
     looks = ", ".join(f"{look * design.end_days / DAYS_PER_MONTH:.1f}" for look in form.looks)
     lines = [
-        f"{form.title} {answer_in_words(design, answers)}",
+        f"{warning(worth)}{form.title} {answer_in_words(design, answers)}",
         "",
         f"{labels[form.compare[0]]} against {labels[form.compare[1]]}, {form.allocation[0]}:{form.allocation[1]}; accrual {form.accrual}, "
-        f"follow-up {form.follow_up} after the last one; looks at month {looks}; log-rank, one-sided {form.alpha:g}. {facts}",
+        f"follow-up {form.follow_up} after the last one; looks at month {looks}; log-rank, one-sided {form.alpha:g}. {facts} Effective "
+        f"patients in {100 * WORTH:.0f} % of the sets: {', '.join(f'{label} {n:.0f}' for label, n in worth.items())}.",
         "",
-        "Power is at the best set of the posterior; assurance is its mean over all sets; the range holds 90 % of them. The hazard ratio",
-        "is that of the final look over all sets and trials, with the range of 95 % of the trials.",
+        "Power is at the best set of the posterior, with the patients of the bank as they are; assurance is the mean over all sets, and",
+        "the range holds 90 % of them, each trial with the patients of the bank weighed anew by chance. The best set fits best and need",
+        "not lie in the middle, and its trials know nothing of the chance of the bank: so its power may lie outside of the range. The",
+        "hazard ratio is that of the final look over all sets and trials, with the range of 95 % of the trials.",
         "",
         "| patients | events | power | assurance | range of the power | hazard ratio | positive by look |",
         "| --- " * 7 + "|",
