@@ -195,7 +195,7 @@ def curves_of(lesson: Lesson, pair: Pair, language: str) -> list[dict[str, Any]]
     Raises:
         InputError: Where the lesson names a chart or a column that there is not.
     """
-    known = charts.charts(pair, language)
+    w, known = words(language), charts.charts(pair, language)
     whole = {chart["key"]: chart for chart in known}
     single = {pair.columns[series["column"]]: (chart, series) for chart in known for series in chart["series"]}
     found = [whole["m_protein"]]
@@ -204,7 +204,8 @@ def curves_of(lesson: Lesson, pair: Pair, language: str) -> list[dict[str, Any]]
             found.append(whole[name])
         elif name in single:
             chart, series = single[name]
-            title = chart["title"] if series["label"] == chart["title"] else f"{chart['title']}: {series['label']}"
+            label = w["plasma_cells"] if series["label"] == w["all_cells"] else series["label"]
+            title = label if label in (chart["title"], w["plasma_cells"]) else f"{chart['title']}: {label}"
             found.append({**chart, "title": title, "series": [{**series, "colour": ""}]})  # one colour an arm
         else:
             raise InputError(f"lesson {lesson.key}: there is no chart '{name}'{did_you_mean(name, [*whole, *single])}")
@@ -223,7 +224,8 @@ def _drawn(chart: dict[str, Any], place: dict[int, int]) -> dict[str, Any]:
 def _look(layer: str) -> dict[str, Any]:
     """The colours of a layer on a light and on a dark page."""
     colours = {
-        name: {"field": list(field_colours(layer, dark)), "ramp": list(SHADES[dark].ramp)} for name, dark in (("light", False), ("dark", True))
+        name: {"field": list(field_colours(layer, dark)), "ramp": list(SHADES[dark].ramp)}
+        for name, dark in (("light", False), ("dark", True))
     }
     return {"is_field": LAYERS[layer].is_field, **colours}
 
