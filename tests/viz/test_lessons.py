@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
+import browser as driver
 import numpy as np
 import pytest
-import browser as driver
 from tme_viz import recording
 from tme_viz.allowed_files import Places
 from tme_viz.choice import Choice
@@ -219,9 +219,9 @@ def test_what_a_recorded_run_says_instead_must_have_its_place(tmp_path, monkeypa
     from tme_viz import lessons as module
 
     text = (module.FOLDER / "01_killing.toml").read_text(encoding="utf-8")
-    (tmp_path / "01_killing.toml").write_text(text.replace("step_1 =", "step_9 =", 1), encoding="utf-8")
+    (tmp_path / "01_killing.toml").write_text(text.replace("step_1 =", "step1 =", 1), encoding="utf-8")
     monkeypatch.setattr(module, "FOLDER", tmp_path)
-    with pytest.raises(InputError, match=r"lesson killing: \[en.recorded\] has no 'step_9'; did you mean 'step_1'"):
+    with pytest.raises(InputError, match=r"lesson killing: \[en.recorded\] has no 'step1'; did you mean 'step_1'"):
         module.lessons.__wrapped__()
 
 
