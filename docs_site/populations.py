@@ -23,10 +23,14 @@ def page(name: str) -> str:
         lines += ["Studies with it: " + ", ".join(f"[{s}](site:catalogue/scenarios/{s}.md)" for s in used) + ".", ""]
     if population.at_median:
         others = [name for name in population.presets if population.presets[name]]
-        lines += ["Every patient of it is this one: where a trial has it, its patients differ by their dice and in the kinetics of drugs, and in nothing else.", ""]
-        lines += ["## What it amounts to", ""]
+        lines += [
+            "Every patient of it is this one: those of a trial differ by their dice and in the kinetics of drugs, in nothing else.",
+            "",
+        ]
         if others:
-            lines += [f"Presets change a quantity, and what follows from it: {', '.join(map(md.code, others))}.", ""]
+            named = ", ".join(map(md.code, others))
+            lines += [f"Its presets, for the live page and for Mesa, change a quantity and what follows from it: {named}.", ""]
+        lines += ["## What it amounts to", ""]
     else:
         lines += ["## What it amounts to", "", f"Among {DRAWN:,} patients drawn, before screening; medians with their middle halves.", ""]
     for words, text in portray(population, SEED, DRAWN).items():

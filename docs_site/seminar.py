@@ -62,7 +62,8 @@ def index(language: str) -> str:
         words["ten"],
         "",
     ]
-    lines += [words["forty"], "", f"## {words['lessons']}", "", f"| {words['lesson']} | {words['question'].lower()} | {words['phone']} |", "| --- | --- | --- |"]
+    lines += [words["forty"], "", f"## {words['lessons']}", ""]
+    lines += [f"| {words['lesson']} | {words['question'].lower()} | {words['phone']} |", "| --- | --- | --- |"]
     for key, lesson in lessons().items():
         text, file = lesson[language], f"[{words['file']}](site:lessons/{key}.html?language={language})"
         lines.append(f"| [{text['title']}]({key}.md) | {text['question']} | {file} |")

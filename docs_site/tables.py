@@ -228,8 +228,16 @@ def responses() -> str:
     by_marrow = f"; without a measurable M-protein that of plasma cells, if there were {percent(p.substitute_plasma_fraction)} or more"
     rows = (
         ("sCR", "stringent complete response", f"as CR, and clonal cells below {percent(p.stringent_plasma_fraction)} of that marrow"),
-        ("CR", "complete response", f"{seen} show nothing, and a marrow taken then has fewer than {percent(p.complete_plasma_fraction)} plasma cells"),
-        ("VGPR", "very good partial response", f"M-protein {percent(p.very_good_reduction)} lower than at the baseline, or seen by immunofixation only"),
+        (
+            "CR",
+            "complete response",
+            f"{seen} show nothing, and a marrow taken then has below {percent(p.complete_plasma_fraction)} plasma cells",
+        ),
+        (
+            "VGPR",
+            "very good partial response",
+            f"M-protein {percent(p.very_good_reduction)} below the baseline, or seen by immunofixation only",
+        ),
         ("PR", "partial response", f"M-protein {percent(p.partial_reduction)} lower{by_marrow}"),
         ("MR", "minimal response", f"M-protein {percent(p.minimal_reduction)} lower"),
         ("SD", "stable disease", "none of the others"),
@@ -237,8 +245,8 @@ def responses() -> str:
             "PD",
             "progressive disease",
             f"M-protein {percent(p.progression_increase)} and {p.progression_m_protein:g} g/L above the lowest measured, the baseline included "
-            f"(from {p.high_m_protein:g} g/L on, {p.high_progression_m_protein:g} g/L); without a measurable M-protein, plasma cells "
-            f"{100.0 * p.progression_plasma_fraction:g} points above their lowest; or symptoms",
+            f"(from {p.high_m_protein:g} g/L on, {p.high_progression_m_protein:g} g/L); without a measurable M-protein, "
+            f"plasma cells {100.0 * p.progression_plasma_fraction:g} points above their lowest; or symptoms",
         ),
         ("NE", "not evaluable", "no visit after the baseline"),
     )

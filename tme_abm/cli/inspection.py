@@ -20,7 +20,6 @@ from tme_abm.cli.options import (
 from tme_abm.cli.words import print_numbers
 from tme_abm.foundation.errors import InputError
 
-
 LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")  # of a page, which a terminal does not show
 
 

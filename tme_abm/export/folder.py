@@ -23,8 +23,8 @@ FORMATS = {  # of whole runs
 OF_PATIENTS = (
     "A row for each patient and arm of a trial; the patient as at eligibility. Responses by the IMWG: sCR stringent complete, CR complete, "
     "VGPR very good partial, PR partial, MR minimal response, SD stable, PD progressive disease, NE not evaluable; [what each "
-    "takes](clinic.md#responses). The nadir counts the baseline, as the rule of progression does; the best change of the report's waterfall is that "
-    "of the visits after it, and can be a rise."
+    "takes](clinic.md#responses). The nadir counts the baseline, as the rule of progression does; the best change of the waterfall "
+    "is that of the visits after it, and can be a rise."
 )
 
 
