@@ -244,8 +244,8 @@ def responses() -> str:
         (
             "PD",
             "progressive disease",
-            f"M-protein {percent(p.progression_increase)} and {p.progression_m_protein:g} g/L above the lowest measured, the baseline included "
-            f"(from {p.high_m_protein:g} g/L on, {p.high_progression_m_protein:g} g/L); without a measurable M-protein, "
+            f"M-protein {percent(p.progression_increase)} and {p.progression_m_protein:g} g/L above the lowest measured, the baseline "
+            f"included (from {p.high_m_protein:g} g/L on, {p.high_progression_m_protein:g} g/L); without a measurable M-protein, "
             f"plasma cells {100.0 * p.progression_plasma_fraction:g} points above their lowest; or symptoms",
         ),
         ("NE", "not evaluable", "no visit after the baseline"),
