@@ -1,7 +1,7 @@
 """Figures that show every patient: responses, waterfall, spider. Tables in, matplotlib figures out."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -133,7 +133,7 @@ def spider(trajectory: "pd.DataFrame | Stored", patients: "pd.DataFrame", arms: 
     from matplotlib.legend_handler import HandlerTuple
     from matplotlib.lines import Line2D
 
-    handles = [tuple(Line2D([], [], color=colour(arms, arm)) for arm in arms), Line2D([], [], color=GREY)]
+    handles: list[Any] = [tuple(Line2D([], [], color=colour(arms, arm)) for arm in arms), Line2D([], [], color=GREY)]
     words = ["PR or better, in the colour of the arm", "less than PR"]
     figure.legend(handles, words, loc="outside upper center", ncols=2, handler_map={tuple: HandlerTuple(ndivide=None)})
     return figure

@@ -67,7 +67,8 @@ class Text:
     def recorded(self) -> "Text":
         """The same lesson as a recorded run tells it."""
         steps = tuple(self.instead.get(f"step_{number}", step) for number, step in enumerate(self.steps, 1))
-        return replace(self, steps=steps, **{name: text for name, text in self.instead.items() if name in OTHERWISE}, instead={})
+        others: dict[str, Any] = {name: text for name, text in self.instead.items() if name in OTHERWISE}
+        return replace(self, steps=steps, instead={}, **others)
 
     def answered(self, measured: Mapping[str, float]) -> str:
         """The answer with its measures."""
