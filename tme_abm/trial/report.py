@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING, Any
 from tme_abm import drawing
 from tme_abm.foundation.declare import GRADES
 from tme_abm.foundation.errors import InputError
-from tme_abm.patients.portrait import repeats
-from tme_abm.patients.reading import load_population
 from tme_abm.tables import Stored, read
 from tme_abm.trial import figures, marrow_figures, patient_figures, subgroups
 from tme_abm.trial.headline import SAME_PATIENTS, failures
@@ -404,6 +402,9 @@ def _repeats(run: Mapping[str, Any], scenario: Mapping[str, Any], n: Any) -> str
     given = run.get("population") or scenario.get("population")
     if not isinstance(n, int) or not isinstance(given, str | Mapping):
         return ""
+    from tme_abm.patients.portrait import repeats
+    from tme_abm.patients.reading import load_population
+
     try:
         return repeats(load_population(given), n)
     except InputError:
