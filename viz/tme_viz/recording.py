@@ -83,7 +83,8 @@ class Recording(NamedTuple):
 def scenes(lesson: Lesson) -> list[Scene]:
     """What its steps show, one after the other."""
     found: list[Scene] = []
-    day, layer, alone = 0, lesson.layer, (ALL,)
+    day, layer = 0, lesson.layer
+    alone: tuple[str, ...] = (ALL,)
     for step in lesson.steps:
         start, day = day, day if step.day is None else int(step.day)
         layer, alone = step.layer or layer, step.alone or alone
