@@ -4,6 +4,7 @@ import posixpath
 import re
 from collections.abc import Callable, Container
 
+ELSEWHERE = re.compile(r"<!-- not on the site -->\n.*?<!-- end -->\n+", re.DOTALL)  # of use in a clone only
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 PAGES = {
@@ -54,6 +55,8 @@ def rewrite(markdown: str, page: str, there: Container[str]) -> str:
     def lead(found: re.Match[str]) -> str:
         mark, text, target = found.groups()
         path, hash_, anchor = target.partition("#")
+        path, asked, query = path.partition("?")
+        hash_ = f"{asked}{query}{hash_}"
         if path.startswith("site:"):  # from a page that is made, wherever it stands
             place = path.removeprefix("site:")
             return f"{mark}[{text}]({posixpath.relpath(place, posixpath.dirname(page) or '.')}{hash_}{anchor})"
@@ -67,7 +70,7 @@ def rewrite(markdown: str, page: str, there: Container[str]) -> str:
             return f"{mark}[{text}]({posixpath.relpath(place, posixpath.dirname(page) or '.')}{hash_}{anchor})"
         return text if file in text or mark else f"{text} (`{file}` in the source)"
 
-    return outside_of_code(markdown, lambda part: LINK.sub(lead, part))
+    return outside_of_code(ELSEWHERE.sub("", markdown), lambda part: LINK.sub(lead, part))
 
 
 def outside_of_code(markdown: str, change: Callable[[str], str]) -> str:

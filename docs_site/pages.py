@@ -72,6 +72,9 @@ def cite() -> str:
         return found[1] if found else ""
 
     lines = ["# How to cite", "", entry("message"), "", f"> {entry('title')}. Version {__version__}. Licence {entry('license')}.", ""]
+    if "doi" not in text:
+        none_yet = "There is no article about it, and no archived release with a DOI"
+        lines += [f"{none_yet}: name the version, and the commit of the clone that you used.", ""]
     lines += ["The file, for reference managers:", "", "```yaml", text.rstrip(), "```", "", "## The bibliography", ""]
     lines += ["All sources of the numbers, by the keys under which parameters, populations, drugs and scenarios name them.", ""]
     return "\n".join([*lines, *(f"- `{key}`: {sources.sentence(key)}" for key in sorted(sources.entries()) if key != "tme_abm")]) + "\n"

@@ -11,7 +11,9 @@ from typing import Any
 
 LESSONS = Path(__file__).parents[1] / "viz" / "tme_viz" / "lessons"
 PLACE = "seminar"
-WORDS: dict[str, dict[str, str]] = tomllib.loads(Path(__file__).with_name("seminar.toml").read_text(encoding="utf-8"))
+TEXTS: dict[str, dict[str, Any]] = tomllib.loads(Path(__file__).with_name("seminar.toml").read_text(encoding="utf-8"))
+LIMITS: dict[str, dict[str, str]] = {language: texts.pop("limits") for language, texts in TEXTS.items()}  # by lesson
+WORDS: dict[str, dict[str, str]] = TEXTS
 MEASURE = re.compile(r"\{(\w+)(?::[^}]*)?\}")
 
 
@@ -29,16 +31,19 @@ def hand_out(key: str, language: str) -> str:
     lines += [f"- ☐ {option}" for option in text["options"]]
     lines += ["", f"## {words['experiment']}", "", text["experiment"], "", words["start"], ""]
     lines += [f"    http://localhost:8765/?{lesson['link']}&lesson={key}", ""]
+    lines += [f"{words['on_a_phone']} [{text['title']}](site:lessons/{key}.html?language={language}).", ""]
     for name in ("steps", "look"):
         if name in text:
             lines += [f"## {words[name]}", "", *(f"{i}. {step}" for i, step in enumerate(text[name], 1)), ""]
     lines += [f"## {words['notes']}", "", *["<br>" for _ in range(4)], ""]
+    lines += [f'<div class="next-side">{words["overleaf"]}</div>', ""]
     if "answer" in text:
         blank = MEASURE.sub("<u>&emsp;&emsp;</u>", text["answer"])
         lines += [f"## {words['answer']}", "", blank, "", f"*{words['measured']}*", ""]
     for name in ("why", "literature"):
         if name in text:
             lines += [f"## {words[name]}", "", text[name], ""]
+    lines += [f"## {words['limit']}", "", LIMITS[language][key], ""]
     return "\n".join([*lines, f"## {words['source']}", "", lesson["source"]]) + "\n"
 
 
@@ -57,8 +62,11 @@ def index(language: str) -> str:
         words["ten"],
         "",
     ]
-    lines += [words["forty"], "", f"## {words['lessons']}", "", f"| {words['lesson']} | {words['question'].lower()} |", "| --- | --- |"]
-    lines += [f"| [{lesson[language]['title']}]({key}.md) | {lesson[language]['question']} |" for key, lesson in lessons().items()]
+    lines += [words["forty"], "", f"## {words['lessons']}", ""]
+    lines += [f"| {words['lesson']} | {words['question'].lower()} | {words['phone']} |", "| --- | --- | --- |"]
+    for key, lesson in lessons().items():
+        text, file = lesson[language], f"[{words['file']}](site:lessons/{key}.html?language={language})"
+        lines.append(f"| [{text['title']}]({key}.md) | {text['question']} | {file} |")
     return "\n".join(lines) + "\n"
 
 

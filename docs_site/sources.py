@@ -37,9 +37,10 @@ def sentence(key: str) -> str:
     entry = entries()[key]
     authors = entry.get("author", "").split(" and ")
     named = [author for author in authors if author != "others"]
-    who = ", ".join(named[:3]) + (" and others" if len(authors) > len(named[:3]) else "")
+    who = ", ".join(filter(None, named[:3])) + (" and others" if len(authors) > len(named[:3]) else "")
     where = ", ".join(filter(None, (entry.get(k, "") for k in ("journal", "booktitle", "publisher", "howpublished", "volume", "pages"))))
-    return f"{who}. {entry.get('title', '')}. {where}{', ' if where else ''}{entry.get('year', '')}."
+    told = f" {note}." if not who and (note := entry.get("note", "").rstrip(".")) else ""  # how to find what no author names
+    return f"{who}{'. ' if who else ''}{entry.get('title', '')}. {where}{', ' if where else ''}{entry.get('year', '')}.{told}"
 
 
 def keys_in(source: str) -> list[str]:

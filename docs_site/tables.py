@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from docs_site import markdown as md
+from docs_site import seminar
 from tme_abm.cli.graph import acts
 from tme_abm.foundation.declare import Column, Param, notes
 from tme_abm.foundation.mechanism import Group, Phase
@@ -20,6 +21,7 @@ from tme_abm.marrow.clones import Clones
 from tme_abm.marrow.lattice import SITE_UM
 from tme_abm.marrow.state import Body, Contacts, Drugs, Fields, Gauge
 from tme_abm.mechanisms import MECHANISMS, step
+from tme_abm.outcomes import imwg
 from tme_abm.patients.patient import TRAITS
 from tme_abm.pharmacology.body import Body as Physique
 from tme_abm.simulation.settings import Settings
@@ -215,11 +217,57 @@ def assumed() -> str:
     return md.table(("grade", "numbers of the rules"), sorted(counts.items(), key=lambda pair: -pair[1]))
 
 
+def responses() -> str:
+    """What each response takes, with the thresholds by which the model judges."""
+    p = imwg.Params()
+
+    def percent(share: float) -> str:
+        return f"{100.0 * share:g} %"
+
+    seen = f"electrophoresis (limit {p.electrophoresis_limit:g} g/L) and immunofixation (limit {p.immunofixation_limit:g} g/L)"
+    by_marrow = f"; without a measurable M-protein that of plasma cells, if there were {percent(p.substitute_plasma_fraction)} or more"
+    rows = (
+        ("sCR", "stringent complete response", f"as CR, and clonal cells below {percent(p.stringent_plasma_fraction)} of that marrow"),
+        (
+            "CR",
+            "complete response",
+            f"{seen} show nothing, and a marrow taken then has below {percent(p.complete_plasma_fraction)} plasma cells",
+        ),
+        (
+            "VGPR",
+            "very good partial response",
+            f"M-protein {percent(p.very_good_reduction)} below the baseline, or seen by immunofixation only",
+        ),
+        ("PR", "partial response", f"M-protein {percent(p.partial_reduction)} lower{by_marrow}"),
+        ("MR", "minimal response", f"M-protein {percent(p.minimal_reduction)} lower"),
+        ("SD", "stable disease", "none of the others"),
+        (
+            "PD",
+            "progressive disease",
+            f"M-protein {percent(p.progression_increase)} and {p.progression_m_protein:g} g/L above the lowest measured, the baseline "
+            f"included (from {p.high_m_protein:g} g/L on, {p.high_progression_m_protein:g} g/L); without a measurable M-protein, "
+            f"plasma cells {100.0 * p.progression_plasma_fraction:g} points above their lowest; or symptoms",
+        ),
+        ("NE", "not evaluable", "no visit after the baseline"),
+    )
+    measurable = f"\n\nAn M-protein is measurable from {p.measurable_m_protein:g} g/L at the baseline on."
+    return md.table(("code", "in words", "what it takes"), [(md.code(code), *words) for code, *words in rows]) + measurable
+
+
+def phone() -> str:
+    """The recorded lessons, each a file."""
+    rows = []
+    for number, (key, lesson) in enumerate(seminar.lessons().items(), 1):
+        links = [f"[{lesson[language]['title']}](lessons/{key}.html?language={language})" for language in ("en", "it")]
+        rows.append((str(number), *links))
+    return md.table(("", "English", "Italiano"), rows)
+
+
 MADE: dict[str, Callable[[], str]] = {
     f.__name__: f
     for f in (
         *(cells, cell_types, surroundings, clones, whole, patient, scales, process, submodels, chance, parameters, physique),
-        *(glossary_mechanisms, glossary_cells, predictions, sensitivity, assumed),
+        *(glossary_mechanisms, glossary_cells, predictions, sensitivity, assumed, responses, phone),
     )
 }
 

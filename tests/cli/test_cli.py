@@ -152,6 +152,15 @@ def test_validate_a_good_and_a_bad_file(tme, tmp_path):
     assert result.stderr == "tme: mine.toml, line 5: unknown key 'patient'; did you mean 'patients'?\n"
 
 
+def test_one_patient_many_times_is_said_to_be_one(tme, tmp_path):
+    text = scenarios()["icaria"].read_text(encoding="utf-8").replace('population = "icaria"', 'population = "typical"')
+    (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
+    told = "the same patient 307 times over: only the dice and the kinetics of drugs differ, so intervals say nothing of other patients"
+    assert told in tme("validate", "mine.toml").output
+    assert told in " ".join(tme("show", "mine.toml", "--no-parameters").output.split())
+    assert "times over" not in tme("validate", "icaria").output
+
+
 def test_a_message_is_one_line_whatever_the_words_of_the_user_hold(tme):
     wrong = tme("validate", "icaria", "--set", 'kind="a\\nb\\u001b[31m"')
     assert wrong.exit_code == 2 and wrong.stderr.count("\n") == 1 and "unknown kind 'a\\nb\\x1b[31m'" in wrong.stderr

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 import tme_abm
-from docs_site import drugs, links, mechanisms, offline, reference, seminar, sources
+from docs_site import drugs, links, mechanisms, offline, populations, reference, seminar, sources
 from tme_abm.foundation.references import keys
 from tme_abm.mechanisms import MECHANISMS
 from tme_abm.pharmacology.drug import load_drug
@@ -95,7 +95,7 @@ def test_every_public_name_has_its_place_in_the_reference():
 def test_a_source_reads_as_a_sentence():
     for key in sources.entries():
         said = sources.sentence(key)
-        assert not re.search(r"[{}\\]", said) and said.endswith("."), said
+        assert not re.search(r"[{}\\]", said) and said.endswith(".") and said[0].isalnum(), said
     assert sources.sentence("attal2019").startswith("Attal, Michel, Richardson, Paul G., Rajkumar, S. Vincent and others. Isatuximab plus")
 
 
@@ -105,6 +105,46 @@ def test_a_hand_out_has_all_that_a_lesson_says(language):
         page, text = seminar.hand_out(key, language), lesson[language]
         assert text["question"] in page and all(option in page for option in text["options"]) and lesson["link"] in page
         assert not re.search(r"\{\w+", page), key  # what the model measures is left to be filled in
+        front, back = page.split('<div class="next-side">')  # printed, the answer stands on the back
+        assert text["question"] in front and text["why"] in back and text["why"] not in front
+        assert f"(site:lessons/{key}.html?language={language})" in front and seminar.LIMITS[language][key] in back
+    assert set(seminar.LIMITS[language]) == set(seminar.lessons())
+
+
+@pytest.mark.parametrize("language", ["en", "it"])
+def test_every_lesson_of_the_kit_has_its_file_for_a_phone(language):
+    kit = seminar.index(language)
+    assert [key for key in seminar.lessons() if f"(site:lessons/{key}.html?language={language})" not in kit] == []
+    assert [key for key in seminar.lessons() if not (ROOT / "docs" / "lessons" / f"{key}.html").is_file()] == []
+
+
+def test_who_teaches_is_led_to_the_kit_and_to_the_files_for_a_phone():
+    """From the first page, the page of the live page and the page of the lessons, on the site too."""
+    there = {"seminar/en/index.md", "lessons.md", "live_page.md", "lessons/killing.html"}
+    for page, file in (("index.md", "README.md"), ("live_page.md", "docs/live_page.md"), ("lessons.md", "docs/lessons.md")):
+        text = links.rewrite((ROOT / file).read_text(encoding="utf-8"), page, there)
+        assert "(seminar/en/index.md)" in text and ("#on-a-phone)" in text)
+    assert "(lessons/killing.html?language=it)" in text
+
+
+def test_a_link_keeps_what_it_asks_for():
+    there = {"lessons/killing.html", "cite.md"}
+    made = links.rewrite("[a](site:lessons/killing.html?language=it#x)", "seminar/it/index.md", there)
+    assert made == "[a](../../lessons/killing.html?language=it#x)"
+    assert links.rewrite("[a](lessons/killing.html?language=it)", "lessons.md", there) == "[a](lessons/killing.html?language=it)"
+    assert links.rewrite("[a](docs/lessons/killing.html?language=it)", "index.md", there) == "[a](lessons/killing.html?language=it)"
+
+
+def test_what_is_of_use_in_a_clone_only_is_not_on_the_site():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "`make docs`" in text and "`make docs`" not in links.rewrite(text, "index.md", set())
+
+
+def test_a_population_is_told_with_its_key_and_one_patient_as_one():
+    assert 'population = "icaria"' in populations.page("icaria") and "middle halves" in populations.page("icaria")
+    typical = populations.page("typical")
+    assert 'population = "typical"' in typical and "middle halves" not in typical and "Every patient of it is this one" in typical
+    assert all(f"| `{name}` |" in populations.made()["catalogue/populations/index.md"] for name in ("icaria", "typical", "mm003"))
 
 
 def test_what_a_site_loads_from_the_network_is_found(tmp_path):

@@ -314,6 +314,62 @@ def test_kaplan_meier_figure_draws_the_estimate(trial):
     assert "HR 0.5" in texts(figure)
 
 
+def few():
+    """Six patients whose events come one a month: at the median four are at risk."""
+    return pd.DataFrame(
+        [
+            {"patient": i, "arm": arm, "pfs_days": (i + 1.4) * DAYS_PER_MONTH, "pfs_event": True, "status": "completed"}
+            for i in range(6)
+            for arm in ARMS
+        ]
+    )
+
+
+def test_few_patients_at_risk_are_seen_and_told():
+    """The curve is firm while five are at risk, the table runs to the end, and the report says how few there were at the median."""
+    figure = figures.kaplan_meier(few(), ARMS, LABELS, note="HR 0.5")
+    whole, firm = figure.axes[0].lines[:2]
+    assert list(whole.get_xdata()) == pytest.approx([0.0, 1.4, 2.4, 3.4, 4.4, 5.4, 6.4]) and whole.get_alpha() < 0.5
+    assert list(firm.get_xdata()) == pytest.approx([0.0, 1.4, 2.4]) and firm.get_alpha() is None  # 6 and 5 at risk, then 4
+    last = max(text.get_position()[0] for text in figure.axes[1].texts if text.get_text().isdigit())
+    assert last >= 6.4 and [t.get_text() for t in figure.axes[1].texts if t.get_position()[0] == last] == ["0", "0"]
+    assert survival.at_risk_at(survival.survival(few(), "pd")) == 4
+    run = {"scenario": {"arms": {arm: {"label": LABELS[arm]} for arm in ARMS}, "patients": 6}}
+    page = report.render(run, summarise(few(), ARMS, [("isa-pd", "pd")]), few(), pd.DataFrame())
+    assert page.count("<small>read with 4 at risk</small>") == 2 and "Isa-Pd (4 at risk), Pd (4 at risk)." in page
+
+
+def test_enough_patients_at_risk_are_not_remarked_on(trial):
+    page = report.render(run_json(), summarise(trial[1], ARMS, [("isa-pd", "pd")]), trial[1], trial[0])
+    assert "at risk</small>" not in page and "say little" not in page
+
+
+def test_nothing_is_drawn_over_the_curves(trial):
+    """Neither the legend nor the hazard ratio."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = figures.kaplan_meier(trial[1], ARMS, LABELS, note="HR 0.5 (95 % CI 0.3 to 0.8), p = 0.01\nthe same patients in both arms")
+    FigureCanvasAgg(figure).draw()
+    (legend,) = figure.legends
+    assert figure.axes[0].get_legend() is None
+    assert not legend.get_window_extent().overlaps(figure.axes[0].get_window_extent())
+
+
+def test_a_difference_of_nothing_reads_as_one():
+    assert report.difference(2.34, [-0.04, 4.7]) == ("+2.3", "0.0 to 4.7")
+    assert report.difference(0.004, [-0.021, 0.018]) == ("+0.00", "-0.02 to 0.02")
+    assert report.difference(-0.0001, [None, None]) == ("+0.00", "")
+
+
+def test_one_patient_many_times_is_said_to_be_one():
+    run = {"scenario": {"arms": {arm: {"label": LABELS[arm]} for arm in ARMS}, "patients": 6, "population": "typical"}}
+    summary = summarise(few(), ARMS, [("isa-pd", "pd")])
+    assert '<p class="note">The same patient 6 times over: only' in report.render(run, summary, few(), pd.DataFrame())
+    for other in ("icaria", "gone.toml", {"inherits": "typical", "draw": "random"}):
+        run["scenario"]["population"] = other
+        assert "times over" not in report.render(run, summary, few(), pd.DataFrame())
+
+
 def test_response_bars_add_up_to_all_patients(trial):
     """100 % for each arm; overall response at the end of the bar."""
     figure = patient_figures.responses(trial[1], ARMS, LABELS)
@@ -345,7 +401,12 @@ def test_best_change_and_spider_follow_the_measured_m_protein(trial):
     assert len(heights) == 23
     assert heights == sorted(heights, reverse=True)
     assert heights[-1] == pytest.approx(-98.0)
-    assert len(patient_figures.spider(trial[0], trial[1], ARMS).axes[0].lines) == 23 + 3
+    spider = patient_figures.spider(trial[0], trial[1], ARMS)
+    assert len(spider.axes[0].lines) == 23 + 3
+    for axes, arm in zip(spider.axes, ARMS, strict=True):  # an arm has one colour, in its title and in the lines of its responders
+        own = axes.get_title(loc="left") and axes._left_title.get_color()
+        assert own == drawing.colour(ARMS, arm)
+        assert {line.get_color() for line in axes.lines[:-3]} == {own, drawing.GREY}
 
 
 def test_marrow_figure_draws_medians_and_stops_when_patients_are_few(trial):

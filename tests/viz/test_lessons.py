@@ -1,12 +1,15 @@
 """Lessons are whole in both languages, and the model shows what they are about."""
 
 import base64
+import json
 import re
 import zlib
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
+import browser as driver
 import numpy as np
 import pytest
 from tme_viz import recording
@@ -140,6 +143,114 @@ def test_the_table_of_the_document_is_the_lessons_of_now():
         cells = row.strip("| ").split(" | ")
         agree, of = map(int, re.match(r"(\d+) of (\d+)", cells[5]).groups())
         assert cells[1] == lesson.texts["en"].options[lesson.right] and cells[3] == "yes" and of == 20 and agree >= 16
+
+
+FORBIDDEN = {  # what a file cannot do -> how a text asks for it
+    "a key": r"\b[Pp]ress\b|\b[Pp]rem[ie]|\bkey\b|\btasto\b|\b[KNFRU]\b(?!-)",
+    "a cell to be chosen": r"[Cc]lick|[Cc]licc",
+    "deaths that flash": r"[Ff]lash|[Ll]ampegg",
+    "the ledger by another name": r"\bledger\b|\bregistro\b",
+    "another dose, patient or run": r"\bset it\b|\bstart again\b|\brun other\b|\bimposta|\bricomincia\b|\bprova altri\b",
+}
+
+
+@cache
+def recorded(key):
+    """What the file of a lesson holds, of a recording that ends after a day, its measures made up: its words and its choices are whole."""
+    lesson = lessons()[key]
+    steps = tuple(step if step.day is None else replace(step, day=1.0) for step in lesson.steps)
+    short = replace(lesson, key="short", choice=replace(lesson.choice, size=32), day=1, steps=steps, measures={})
+    names = re.findall(r"[a-z_]+", " ".join([*lesson.shows, *re.findall(r"\{(\w+)", lesson.texts["en"].answer)]))
+    return short, recording.record(short, Places())._replace(measured=dict.fromkeys(names, 1.0))
+
+
+def said(text):
+    return [text.question, text.experiment, *text.steps, text.answer, text.why, text.literature]
+
+
+@pytest.mark.parametrize("language", ["en", "it"])
+@pytest.mark.parametrize("key", list(lessons()))
+def test_no_recorded_text_asks_for_what_a_file_cannot_do(key, language):
+    """Neither a key nor a control that it lacks; and what stands in quotes is the title of one of its charts or of its bars."""
+    text = lessons()[key].texts[language].recorded
+    for sentence in said(text):
+        for what, pattern in FORBIDDEN.items():
+            assert not re.search(pattern, sentence), f"{what}: {sentence}"
+    lesson, run = recorded(key)
+    titles = {chart["title"] for chart in recording.curves_of(lesson, run.pair, language)} | {words(language)["ledger"]}
+    quoted = {title for step in text.steps for title in re.findall(r"(?<!\w)'([^']+)'", step)}
+    assert quoted <= titles
+
+
+def test_what_is_forbidden_is_what_live_texts_ask_for():
+    """Where the live page can do it, the pattern finds it: else the test above would prove nothing."""
+    for language in ("en", "it"):
+        live = [sentence for lesson in lessons().values() for sentence in said(lesson.texts[language])]
+        for what in ("a key", "a cell to be chosen", "deaths that flash", "another dose, patient or run"):
+            assert any(re.search(FORBIDDEN[what], sentence) for sentence in live), what
+
+
+@pytest.mark.parametrize("key", list(lessons()))
+def test_a_file_has_the_layers_the_cells_and_the_changes_of_its_steps(key):
+    lesson, run = recorded(key)
+    assert set(run.frames) == {lesson.layer, *(step.layer for step in lesson.steps if step.layer)}
+    shown = recording.scenes(lessons()[key])
+    ends = [step.day for step in lessons()[key].steps if step.day is not None]
+    assert [scene.end for scene in shown][-1] == max(ends) and [scene.start for scene in shown[1:]] == [scene.end for scene in shown[:-1]]
+    for scene, step in zip(shown, lesson.steps, strict=True):
+        assert not step.layer or scene.layer == step.layer
+        assert not step.alone or scene.alone == step.alone
+    asked = [change for step in lesson.steps for change in step.change]
+    assert [tuple(event)[1:] for event in run.pair.events if event not in lesson.choice.events] == asked
+    data = json.loads(re.search(r"const DATA = (.*);\n", recording.html(lesson, run))[1])
+    assert {kind["name"] for kind in data["kinds"]} >= {name.upper() for step in lesson.steps for name in step.alone if name != "all"}
+    assert len(data["causes"]) == len(data["texts"]["it"]["causes"]) > 0
+
+
+def test_a_change_of_a_step_happens_when_the_step_begins():
+    """The niche is switched off on the right from the day on which the step before ends, and not before."""
+    assert [(event.day, event.side, event.name, event.value) for event in recording.changes(lessons()["niche"])] == [
+        (56.0, 1, "adhesion", 0.0)
+    ]
+    assert [event.day for event in recording.changes(lessons()["dose"])] == [0.0, 84.0]
+
+
+def test_what_a_recorded_run_says_instead_must_have_its_place(tmp_path, monkeypatch):
+    from tme_viz import lessons as module
+
+    text = (module.FOLDER / "01_killing.toml").read_text(encoding="utf-8")
+    (tmp_path / "01_killing.toml").write_text(text.replace("step_1 =", "step1 =", 1), encoding="utf-8")
+    monkeypatch.setattr(module, "FOLDER", tmp_path)
+    with pytest.raises(InputError, match=r"lesson killing: \[en.recorded\] has no 'step1'; did you mean 'step_1'"):
+        module.lessons.__wrapped__()
+
+
+@pytest.mark.skipif(bool(driver.missing()), reason=f"the file is not opened here: {driver.missing()}")
+def test_the_steps_of_a_file_act(tmp_path, chrome):
+    """On a phone: the next step shows its layer and its types of cells, and plays to its day; the answer comes when it is due."""
+    lesson = lessons()["killing"]
+    target = tmp_path / "killing.html"
+    export(replace(lesson, choice=replace(lesson.choice, size=32)), Places(), target)
+    page = chrome.new_page(viewport={"width": 390, "height": 844})
+    failed = []
+    page.on("pageerror", lambda error: failed.append(str(error)))
+    page.goto(f"{target.as_uri()}?language=en")
+    page.wait_for_function("document.getElementById('day').textContent === 'Day 0'")
+    reached = []
+    for _ in lesson.steps:
+        page.click("#next")
+        page.wait_for_function("playing === 0")
+        on = page.text_content("#layers button.on")
+        reached.append((page.text_content("#day"), on, page.is_visible("#only"), page.is_visible("#answer")))
+    assert reached == [
+        ("Day 7", "Types of cells", True, False),
+        ("Day 28", "CD38 sites", False, False),
+        ("Day 56", "CD38 sites", False, True),
+        ("Day 56", "CD38 sites", False, True),
+    ]
+    assert "ADCP (macrophages)" in page.text_content("#ledger") and page.evaluate("document.documentElement.scrollWidth") == 390
+    assert failed == []
+    page.close()
 
 
 def test_a_recorded_lesson_is_one_file_that_needs_nothing(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from tme_viz import trials
 from tme_viz.allowed_files import Places
-from tme_viz.trial_lesson_page import ratio_so_far
+from tme_viz.trial_lesson import ratio_so_far
 from tme_viz.words import words
 
 

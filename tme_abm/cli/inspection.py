@@ -1,5 +1,6 @@
 """What there is to run, and what it says: list, new, validate, show, describe."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from tme_abm.cli.words import print_numbers
 from tme_abm.foundation.errors import InputError
 
 MOST_ARMS, WIDEST_ARMS = 4, 48  # of a row of the list
+LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")  # of a page, which a terminal does not show
 
 
 def list_() -> None:
@@ -223,7 +225,7 @@ def _describe_columns(table: str | None, to: Path | None) -> None:
         return
     console = make_console()
     for title, (rows, headings) in found.items():
-        console.print(Text.assemble((title, "bold"), f": {rows}"))
+        console.print(Text.assemble((title, "bold"), ": ", LINK.sub(r"\1", rows)))
         shown = Table(box=None, pad_edge=False, header_style="bold")
         for name in ("column", "unit", "meaning", "allowed"):
             shown.add_column(name)

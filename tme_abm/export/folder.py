@@ -20,6 +20,14 @@ FORMATS = {  # of whole runs
 }
 
 
+OF_PATIENTS = (
+    "A row for each patient and arm of a trial; the patient as at eligibility. Responses by the IMWG: sCR stringent complete, CR complete, "
+    "VGPR very good partial, PR partial, MR minimal response, SD stable, PD progressive disease, NE not evaluable; [what each "
+    "takes](clinic.md#responses). The nadir counts the baseline, as the rule of progression does; the best change of the waterfall "
+    "is that of the visits after it, and can be a rise."
+)
+
+
 def sections() -> dict[str, tuple[str, tuple[Heading, ...]]]:
     """All tables of results folders: title -> a sentence on the rows, and the columns."""
     from tme_abm.export.adam_variables import DATA_SETS, headings
@@ -30,7 +38,7 @@ def sections() -> dict[str, tuple[str, tuple[Heading, ...]]]:
 
     found: dict[str, tuple[str, tuple[Heading, ...]]] = {
         "patients.parquet": (
-            "A row for each patient and arm of a trial; the patient as at eligibility.",
+            OF_PATIENTS,
             PATIENT_HEADINGS,
         ),
         "trajectory.parquet": ("A row for each patient, arm and visit of a trial.", TRAJECTORY_HEADINGS),

@@ -31,6 +31,13 @@ SHARES: dict[str, Callable[[VirtualPatient], bool]] = {
 }
 
 
+def repeats(population: Population, n: int) -> str:
+    """What must be said of `n` patients who are one and the same; empty where they differ."""
+    if not population.at_median or n < 2:
+        return ""
+    return f"the same patient {n} times over: only the dice and the kinetics of drugs differ, so intervals say nothing of other patients"
+
+
 def portray(population: Population, seed: int, n: int = DRAWS) -> dict[str, str]:
     """Medians with their middle halves, and shares, in words.
 

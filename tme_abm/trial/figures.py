@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Labels = Mapping[str, str]
 FEW_PATIENTS = 3  # of an arm in a subgroup, below which their number is drawn instead of an estimate
+MOST_IN_A_ROW = 4  # arms in a legend
+FAINT = 0.4  # of a curve where few patients are at risk
 
 
 @styled
@@ -32,12 +34,14 @@ def kaplan_meier(
 ) -> "Figure":
     """Progression-free survival with confidence bands (of up to three arms), censoring marks and patients at risk.
 
+    A curve is faint where fewer than `survival.FEW_AT_RISK` patients are at risk: one event there is a long way down.
+
     Args:
         patients: A row per patient and arm.
         arms: Names, in order.
         labels: What to call them.
         level: Of the bands [1].
-        note: Text in the upper right corner, such as a hazard ratio.
+        note: Text above the curves, such as a hazard ratio.
 
     Raises:
         InputError: As `survival.survival`; where no patient completed.
@@ -50,28 +54,26 @@ def kaplan_meier(
     axes = figure.add_subplot(grid[0])
     longest = max(float(times.months.max()) for times in followed.values())
     ticks = month_ticks(longest)
+    if len(ticks) > 1 and ticks[-1] < longest:  # up to where nobody is followed any longer
+        ticks.append(2 * ticks[-1] - ticks[-2])
     for arm, times in followed.items():
         curve = survival.kaplan_meier(times, level)
         line = colour(arms, arm)
         if len(arms) <= MOST_BANDS:
             axes.fill_between(curve["month"], 100 * curve["ci_low"], 100 * curve["ci_high"], step="post", color=line, alpha=0.16, lw=0)
-        axes.step(curve["month"], 100 * curve["survival"], where="post", color=line, label=arm_name(labels, arm))
+        axes.step(curve["month"], 100 * curve["survival"], where="post", color=line, alpha=FAINT, lw=1.2)
+        firm = curve[curve["at_risk"] >= survival.FEW_AT_RISK]
+        axes.step(firm["month"], 100 * firm["survival"], where="post", color=line, label=arm_name(labels, arm))
         lost = curve[curve["n_censored"] > 0]
         axes.plot(lost["month"], 100 * lost["survival"], "|", color=line, ms=7, mew=1.2)
     axes.axhline(50, color=GREY, lw=0.8, ls=(0, (4, 4)), zorder=0)
     axes.set(ylim=(0, 102), xlim=(0, max(longest * 1.02, ticks[-1])), ylabel="Progression-free survival (%)")
     axes.set_xticks(ticks)
     axes.set_xlabel("Months since randomisation")
-    axes.legend(loc="lower left" if _is_high(followed) else "upper right", title=note or None, alignment="left")
+    figure.legend(loc="outside upper left", ncols=min(len(followed), MOST_IN_A_ROW), title=note or None, alignment="left")
     below = figure.add_subplot(grid[1], sharex=axes)
     _at_risk(below, followed, arms, labels, ticks)
     return figure
-
-
-def _is_high(followed: Mapping[str, survival.Survival]) -> bool:
-    """Whether the curves stay so high that the lower left corner is free."""
-    ends = [survival.kaplan_meier(times)["survival"].iloc[-1] for times in followed.values()]
-    return bool(min(ends) > 0.45)
 
 
 def _at_risk(

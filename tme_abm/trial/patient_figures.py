@@ -1,11 +1,11 @@
 """Figures that show every patient: responses, waterfall, spider. Tables in, matplotlib figures out."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tme_abm.drawing import BLACK, BLUE, GREY, LIGHT, VERMILLION, colour, empty_figure, styled
+from tme_abm.drawing import BLACK, GREY, LIGHT, VERMILLION, colour, empty_figure, styled
 from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_abm.tables import Stored, piecewise
 from tme_abm.trial import summary, survival
@@ -97,7 +97,7 @@ def waterfall(trajectory: "pd.DataFrame | Stored", patients: "pd.DataFrame", arm
 
 @styled
 def spider(trajectory: "pd.DataFrame | Stored", patients: "pd.DataFrame", arms: Sequence[str], labels: Labels | None = None) -> "Figure":
-    """Change of measured M-protein of each patient over time; at most 100 patients of an arm, evenly picked.
+    """Change of measured M-protein of each patient over time, grey where none responded; at most 100 patients of an arm, evenly picked.
 
     Raises:
         InputError: Where a column is missing.
@@ -118,7 +118,7 @@ def spider(trajectory: "pd.DataFrame | Stored", patients: "pd.DataFrame", arms: 
             axes.plot(
                 line["month"],
                 100 * line["change"].clip(upper=1.5),
-                color=BLUE if is_response else VERMILLION,
+                color=colour(arms, arm) if is_response else GREY,
                 lw=0.9,
                 alpha=0.55,
                 rasterized=True,
@@ -130,10 +130,12 @@ def spider(trajectory: "pd.DataFrame | Stored", patients: "pd.DataFrame", arms: 
         axes.set(xlabel="Months since randomisation", ylim=(-105, 155))
         axes.set_xlim(left=0)
     panels[0].set_ylabel("Change of M-protein (%)")
+    from matplotlib.legend_handler import HandlerTuple
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], color=BLUE, label="PR or better"), Line2D([], [], color=VERMILLION, label="less than PR")]
-    figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    handles: list[Any] = [tuple(Line2D([], [], color=colour(arms, arm)) for arm in arms), Line2D([], [], color=GREY)]
+    words = ["PR or better, in the colour of the arm", "less than PR"]
+    figure.legend(handles, words, loc="outside upper center", ncols=2, handler_map={tuple: HandlerTuple(ndivide=None)})
     return figure
 
 

@@ -24,7 +24,7 @@ from tme_abm.tables import Stored, read
 from tme_abm.trial import figures, marrow_figures, patient_figures, subgroups
 from tme_abm.trial.headline import SAME_PATIENTS, failures
 from tme_abm.trial.published import NOT_REACHED, compare_published, given_word
-from tme_abm.trial.survival import with_arms
+from tme_abm.trial.survival import FEW_AT_RISK, at_risk_at, survival, with_arms
 from tme_abm.trial.verdict import RULE
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ def render(
         title=scenario.get("title") or run.get("title") or "Virtual trial",
         summary_text=scenario.get("summary") or run.get("summary") or "",
         population=_population_name(run, scenario),
+        repeated=_repeats(run, scenario, asked),
         design=design,
         level=level,
         seed=run.get("seed", scenario.get("seed")),
@@ -112,6 +113,8 @@ def render(
         regimens=[regimen_words(key, _regimen(run, key), labels) for key in arms],
         arms=summary["arms"],
         labels=labels,
+        few=FEW_AT_RISK,
+        few_at_median=_few_at_median(patients, [arm for arm in arms if summary["arms"][arm]["n"]]),
         comparisons=summary["comparisons"],
         figures={key: drawing.data_address(figure) for key, figure in drawn.items()},
         published=[] if beside is None else _published_rows(beside),
@@ -136,7 +139,7 @@ def page(template: str, folders: Sequence[Path] = (), **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "percent": percent, "interval": interval, "p": p_value}
+    environment.filters |= {"number": number, "percent": percent, "interval": interval, "difference": difference, "p": p_value}
     return environment.get_template(template).render(**values)
 
 
@@ -310,6 +313,18 @@ def number(value: float | None, digits: int = 1, missing: str = DASH) -> str:
     return missing if value is None or value != value else f"{value:.{digits}f}"
 
 
+def difference(value: float, ends: Sequence[float | None] = ()) -> tuple[str, str]:
+    """A difference with its sign and its interval in words, to a second decimal where the first one shows nothing but zeros."""
+    given = [value, *(end for end in ends if end is not None and end == end)]
+    digits = 2 if max(map(abs, given)) < 0.1 else 1
+    return f"{_whole_zero(value, digits):+.{digits}f}", interval([end if end is None else _whole_zero(end, digits) for end in ends], digits)
+
+
+def _whole_zero(value: float, digits: int) -> float:
+    """A number, 0 instead of the -0 that rounding would show."""
+    return value if round(value, digits) else 0.0
+
+
 def percent(value: float | None, missing: str = DASH) -> str:
     """A fraction in per cent, one decimal."""
     return missing if value is None or value != value else f"{100 * value:.1f} %"
@@ -375,6 +390,26 @@ def _population_name(run: Mapping[str, Any], scenario: Mapping[str, Any]) -> str
     if isinstance(given, Mapping):
         return str(given.get("label") or given.get("name") or given.get("base") or given.get("inherits") or "")
     return str(given)
+
+
+def _few_at_median(patients: "pd.DataFrame", arms: Sequence[str]) -> dict[str, int]:
+    """Patients at risk where the median of an arm is read, of the arms in which they are few."""
+    found = {arm: at_risk_at(survival(patients, arm)) for arm in arms}
+    return {arm: n for arm, n in found.items() if n is not None and n < FEW_AT_RISK}
+
+
+def _repeats(run: Mapping[str, Any], scenario: Mapping[str, Any], n: Any) -> str:
+    """What must be said where all patients are one and the same; empty elsewhere, and where the population can no longer be read."""
+    given = run.get("population") or scenario.get("population")
+    if not isinstance(n, int) or not isinstance(given, str | Mapping):
+        return ""
+    from tme_abm.patients.portrait import repeats
+    from tme_abm.patients.reading import load_population
+
+    try:
+        return repeats(load_population(given), n)
+    except InputError:
+        return ""
 
 
 def _json(path: Path) -> dict[str, Any]:

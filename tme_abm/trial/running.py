@@ -36,7 +36,10 @@ def size(study: Study) -> str:
 
 def kind_in_words(study: Study, size: str) -> str:
     """What it is, in words."""
-    return f"{size} patients of {study.population.label}"
+    from tme_abm.patients.portrait import repeats
+
+    repeated = repeats(study.population, study.patients)
+    return f"{size} patients of {study.population.label}" + (f" ({repeated})" if repeated else "")
 
 
 def headline(study: Study, summary: Mapping[str, Any]) -> Headline:
@@ -46,7 +49,7 @@ def headline(study: Study, summary: Mapping[str, Any]) -> Headline:
 
 def facts(study: Study) -> dict[str, str]:
     """What would be run, in words: name of a fact -> the fact."""
-    from tme_abm.patients.portrait import portray
+    from tme_abm.patients.portrait import portray, repeats
 
     follow_up, settings = study.follow_up, study.settings
     how = "every patient under every arm" if study.design == "paired" else f"randomised {':'.join(map(str, study.allocation))}"
@@ -56,6 +59,7 @@ def facts(study: Study) -> dict[str, str]:
         "population": f"{study.population.label}: {study.population.summary}",
         **portray(study.population, study.seed),
         "patients": f"{study.patients}, {how}; seed {study.seed}",
+        **({"note": said} if (said := repeats(study.population, study.patients)) else {}),
         "follow-up": f"{months(follow_up.shortest_days):.1f} to {months(follow_up.longest_days):.1f} months",
         "visits": visits_in_words(study.visits),
         "patch": f"{settings.height} x {settings.width} sites, a step of {settings.step_h:g} h",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Interval = tuple[float | None, float | None]
 
+FEW_AT_RISK = 5  # patients below whom an event is a step too large to read a median from
 RESPONSE_DAYS = "time_to_response_days"  # column of the patient table
 
 
@@ -182,6 +183,13 @@ def quantile_time(times: Survival, level: float = 0.95, quantile: float = 0.5) -
         return float(reached.iloc[0]) if len(reached) and times.event.any() else None
 
     return first("survival"), (first("ci_low"), first("ci_high"))
+
+
+def at_risk_at(times: Survival, quantile: float = 0.5) -> int | None:
+    """Patients at risk where `quantile_time` is read; None where the curve does not come down so far."""
+    curve = kaplan_meier(times)
+    reached = curve.loc[curve["survival"] <= quantile + 1e-12, "at_risk"]
+    return int(reached.iloc[0]) if len(reached) and times.event.any() else None
 
 
 def survival_at(times: Survival, month: float, level: float = 0.95) -> tuple[float | None, Interval]:

@@ -9,7 +9,7 @@ import ast
 import operator
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from tme_viz.choice import Choice, values_by_name
 
 FOLDER = Path(__file__).with_name("lessons")
 KEYS = {"title", "question", "options", "experiment", "steps", "answer", "why", "literature"}
+RECORDED = "recorded"  # table of the texts that a recorded run has instead
+OTHERWISE = {"question", "experiment", "answer", "why", "literature"}  # beside the steps
 NEITHER = -1  # what the model shows where the condition of no prediction holds
 OPERATORS: Mapping[type, Callable[..., Any]] = {
     ast.Add: operator.add,
@@ -47,6 +49,8 @@ class Text:
         answer: What the model showed, with its measures in braces.
         why: Why it does.
         literature: What was seen in the laboratory and in patients, where the model differs from it too.
+        instead: What a recorded run says instead, where a text asks for what only the live page can do: by `step_1` and so on, or by the
+            name of the text.
     """
 
     title: str
@@ -57,6 +61,18 @@ class Text:
     answer: str
     why: str
     literature: str
+    instead: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def recorded(self) -> "Text":
+        """The same lesson as a recorded run tells it."""
+        steps = tuple(self.instead.get(f"step_{number}", step) for number, step in enumerate(self.steps, 1))
+        others: dict[str, Any] = {name: text for name, text in self.instead.items() if name in OTHERWISE}
+        return replace(self, steps=steps, instead={}, **others)
+
+    def answered(self, measured: Mapping[str, float]) -> str:
+        """The answer with its measures."""
+        return self.answer.format(**{name: Written(value) for name, value in measured.items()})
 
 
 @dataclass(frozen=True)
@@ -143,7 +159,7 @@ class Lesson:
         right: Number of the prediction that the model shows.
         steps: What happens.
         texts: By language.
-        chart: Column of the curve that stands beside a recorded run.
+        charts: What stands beside a recorded run, after the M-protein: charts of the live page by their keys, or single columns.
     """
 
     key: str
@@ -157,7 +173,7 @@ class Lesson:
     right: int
     steps: tuple[Step, ...]
     texts: Mapping[str, Text]
-    chart: str
+    charts: tuple[str, ...]
 
     def measure(self, tables: Sequence[np.ndarray], columns: Sequence[str]) -> dict[str, float]:
         """The measures of a pair that has reached the day of the answer."""
@@ -169,7 +185,7 @@ class Lesson:
 
     def answer(self, measured: Mapping[str, float], language: str) -> str:
         """What the model showed, in words."""
-        return self.texts[language].answer.format(**{name: Written(value) for name, value in measured.items()})
+        return self.texts[language].answered(measured)
 
 
 class Written(float):
@@ -229,11 +245,16 @@ def lessons() -> dict[str, Lesson]:
 def _lesson(key: str, table: Mapping[str, Any]) -> Lesson:
     texts = {}
     for language in ("en", "it"):
-        words = table[language]
+        words = dict(table[language])
+        instead = words.pop(RECORDED, {})
         if set(words) != KEYS:
             raise InputError(f"lesson {key}: [{language}] needs {', '.join(sorted(KEYS))}")
+        known = OTHERWISE | {f"step_{number}" for number in range(1, len(words["steps"]) + 1)}
+        for name in instead:
+            if name not in known:
+                raise InputError(f"lesson {key}: [{language}.{RECORDED}] has no '{name}'{did_you_mean(name, known)}")
         lists = {name: tuple(words[name]) for name in ("options", "steps")}
-        texts[language] = Text(**{**words, **lists})
+        texts[language] = Text(**{**words, **lists}, instead=instead)
     day = int(table["day"])
     measures = {}
     for name, given in table.get("measure", {}).items():
@@ -253,7 +274,7 @@ def _lesson(key: str, table: Mapping[str, Any]) -> Lesson:
         right=int(table["right"]),
         steps=tuple(_step(given) for given in table["step"]),
         texts=texts,
-        chart=table["chart"],
+        charts=tuple(table["charts"]),
     )
 
 

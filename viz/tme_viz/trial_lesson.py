@@ -52,6 +52,15 @@ def compared(study: Study, rows: list[Row]) -> "Comparison | None":
     return compare(pd.DataFrame(rows), arm, reference, study.design, study.ci_level)
 
 
+def ratio_so_far(w: dict[str, Any], n: int, comparison: "Comparison | None") -> str:
+    """The hazard ratio of `n` patients with its interval, alone while events are too few for one; empty where there is none."""
+    if comparison is None or comparison.hazard_ratio is None:
+        return ""
+    if comparison.ci_low is None or comparison.ci_high is None:
+        return str(w["ratio_alone"]).format(n, comparison.hazard_ratio)
+    return str(w["ratio_so_far"]).format(n, comparison.hazard_ratio, comparison.ci_low, comparison.ci_high)
+
+
 def measures(study: Study, rows: list[Row], first: int = 0) -> dict[str, float]:
     """What the lesson asks of the trial.
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from html import escape
-from typing import TYPE_CHECKING, Any
 
 import solara
 import solara.lab
@@ -11,12 +10,9 @@ from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_viz.answer import answered
 from tme_viz.colours import ARMS
 from tme_viz.lessons import Lesson
-from tme_viz.trial_lesson import FEW, GrowingTrial, compared, curves, measures
+from tme_viz.trial_lesson import FEW, GrowingTrial, compared, curves, measures, ratio_so_far
 from tme_viz.visitor import Visitor
 from tme_viz.words import message
-
-if TYPE_CHECKING:
-    from tme_abm.trial.comparison import Comparison
 
 
 @solara.component
@@ -71,15 +67,6 @@ def TrialGrows(visitor: Visitor, lesson: Lesson) -> None:
             solara.HTML(tag="div", classes=["tme-trial-answer"], unsafe_innerHTML=body)
         elif n < FEW:
             solara.Text(w["few_patients"], classes=["tme-small"])
-
-
-def ratio_so_far(w: dict[str, Any], n: int, comparison: "Comparison | None") -> str:
-    """The hazard ratio of `n` patients with its interval, alone while events are too few for one; empty where there is none."""
-    if comparison is None or comparison.hazard_ratio is None:
-        return ""
-    if comparison.ci_low is None or comparison.ci_high is None:
-        return str(w["ratio_alone"]).format(n, comparison.hazard_ratio)
-    return str(w["ratio_so_far"]).format(n, comparison.hazard_ratio, comparison.ci_low, comparison.ci_high)
 
 
 def none_yet() -> GrowingTrial | None:
