@@ -74,8 +74,8 @@ def section(what: str, name: str, thing: Any, path: str) -> list[str]:
 def signature(name: str, thing: Any) -> str:
     """How a function is called or an object is made; empty for a class that users do not make.
 
-    The parameters are read off the source, where annotations are short; mkdocstrings shows them only below a heading of its own, which would
-    have the name that a thing has at home.
+    The parameters are read off the source, where annotations are short; mkdocstrings shows them only below a heading of its own, with the
+    name that a thing has at home.
     """
     function = thing.__init__ if inspect.isclass(thing) else thing
     if not inspect.isfunction(function) or not function.__doc__ or (inspect.isclass(thing) and issubclass(thing, Exception)):
