@@ -101,10 +101,8 @@ def are_reactive(marrow: Marrow, sites: Array) -> Array:
 class MarrowCell(CellAgent):
     """A cell of the marrow; the base class of all types, whose attributes all of them have.
 
-    Making one by hand puts a new cell into the marrow: typical of its clone or type, fresh and fully armed, but for what is given.
-
-        >>> NKCell(model)  # on a random free site  # doctest: +SKIP
-        >>> NKCell(model, cell=(3, 5), activity=0.5)  # column 3, row 5; less active than a fresh one  # doctest: +SKIP
+    Making one by hand puts a new cell into the marrow: `NKCell(model)` on a random free site, typical of its clone or type, fresh and
+    fully armed; `NKCell(model, cell=(3, 5), activity=0.5)` in column 3 and row 5, and less active.
 
     Attributes:
         unique_id: Identity for its whole life, a whole number below 2**62.
