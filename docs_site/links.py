@@ -21,6 +21,7 @@ MADE = {  # what pages are made of -> the page that shows it
     "tme_abm/pharmacology/drugs": "catalogue/drugs/index.md",
     "tme_abm/patients/populations": "catalogue/populations/index.md",
     "tme_abm/mesa_model/model.py": "reference/mesa.md",
+    "tme_abm/mesa_model/agents.py": "reference/mesa.md",
     "tme_abm/__init__.py": "reference/run.md",
     "viz/tme_viz/lessons": "seminar/en/index.md",
 }

@@ -1,6 +1,10 @@
 """The API reference: every public name, from its docstring, by mkdocstrings."""
 
+import ast
 import inspect
+import textwrap
+from importlib import import_module
+from typing import Any
 
 import tme_abm
 
@@ -28,7 +32,9 @@ ORDER = {
         ("TumourModel", "PlasmaCell", "TCell", "NKCell", "Treg", "Breg", "MDSC", "Macrophage", "StromalCell"),
     ),
 }
+BEHIND = {"TumourModel": ("tme_abm.mesa_model.agents.MarrowCell",)}  # public name -> what follows it, though it is not public itself
 KIT = "mechanism_kit.md"
+LONGEST = 100  # of a signature on one line
 
 
 def groups() -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -47,12 +53,57 @@ def home(name: str) -> str:
 
 def page(title: str, names: tuple[str, ...]) -> str:
     """The reference of some names."""
-    lines = [f"# {title}", "", "All are imported from `tme_abm` itself.", ""]
+    lines = [f"# {title}", "", "All are imported from `tme_abm` itself, unless it is said otherwise.", ""]
     for name in names:
         kind = "class" if inspect.isclass(getattr(tme_abm, name)) else "function"
-        options = "\n    options:\n      show_root_heading: false\n      show_bases: false"
-        lines += [f"## `{name}`", "", f"*{kind} `tme_abm.{name}`*", "", f"::: {home(name)}{options}", ""]
+        lines += section(f"{kind} `tme_abm.{name}`", name, getattr(tme_abm, name), home(name))
+        for path in BEHIND.get(name, ()):
+            module, _, own = path.rpartition(".")
+            lines += section(f"base class, `{path}`; not to be made itself", own, getattr(import_module(module), own), path)
     return "\n".join(lines)
+
+
+def section(what: str, name: str, thing: Any, path: str) -> list[str]:
+    """The reference of one name, with what it is called with."""
+    options = "\n    options:\n      show_root_heading: false\n      show_bases: false\n      merge_init_into_class: true"
+    called = signature(name, thing)
+    shown = ["```python", called, "```", ""] if called else []
+    return [f"## `{name}`", "", f"*{what}*", "", *shown, f"::: {path}{options}", ""]
+
+
+def signature(name: str, thing: Any) -> str:
+    """How a function is called or an object is made; empty for a class that users do not make.
+
+    The parameters are read off the source, where annotations are short; mkdocstrings shows them only below a heading of its own, with the
+    name that a thing has at home.
+    """
+    function = thing.__init__ if inspect.isclass(thing) else thing
+    if not inspect.isfunction(function) or not function.__doc__ or (inspect.isclass(thing) and issubclass(thing, Exception)):
+        return ""
+    [node] = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+    assert isinstance(node, ast.FunctionDef)
+    args = node.args
+    plain = [*args.posonlyargs, *args.args]
+    defaults = [None] * (len(plain) - len(args.defaults)) + list(args.defaults)
+    parts = [_parameter(arg, default) for arg, default in zip(plain, defaults, strict=True)][1 if inspect.isclass(thing) else 0 :]
+    parts += [f"*{_parameter(args.vararg)}"] if args.vararg else ["*"] if args.kwonlyargs else []
+    parts += [_parameter(arg, default) for arg, default in zip(args.kwonlyargs, args.kw_defaults, strict=True)]
+    parts += [f"**{_parameter(args.kwarg)}"] if args.kwarg else []
+    end = "" if inspect.isclass(thing) or node.returns is None else f" -> {_annotation(node.returns)}"
+    line = f"{name}({', '.join(parts)}){end}"
+    return line if len(line) <= LONGEST else "\n".join([f"{name}(", *(f"    {part}," for part in parts), f"){end}"])
+
+
+def _annotation(node: ast.expr) -> str:
+    """An annotation without the quotes that put its reading off."""
+    return str(node.value) if isinstance(node, ast.Constant) and isinstance(node.value, str) else ast.unparse(node).replace("'", "")
+
+
+def _parameter(arg: ast.arg, default: ast.expr | None = None) -> str:
+    said = f"{arg.arg}: {_annotation(arg.annotation)}" if arg.annotation else arg.arg
+    if default is None:
+        return said
+    return f"{said} = {ast.unparse(default)}" if arg.annotation else f"{said}={ast.unparse(default)}"
 
 
 def kit() -> str:

@@ -4,6 +4,7 @@ Those that change it are followed in test_new_cell_type.py, in a copy that is co
 """
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -40,3 +41,12 @@ def test_every_block_of_a_recipe_is_followed(recipes):
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## A drug")[2]
     assert sum(map(len, recipes.values())) == text.count("\n```") / 2
     assert set(recipes) == {"drug", "mechanism of one's own", "mechanism of the package", "cell type"}
+
+
+def test_every_file_of_a_recipe_is_named_where_a_reader_sees_it(recipes):
+    """The marks that the tests read are comments, which no page shows."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    marks = re.findall(r"^(.*)\n\n<!-- (?:file|edit|append): (.+?) -->$", text, re.MULTILINE)
+    assert len(marks) == sum(block.act != "run" for blocks in recipes.values() for block in blocks) > 10
+    for caption, path in marks:
+        assert caption in (f"`{path}`:", f"`{path}`, at its end:")

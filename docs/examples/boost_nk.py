@@ -1,4 +1,4 @@
-"""A rule in plain Python: once a day some new NK cells are given, and the oldest of a patch that holds too many die."""
+"""A rule in plain Python: once a day some new NK cells are given, and the oldest of a patch that holds too many are taken out."""
 
 import tme_abm
 
@@ -12,7 +12,7 @@ def boost_nk(model: "tme_abm.TumourModel") -> None:
         tme_abm.NKCell(model)
     cells = sorted(model.agents_by_type[tme_abm.NKCell], key=lambda cell: cell.born)
     for cell in cells[: max(0, len(cells) - MOST)]:
-        cell.remove()  # enters the ledger as a death of "boost_nk"
+        cell.remove()  # in no column but nk_cells: `deaths_boost_nk` counts plasma cells
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The pages that are made for the site, without building it: .ci/run does that, with every link checked."""
 
+import inspect
 import re
 from pathlib import Path
 
@@ -90,6 +91,45 @@ def test_an_area_is_dose_over_clearance():
 def test_every_public_name_has_its_place_in_the_reference():
     told = [name for _, names in reference.groups().values() for name in names]
     assert sorted(told) == sorted(name for name in tme_abm.__all__ if name != "__version__")
+
+
+def test_the_reference_says_how_a_model_and_a_cell_are_made():
+    page = reference.made()["reference/mesa.md"]
+    said = page.partition("## `TumourModel`")[2].partition("\n## ")[0]
+    for name, parameter in inspect.signature(tme_abm.TumourModel).parameters.items():
+        assert re.search(rf"^    {name}: .* = {re.escape(repr(parameter.default))},$", said, re.MULTILINE), name
+    assert "merge_init_into_class: true" in said  # which puts the meaning of each below
+    assert "## `MarrowCell`" in page and "::: tme_abm.mesa_model.agents.MarrowCell" in page
+    assert "\nNKCell(model: MarrowModel, cell: Any = None, **values: float)\n" in page
+    assert "read_table(path: Path) -> pd.DataFrame" in reference.made()["reference/tables.md"]
+
+
+def test_the_reference_gives_attributes_of_a_model_types_of_their_own():
+    """Griffe shows an attribute that nobody annotates with the type of the one before it."""
+    griffe = pytest.importorskip("griffe", reason="the site is made with griffe, which is not installed")
+    of_model = griffe.load("tme_abm.mesa_model.model", search_paths=[str(ROOT)])["TumourModel"]
+    (section,) = (s for s in of_model.docstring.parse("google") if s.kind.value == "attributes")
+    types = {item.name: str(item.annotation) for item in section.value}
+    assert types["datacollector"] == "DataCollector" and types["is_collecting"] == "bool" and types["seed"] == "int"
+    assert "Lock" in types["lock"] or "ContextManager" in types["lock"]
+
+
+def test_the_tutorial_says_which_versions_of_mesa_the_package_takes():
+    [low, high] = re.search(r'"mesa>=([\d.]+),<(\d+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8")).groups()
+    said = (ROOT / "docs" / "tutorials" / "02_mesa.md").read_text(encoding="utf-8")
+    assert f"Mesa from {low} on, below {high}." in said
+
+
+def test_no_link_is_called_by_the_file_of_a_page():
+    """On the site it leads to a page, which has a title and no file."""
+    pages = [*(ROOT / "docs").rglob("*.md"), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))]
+    found = [
+        (page.name, text)
+        for page in pages
+        for _, text, target in links.LINK.findall(links.FENCE.sub("", page.read_text(encoding="utf-8")))
+        if re.fullmatch(r"`?[\w/]+\.md`?", text) and target.endswith(".md")
+    ]
+    assert found == []
 
 
 def test_a_source_reads_as_a_sentence():

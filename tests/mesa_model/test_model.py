@@ -4,6 +4,9 @@ import copy
 import gc
 import inspect
 import pickle
+import re
+import subprocess
+import sys
 import threading
 import warnings
 import weakref
@@ -25,6 +28,7 @@ from tme_abm.marrow.lattice import neighbour
 from tme_abm.marrow.state import Gauge
 from tme_abm.mesa_model.agents import AGENT_TYPES, MarrowCell, RemovedAgentError, attributes
 from tme_abm.mesa_model.arguments import read_seed
+from tme_abm.mesa_model.frame import FRAME_HEADINGS
 from tme_abm.patients.presets import preset
 from tme_abm.pharmacology.regimen import Dose, Regimen
 from tme_abm.simulation.settings import Settings
@@ -864,3 +868,87 @@ def test_a_live_marrow_calls_rules_once_a_day(small_icaria):
     by_hand = next(iter(one.agents_by_type[PlasmaCell]))
     by_hand.remove()
     assert one.observe()["deaths_starve"] == 4  # outside of a rule a cell that is taken out has no cause
+
+
+def test_a_rule_that_takes_out_other_cells_is_in_no_column_of_deaths():
+    """Columns of deaths count plasma cells, as the pages say."""
+
+    def thin_nk(model):
+        for cell in list(model.agents_by_type[NKCell])[:2]:
+            cell.remove()
+            gone.append(cell)
+
+    gone = []
+    model = make(rules=[thin_nk])
+    model.advance(3 * 24.0)
+    assert len(gone) == 6 and not any(cell.alive for cell in gone)
+    seen = model.observe()
+    assert seen["deaths_thin_nk"] == 0
+    assert sum(n for name, n in seen.items() if name.startswith("deaths_")) == marrow_of(model).body.ledger[CellType.PLASMA].sum()
+
+
+def test_the_constructor_takes_rules_as_a_study_does():
+    def starve(model):
+        next(iter(model.agents_by_type[PlasmaCell])).remove()
+
+    alone, several = make(rules=starve), make(rules=[starve])
+    for model in (alone, several):
+        model.advance(48.0)
+        assert model.observe()["deaths_starve"] == 2
+    assert alone.simulation.state_hash() == several.simulation.state_hash()
+    rows = mesa.batch_run(TumourModel, {"height": 16, "width": 16, "rng": 1, "rules": [starve]}, max_steps=8, display_progress=False)
+    table = make(None, rng=1, height=16, width=16)
+    table.advance(rows[-1]["day"] * 24.0)
+    assert rows[-1]["plasma_cells"] != len(table.agents_by_type[PlasmaCell])
+    with pytest.raises(InputError, match="rules are functions of the model, one or a list of them; got 3"):
+        make(rules=3)
+
+
+def test_a_rule_that_fails_is_told_with_its_line():
+    def broken(model):
+        return model.no_such_thing
+
+    def greedy(model):
+        NKCell(model, activity=3)
+
+    def odd(model):
+        model.cells_frame()["no column"]
+
+    for rule, said in (
+        (broken, "AttributeError: .*no_such_thing"),
+        (greedy, r"activity must be a number from 0 to 1, got 3"),
+        (odd, "KeyError: 'no column'"),
+    ):
+        model = make(rules=rule)
+        before = model.random.getstate()
+        line = rule.__code__.co_firstlineno + 1
+        with pytest.raises(InputError, match=rf"^{re.escape(__file__)}, line {line}: rule '{rule.__name__}' failed on day 1: {said}"):
+            model.advance(24.0)
+        assert model.random.getstate() == before and model._cause is None
+
+
+def test_sides_that_no_patch_has_are_told():
+    for given, said in (
+        ({"height": -3}, "a patch has sides of 8 to 8192 sites, not -3 x 64"),
+        ({"width": 10**6}, "not 64 x 1000000"),
+        ({"height": "tall"}, "height must be a whole number of sites, got 'tall'"),
+        ({"width": 32.5}, "width must be a whole number of sites, got 32.5"),
+    ):
+        with pytest.raises(InputError, match=re.escape(said)):
+            TumourModel(**{"height": 64, "width": 64, "seed": 1, **given})
+    assert make(height="16", width=24.0).simulation.state_hash() == make(height=16, width=24).simulation.state_hash()
+
+
+def test_all_cells_as_a_table_are_as_declared(assert_as_declared):
+    model = TumourModel(seed=1, collect=False)  # large enough for every type
+    frame = model.cells_frame()
+    assert_as_declared(frame, FRAME_HEADINGS)
+    assert [heading.name for heading in FRAME_HEADINGS] == list(frame.columns) == list(frame.attrs["units"])
+    assert frame.attrs["units"]["born_h"] == "h" and "(1)" in frame.attrs["meanings"]["clone"]
+    for heading in FRAME_HEADINGS:  # what is said to be missing somewhere is, in all cells but those that are named
+        assert frame[heading.name].isna().any() == bool(heading.missing), heading.name
+
+
+def test_a_table_of_the_frame_can_be_documented_without_mesa():
+    code = "import sys, tme_abm.mesa_model.frame; print('mesa' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False\n"

@@ -1,6 +1,7 @@
 """Trials with mechanisms from outside and with rules in plain Python."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -347,3 +348,31 @@ def test_the_rule_of_the_example_is_called(tmp_path):
     boosted, plain = (pd.read_parquet(tmp_path / name / "trajectory.parquet") for name in ("boosted", "plain"))
     late = boosted["visit"] == 2
     assert boosted.loc[late, "nk_cells"].mean() > 1.2 * plain.loc[plain["visit"] == 2, "nk_cells"].mean()
+
+
+def test_the_deaths_of_the_example_that_kills_stand_in_its_column(tmp_path):
+    scope = {"__name__": "irradiate_example"}
+    exec(compile((EXAMPLES / "irradiate.py").read_text(encoding="utf-8"), str(EXAMPLES / "irradiate.py"), "exec"), scope)
+    killed = []
+
+    def irradiate(model):
+        before = len(model.agents_by_type[tme_abm.PlasmaCell])
+        scope["irradiate"](model)
+        killed.append(before - len(model.agents_by_type[tme_abm.PlasmaCell]))
+
+    study = load_scenario("icaria", SMALL, patients=1, seed=11)
+    run(study, tmp_path / "irradiated", 1, rules=[irradiate])
+    table = pd.read_parquet(tmp_path / "irradiated" / "trajectory.parquet")
+    assert table["deaths_irradiate"].sum() == sum(killed) > 0
+    first = table[table["visit"] == 1]
+    assert (first["deaths_irradiate"] > 0).all() and table[table["visit"] > 1]["deaths_irradiate"].sum() == 0
+
+
+def test_a_rule_that_fails_ends_the_run_with_its_line(tmp_path):
+    def broken(model):
+        return model.no_such_thing
+
+    study = load_scenario("icaria", SMALL, patients=2, seed=11)
+    line = broken.__code__.co_firstlineno + 1
+    with pytest.raises(InputError, match=rf"^{re.escape(__file__)}, line {line}: rule 'broken' failed on day 1: AttributeError: "):
+        run(study, tmp_path / "broken", 2, rules=broken)

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("altair", reason="Mesa's own page needs altair, which is not installed")
 
-EXAMPLE = Path(__file__).parents[2] / "viz" / "examples" / "solaraviz.py"
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "solaraviz.py"
 
 
 @pytest.mark.skipif(bool(driver.missing()), reason=f"Mesa's own page is not tested here: {driver.missing()}")

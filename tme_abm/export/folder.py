@@ -32,6 +32,7 @@ def sections() -> dict[str, tuple[str, tuple[Heading, ...]]]:
     """All tables of results folders: title -> a sentence on the rows, and the columns."""
     from tme_abm.export.adam_variables import DATA_SETS, headings
     from tme_abm.export.dosing import HEADINGS as OF_DOSES
+    from tme_abm.mesa_model.frame import FRAME_HEADINGS
     from tme_abm.spatial import DEATH_HEADINGS
     from tme_abm.spatial import HEADINGS as OF_CELLS
     from tme_abm.trial.result import COMPARISON_HEADINGS, SUMMARY_HEADINGS
@@ -44,6 +45,7 @@ def sections() -> dict[str, tuple[str, tuple[Heading, ...]]]:
         "trajectory.parquet": ("A row for each patient, arm and visit of a trial.", TRAJECTORY_HEADINGS),
         "days.parquet": ("A row for each patient, arm and day that the scenario records (`[record]`).", DAY_HEADINGS),
         "cells.parquet": ("A row for each cell of the patch on each day that the scenario records cells of.", CELL_HEADINGS),
+        "cells_frame()": ("A row for each cell that is in the marrow now, in Python (`TumourModel.cells_frame`).", FRAME_HEADINGS),
         "summary": ("A row for each arm, in Python (`result.summary`) and as `arms.csv` of `tme export --to csv`.", SUMMARY_HEADINGS),
         "comparisons": ("A row for each comparison of two arms, in Python and as `comparisons.csv`.", COMPARISON_HEADINGS),
     }

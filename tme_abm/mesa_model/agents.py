@@ -99,15 +99,16 @@ def are_reactive(marrow: Marrow, sites: Array) -> Array:
 
 
 class MarrowCell(CellAgent):
-    """A cell of the marrow; the base class of all types.
+    """A cell of the marrow; the base class of all types, whose attributes all of them have.
 
-    Making one by hand puts a new cell into the marrow: typical of its clone or type, fresh and fully armed, but for what is given.
+    Making one by hand puts a new cell into the marrow: `NKCell(model)` on a random free site, typical of its clone or type, fresh and
+    fully armed; `NKCell(model, cell=(3, 5), activity=0.5)` in column 3 and row 5, and less active.
 
     Attributes:
         unique_id: Identity for its whole life, a whole number below 2**62.
         type: A `CellType`.
         alive: Whether it is still there.
-        pos: Where it stands (x, y); None once it is gone.
+        pos: Where it stands, (x, y): column and row of the lattice; assigning another moves it there. None once it is gone.
         cell: The site where it stands, as a cell of `model.grid`; assigning another moves it there. None once it is gone.
         site: Number of its site, `y * width + x`.
         cd38: CD38 that it expresses when undisturbed [sites/cell].

@@ -14,11 +14,21 @@ from mesa.datacollection import DataCollector
 from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.rng import stream_key
-from tme_abm.mechanisms.outside.catalogue import Rule
+from tme_abm.mechanisms.outside.catalogue import BrokenMechanism, Rule
 from tme_abm.mesa_model.agent_set import LiveAgents
 from tme_abm.mesa_model.agents import AGENT_TYPES, MarrowCell, attributes
-from tme_abm.mesa_model.arguments import LARGEST_SEED, find_arm, find_regimen, load_study, read_seed
-from tme_abm.mesa_model.collecting import FRAME_COLUMNS, reporters, with_gaps
+from tme_abm.mesa_model.arguments import (
+    LARGEST_SEED,
+    add_rules,
+    find_arm,
+    find_regimen,
+    load_study,
+    read_seed,
+    read_sides,
+    tell_failure,
+)
+from tme_abm.mesa_model.collecting import reporters
+from tme_abm.mesa_model.frame import FRAME_COLUMNS, FRAME_HEADINGS, with_gaps
 from tme_abm.mesa_model.grid import LatticeGrid
 from tme_abm.mesa_model.registry import CellRegistry
 from tme_abm.mesa_model.section import lay_out
@@ -28,6 +38,7 @@ from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.simulation.settings import Settings
 from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key
 from tme_abm.spatial import read_section
+from tme_abm.tables import annotate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +59,10 @@ class TumourModel(CellRegistry, mesa.Model):
         placement: How the cells of a section came onto the lattice; None where the marrow was not founded on one.
     """
 
+    grid: LatticeGrid
+    datacollector: DataCollector
+    is_collecting: bool
+    seed: int
     placement: "Placement | None" = None
 
     def __init__(  # noqa: PLR0913 - Mesa's pages and batch runs read the parameters off this list
@@ -62,6 +77,7 @@ class TumourModel(CellRegistry, mesa.Model):
         collect: bool = True,
         seed: int | str | None = None,
         rng: int | str | None = None,
+        rules: Callable[["TumourModel"], Any] | Iterable[Callable[["TumourModel"], Any]] = (),
     ) -> None:
         """Make a patient's marrow, grow the untreated disease until it is eligible, and stand before the first dose.
 
@@ -74,8 +90,9 @@ class TumourModel(CellRegistry, mesa.Model):
             without: Names of mechanisms that are switched off from the start of treatment; a text holds them between blanks.
             is_grown: False to begin at once, with the disease below the level at which it is eligible.
             collect: Whether the data collector collects.
-            seed: A whole number, or one in words; the same gives the same run. Drawn, and kept in `seed`, where it is left out.
+            seed: A whole number, or the text of one; the same gives the same run. Drawn, and kept in `seed`, where it is left out.
             rng: The same, by the name that newer versions of Mesa use.
+            rules: A function of the model, or several, each called once a day of treatment; plasma cells that one removes die of its name.
 
         Raises:
             InputError: For whatever cannot be, or a patient whose disease is not eligible within two years.
@@ -84,7 +101,7 @@ class TumourModel(CellRegistry, mesa.Model):
         switched_off = frozenset(without.split() if isinstance(without, str) else without)
         who = preset(patient) if isinstance(patient, str) else patient
         given, drugs = find_regimen(regimen)
-        settings = Settings(height, width, step_h, switched_off)
+        settings = add_rules(Settings(*read_sides(height, width), step_h, switched_off), rules)
         simulation = Simulation(who, settings, make_patient_key(chosen, who.index))
         if is_grown and not simulation.grow():
             raise InputError(f"seed {chosen}: the disease is not eligible within two years; take another seed, or is_grown=False")
@@ -112,7 +129,7 @@ class TumourModel(CellRegistry, mesa.Model):
         collect: bool = True,
         seed: int | str | None = None,
         rng: int | str | None = None,
-        rules: Iterable[Callable[["TumourModel"], Any]] = (),
+        rules: Callable[["TumourModel"], Any] | Iterable[Callable[["TumourModel"], Any]] = (),
     ) -> "TumourModel":
         """One patient of a study, grown until eligible and about to be treated: the very run of the study.
 
@@ -123,15 +140,14 @@ class TumourModel(CellRegistry, mesa.Model):
             collect: Whether the data collector collects.
             seed: Another seed than the study's.
             rng: The same, by the name that newer versions of Mesa use.
-            rules: Functions of the model, each called once a day of treatment; what one removes dies of its name.
+            rules: As for the model itself.
 
         Raises:
             InputError: For an unknown scenario, arm or patient.
             RuntimeError: Where no candidate for the place has eligible disease.
         """
         study = load_study(scenario)
-        if given := tuple(rules):
-            study = replace(study, settings=replace(study.settings, catalogue=study.settings.catalogue.with_rules(given)))
+        study = replace(study, settings=add_rules(study.settings, rules))
         regimen = find_arm(study, study.arms[0].key if arm is None else arm)
         if not 0 <= operator.index(patient) < LARGEST_SEED:
             raise InputError(f"patient must be a whole number from 0, got {patient!r}")
@@ -307,17 +323,22 @@ class TumourModel(CellRegistry, mesa.Model):
             return
         causes = self.simulation.settings.catalogue.causes
         before: Any = self.random.getstate(), getattr(self, "rng")  # noqa: B009 - Mesa makes it without a type
-        for rule in self.rules:
-            seed = int(stream_key(self.simulation.key, crc32(rule.name.encode()), self.simulation.step))
-            self.random.seed(seed)
-            self.rng = np.random.default_rng(seed)
-            self._cause = causes[rule.name]
-            try:
-                rule.function(self)
-            finally:
-                self._cause = None
-        self.random.setstate(before[0])
-        self.rng = before[1]
+        try:
+            for rule in self.rules:
+                seed = int(stream_key(self.simulation.key, crc32(rule.name.encode()), self.simulation.step))
+                self.random.seed(seed)
+                self.rng = np.random.default_rng(seed)
+                self._cause = causes[rule.name]
+                try:
+                    rule.function(self)
+                except MemoryError:
+                    raise
+                except Exception as error:  # the fault of the rule, in whichever patient it shows
+                    raise BrokenMechanism(tell_failure(rule, self.day, error)) from error
+        finally:
+            self._cause = None
+            self.random.setstate(before[0])
+            self.rng = before[1]
 
     @property
     def day(self) -> float:
@@ -386,7 +407,10 @@ class TumourModel(CellRegistry, mesa.Model):
             return self.simulation.observe()
 
     def cells_frame(self) -> "pd.DataFrame":
-        """All cells as a table, one row each in order of birth; what a type does not have is missing."""
+        """All cells as a table, one row each in order of birth; what a type does not have is missing.
+
+        Units and meanings stand in `attrs`, and in docs/columns.md under `cells_frame()`.
+        """
         import pandas as pd
 
         with self.lock:
@@ -401,7 +425,7 @@ class TumourModel(CellRegistry, mesa.Model):
                 rules = {t.kind: attributes(t)[name] for t in AGENT_TYPES if name in attributes(t)}
                 has = np.isin(kind, list(rules))
                 columns[title] = with_gaps(next(iter(rules.values())).read(marrow, sites[has]), has)
-            return pd.DataFrame(columns)
+            return annotate(pd.DataFrame(columns), FRAME_HEADINGS)
 
     # ---- Mesa's own registry, which has nothing to register
 

@@ -31,7 +31,7 @@ def run_part(  # noqa: PLR0913 - as `run`, whose part this is
     progress: "Progress | None" = None,
     patients: int | None = None,
     seed: int | None = None,
-    rules: Iterable[Callable[[Any], Any]] = (),
+    rules: Callable[[Any], Any] | Iterable[Callable[[Any], Any]] = (),
     desk: Desk | None = None,
 ) -> dict[str, Any]:
     """Run a part of a trial into a folder of its own, for `merge` to put together with the others.
@@ -70,7 +70,7 @@ def merge(
     folder: str | Path,
     force: bool = False,
     mechanisms: Iterable[Any] = (),
-    rules: Iterable[Callable[[Any], Any]] = (),
+    rules: Callable[[Any], Any] | Iterable[Callable[[Any], Any]] = (),
     desk: Desk | None = None,
 ) -> TrialResult:
     """Put the parts of a trial together: the same tables, state hash and report as of a run in one piece.

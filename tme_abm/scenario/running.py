@@ -18,6 +18,7 @@ from tme_abm.batch.results import Results, open_results, read_json, refuse_anoth
 from tme_abm.export.crate import describe_folder
 from tme_abm.foundation.errors import InputError
 from tme_abm.foundation.toml import to_toml
+from tme_abm.mechanisms.outside.catalogue import listed
 from tme_abm.scenario.kinds import load_scenario, running_of
 from tme_abm.scenario.notebook import notebook_progress
 from tme_abm.scenario.reading import MARK
@@ -41,7 +42,7 @@ def run(  # noqa: PLR0913 - what a study is, and who does the work, are the argu
     progress: Progress | None = None,
     patients: int | None = None,
     seed: int | None = None,
-    rules: Iterable[Callable[[Any], Any]] = (),
+    rules: Callable[[Any], Any] | Iterable[Callable[[Any], Any]] = (),
     desk: Desk | None = None,
 ) -> "TrialResult | ExperimentResult":
     """Run a study; with a folder, write its tables, its report, the scenario and what it read there.
@@ -57,7 +58,7 @@ def run(  # noqa: PLR0913 - what a study is, and who does the work, are the argu
         progress: Who is told how far it has come; in a notebook, a line below the cell by default.
         patients: Another number of patients than the scenario's.
         seed: Another seed than the scenario's.
-        rules: Functions of the `TumourModel`, each called once a day of treatment; what one removes dies of its name.
+        rules: Functions of the `TumourModel`, each called once a day of treatment; plasma cells that one removes die of its name.
         desk: Who does the work, instead of `workers` and `progress`.
 
     Returns:
@@ -83,13 +84,13 @@ def desk_of(workers: int | None, progress: Progress | None) -> Desk:
     return Desk(Threads(workers or cores()), progress or notebook_progress() or Silence(), silent)
 
 
-def with_rules(study: "Study | Experiment", rules: Iterable[Callable[[Any], Any]]) -> "Study | Experiment":
+def with_rules(study: "Study | Experiment", rules: Callable[[Any], Any] | Iterable[Callable[[Any], Any]]) -> "Study | Experiment":
     """A study with rules in plain Python, where any are given.
 
     Raises:
         InputError: For an experiment of the laboratory.
     """
-    given = tuple(rules)
+    given = listed(rules)
     if not given:
         return study
     if study.resolved["kind"] != "trial":

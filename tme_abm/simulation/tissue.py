@@ -33,8 +33,8 @@ class Section(NamedTuple):
 
     Attributes:
         kind: (n_cells,) uint8, a `CellType` each.
-        x_um: (n_cells,) place along the rows of the lattice [um].
-        y_um: (n_cells,) place along its columns [um].
+        x_um: (n_cells,) place, x: along a row of the lattice, from column to column [um].
+        y_um: (n_cells,) place, y: down a column, from row to row [um].
         clone: (n_cells,) clone of each plasma cell, -1 where unknown; None where it is of none.
         cd38: (n_cells,) CD38 [sites/cell], NaN where unknown; None where it is of none.
     """

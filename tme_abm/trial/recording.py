@@ -57,8 +57,8 @@ CELL_HEADINGS = (
     *_WHO,
     count("day", "d", "days since randomisation and the first dose"),
     word("cell", "identity of the cell for its whole life, as in an .h5ad"),
-    Heading("x_um", "um", "where it is, along the rows", low=0.0),
-    Heading("y_um", "um", "where it is, along the columns", low=0.0),
+    Heading("x_um", "um", "place of its site: x, along a row; 12 um times (column + 0.5)", low=0.0),
+    Heading("y_um", "um", "place of its site: y, down a column; 12 um times (row + 0.5)", low=0.0),
     *OF_CELLS,
 )
 

@@ -34,7 +34,7 @@ def or_from_outside(name: str, known: Iterable[str]) -> str:
 
 
 class BrokenMechanism(InputError):
-    """A mechanism from outside that did what it must not: no patient's fault, so no run goes on."""
+    """A mechanism or a rule from outside that did what it must not: no patient's fault, so no run goes on."""
 
 
 class Compiled(NamedTuple):
@@ -128,6 +128,20 @@ def as_rule(given: Any) -> Rule:
     except (OSError, TypeError):  # as of what was typed into a prompt
         text = ""
     return Rule(name, given, text, digest_of(text or repr(given.__code__.co_code)))
+
+
+def listed(rules: Any) -> tuple[Any, ...]:
+    """Rules in plain Python as they are given: a list of functions, or one function alone.
+
+    Raises:
+        InputError: For what is neither.
+    """
+    if callable(rules):
+        return (rules,)
+    try:
+        return tuple(rules)
+    except TypeError:
+        raise InputError(f"rules are functions of the model, one or a list of them; got {rules!r}") from None
 
 
 @dataclass(frozen=True)
@@ -231,14 +245,14 @@ class Catalogue:
                 what = f"hazard of '{o.mechanism.name}' is higher than what its ceiling adds, or no number"
                 raise BrokenMechanism(f"{o.place('hazard')}: {what}; raise the ceiling of the cells that it acts on")
 
-    def with_rules(self, given: Iterable[Any]) -> "Catalogue":
-        """The same with other rules in plain Python, instead of those that it had.
+    def with_rules(self, given: Any) -> "Catalogue":
+        """The same with other rules in plain Python, one or a list of them, instead of those that it had.
 
         Raises:
             InputError: For what is no rule, or one whose name a cause of death has already.
         """
         bare = replace(self, rules=())
-        rules = tuple(as_rule(one) for one in given)
+        rules = tuple(as_rule(one) for one in listed(given))
         taken = set(bare.causes)
         for rule in rules:
             if rule.name in taken:

@@ -1,6 +1,6 @@
 """The same marrow in Mesa's own page, for those who know it.
 
-    solara run viz/examples/solaraviz.py
+    solara run docs/examples/solaraviz.py
 
 Mesa draws every cell by itself, which takes about a second a picture; `tme view` draws thirty in that time. Needs `pip install altair`,
 as all of Mesa's pages do.
