@@ -49,6 +49,7 @@ from tme_abm.mechanisms.outside.checking import (
 )
 from tme_abm.mechanisms.outside.hooks import Hook
 from tme_abm.mechanisms.outside.own import Numbers, handed_out, handing_out
+from tme_abm.mechanisms.outside.unread import check_used
 
 GROUP = "tme_abm.mechanisms"  # of entry points
 
@@ -111,6 +112,7 @@ def load(given: Iterable[Any] = (), rules: Iterable[Any] = ()) -> Catalogue:
     catalogue = Catalogue(tuple(ordered), (), tuple(replace(wish, digest=group[0].file.digest) for wish, group in unplaced))
     check_own(catalogue)
     seen = {o.mechanism.name: check_declared(o) for o in ordered}
+    check_used(ordered, seen)  # says where a write would tell, which the order alone does not
     check_turns(ordered, seen)
     marrow = sample_marrow(catalogue.own)
     return replace(catalogue, outside=tuple(compile_acts(o, marrow) for o in ordered)).with_rules(rules)
