@@ -42,6 +42,7 @@ from tme_abm.mechanisms.outside.checking import (
     check_taken,
     check_turns,
     in_order,
+    in_words,
     instead,
     line_of,
     lines_of,
@@ -281,7 +282,7 @@ def run_module(wish: Wish, text: str, name: str) -> ModuleType:
     except Exception as error:
         del sys.modules[name]
         here = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == wish.path]
-        said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        said = str(error) if isinstance(error, InputError) else in_words(error)
         raise InputError(f"{wish.shown}, line {here[-1] if here else 1}: {said}") from None
     return module
 
