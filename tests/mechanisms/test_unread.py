@@ -1,6 +1,7 @@
 """Mechanisms from outside that write what nobody reads after them are refused, and what is refused really does nothing."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,12 +96,12 @@ def file(tmp_path):
     return write
 
 
-def treated(catalogue, days, **parameters):
-    """A marrow under four drugs for some days."""
-    given = {name: {key: {"value": value} for key, value in values.items()} for name, values in parameters.items()}
-    start = Simulation(preset("typical"), Settings(48, 48, catalogue=catalogue, parameters=given), 7)
-    doses = tuple(Dose(drug, amount, unit, (1, 8, 15, 22)) for drug, (amount, unit) in GIVEN.items())
-    arm = start.fork(Regimen("all", "All", 28, doses), {drug: load_drug(drug) for drug in GIVEN}, frozenset())
+def treated(catalogue, days, given=GIVEN, drugs=None, **parameters):
+    """A marrow under some drugs for some days."""
+    changed = {name: {key: {"value": value} for key, value in values.items()} for name, values in parameters.items()}
+    start = Simulation(preset("typical"), Settings(48, 48, catalogue=catalogue, parameters=changed), 7)
+    doses = tuple(Dose(drug, amount, unit, (1, 8, 15, 22)) for drug, (amount, unit) in given.items())
+    arm = start.fork(Regimen("all", "All", 28, doses), drugs or {drug: load_drug(drug) for drug in given}, frozenset())
     arm.advance(4 * days)
     return arm
 
@@ -138,6 +139,7 @@ def test_what_another_from_outside_reads_after_it_is_no_waste(file):
         ("gauge.NK_ARMED", "ARRIVAL", "write gauge.NK_ARMED in Phase.MOTION or before"),
         ("gauge.REVIVAL", "EFFECTORS", "write gauge.REVIVAL in Phase.FIELDS or before"),
         ("body.count", "ARRIVAL", "write body.count in Phase.MOTION or before"),
+        ("drugs.concentration", "DRUGS", "binding has read it by then"),
     ],
 )
 def test_what_is_prepared_too_early_or_too_late_is_told_where_it_would_tell(file, name, phase, better):
@@ -210,8 +212,17 @@ def test_no_phase_is_named_in_which_a_write_would_be_lost():
 
 
 def test_nk_cells_next_to_stroma_kill_less():
-    """The second example of docs/mechanism_of_your_own.md: against the same marrow on the same dice, and nothing at a loss of 0."""
-    catalogue = load([NK_NICHE])
-    plain, none, half, all_of_it = treated(PLAIN, 42), *(treated(catalogue, 42, nk_niche={"loss": loss}) for loss in (0.0, 0.5, 1.0))
+    """The second example of docs/mechanism_of_your_own.md: the same marrow on the same dice, and the very run without it at a loss of 0.
+
+    Isatuximab alone, with ten times the lysis by NK cells, so that there is enough ADCC to lose.
+    """
+    catalogue, drug = load([NK_NICHE]), load_drug("isatuximab")
+    adcc = drug.effects["adcc"]
+    effects = {**drug.effects, "adcc": adcc._replace(params=adcc.params._replace(lysis_rate=10.0 * adcc.params.lysis_rate))}
+    under = {"given": {"isatuximab": GIVEN["isatuximab"]}, "drugs": {"isatuximab": replace(drug, effects=effects)}}
+    plain, none, half, full = (
+        treated(given, 28, **under, **parameters)
+        for given, parameters in ((PLAIN, {}), *((catalogue, {"nk_niche": {"loss": loss}}) for loss in (0.0, 0.5, 1.0)))
+    )
     assert none.state_hash() == plain.state_hash()
-    assert by(plain, Cause.ADCC) > 1.1 * by(half, Cause.ADCC) > 1.1 * by(all_of_it, Cause.ADCC) > 0
+    assert by(plain, Cause.ADCC) > 1.1 * by(half, Cause.ADCC) > 1.1 * by(full, Cause.ADCC) > 0

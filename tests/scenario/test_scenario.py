@@ -536,8 +536,8 @@ def test_a_number_is_set_by_the_path_that_is_shown_with_its_unit_or_without(writ
         for value in ("100e3", "100e3 sites/cell", '"100e3 sites/cell"', "100_000 sites/cell"):
             study = load_scenario(write(), [f"{path}={value}"])
             assert study.drugs["isatuximab"].effects["adcc"].params.half_density == 100e3
-    for given in ("motility.stop=3", "parameters.motility.stop=3 h", "parameters.motility.stop=3"):
-        assert load_scenario(write(), [given]).settings.fill()["motility"].params.stop == 3.0
+    for override in ("motility.stop=3", "parameters.motility.stop=3 h", "parameters.motility.stop=3"):
+        assert load_scenario(write(), [override]).settings.fill()["motility"].params.stop == 3.0
 
 
 def test_options_are_named_where_they_are_wrong(write):

@@ -16,7 +16,7 @@ from tme_abm.cli.options import (
     in_plain_words,
     make_console,
 )
-from tme_abm.cli.words import chosen, print_lines, print_numbers
+from tme_abm.cli.words import chosen, print_lines, print_numbers, print_wrapped
 from tme_abm.foundation.errors import InputError
 
 
@@ -93,15 +93,15 @@ def show(
             print_numbers(console, chosen(running_of(study).numbers(study), only))
             return
         console.print(Text(study.title, "bold"))
-        console.print(Text(study.summary))
+        print_wrapped(console, study.summary)
         kind = running_of(study)
         for name, text in kind.facts(study).items():
-            console.print(Text.assemble((f"{name:<13}", "bold"), text))
+            print_wrapped(console, text, f"{name:<13}", " " * 13)
         for label, key, sentences in kind.details(study):
             console.print()
             console.print(Text.assemble((label, "bold"), f" ({key})"))
             for sentence in sentences:
-                console.print(Text(f"  {sentence}"))
+                print_wrapped(console, sentence, "  ", "    ")
         if parameters:
             console.print()
             print_numbers(console, kind.numbers(study))
@@ -142,13 +142,13 @@ def describe(
                 continue
             when = " and ".join(act.when for act in acts(m)) + (", under a drug" if m.by_drug else "")
             left = [f"{name} at rest" for name in m.rest] if isinstance(m.rest, tuple) else [f"{act} as its file says" for act in m.rest]
-            console.print(Text.assemble(f"{number:>2} ", (m.name, "bold"), f"  {m.summary}"))
+            print_wrapped(console, m.summary, f"{number:>2}  {m.name}  ", "    ")
             about = {"when": when, "reads": ", ".join(m.reads), "writes": ", ".join(m.writes), "switched off": ", ".join(left)}
-            print_lines(console, {name: text for name, text in about.items() if text}, 3)
+            print_lines(console, {name: text for name, text in about.items() if text}, 4)
         console.print()
         console.print(Text.assemble(("Who depends on whom", "bold"), " within a step (`--graph FILE.svg` draws it):"))
         for line in as_lines(catalogue.mechanisms, {m.name for m in shown}):
-            console.print(Text(line))
+            print_wrapped(console, line, "", "    ")
         console.print()
         rows = [{"name": name, **origin._asdict()} for name, origin in Settings(catalogue=catalogue).origins().items()]
         for m in shown:

@@ -111,7 +111,7 @@ def sensitivity(
         for line in page.in_words(summary):
             console.print(line, soft_wrap=True)
         if doc is not None:
-            put(doc, given.name, page.section(summary, command))
+            put(doc, given.name, page.section(summary, command, is_whole=False))
         _close(summary, folder, console)
 
 

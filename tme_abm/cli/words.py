@@ -38,7 +38,7 @@ def print_lines(console: "Console", texts: Mapping[str, str], indent: int) -> No
         print_wrapped(console, text, " " * indent + name.ljust(left), " " * (indent + left))
 
 
-def print_wrapped(console: "Console", text: str, first: str, others: str) -> None:
+def print_wrapped(console: "Console", text: str, first: str = "", others: str = "") -> None:
     """A text in lines that fit."""
     from rich.text import Text
 

@@ -64,7 +64,8 @@ MADE_OF = {
 READ_AFTER_EVENTS = ("body.clone_births", "body.clone_deaths")
 # What lasts and tells nothing later: the clones' sensitivities were made of it before the first step, or a table shows it.
 READ_BY_NOBODY = ("clones.tp53_mutated", "traits.slamf7", "gauge.VIOLATIONS", "body.updates")
-COUNTED_ANEW = ("body.count", "body.clone_count")  # by roster.index_cells, at the head of every step
+# By roster.index_cells and step.advance, at the head of every step:
+WRITTEN_ANEW = ("body.count", "body.clone_count", "drugs.concentration", "drugs.effect")
 CLEARED = ("contacts.nk", "contacts.t_cell", "contacts.phagocyte")  # by contact.clear, where cells begin to move
 
 
@@ -98,7 +99,7 @@ def made_anew(name: str) -> Phase | None:
     """At the head of which phase a quantity is made anew, so that nothing written before it is left; None for what lasts."""
     if name in CLEARED:
         return Phase.MOTION
-    return Phase.DRUGS if name in COUNTED_ANEW or not quantities()[name].lasts else None
+    return Phase.DRUGS if name in WRITTEN_ANEW or not quantities()[name].lasts else None
 
 
 def passing() -> tuple[str, ...]:

@@ -84,12 +84,12 @@ def unvaried(not_varied: Mapping[str, Sequence[str]]) -> list[str]:
         if why.startswith(NAMED_WHERE):
             lines.append(f"- {why}: {', '.join(f'`{path}`' for path in paths)}")
         else:
-            lines.append(f"- {why}: {len(paths)} numbers")
+            lines.append(f"- {why}: {len(paths)} number{'s' * (len(paths) > 1)}")
     return lines
 
 
-def section(summary: Mapping[str, Any], command: str) -> str:
-    """The analysis as a section of a document, without its head."""
+def section(summary: Mapping[str, Any], command: str, is_whole: bool = True) -> str:
+    """The analysis as a section of a document, without its head; what is not varied belongs to the whole."""
     numbers = {put["path"]: put for put in summary["inputs"]}
     spread = ", ".join(f"those of grade {grade} over and times {factor:g}" for grade, factor in summary["spread"].items())
     height, width = summary["patch"]
@@ -102,8 +102,7 @@ def section(summary: Mapping[str, Any], command: str) -> str:
         "",
         f"{METHODS[summary['method']]}.",
         "",
-        *unvaried(summary["not_varied"]),
-        "",
+        *([*unvaried(summary["not_varied"]), ""] if is_whole else []),
     ]
     columns = [column for column in COLUMNS[summary["method"]] if column[1] in next(iter(summary["outcomes"].values()))["indices"][0]]
     for outcome in summary["outcomes"].values():

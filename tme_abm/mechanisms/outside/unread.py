@@ -91,7 +91,8 @@ def _better(name: str) -> str:
     if (name.startswith("at_risk.") and not places) or name == "at_risk.adherence":
         return "the package's own hazards are added by then; change these, marrow.hazard[k, cause]"
     if not places:
-        return "nothing in the model depends on it"
+        readers = [m.name for m in MECHANISMS if name in m.reads]
+        return f"{' and '.join(readers)} has read it by then" if readers else "nothing in the model depends on it"
     source, phase = places[0]
     if made_anew(source) is Phase.MOTION:
         return f"write {source} in Phase.MOTION, where it is made"
