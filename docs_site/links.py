@@ -23,6 +23,7 @@ MADE = {  # what pages are made of -> the page that shows it
     "tme_abm/mesa_model/model.py": "reference/mesa.md",
     "tme_abm/mesa_model/agents.py": "reference/mesa.md",
     "tme_abm/__init__.py": "reference/run.md",
+    "tme_abm/mechanism_kit.py": "reference/mechanism_kit.md",
     "viz/tme_viz/lessons": "seminar/en/index.md",
 }
 FAMILIES = (

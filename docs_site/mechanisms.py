@@ -19,6 +19,8 @@ from tme_abm.marrow.quantities import quantities
 from tme_abm.mechanisms import MECHANISMS
 from tme_abm.mechanisms.equations import EQUATIONS
 from tme_abm.pharmacology.drug import Drug, catalogue, load_drug
+from tme_abm.scenario.kinds import load_trial
+from tme_abm.scenario.reading import scenarios
 
 EVIDENCE = Path(__file__).parents[1] / "docs" / "evidence.md"
 PLACE = "catalogue/mechanisms"
@@ -107,13 +109,14 @@ def evidence() -> list[list[str]]:
 
 
 def bearing_on(m: Mechanism) -> list[list[str]]:
-    """The statements that bear on a mechanism: id, words, verdicts."""
+    """The statements that bear on a mechanism: id, words, what its test is worth (built in, emergent), verdicts."""
     found: dict[str, list[str]] = {}
     for row in evidence():
         if row[0] in EVIDENCE_OF.get(m.name, ()):
-            found.setdefault(row[0], [row[0], row[1], row[-1]])
-            if row[-1] not in found[row[0]][2]:
-                found[row[0]][2] += f"; {row[-1]}"
+            told = found.setdefault(row[0], [row[0], row[1], row[3], row[-1]])
+            for place, text in ((2, row[3]), (3, row[-1])):
+                if text not in told[place]:
+                    told[place] += f"; {text}"
     return list(found.values())
 
 
@@ -175,8 +178,11 @@ def page(m: Mechanism) -> str:
     lines += ["## Parameters", "", parameters(m), ""]
     found = bearing_on(m)
     if found:
-        lines += ["## Evidence\n\nStatements of [the evidence](../../evidence.md) that bear on it, with what their tests say.\n"]
-        lines += ["| | statement | verdict |", "| --- | --- | --- |", *(f"| {a} | {b} | {c} |" for a, b, c in found), ""]
+        lines += [
+            "## Evidence\n\nStatements of [the evidence](../../evidence.md) that bear on it, with what their tests are worth and say."
+        ]
+        lines += ["Built in: a rule or a number says it, so that it holds tells only that the rule arrives.\n"]
+        lines += ["| | statement | worth | verdict |", "| --- | --- | --- | --- |", *(f"| {' | '.join(row)} |" for row in found), ""]
     lines += ["## What it touches", "", f"It acts: {' and '.join(act.when for act in acts(m))}."]
     if m.causes:
         lines += ["", f"Deaths by it are counted as {', '.join(md.code(c.lower()) for c in m.causes)}."]
@@ -189,7 +195,33 @@ def page(m: Mechanism) -> str:
     if needs:
         lines += ["", "Within a step: " + md.cell("; ".join(needs)) + "."]
     lines += ["", "## Switched off", "", f"```sh\ntme run icaria --without {m.name}\n```", "", left(m)]
+    if command := setting(m):
+        lines += ["", "## Another number", "", f"```sh\n{command}\n```"]
     return "\n".join(lines) + "\n"
+
+
+def setting(m: Mechanism) -> str:
+    """A command that runs a bundled scenario with another value of the first number of a mechanism; "" where it has none."""
+    for name, note in notes(m.Params).items():
+        path, scenario, now = f"parameters.{m.name}.{name}", "icaria", getattr(m.Params, "_field_defaults", {}).get(name)
+        if m.by_drug:
+            drug, scenario = first_given(m.name)
+            path, now = f"drugs.{drug}.{m.name}.{name}", getattr(load_drug(drug).effects[m.name].params, name)
+        value = md.number(2.0 * float(now) if 2.0 * float(now) <= note.high else 0.5 * float(now))
+        unit = "" if note.unit == "1" else f" {note.unit}"
+        return f'tme run {scenario} --set "{path}={value}{unit}"'
+    return ""
+
+
+@cache
+def first_given(mechanism: str) -> tuple[str, str]:
+    """A drug that acts by a mechanism, and the first bundled trial whose arms give it."""
+    acting_ = [drug.name for drug in acting(mechanism)]
+    for scenario in ("icaria", "ikema", *scenarios("trial")):
+        for drug in load_trial(scenario).drugs:
+            if drug in acting_:
+                return drug, scenario
+    raise LookupError(mechanism)
 
 
 def left(m: Mechanism) -> str:

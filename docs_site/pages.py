@@ -88,7 +88,10 @@ def made() -> dict[str, str | bytes]:
         if page != "cite.md":
             found[page] = (ROOT / file).read_text(encoding="utf-8")
     for family in (mechanisms, drugs, populations, scenarios, reference, seminar):
-        found |= family.made()
+        found |= {
+            place: sources.linked(page) if isinstance(page, str) and place.endswith(".md") else page
+            for place, page in family.made().items()
+        }
     found |= {f"site/{path.name}": path.read_text(encoding="utf-8") for path in sorted(ASSETS.iterdir())}
     return found
 

@@ -1,12 +1,22 @@
 """The API reference: every public name, from its docstring, by mkdocstrings."""
 
 import ast
+import dataclasses
 import inspect
+import re
 import textwrap
 from importlib import import_module
 from typing import Any
 
 import tme_abm
+from docs_site import markdown as md
+from tme_abm.foundation.declare import Column, Param, notes
+from tme_abm.foundation.mechanism import Mechanism, Phase
+from tme_abm.marrow.cells import N_TYPES
+from tme_abm.marrow.clones import N_CLONES
+from tme_abm.marrow.quantities import BUNDLES, UNNAMED, made_anew
+from tme_abm.marrow.state import Gauge
+from tme_abm.mechanisms.outside.unread import last_phase
 
 PLACE = "reference"
 ORDER = {
@@ -127,7 +137,63 @@ def kit() -> str:
             else [repr(thing)]
         )
         lines.append(f"| `{name}` | {(words or [''])[0].replace('|', '/')} |")
-    return "\n".join(lines) + "\n"
+    lines += ["", "## `Mechanism`", "", "*class `tme_abm.mechanism_kit.Mechanism`*", "", f"{fields(Mechanism)}", ""]
+    lines += ["## The phases of a step", "", md.table(("member", "what happens"), [(f"`Phase.{p.name}`", p.value) for p in Phase])]
+    lines += ["", "Acts on cells at risk (`ceiling`, `hazard`) come between `Phase.MOTION` and `Phase.ARRIVAL`.", ""]
+    return "\n".join([*lines, "## What a marrow holds", "", SHAPES, "", marrow()]) + "\n"
+
+
+SHAPES = """Columns of cells, fields, contacts and `lattice.niche` are flat, a value for each site, empty ones too: site `i` stands in row
+`i // marrow.lattice.width` and column `i % marrow.lattice.width`. A loop over all of them is `for i in range(marrow.cells.kind.size)`, one
+over cells at risk `for k in range(marrow.n_at_risk[1])`. The last column says in which act a mechanism of your own may write it, and up to
+which phase somebody reads it afterwards; later it is refused. A dash: for reading."""
+
+
+def fields(block: type) -> str:
+    """The constructor of a declared class: each field with its default, from its docstring."""
+    text = inspect.getdoc(block) or ""
+    said = dict(re.findall(r"^    (\w+): ((?:.|\n(?!    \w+: |\n))*)", text.partition("Attributes:")[2], re.MULTILINE))
+    rows = []
+    for field in dataclasses.fields(block):
+        default = "needed" if field.default is dataclasses.MISSING else f"`{field.default!r}`"
+        rows.append((md.code(field.name), default, " ".join(said[field.name].split())))
+    return md.table(("field", "default", "meaning"), rows)
+
+
+def marrow() -> str:
+    """Everything that kernels find in a marrow, with shape and unit, and the acts of a mechanism from outside that may write it."""
+    rows: list[tuple[str, str, str, str, str]] = []
+    for bundle, table in BUNDLES.items():
+        for member, note in notes(table).items():
+            name = f"{bundle}.{member}"
+            if name != "body.gauge" and isinstance(note, Column | Param):
+                rows.append((md.code(f"marrow.{name}"), shape_of(bundle, note), note.unit, note.meaning, written_in(name)))
+    for g in Gauge:
+        rows.append((md.code(f"marrow.body.gauge[Gauge.{g.name}]"), "number", g.unit, g.meaning, written_in(f"gauge.{g.name}")))
+    every = md.code("marrow.hazard[row, Cause.NAME]")
+    rows.append((every, "(rows at risk, causes)", "1/h", "hazard of each cause of death, and of division", written_in("hazard.ADCC")))
+    return md.table(("name", "shape", "unit", "meaning", "may be written in"), rows)
+
+
+def shape_of(bundle: str, note: Any) -> str:
+    """Shape of a member of a marrow in words."""
+    by_bundle = {"drugs": "(drugs,)", "clones": "(clones,)", "traits": "(types of cells,)", "host": "number", "at_risk": "(rows at risk,)"}
+    if bundle == "body":
+        return {(): "(1,)", (N_TYPES,): "(types of cells,)", (N_CLONES,): "(clones,)"}.get(note.shape, str(note.shape))
+    return by_bundle.get(bundle, "(sites,)")
+
+
+def written_in(name: str) -> str:
+    """In which act, and until when, it tells that a mechanism from outside writes a quantity."""
+    if name in ("body.ceiling", "body.contact_ceiling"):
+        return "`ceiling`"
+    if name.startswith("hazard."):
+        return "`hazard`"
+    if name in UNNAMED or name.split(".")[0] in ("at_risk", "host", "traits") or (last := last_phase(name)) is None:
+        return "-"
+    if made_anew(name) is Phase.MOTION:
+        return f"`prepare` in `Phase.{Phase.MOTION.name}`"
+    return "`prepare`" if last is Phase.ARRIVAL else f"`prepare`, up to `Phase.{last.name}`"
 
 
 def made() -> dict[str, str | bytes]:

@@ -4,9 +4,11 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 
 from tme_abm.foundation.references import BIBLIOGRAPHY, keys
 
+DOCS = Path(__file__).parents[1] / "docs"
 MARKS = {"'": "\u0301", "`": "\u0300", '"': "\u0308", "~": "\u0303", "^": "\u0302"}
 
 
@@ -41,6 +43,29 @@ def sentence(key: str) -> str:
     where = ", ".join(filter(None, (entry.get(k, "") for k in ("journal", "booktitle", "publisher", "howpublished", "volume", "pages"))))
     told = f" {note}." if not who and (note := entry.get("note", "").rstrip(".")) else ""  # how to find what no author names
     return f"{who}{'. ' if who else ''}{entry.get('title', '')}. {where}{', ' if where else ''}{entry.get('year', '')}.{told}"
+
+
+CALIBRATION = re.compile(r"docs/calibration\.md(?:, round (\d+))?")
+
+
+@cache
+def fitted_in(number: str = "") -> str:
+    """The anchor of a round of docs/calibration.md; of the last fit where none is named."""
+    heads = re.findall(r"^## (.+)$", (DOCS / "calibration.md").read_text(encoding="utf-8"), re.MULTILINE)
+    found = [h for h in heads if (h.startswith(f"Round {number}:") if number else re.search(r"\bfit\b(?!\))", h))]
+    if not found:
+        return ""
+    return "#" + re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", found[-1 if not number else 0].lower())).strip("-")
+
+
+def linked(page: str) -> str:
+    """A page with links where it names docs/calibration.md."""
+
+    def link(found: re.Match[str]) -> str:
+        words = "calibration" + (f", round {found[1]}" if found[1] else "")
+        return f"[{words}](site:calibration.md{fitted_in(found[1] or '')})"
+
+    return CALIBRATION.sub(link, page)
 
 
 def keys_in(source: str) -> list[str]:

@@ -18,7 +18,7 @@ from tme_abm.foundation.rng import Stream
 from tme_abm.marrow.cell_types import records
 from tme_abm.marrow.cells import Cells
 from tme_abm.marrow.clones import Clones
-from tme_abm.marrow.lattice import SITE_UM
+from tme_abm.marrow.lattice import SITE_UM, Lattice
 from tme_abm.marrow.state import Body, Contacts, Drugs, Fields, Gauge
 from tme_abm.mechanisms import MECHANISMS, step
 from tme_abm.outcomes import imwg
@@ -52,7 +52,9 @@ def cell_types() -> str:
 
 def surroundings() -> str:
     """State of a site beside its cell."""
-    return md.table(("of", *HEAD), [("field", *row) for row in columns(Fields)] + [("contact", *row) for row in columns(Contacts)])
+    niche = [row for row in columns(Lattice) if row[0] == md.code("niche")]
+    rows = [("field", *row) for row in columns(Fields)] + [("contact", *row) for row in columns(Contacts)]
+    return md.table(("of", *HEAD), rows + [("lattice", *row) for row in niche])
 
 
 def clones() -> str:
@@ -209,6 +211,22 @@ def sensitivity() -> str:
     return md.table(("conclusion", "number", "grade", "range", "size of its effect, mu*"), rows)
 
 
+def unvaried() -> str:
+    """What `icaria_conclusion` varies of each grade, and what it leaves as it is."""
+    from tme_abm.analysis.sensitivity.inputs import find_inputs, not_varied
+    from tme_abm.analysis.sensitivity.page import unvaried as told
+    from tme_abm.cli.variation import loader
+    from tme_abm.scenario.kinds import load_question
+    from tme_abm.trial.provenance import describe_run
+
+    given = load_question("sensitivity", "icaria_conclusion")
+    study, inputs = find_inputs(given, loader(given))
+    grades = [put.grade for put in inputs]
+    varied = ", ".join(f"{grades.count(grade)} of grade {grade}" for grade in given.form.grades)
+    rest = told(not_varied(study, given, inputs, describe_run(study)["parameters"]))
+    return "\n".join([f"Varied: {len(inputs)} numbers, {varied}.", "", *rest])
+
+
 def assumed() -> str:
     """How many numbers have which grade."""
     grades = [o.grade for o in Settings().origins().values()]
@@ -267,7 +285,7 @@ MADE: dict[str, Callable[[], str]] = {
     f.__name__: f
     for f in (
         *(cells, cell_types, surroundings, clones, whole, patient, scales, process, submodels, chance, parameters, physique),
-        *(glossary_mechanisms, glossary_cells, predictions, sensitivity, assumed, responses, phone),
+        *(glossary_mechanisms, glossary_cells, predictions, sensitivity, assumed, responses, phone, unvaried),
     )
 }
 

@@ -453,11 +453,25 @@ def make_settings(marrow: Marrow, without: Sequence[str], parameters: Mapping[st
         Settings(step_h=step_h)
     except InputError as error:
         raise source.error(("marrow", "step"), f"marrow.step: {error}") from None
+    refuse_of_drugs(parameters, source)
     chosen = {block: {n: v.model_dump(exclude_none=True) for n, v in values.items()} for block, values in parameters.items()}
     try:
         return Settings(height, width, step_h, frozenset(without), chosen, source.catalogue)
     except InputError as error:
         raise source.wrap(("parameters",), error) from None
+
+
+def refuse_of_drugs(parameters: Mapping[str, Mapping[str, Value]], source: Source) -> None:
+    """Refuse a number that each drug has of its own, with the path under which it can be set."""
+    from tme_abm.pharmacology.drug import load_drug
+
+    of_drugs, folders = source.catalogue.of_drugs, [source.folder / f for f in (source.table.get("drugs", {}).get("folder"),) if f]
+    for block, name in ((block, name) for block, values in parameters.items() for name in values):
+        if name in getattr(of_drugs.get(block), "_fields", ()):
+            given = sorted(set(re.findall(r'"drug": "([^"]+)"', json.dumps(source.table, default=str))))
+            acting = [drug for drug in given if block in load_drug(drug, folders, of_drugs).effects]
+            paths = " or ".join(f"drugs.{drug}.{block}.{name}" for drug in acting or ("DRUG",))
+            raise source.error(("parameters", block, name), f"parameters.{block}.{name}: each drug has its own; write {paths}")
 
 
 def check_mechanisms(names: Sequence[str], path: Keys, source: Source) -> None:

@@ -9,10 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from tme_abm.analysis import headings
-from tme_abm.analysis.sensitivity import indices, inputs
+from tme_abm.analysis.sensitivity import indices, inputs, page
+from tme_abm.analysis.sensitivity.form import Form
 from tme_abm.cli.app import app
 from tme_abm.cli.variation import loader
-from tme_abm.scenario import kinds
+from tme_abm.scenario import kinds, running
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "pd1_blockade.py"
 ANALYSIS = """kind = "sensitivity"
@@ -25,10 +26,14 @@ samples = 2
 patients = 2
 horizon = "84 d"
 only = ["drugs.isatuximab.adcc.steepness", "drugs.isatuximab.cdc.max_rate"]
+grades = ["A"]
 
 [set]
 "marrow.shape" = [32, 32]
 """
+
+
+ONLY = 'only = ["drugs.isatuximab.adcc.steepness", "drugs.isatuximab.cdc.max_rate"]\n'
 
 
 def made(*names):
@@ -92,27 +97,138 @@ def test_a_partial_rank_correlation_is_cleared_of_the_others():
 
 
 def test_numbers_are_chosen_by_grade_and_bounded(write):
-    by_path = {put.path: put for put in found(write(('only = ["drugs.isatuximab.adcc.steepness", "drugs.isatuximab.cdc.max_rate"]\n', "")))}
+    by_path = {put.path: put for put in found(write((ONLY, "")))}
     assert {put.grade for put in by_path.values()} == {"A"}
     steepness = by_path["drugs.isatuximab.adcc.steepness"]
     assert (steepness.low, steepness.high) == (steepness.value / 2.0, steepness.value * 2.0)
     assert steepness.at(0.0) == steepness.low and steepness.at(1.0) == pytest.approx(steepness.high)
     assert steepness.at(0.5) == pytest.approx(steepness.value)
-    fold = by_path["drugs.isatuximab.adcc.stressed_fold"]
+    fold = by_path["drugs.isatuximab.nk_activation.armed_fold"]
     assert (fold.low - 1.0, fold.high - 1.0) == pytest.approx(((fold.value - 1.0) / 2.0, (fold.value - 1.0) * 2.0))
     assert all(put.low < put.value or put.high > put.value for put in by_path.values())
     assert not any(path.startswith(("drugs.lenalidomide", "drugs.bortezomib")) for path in by_path)  # of drugs that nobody gets
 
 
 def test_more_grades_and_own_ranges(write):
-    weak = found(
-        write(('method = "morris"', 'method = "morris"\ngrades = ["M-low"]\nspread = { M-low = 3.0 }'), ("only = ", "leave_out = "))
-    )
+    weak = found(write(('grades = ["A"]', 'grades = ["M-low"]\nspread = { M-low = 3.0 }'), ("only = ", "leave_out = ")))
     assert {put.grade for put in weak} == {"M-low"}
     own = ("[set]", '[ranges]\n"parameters.motility.chemotaxis" = { low = 0.1, high = 0.2, scale = "linear" }\n\n[set]')
     ranged = {put.path: put for put in found(write(own))}
     assert ranged["parameters.motility.chemotaxis"].at(0.5) == pytest.approx(0.15)
     assert len(ranged) == 3
+
+
+@pytest.mark.parametrize("scenario", ["icaria", "ikema", "elotuzumab", "newly_diagnosed_induction"])
+def test_no_number_is_varied_beyond_what_its_declaration_allows(scenario):
+    """Of every grade and of every arm; and a share near one keeps on its side of it."""
+    study = kinds.load_trial(scenario)
+    numbers = inputs.numbers_of(study, [arm.key for arm in study.arms])
+    ranged = {path: inputs._spread(path, origin, note, 2.0, group) for path, (origin, note, group) in numbers.items()}
+    for path, put in ranged.items():
+        note = numbers[path][1]
+        if put is not None:
+            assert note.low <= put.low < put.high <= note.high and put.low <= put.value <= put.high, path
+            assert (put.at(0.0), put.at(1.0)) == pytest.approx((put.low, put.high))
+    cost = ranged["parameters.clones.fitness_cost"]
+    assert (cost.value, cost.low, cost.high, cost.scale) == (0.99, pytest.approx(0.98), pytest.approx(0.995), "share")
+    assert cost.at(0.5) == pytest.approx(0.99)
+
+
+def test_what_a_declaration_forbids_cannot_be_set():
+    for given in ("parameters.clones.fitness_cost=1.5", "drugs.isatuximab.ectoenzyme.max_inhibition=1.5", "parameters.motility.stop=0"):
+        result = CliRunner().invoke(app, ["validate", "icaria", "--set", given])
+        assert result.exit_code == 2 and "is outside of" in result.stderr and result.stderr.count("\n") == 1, result.output
+
+
+def test_what_is_fitted_is_varied_by_default():
+    assert Form.model_fields["grades"].default == ["A", "M-low", "C"]
+    paths = {put.path for put in found("icaria_conclusion")}
+    assert {"drugs.isatuximab.adcc.lysis_rate", "drugs.isatuximab.adcp.engulfment_rate", "drugs.pomalidomide.imid.kill_rate"} <= paths
+
+
+@pytest.mark.parametrize(
+    ("off", "some"),
+    [
+        ((), {"parameters.clones.proteasome_residual", "drugs.isatuximab.adcc.stressed_fold", "drugs.isatuximab.adcp.stressed_fold"}),
+        (
+            ("adcc", "adcp", "cdc", "niche_release", "imid", "glucocorticoid"),
+            {
+                *("parameters.fc_receptors.recovery", "parameters.motility.crawl_density", "parameters.clones.tp53_drug_factor"),
+                *("drugs.isatuximab.nk_activation.armed_fold", "parameters.clones.escape_inhibitors", "parameters.clones.imid_residual"),
+            },
+        ),
+    ],
+    ids=["all at work", "many off"],
+)
+def test_numbers_that_are_left_out_as_idle_do_nothing(off, some, tmp_path):
+    """All of them at other values at once, for the same patients on the same dice; one that acts moves the very table."""
+    small = ["marrow.shape=[32, 32]", 'trial.follow_up=["2 month", "2 month"]']
+    study = kinds.load_trial("icaria", small, patients=2, seed=3, without=off)
+    keys = [arm.key for arm in study.arms]
+    idle, settable = inputs.idle_numbers(study, keys), inputs.settable_numbers(study, keys)
+    assert some <= set(idle) and not set(idle) & set(inputs.numbers_of(study, keys))
+    other = [f"{path}={0.5 * settable[path][0].value!r}" for path in idle]
+    acting = ["parameters.exhaustion.pace=0.04"]
+    tables = []
+    for name, changes in (("plain", []), ("idle", other), ("acting", acting)):
+        trial = kinds.load_trial("icaria", [*small, *changes], patients=2, seed=3, without=off)
+        tables.append(running.run(trial, tmp_path / name, 1).trajectory)
+    assert tables[0].equals(tables[1])
+    assert not tables[0].equals(tables[2])
+
+
+def test_a_number_without_a_mechanism_that_it_needs_says_so():
+    study = kinds.load_trial("icaria")
+    idle = inputs.idle_numbers(study, ["pd"])
+    assert (
+        idle["parameters.antigen_loss.loss"] == "no antibody on CD38"
+        and idle["parameters.motility.crawl_density"] == "no Release from niche"
+    )
+    assert "drugs.isatuximab.adcc.steepness" not in inputs.settable_numbers(study, ["pd"])
+
+
+def summary_of(rows, **changes):
+    """A summary with one outcome, as far as its words need it."""
+    outcome = {"words": "gain", "mean": 0.5, "sd": 0.1, "share_above_zero": 1.0, "indices": rows}
+    given = {"method": "morris", "strength": "mu_star", "samples": 4, "evaluations": 12, "patients": 5, "horizon_months": 2.0}
+    return {**given, "outcomes": {"gain": outcome}, "not_seen": [], "without_effect": [], "not_varied": {}, **changes}
+
+
+def test_a_rank_that_may_be_chance_is_called_so():
+    def row(name, size, error):
+        return {"input": name, "mu_star": size, "mu_star_error": error}
+
+    clear = page.in_words(summary_of([row("a", 1.0, 0.2), row("b", 0.5, 0.2)]))
+    assert clear == ["gain: 0.50 (sd 0.10 over the samples); strongest: a, b"]
+    overlapping = page.in_words(summary_of([row("a", 1.0, 0.3), row("b", 0.5, 0.2)]))
+    assert "first in rank: a, b" in overlapping[0]
+    assert overlapping[1] == (
+        "  caution: the intervals of the first two overlap: with 4 trajectories of 5 patients their order may be chance; "
+        "take more of both, and rank nothing by this"
+    )
+    assert "nothing stands out of the noise" in page.in_words(summary_of([row("a", 1.0, 1.1), row("b", 0.1, 0.0)]))[1]
+    ranks = [
+        {"input": name, "correlation_size": abs(r), "correlation": r, "correlation_low": r - 0.2, "correlation_high": r + 0.2}
+        for name, r in (("a", -0.9), ("b", 0.3))
+    ]
+    given = {"method": "latin_hypercube", "strength": "correlation_size"}
+    assert "strongest: a, b" in page.in_words(summary_of(ranks, **given))[0]
+    assert "caution" in page.in_words(summary_of([ranks[1], ranks[1]], **given))[1]
+
+
+def test_an_outcome_without_indices_says_why_and_what_to_do():
+    [_, said] = page.in_words(summary_of([], not_seen=[{"words": "log hazard ratio of PFS", "missing": 7}]))
+    assert said.startswith("log hazard ratio of PFS: no indices, for 7 of 12 samples gave no value")
+    assert "take more patients than 5, or a longer horizon than 2.0 months" in said
+
+
+def test_a_number_that_moves_nothing_is_found():
+    pytest.importorskip("SALib")
+    of = made("a", "b", "c")
+    shares = indices.draw_samples("morris", 5, of, 1)
+    outcomes = {"y": shares @ np.array([3.0, 0.0, 0.0]), "z": shares @ np.array([0.0, 0.0, 2.0])}
+    assert indices.without_effect(indices.index_table("morris", shares, outcomes, of)) == ["b"]
+    assert page.in_words(summary_of([], without_effect=["b"]))[-1] == "changed nothing in any sample: b"
 
 
 def test_a_small_analysis_runs_and_goes_on(write, tmp_path, assert_as_declared, check_crate):
@@ -132,6 +248,10 @@ def test_a_small_analysis_runs_and_goes_on(write, tmp_path, assert_as_declared, 
     row = table[(table["outcome"] == "burden_gain_log10") & (table["input"] == path)].iloc[0]
     assert row["mu_star"] == pytest.approx(np.mean(effects)) and row["mu_star"] > 0.0
     assert "| drugs.isatuximab.adcc.steepness | A |" in (tmp_path / "docs.md").read_text()
+    told = (folder / "sensitivity.md").read_text(encoding="utf-8")
+    assert told.startswith("# A test\n\nWritten by `tme sensitivity small.toml`") and "| drugs.isatuximab.adcc.steepness | A |" in told
+    assert "- distributions of patients: " in told and "- left out by `only` and `leave_out`: " in told
+    assert "nothing to act on in these arms (no Proteasome inhibitor): `parameters.clones.proteasome_residual`" in told
     assert {p.name for p in (folder / "figures").iterdir()} >= {"morris.svg", "strongest_burden_gain_log10.svg"}
     check_crate(folder, "small")
     again = CliRunner().invoke(app, [*call, "--resume"])
@@ -143,7 +263,7 @@ def test_a_small_analysis_runs_and_goes_on(write, tmp_path, assert_as_declared, 
     [
         ('"pd"]', '"pdd"]', "small.toml, line 5: the trial has no arm 'pdd'; did you mean 'pd'?"),
         ('"morris"', '"moris"', "small.toml, line 6: unknown word 'moris' for method; did you mean 'morris'?"),
-        ("samples = 2", 'samples = 2\ngrades = ["M-lo"]', "small.toml, line 8: unknown grade 'M-lo'; did you mean 'M-low'?"),
+        ('grades = ["A"]', 'grades = ["M-lo"]', "small.toml, line 11: unknown grade 'M-lo'; did you mean 'M-low'?"),
         ("samples = 2", "samples = 2\nspread = { A = 0.5 }", "spread.A: a factor up and down is above 1, got 0.5"),
         (
             "adcc.steepness",

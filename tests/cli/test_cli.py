@@ -191,6 +191,24 @@ def test_show_says_it_in_words(tme):
     assert "isatuximab.kinetics.clearance" not in tme("show", "icaria", "--no-parameters").output
 
 
+@pytest.mark.parametrize("call", [("show", "icaria"), ("describe",), ("describe", "adcc"), ("show", "icaria", "--only", "adcc")])
+def test_lines_are_no_wider_than_asked_for(tme, monkeypatch, call):
+    """All but those of a name with its value, which nothing divides."""
+    monkeypatch.setenv("COLUMNS", "90")
+    lines = tme(*call).output.splitlines()
+    assert len(lines) > 5 and [line for line in lines if len(line) > 90 and " = " not in line] == []
+
+
+def test_show_filters_by_mechanism_drug_or_word(tme):
+    one = tme("show", "icaria", "--only", "adcc").output
+    assert "drugs.isatuximab.mechanisms.adcc.half_density = 50000 sites/cell [M-low]\n" in one and "adcp" not in one
+    drug = tme("show", "icaria", "--only", "pomalidomide").output
+    assert {line.split(".")[1] for line in drug.splitlines() if " = " in line} == {"pomalidomide"}
+    assert "clones.fitness_cost = 0.99 [A]" in tme("show", "icaria", "--only", "division of a clone").output
+    wrong = tme("show", "icaria", "--only", "adccc")
+    assert wrong.exit_code == 2 and wrong.stderr == "tme: --only adccc: no number has this in its name or meaning; did you mean 'adcc'?\n"
+
+
 def test_show_prints_every_number_of_the_study(tme):
     from tme_abm.trial.provenance import describe_run
 

@@ -1,5 +1,6 @@
 """The pages that are made for the site, without building it: .ci/run does that, with every link checked."""
 
+import dataclasses
 import inspect
 import re
 from pathlib import Path
@@ -9,9 +10,12 @@ import yaml
 
 import tme_abm
 from docs_site import drugs, links, mechanisms, offline, populations, reference, seminar, sources
+from tme_abm.foundation.mechanism import Mechanism, Phase
 from tme_abm.foundation.references import keys
+from tme_abm.marrow.quantities import quantities
 from tme_abm.mechanisms import MECHANISMS
 from tme_abm.pharmacology.drug import load_drug
+from tme_abm.scenario.kinds import load_trial
 
 ROOT = Path(__file__).parents[2]
 
@@ -137,6 +141,46 @@ def test_a_source_reads_as_a_sentence():
         said = sources.sentence(key)
         assert not re.search(r"[{}\\]", said) and said.endswith(".") and said[0].isalnum(), said
     assert sources.sentence("attal2019").startswith("Attal, Michel, Richardson, Paul G., Rajkumar, S. Vincent and others. Isatuximab plus")
+
+
+def test_a_source_without_known_authors_begins_with_its_title():
+    assert sources.sentence("pharmaceutics2025").startswith("Non-competitive binding") and sources.sentence("cytometry2018").endswith(
+        ", 2018."
+    )
+    assert all(sources.sentence(key)[0] not in " ." for key in sources.entries())
+
+
+def test_calibration_is_a_link_to_the_round_that_is_named():
+    there = "site:calibration.md#round-3-phagocytosis-before-adcc-and-what-dexamethasone-takes-from-nk-cells"
+    assert sources.linked("an assumption (docs/calibration.md, round 3).") == f"an assumption ([calibration, round 3]({there}))."
+    assert re.search(r"\[calibration\]\(site:calibration\.md#[\w-]*fit[\w-]*\)", sources.linked("agents, docs/calibration.md |"))
+
+
+@pytest.mark.parametrize("m", MECHANISMS, ids=lambda m: m.name)
+def test_the_page_of_a_mechanism_sets_a_number_that_can_be_set(m):
+    command = mechanisms.setting(m)
+    if not m.Params._fields:
+        assert command == ""
+        return
+    _, scenario, change = re.fullmatch(r'tme run ((\w+) --set "(.+)")', command).groups()
+    before, after = load_trial(scenario), load_trial(scenario, [change])
+    assert before.resolved != after.resolved and f'--set "{change}"' in mechanisms.page(m)
+
+
+def test_evidence_of_a_mechanism_says_what_its_tests_are_worth():
+    adcc = next(m for m in MECHANISMS if m.name == "adcc")
+    assert ["X15", "Stroma protects from drugs, not from ADCC and CDC.", "built in", "holds"] in mechanisms.bearing_on(adcc)
+
+
+def test_the_kit_tells_all_that_a_marrow_holds_and_where_it_may_be_written():
+    page = reference.kit()
+    for name in quantities():
+        bundle, _, member = name.partition(".")
+        shown = f"marrow.body.gauge[Gauge.{member}]" if bundle == "gauge" else f"marrow.{name}"
+        assert name == "cells" or bundle == "hazard" or f"| `{shown}` |" in page, name
+    assert "| `marrow.contacts.nk` | (sites,) | 1 | NK cells, by their granzyme | `prepare` in `Phase.MOTION` |" in page
+    assert "by potency | - |" in page and all(f"`Phase.{phase.name}`" in page for phase in Phase)
+    assert all(f"| `{field.name}` |" in page for field in dataclasses.fields(Mechanism))
 
 
 @pytest.mark.parametrize("language", ["en", "it"])

@@ -553,6 +553,9 @@ def line(text, words):
         ("marrow.body.ceiling[PLASMA] +=", "marrow.body.ceiling[int(CellType.STROMA)] +=", "def ceiling",
          "raises the ceiling of STROMA, a stromal type"),
         ('own_stream("toxin")', 'own_stream("walk")', "own_stream(", "'walk' is no name for a stream"),
+        ("Phase.DRUGS", "Phase.MOVE", "phase=Phase", "Phase has no MOVE; did you mean 'MOTION'"),
+        ("marrow.at_risk.kind[k] == PLASMA", "marrow.at_risk.kind[k] == CellType.PLASM", "marrow.at_risk.kind[k]",
+         "CellType has no PLASM; did you mean 'PLASMA'"),
     ],
 )  # fmt: skip
 def test_a_bad_file_is_one_line_with_its_place(file, old, new, at, said):

@@ -469,7 +469,7 @@ WRONG = {
     ),
     "parameter of a drug": (
         ("[[published]]", "[parameters.adcc]\nlysis_rate = { value = 1.0 }\n\n[[published]]"),
-        "line 26: parameters.adcc: no such block of parameters (its coefficients belong to a drug)",
+        "line 27: parameters.adcc.lysis_rate: each drug has its own; write drugs.isatuximab.adcc.lysis_rate",
     ),
     "value of no type": (
         ("[[published]]", "[parameters.motility]\nchemotaxis = 1.0\n\n[[published]]"),
@@ -517,6 +517,10 @@ def test_an_error_names_file_line_and_the_right_word(case, write):
         ("trial.compare=[['isa-d', 'e']]", "trial.compare[0]: there is no arm 'e'"),
         ("drugs.isatuximb.adcc.lysis_rate=0", "drugs.isatuximb: no arm gives such a drug; did you mean 'isatuximab'?"),
         ("drugs.isatuximab.adcc.lysis_rate=fast", 'drugs.isatuximab.adcc.lysis_rate.value: expected a number, got "fast"'),
+        ("drugs.isatuximab.adcc.half_density=1e5 ug/mL", "half_density: the unit must be 'sites/cell', not 'ug/mL'"),
+        ("adcc.lysis_rate=0.01 1/h", "parameters.adcc.lysis_rate: each drug has its own; write drugs.isatuximab.adcc.lysis_rate"),
+        ("parameters.proteasome.kill_rate=1", "each drug has its own; write drugs.DRUG.proteasome.kill_rate"),
+        ("drugs.isatuximab.mechanisms.adcc.steepnes=2", "drugs.isatuximab.adcc: unknown parameter 'steepnes'; did you mean 'steepness'?"),
         ("arms.d.doses[3].dose=1 mg", "arms.d.doses has 1 elements, counted from 0; there is no [3]"),
         ("patients.more=1", "patients is not a table and has no 'more'"),
         ("patients", "write PATH=VALUE"),
@@ -528,6 +532,16 @@ def test_an_override_that_is_wrong_is_named(override, message, write):
         load_scenario(write(), [override])
     assert str(caught.value).startswith(f"--set {override}: ")
     assert message in str(caught.value)
+
+
+def test_a_number_is_set_by_the_path_that_is_shown_with_its_unit_or_without(write):
+    """What `tme show` and run.json print, and what a scenario has; each means the same number."""
+    for path in ("drugs.isatuximab.adcc.half_density", "drugs.isatuximab.mechanisms.adcc.half_density"):
+        for value in ("100e3", "100e3 sites/cell", '"100e3 sites/cell"', "100_000 sites/cell"):
+            study = load_scenario(write(), [f"{path}={value}"])
+            assert study.drugs["isatuximab"].effects["adcc"].params.half_density == 100e3
+    for override in ("motility.stop=3", "parameters.motility.stop=3 h", "parameters.motility.stop=3"):
+        assert load_scenario(write(), [override]).settings.fill()["motility"].params.stop == 3.0
 
 
 def test_options_are_named_where_they_are_wrong(write):

@@ -17,7 +17,7 @@ from tme_abm.cli.options import (
     in_plain_words,
     make_console,
 )
-from tme_abm.cli.words import print_numbers
+from tme_abm.cli.words import chosen, print_lines, print_numbers, print_wrapped
 from tme_abm.foundation.errors import InputError
 
 MOST_ARMS, WIDEST_ARMS = 4, 48  # of a row of the list
@@ -91,6 +91,9 @@ def show(
     set_: SetOption = None,
     mechanism: MechanismOption = None,
     parameters: Annotated[bool, typer.Option("--parameters/--no-parameters", help="Print every number with its source.")] = True,
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="WORD", help="Only numbers of a mechanism, of a drug, or with this word in them.")
+    ] = None,
 ) -> None:
     """Show a scenario as it would run: arms in words, population, every number with unit, source and grade."""
     with in_plain_words():
@@ -104,16 +107,19 @@ def show(
             return
         study = load_scenario(scenario, set_ or (), patients, seed, without or (), mechanism or ())
         console = make_console()
+        if only is not None:
+            print_numbers(console, chosen(running_of(study).numbers(study), only))
+            return
         console.print(Text(study.title, "bold"))
-        console.print(Text(study.summary))
+        print_wrapped(console, study.summary)
         kind = running_of(study)
         for name, text in kind.facts(study).items():
-            console.print(Text.assemble((f"{name:<13}", "bold"), text))
+            print_wrapped(console, text, f"{name:<13}", " " * 13)
         for label, key, sentences in kind.details(study):
             console.print()
             console.print(Text.assemble((label, "bold"), f" ({key})"))
             for sentence in sentences:
-                console.print(Text(f"  {sentence}"))
+                print_wrapped(console, sentence, "  ", "    ")
         if parameters:
             console.print()
             print_numbers(console, kind.numbers(study))
@@ -153,7 +159,6 @@ def describe(
             return
         if to is not None:
             raise InputError("--to goes with --columns")
-        from rich.table import Table
         from rich.text import Text
 
         from tme_abm.cli.graph import acts, as_lines, write_svg
@@ -162,7 +167,7 @@ def describe(
         from tme_abm.simulation.settings import Settings
 
         catalogue = load(along or ())
-        chosen = list(catalogue.mechanisms) if mechanism is None else [catalogue.find(mechanism)]
+        shown = list(catalogue.mechanisms) if mechanism is None else [catalogue.find(mechanism)]
         console = make_console()
         if graph is not None:
             write_svg(catalogue.mechanisms, graph)
@@ -170,24 +175,21 @@ def describe(
             return
         order = ": the marrow changes, hazards add up on cells at risk, one draw settles the fate of each."
         console.print(Text.assemble(("The step", "bold"), order))
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in ("", "mechanism", "what happens", "when", "reads", "writes", "switched off"):
-            table.add_column(name, justify="right" if not name else "left")
         for number, m in enumerate(catalogue.mechanisms, 1):
-            if m not in chosen:
+            if m not in shown:
                 continue
             when = " and ".join(act.when for act in acts(m)) + (", under a drug" if m.by_drug else "")
             left = [f"{name} at rest" for name in m.rest] if isinstance(m.rest, tuple) else [f"{act} as its file says" for act in m.rest]
-            texts = (str(number), m.name, m.summary, when, ", ".join(m.reads), ", ".join(m.writes), ", ".join(left))
-            table.add_row(*map(Text, texts))
-        console.print(table)
+            print_wrapped(console, m.summary, f"{number:>2}  {m.name}  ", "    ")
+            about = {"when": when, "reads": ", ".join(m.reads), "writes": ", ".join(m.writes), "switched off": ", ".join(left)}
+            print_lines(console, {name: text for name, text in about.items() if text}, 4)
         console.print()
         console.print(Text.assemble(("Who depends on whom", "bold"), " within a step (`--graph FILE.svg` draws it):"))
-        for line in as_lines(catalogue.mechanisms, {m.name for m in chosen}):
-            console.print(Text(line))
+        for line in as_lines(catalogue.mechanisms, {m.name for m in shown}):
+            print_wrapped(console, line, "", "    ")
         console.print()
         rows = [{"name": name, **origin._asdict()} for name, origin in Settings(catalogue=catalogue).origins().items()]
-        for m in chosen:
+        for m in shown:
             if m.by_drug:
                 defaults = getattr(m.Params, "_field_defaults", {})
                 for name, note in notes(m.Params).items():

@@ -105,14 +105,14 @@ def sensitivity(
         console = make_console(quiet or log_json)
         console.print(given.title, style="bold")
         with working(folder, workers, processes, scheduler, quiet=quiet, log_json=log_json, resume=resume) as desk:
-            summary = run.sensitivity(given, load, folder, desk, force)
-        for line in page.in_words(summary):
-            console.print(line, soft_wrap=True)
-        if doc is not None:
             command = (
                 f"tme sensitivity {file}" + f" --patients {patients}" * (patients is not None) + f" --seed {seed}" * (seed is not None)
             )
-            documents.put(doc, given.name, page.section(summary, command))
+            summary = run.sensitivity(given, load, folder, desk, force, command)
+        for line in page.in_words(summary):
+            console.print(line, soft_wrap=True)
+        if doc is not None:
+            documents.put(doc, given.name, page.section(summary, command, is_whole=False))
         _close(summary, folder, console)
 
 

@@ -45,6 +45,7 @@ CONTENT = {
     "samples.parquet": "A row for each sample: the numbers that were varied, and the outcomes.",
     "inputs.csv": "The numbers that were varied, with their ranges.",
     "indices.parquet": "How strongly each number acts on each outcome.",
+    "sensitivity.md": "The analysis in words: tables of the strongest numbers, how far the order is noise, what was not varied.",
     "indices.csv": "How strongly each number acts on each outcome.",
     "attribution.parquet": "The share of each mechanism in the benefit.",
     "attribution.csv": "The share of each mechanism in the benefit.",

@@ -38,7 +38,10 @@ GRADES = {
 
 
 class Param(NamedTuple):
-    """Note on a parameter; values outside of `low` to `high` are refused."""
+    """Note on a parameter; values outside of `low` to `high` are refused.
+
+    `needs` names the mechanisms without any of which the number does nothing: that of ADCC on stressed cells, "proteasome".
+    """
 
     unit: str
     meaning: str
@@ -46,6 +49,7 @@ class Param(NamedTuple):
     grade: str = "A"
     low: float = 0.0
     high: float = math.inf
+    needs: tuple[str, ...] = ()
 
 
 class Column(NamedTuple):

@@ -12,19 +12,20 @@ class InputError(ValueError):
     """
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """A hint to append to a message.
 
     Args:
         word: What was given.
         known: The words that are right.
+        cutoff: How alike the nearest must be, 0 to 1; less where there are few to mix up.
 
     Returns:
         `"; did you mean 'x'?"` for the nearest right word, or the list of right words where none is near.
     """
     choices = sorted(str(k) for k in known)
     folded = {c.lower(): c for c in reversed(choices)}
-    near = difflib.get_close_matches(word.lower(), folded, 1, cutoff=0.6)
+    near = difflib.get_close_matches(word.lower(), folded, 1, cutoff=cutoff)
     if near:
         return f"; did you mean '{folded[near[0]]}'?"
     return f"; known: {', '.join(choices)}" if choices else ""

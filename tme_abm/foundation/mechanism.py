@@ -74,7 +74,9 @@ class Mechanism:
         phase: When it prepares; None where it does not.
         prepare: Changes columns, fields or gauges of the marrow, before anybody's fate is drawn.
         ceiling: Adds to `body.ceiling` the highest hazard that `hazard` can give to a cell of each type.
-        hazard: Adds hazards to the cells at risk, or changes what is written down of them.
+        hazard: Adds hazards to the cells at risk. A mechanism of the package may change what is written down of them too, for those that
+            come after it; one from outside comes after all of these, so it may only where another from outside reads it
+            (mechanisms/outside/unread.py), and weakens an effector by its contacts in `Phase.MOTION`.
         rest: What is left of it while it is switched off: names of what goes back to its declared rest value, or act -> a kernel that runs
             instead. What lasts a step only goes back by itself.
         recalls: Names among `reads` that it reads as the step before left them, before another mechanism writes them in this one.

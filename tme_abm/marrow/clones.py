@@ -62,10 +62,19 @@ class Params(NamedTuple):
             "kronke2014; lu2014: no degradation without cereblon (the little that is left is assumed)",
             "A",
             high=1.0,
+            needs=("imid",),
         ),
     ] = 0.01
     proteasome_residual: Annotated[
-        float, Param("1", "response to a proteasome inhibitor that remains in a resistant clone: kill, stress", "tme_abm", "A", high=1.0)
+        float,
+        Param(
+            "1",
+            "response to a proteasome inhibitor that remains in a resistant clone: kill, stress",
+            "tme_abm",
+            "A",
+            high=1.0,
+            needs=("proteasome",),
+        ),
     ] = 0.01
     glucocorticoid_residual: Annotated[
         float,
@@ -77,6 +86,7 @@ class Params(NamedTuple):
             "0.17 (that about half of that is kept is assumed)",
             "A",
             high=1.0,
+            needs=("glucocorticoid",),
         ),
     ] = 0.1
     escape_inhibitors: Annotated[
@@ -86,11 +96,13 @@ class Params(NamedTuple):
             "CD55 and CD59 of an escaped clone relative to the others",
             "nijhof2016: they rise at progression (the fold is assumed)",
             "A",
+            needs=("cdc",),
         ),
     ] = 3.0
-    tp53_drug_factor: Annotated[float, Param("1", "kill by IMiD and proteasome inhibitor where TP53 is lost", "tme_abm", "A", high=1.0)] = (
-        0.6
-    )
+    tp53_drug_factor: Annotated[
+        float,
+        Param("1", "kill by IMiD and proteasome inhibitor where TP53 is lost", "tme_abm", "A", high=1.0, needs=("imid", "proteasome")),
+    ] = 0.6
     cross_resistance: Annotated[
         float,
         Param(
@@ -102,7 +114,7 @@ class Params(NamedTuple):
         ),
     ] = 0.25
     fitness_cost: Annotated[
-        float, Param("1", "division of a clone for each resistance that it carries, relative to none", "tme_abm", "A")
+        float, Param("1", "division of a clone for each resistance that it carries, relative to none", "tme_abm", "A", high=1.0)
     ] = 0.99
 
 

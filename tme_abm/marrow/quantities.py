@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from tme_abm.foundation.declare import Column, Param, notes
 from tme_abm.foundation.jit import part
+from tme_abm.foundation.mechanism import Phase
 from tme_abm.marrow.cells import Cause, Cells
 from tme_abm.marrow.clones import Clones
 from tme_abm.marrow.lattice import Lattice
@@ -59,6 +60,14 @@ MADE_OF = {
     "gauge.FIELD_AGE": ("gauge.ENZYME_ACTIVITY", "gauge.SURFACE_CD38", "body.clone_cd38"),
 }
 
+# What lasts for a step only and is read by the marrow itself, once events have happened (burden.follow); hazards are read by fate.decide.
+READ_AFTER_EVENTS = ("body.clone_births", "body.clone_deaths")
+# What lasts and tells nothing later: the clones' sensitivities were made of it before the first step, or a table shows it.
+READ_BY_NOBODY = ("clones.tp53_mutated", "traits.slamf7", "gauge.VIOLATIONS", "body.updates")
+# By roster.index_cells and step.advance, at the head of every step:
+WRITTEN_ANEW = ("body.count", "body.clone_count", "drugs.concentration", "drugs.effect")
+CLEARED = ("contacts.nk", "contacts.t_cell", "contacts.phagocyte")  # by contact.clear, where cells begin to move
+
 
 class Quantity(NamedTuple):
     """What is declared of a quantity."""
@@ -84,6 +93,13 @@ def quantities() -> dict[str, Quantity]:
                 found[name] = Quantity(note.unit, note.meaning)
     found |= {f"gauge.{g.name}": Quantity(g.unit, g.meaning, g.rest, g.lasts) for g in Gauge}
     return found | {f"hazard.{c.name}": Quantity("1/h", f"hazard of {c.name.lower()}", 0.0, False) for c in Cause}
+
+
+def made_anew(name: str) -> Phase | None:
+    """At the head of which phase a quantity is made anew, so that nothing written before it is left; None for what lasts."""
+    if name in CLEARED:
+        return Phase.MOTION
+    return Phase.DRUGS if name in WRITTEN_ANEW or not quantities()[name].lasts else None
 
 
 def passing() -> tuple[str, ...]:

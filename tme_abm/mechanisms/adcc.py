@@ -41,6 +41,7 @@ class Params(NamedTuple):
             "shi2008: NK lysis without antibody, about doubled with 60 % less HLA class I, from memory; "
             "yang2015: the same with carfilzomib (that ADCC gains alike is assumed)",
             "A",
+            needs=("proteasome",),
         ),
     ] = 2.0
 

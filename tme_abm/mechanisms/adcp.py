@@ -47,6 +47,7 @@ class Params(NamedTuple):
             "engulfment of a cell under full stress by a proteasome inhibitor",
             "gulla2021: calreticulin shown under bortezomib (the size is assumed)",
             "A",
+            needs=("proteasome",),
         ),
     ] = 1.5
 

@@ -34,6 +34,7 @@ class Params(NamedTuple):
             "pinto2020: a burst of a few cells exhausts a macrophage (that it takes three is assumed)",
             "A",
             high=1.0,
+            needs=("adcp",),
         ),
     ] = 0.33
     receptors: Annotated[
@@ -44,12 +45,17 @@ class Params(NamedTuple):
             "pinto2020: receptors go in with what they hold (their number is assumed)",
             "A",
             low=1.0,
+            needs=("adcp",),
         ),
     ] = 3e5
     recovery: Annotated[
         float,
         Param(
-            "1/h", "rate at which receptors are made anew: half of them in 48 h", "pinto2020: low for days (the half-life is assumed)", "A"
+            "1/h",
+            "rate at which receptors are made anew: half of them in 48 h",
+            "pinto2020: low for days (the half-life is assumed)",
+            "A",
+            needs=("adcp",),
         ),
     ] = 0.0144
     nibbling_share: Annotated[
@@ -60,6 +66,7 @@ class Params(NamedTuple):
             "krejcik2017: monocytes and granulocytes strip CD38 (the share of the macrophages of the marrow is assumed)",
             "A",
             high=1.0,
+            needs=("adcp",),
         ),
     ] = 0.3
 

@@ -42,9 +42,12 @@ class Params(NamedTuple):
             "CD38 with which half of the crawl of a plasma cell can be blocked on it",
             "tme_abm: as for the release from the niche",
             "A",
+            needs=("niche_release",),
         ),
     ] = 100e3
-    crawl_steepness: Annotated[float, Param("1", "Hill exponent", "tme_abm: as for the release from the niche", "A")] = 2.0
+    crawl_steepness: Annotated[
+        float, Param("1", "Hill exponent", "tme_abm: as for the release from the niche", "A", needs=("niche_release",))
+    ] = 2.0
     chemotaxis: Annotated[
         float,
         Param("1", "how often a T or NK cell compares two places a stop apart and goes for more chemokine", "tme_abm", "A", high=0.5),

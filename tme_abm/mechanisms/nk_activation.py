@@ -32,13 +32,21 @@ class Params(NamedTuple):
     armed_fold: Annotated[
         float,
         Param(
-            "1", "potency of an NK cell with its Fc receptor fully engaged", "zhu2020: NK cells are activated (the fold is assumed)", "A"
+            "1",
+            "potency of an NK cell with its Fc receptor fully engaged",
+            "zhu2020: NK cells are activated (the fold is assumed)",
+            "A",
+            needs=("adcc",),
         ),
     ] = 2.0
     shedding: Annotated[
         float,
         Param(
-            "1/h", "loss of CD16 at full engagement", "zhu2020: NK cells are activated (that CD16 is shed, and how fast, is assumed)", "A"
+            "1/h",
+            "loss of CD16 at full engagement",
+            "zhu2020: NK cells are activated (that CD16 is shed, and how fast, is assumed)",
+            "A",
+            needs=("adcc",),
         ),
     ] = 0.01
     fratricide: Annotated[

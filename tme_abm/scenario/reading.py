@@ -1,5 +1,6 @@
 """Scenarios found and read, with the line of every entry, before anybody judges what they say."""
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
@@ -12,6 +13,7 @@ from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.toml import Keys, dotted, find_depth, find_lines, parse_path, parse_toml, read_text
 
 MARK = "scenario.toml"  # a folder that holds it is a folder of results
+AMOUNT = re.compile(r"([-+]?[0-9][0-9_]*(?:\.[0-9_]+)?(?:[eE][-+]?[0-9]+)?)\s+(\S.*)")  # a number with its unit
 SCHEMA_LINE = "#:schema "  # by which editors find what a scenario may say
 
 
@@ -172,8 +174,23 @@ def _override(text: str) -> tuple[Keys, Any]:
         value = tomllib.loads(f"value = {given}")["value"]
     except (ValueError, KeyError):
         value = given.strip()
+    keys = as_set(keys)
     is_number = (keys[0], len(keys)) in (("parameters", 3), ("drugs", 4), ("clinic", 2))
-    return keys, {"value": value} if is_number and not isinstance(value, dict) else value
+    if not is_number or isinstance(value, dict):
+        return keys, value
+    if isinstance(value, str) and (amount := AMOUNT.fullmatch(value)):
+        return keys, {"value": float(amount[1]), "unit": amount[2]}  # the unit is checked where the number is declared
+    return keys, {"value": value}
+
+
+def as_set(keys: Keys) -> Keys:
+    """The place in a scenario of a number as `tme show` and run.json name it: "drugs.X.mechanisms.adcc.steepness", "motility.stop"."""
+    from tme_abm.mechanisms import BY_NAME
+    from tme_abm.simulation.settings import FLOORS
+
+    if len(keys) == 5 and keys[0] == "drugs" and keys[2] == "mechanisms":
+        return (*keys[:2], *keys[3:])
+    return ("parameters", *keys) if len(keys) == 2 and (keys[0] in BY_NAME or keys[0] in FLOORS) else keys
 
 
 def _put(table: dict[str, Any], keys: Keys, value: Any, text: str) -> None:

@@ -35,7 +35,7 @@ class Form(Table):
     patients: int = Field(ge=2, description="virtual patients in every sample, the same in all")
     seed: int | None = Field(None, ge=0, lt=2**62, description="that of the trial where it is left out")
     horizon: str | None = Field(None, description="how long patients are watched; the longest follow-up of the trial by default")
-    grades: list[str] = Field(["A"], min_length=1, description="numbers of these grades are varied")
+    grades: list[str] = Field(["A", "M-low", "C"], min_length=1, description="numbers of these grades are varied")
     spread: dict[str, float] = Field({}, description="grade -> factor up and down; 2 where it is left out")
     only: list[str] = Field([], description="only numbers whose path begins so")
     leave_out: list[str] = Field([], description="no numbers whose path begins so")

@@ -91,6 +91,14 @@ def index_table(
     return pd.DataFrame(rows)
 
 
+def without_effect(table: "pd.DataFrame") -> list[str]:
+    """Numbers that moved no outcome in any trajectory of Morris's, to the last digit; the other methods do not tell."""
+    if "mu_star" not in table:
+        return []
+    most = table.groupby("input")["mu_star"].max()
+    return [str(name) for name in most.index[most == 0.0]]
+
+
 def strength(method: str) -> str:
     """The index by which numbers are ranked."""
     return {"morris": "mu_star", "sobol": "total"}.get(method, "correlation_size")

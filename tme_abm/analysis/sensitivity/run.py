@@ -12,9 +12,10 @@ from tme_abm import tables
 from tme_abm.analysis.conditions import Condition, Load, carry_out, check_completed, conditions_of, open_book, rows_of
 from tme_abm.analysis.run_book import BOOK, RunBook, whole_visits
 from tme_abm.analysis.sensitivity.form import Sensitivity
-from tme_abm.analysis.sensitivity.indices import Floats, draw_samples, index_table, strength
-from tme_abm.analysis.sensitivity.inputs import Input, find_inputs
+from tme_abm.analysis.sensitivity.indices import Floats, draw_samples, index_table, strength, without_effect
+from tme_abm.analysis.sensitivity.inputs import Input, find_inputs, not_varied
 from tme_abm.analysis.sensitivity.outcomes import OUTCOMES
+from tme_abm.analysis.sensitivity.page import PAGE, document
 from tme_abm.analysis.sweep.form import overrides_of
 from tme_abm.batch.desk import Desk
 from tme_abm.batch.files import write_json
@@ -29,11 +30,13 @@ from tme_abm.trial.survival import Survival
 Sampled = tuple[Study, list[Input], Floats, list[tuple[Condition, Condition]]]  # trial, numbers, shares of their ranges, arms
 
 
-def sensitivity(given: Sensitivity, load: Load, folder: Path, desk: Desk | None = None, force: bool = False) -> dict[str, Any]:
+def sensitivity(
+    given: Sensitivity, load: Load, folder: Path, desk: Desk | None = None, force: bool = False, command: str = ""
+) -> dict[str, Any]:
     """Run an analysis; what stands in the folder is not run again.
 
     Writes runs.jsonl, samples.parquet (a row per sample: numbers and outcomes), inputs.csv, indices.parquet and
-    indices.csv, summary.json, run.json and figures/.
+    indices.csv, sensitivity.md, summary.json, run.json and figures/.
 
     Args:
         given: What is asked.
@@ -41,6 +44,7 @@ def sensitivity(given: Sensitivity, load: Load, folder: Path, desk: Desk | None 
         folder: Where to write.
         desk: Who does the work, and who is told.
         force: Whether to begin anew what the folder already holds.
+        command: What the page says it was written by.
 
     Returns:
         The summary, as summary.json holds it.
@@ -54,10 +58,10 @@ def sensitivity(given: Sensitivity, load: Load, folder: Path, desk: Desk | None 
     trials = [_conditions(row, inputs, given, load) for row in shares]
     desk = desk or Desk()
     with open_book(folder, given.resolved, load((), (), 0), horizon, force, desk.resume) as book:
-        return _answer(given, (base, inputs, shares, trials), book, horizon, desk)
+        return _answer(given, (base, inputs, shares, trials), book, horizon, desk, command or f"tme sensitivity {given.name}")
 
 
-def _answer(given: Sensitivity, sampled: Sampled, book: RunBook, horizon: float, desk: Desk) -> dict[str, Any]:
+def _answer(given: Sensitivity, sampled: Sampled, book: RunBook, horizon: float, desk: Desk, command: str) -> dict[str, Any]:
     """Run what the book lacks, and write tables and figures."""
     import pandas as pd
 
@@ -85,6 +89,7 @@ def _answer(given: Sensitivity, sampled: Sampled, book: RunBook, horizon: float,
     tables.write(indices, folder / "indices.parquet", headings.INDICES)
     indices.to_csv(folder / "indices.csv", index=False)
     labels = {arm.key: arm.label for arm in base.arms}
+    facts = describe_run(base) | {"sensitivity": dict(given.resolved)}
     summary = {
         "analysis": given.name,
         "title": given.title,
@@ -113,7 +118,13 @@ def _answer(given: Sensitivity, sampled: Sampled, book: RunBook, horizon: float,
             for name, words in OUTCOMES.items()
             if name in set(indices["outcome"])
         },
-        "not_seen": [words for name, words in OUTCOMES.items() if name not in set(indices["outcome"])],
+        "not_seen": [
+            {"words": words, "missing": int(np.sum(~np.isfinite(outcomes[name])))}
+            for name, words in OUTCOMES.items()
+            if name not in set(indices["outcome"])
+        ],
+        "without_effect": without_effect(indices),
+        "not_varied": not_varied(base, given, inputs, facts["parameters"]),
         "runs": len({c.key for c in conditions}) * form.patients,
         "failed": failed,
         "run_seconds": round(sum(float(row["seconds"]) for row in book.rows.values()), 1),
@@ -124,8 +135,8 @@ def _answer(given: Sensitivity, sampled: Sampled, book: RunBook, horizon: float,
         for kind in ("svg", "png"):
             save(figure, folder / "figures", name, kind)
     write_json(folder / "summary.json", summary)
-    facts = describe_run(base) | {"sensitivity": dict(given.resolved)}
     write_json(folder / "run.json", facts)
+    (folder / PAGE).write_text(document(summary, command), encoding="utf-8")
     book.write(folder / BOOK)
     desk.stop.check()
     book.results.publish(is_final=False)

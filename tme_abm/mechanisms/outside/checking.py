@@ -4,6 +4,7 @@ import ast
 import re
 import traceback
 from collections.abc import Mapping, Sequence
+from enum import EnumMeta
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +27,7 @@ from tme_abm.mechanisms.outside.catalogue import NAME, Catalogue, File, Outside
 from tme_abm.mechanisms.outside.hooks import Hook
 from tme_abm.mechanisms.step import Rules
 
+FEW = 0.4  # how alike a word must be to one of the few members of an enumeration
 ACTS = {"prepare": None, "ceiling": Hook.CEILING, "hazard": Hook.HAZARD}  # act -> its hook; that of `prepare` is its phase
 
 
@@ -120,7 +122,7 @@ def check_declared(o: Outside) -> dict[str, Touched]:
     except Exception as error:  # of whatever kind: it is the file's own code that runs here
         here = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == o.file.path]
         place = f"{o.file.shown}, line {here[-1]}" if here else o.place()
-        raise InputError(f"{place}: '{m.name}' fails on a marrow: {type(error).__name__}: {error}") from None
+        raise InputError(f"{place}: '{m.name}' fails on a marrow: {in_words(error)}") from None
     for finding in undeclared(m, found):
         is_here = o.file.path is not None and Path(finding.place.file) == o.file.path
         place = f"{o.file.shown}, line {finding.place.line}" if is_here else o.place()
@@ -223,6 +225,15 @@ def sample_marrow(own: Own) -> Any:
     clones = Clones(**{name: flags.get(name, ones(N_CLONES)) for name in Clones._fields})
     host = Host(**{name: 1.0 for name in Host._fields})
     return pin(make_marrow(make_lattice(16, 16), clones, load_traits().traits, host, [], own))
+
+
+def in_words(error: Exception) -> str:
+    """What Python says of an error, and of a member that an enumeration has not got the nearest that it has."""
+    members = error.obj if isinstance(error, AttributeError) and isinstance(error.obj, EnumMeta) else None
+    if members is None:
+        return f"{type(error).__name__}: {error}"
+    word = str(error.name)  # type: ignore[attr-defined]
+    return f"{members.__name__} has no {word}{did_you_mean(word, members.__members__, FEW)}"
 
 
 def boiled_down(error: Exception, path: Path | None) -> tuple[int, str]:

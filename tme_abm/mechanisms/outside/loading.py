@@ -42,6 +42,7 @@ from tme_abm.mechanisms.outside.checking import (
     check_taken,
     check_turns,
     in_order,
+    in_words,
     instead,
     line_of,
     lines_of,
@@ -49,6 +50,7 @@ from tme_abm.mechanisms.outside.checking import (
 )
 from tme_abm.mechanisms.outside.hooks import Hook
 from tme_abm.mechanisms.outside.own import Numbers, handed_out, handing_out
+from tme_abm.mechanisms.outside.unread import check_used
 
 GROUP = "tme_abm.mechanisms"  # of entry points
 
@@ -111,6 +113,7 @@ def load(given: Iterable[Any] = (), rules: Iterable[Any] = ()) -> Catalogue:
     catalogue = Catalogue(tuple(ordered), (), tuple(replace(wish, digest=group[0].file.digest) for wish, group in unplaced))
     check_own(catalogue)
     seen = {o.mechanism.name: check_declared(o) for o in ordered}
+    check_used(ordered, seen)  # says where a write would tell, which the order alone does not
     check_turns(ordered, seen)
     marrow = sample_marrow(catalogue.own)
     return replace(catalogue, outside=tuple(compile_acts(o, marrow) for o in ordered)).with_rules(rules)
@@ -279,7 +282,7 @@ def run_module(wish: Wish, text: str, name: str) -> ModuleType:
     except Exception as error:
         del sys.modules[name]
         here = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == wish.path]
-        said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        said = str(error) if isinstance(error, InputError) else in_words(error)
         raise InputError(f"{wish.shown}, line {here[-1] if here else 1}: {said}") from None
     return module
 
