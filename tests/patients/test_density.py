@@ -103,7 +103,8 @@ def test_other_numbers_are_those_of_a_population_that_has_them():
     )
     patients = people(base)
     ours, theirs = terms(base, patients), terms(other, patients)
-    tilt = 0.3 * np.log(np.array([p.growth_rate for p in patients]) / 0.0079)
+    before = next(e.amount for e in base["imid_sensitivity"].effects if e.text.startswith("by growth_rate"))
+    tilt = (0.3 - before) * np.log(np.array([p.growth_rate for p in patients]) / 0.0079)
     np.testing.assert_allclose(
         ours["imid_sensitivity"].log_density(math.log(1.4), 0.6, tilt), theirs["imid_sensitivity"].log_density(), rtol=1e-9
     )

@@ -133,10 +133,13 @@ def test_medians_match_the_trial(cohorts: dict[str, pd.DataFrame], name: str, co
 def test_growth_has_the_population_spread_and_a_median_among_the_published(
     cohorts: dict[str, pd.DataFrame], name: str, median: float
 ) -> None:
-    """The fitted median lies between half of 0.008 /d (poels2025) and what collins2023 has (from 0.0146 /d); SD of the log 0.62."""
+    """The fitted median lies between half of 0.008 /d (poels2025) and what collins2023 has (from 0.0146 /d).
+
+    The spread in all is that of the file with its effects, above it and below the 0.82 of relapsed patients at large (collins2023).
+    """
     growth = np.log(cohorts[name].growth_rate_per_day)
     assert math.log(0.004) < growth.median() < math.log(median)
-    assert abs(growth.std() - 0.62) < 3.0 * 0.62 / math.sqrt(2 * N)
+    assert load_population(name)["growth_rate"].distribution.sigma < growth.std() < 0.82
 
 
 @pytest.mark.parametrize(
@@ -262,11 +265,15 @@ def test_effects_by_hand() -> None:
     """One effect of each kind on fixed quantities, worked out by hand."""
     base = preset("typical")
     one_more = preset("typical", del17p=True)
+    by_growth = {
+        name: next(e.amount for e in load_population("icaria")[name].effects if e.text.startswith("by growth_rate"))
+        for name in ("imid_resistant_fraction", "effector_fitness")
+    }
     for name in ("imid_resistant_fraction", "pi_resistant_fraction"):
         before, after = getattr(base, name), getattr(one_more, name)
-        assert after / (1.0 - after) == pytest.approx(before / (1.0 - before) * 10**0.5)
+        assert after / (1.0 - after) == pytest.approx(before / (1.0 - before) * 10**0.5 * 1.4 ** by_growth.get(name, 0.0))
     assert one_more.growth_rate == pytest.approx(base.growth_rate * 1.4)
-    assert one_more.effector_fitness == base.effector_fitness
+    assert one_more.effector_fitness == pytest.approx(base.effector_fitness * 1.4 ** by_growth["effector_fitness"])
     woman = preset("typical", sex="female")
     assert woman.height_cm == pytest.approx(base.height_cm - 13.0)
     assert woman.weight_kg / woman.height_cm**2 == pytest.approx(base.weight_kg / base.height_cm**2)

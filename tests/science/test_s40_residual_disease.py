@@ -21,7 +21,7 @@ RESIDUAL = 1e-5  # plasma cells of the tumour among nucleated cells
 @pytest.fixture(scope="module")
 def both(follow, full):
     """Rows of patients and of visits."""
-    return follow("ikema", f"marrow.shape=[{'64,64' if full else '32,32'}]", patients=300 if full else 120, visits=True)
+    return follow("ikema", f"marrow.shape=[{'64,64' if full else '32,32'}]", patients=300 if full else 240, visits=True)
 
 
 @pytest.fixture(scope="module")
