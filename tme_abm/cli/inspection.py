@@ -173,8 +173,7 @@ def describe(
             write_svg(catalogue.mechanisms, graph)
             console.print(Text(f"The graph of the mechanisms stands in {graph}."))
             return
-        order = ": the marrow changes, hazards add up on cells at risk, one draw settles the fate of each."
-        console.print(Text.assemble(("The step", "bold"), order))
+        print_wrapped(console, "The step: the marrow changes, hazards add up on cells at risk, one draw settles the fate of each.")
         for number, m in enumerate(catalogue.mechanisms, 1):
             if m not in shown:
                 continue
@@ -197,8 +196,7 @@ def describe(
                     rows.append({"name": f"{m.name}.{name}", "value": value, **note._asdict()})
         if mechanism is not None:
             rows = [row for row in rows if row["name"].startswith(f"{mechanism}.")]
-        own = ": the defaults; drugs, populations and scenarios bring their own (`tme show`)."
-        console.print(Text.assemble(("Parameters", "bold"), own))
+        print_wrapped(console, "Parameters: the defaults; drugs, populations and scenarios bring their own (`tme show`).")
         print_numbers(console, rows)
 
 
