@@ -143,6 +143,8 @@ def test_arms_that_the_trial_has_not_got_are_refused():
 def test_tme_design_without_a_posterior_or_a_bank_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["design", "icaria_200"])
+    assert done.exit_code == 2 and "results/bank" in done.stderr and "draws one" in done.stderr
+    done = CliRunner().invoke(app, ["design", "icaria_200", "--posterior", "elsewhere"])
     assert done.exit_code == 2 and "`tme calibrate` writes one" in done.stderr
     listed = CliRunner().invoke(app, ["list"])
     assert "icaria_200" in listed.output

@@ -50,7 +50,9 @@ def run(
     draws: Annotated[
         int | None, typer.Option(min=2, metavar="N", help="Deal the patients out to N sets of the posterior: its doubt in every interval.")
     ] = None,
-    posterior: Annotated[Path, typer.Option(metavar="DIR", help="Posterior (`tme calibrate`), for --draws.")] = Path("results/calibration"),
+    posterior: Annotated[
+        Path, typer.Option(metavar="DIR", help="Posterior (`tme calibrate`), for --draws; that of the package, where there is none.")
+    ] = Path("results/calibration"),
     part: Annotated[str | None, typer.Option(metavar="K/N", help="Run this part of the patients only; `tme merge` joins all N.")] = None,
     without: WithoutOption = None,
     set_: SetOption = None,

@@ -15,6 +15,8 @@ from tme_abm.batch.stopping import Stop
 from tme_abm.foundation.errors import InputError
 
 SETS = "posterior.parquet"
+OWN = Path("results") / "calibration"  # where `tme calibrate` puts a posterior, if it is not told otherwise
+PACKAGED = Path(__file__).with_name(SETS)  # that from which the best set in the files of the model comes
 WALKERS_FOR_EACH = 3  # walkers for each free number; two are the least that the sampler takes
 SPREAD_AT_START = 0.3  # standard deviations of the prior in which the walkers begin
 BURN = 0.4  # share of the steps that is left out
@@ -176,7 +178,7 @@ def write(posterior: Posterior, path: Path, facts: Mapping[str, Any]) -> None:
 
 
 def read(path: Path) -> Posterior:
-    """Read sets that `write` has written; of a folder, its `posterior.parquet`.
+    """Read sets that `write` has written; of a folder, its `posterior.parquet`; of `OWN`, where it is not there, that of the package.
 
     Raises:
         InputError: Where there are none.
@@ -184,7 +186,7 @@ def read(path: Path) -> Posterior:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    file = path / SETS if path.is_dir() else path
+    file = path / SETS if path.is_dir() else PACKAGED if path == OWN and not path.exists() else path
     if not file.is_file():
         raise InputError(f"there is no file '{file}'; `tme calibrate` writes one")
     try:
