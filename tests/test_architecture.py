@@ -28,7 +28,9 @@ def test_links_and_files_are_there(page):
     text, folder = read(page), (ROOT / page).parent
     links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("http")]
     assert links and [link for link in links if not (folder / link).exists()] == []
-    made = set(re.findall(r"<!-- file: (.+) -->", text))  # by the recipes themselves
+    made = set(re.findall(r"<!-- file: (.+) -->", text)) | set(
+        re.findall(r"^cp \S+ (\S+)$", text, re.MULTILINE)
+    )  # by the recipes themselves
     files = {name for name in re.findall(r"`([\w/.]+\.(?:py|toml|md|bib|json))`", text) if "/" in name} - made
     files -= {name for name in files if name.startswith(".tme")}
     assert [name for name in sorted(files) if not any((ROOT / top / name).exists() for top in (".", "tme_abm"))] == []

@@ -133,12 +133,14 @@ def test_free_numbers_weigh_as_a_population_that_has_them(toy):
     target = weigher.against(load_population("icaria"), "pd", free)
     ours = target.weights({"imid_sensitivity": {"median": 1.3, "by_growth_rate": 0.4}, "growth_rate": {"sigma": 0.5}})
     median = load_population("icaria")["growth_rate"].distribution.median
+    reference = next(e.relative_to for e in load_population("icaria")["imid_sensitivity"].effects if e.text.startswith("by growth_rate"))
+    sigma = load_population("icaria")["imid_sensitivity"].distribution.sigma
     quantities = {
         "growth_rate": {"lognormal": {"median": median, "sigma": 0.5}, "truncate": [0.0008, 0.05]},
         "imid_sensitivity": {
-            "lognormal": {"median": 1.3, "sigma": 0.8},
+            "lognormal": {"median": 1.3, "sigma": sigma},
             "truncate": [0.02, 30.0],
-            "effects": [{"by": "growth_rate", "relative_to": target.population["growth_rate"].distribution.quantile(0.5), "exponent": 0.4}],
+            "effects": [{"by": "growth_rate", "relative_to": reference, "exponent": 0.4}],
         },
     }
     theirs = weigher.against(load_population({"inherits": "icaria", "quantities": quantities}), "pd").weights()
@@ -212,13 +214,16 @@ def test_a_rate_weighs_as_a_population_of_another_sensitivity(toy):
     free = [("imid_sensitivity", path), ("imid_sensitivity", "median")]
     target = weigher.against(population, "pd", free)
     twice = target.weights({"imid_sensitivity": {path: 0.0012}})
+    files = population["imid_sensitivity"].distribution
     wide = {
         "inherits": "icaria",
-        "quantities": {"imid_sensitivity": {"lognormal": {"median": 2.0, "sigma": 0.8}, "truncate": [0.04, 60.0]}},
+        "quantities": {"imid_sensitivity": {"lognormal": {"median": 2.0 * files.median, "sigma": files.sigma}, "truncate": [0.04, 60.0]}},
     }
     np.testing.assert_allclose(twice, weigher.against(load_population(wide), "pd").weights(), rtol=1e-6)
     np.testing.assert_allclose(
-        target.weights({"imid_sensitivity": {"median": 1.3}}), target.weights({"imid_sensitivity": {path: 0.0006 * 1.3}}), rtol=1e-3
+        target.weights({"imid_sensitivity": {"median": 1.3 * files.median}}),
+        target.weights({"imid_sensitivity": {path: 0.0006 * 1.3}}),
+        rtol=1e-3,
     )
     # a trial whose files have another rate than the bank's runs is weighed for it without being told
     there = weigher.against(population, "pd", [], {path: 0.0012})

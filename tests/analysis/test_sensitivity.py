@@ -172,7 +172,7 @@ def test_numbers_that_are_left_out_as_idle_do_nothing(off, some, tmp_path):
     tables = []
     for name, changes in (("plain", []), ("idle", other), ("acting", acting)):
         trial = kinds.load_trial("icaria", [*small, *changes], patients=2, seed=3, without=off)
-        tables.append(running.run(trial, tmp_path / name, 1).trajectory)
+        tables.append(running.run(trial, tmp_path / name, 1).trajectory.drop(columns="nk_armed"))  # written down, and kills by ADCC alone
     assert tables[0].equals(tables[1])
     assert not tables[0].equals(tables[2])
 

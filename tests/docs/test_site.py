@@ -140,9 +140,7 @@ def test_a_source_reads_as_a_sentence():
 
 
 def test_a_source_without_known_authors_begins_with_its_title():
-    assert sources.sentence("pharmaceutics2025").startswith("Non-competitive binding") and sources.sentence("cytometry2018").endswith(
-        ", 2018."
-    )
+    assert sources.sentence("pharmaceutics2025").startswith("Non-competitive binding") and ", 2018." in sources.sentence("cytometry2018")
     assert all(sources.sentence(key)[0] not in " ." for key in sources.entries())
 
 

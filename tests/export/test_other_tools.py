@@ -87,7 +87,8 @@ def test_csv(recorded, tmp_path):
 
 
 def test_r_finds_the_same_statistics(small_trial, tmp_path, rscript, monkeypatch):
-    monkeypatch.setattr(comparison, "FEWEST_PAIRS", 0)  # twelve patients, of whom the package would give no interval
+    for least in ("FEWEST_PAIRS", "FEWEST_EVENTS"):  # twelve patients, of whom the package would give no interval
+        monkeypatch.setattr(comparison, least, 0)
     write(small_trial, "csv", tmp_path)
     script = Path(__file__).with_name("survival.R")
     done = subprocess.run([rscript, script, tmp_path / "patients.csv", "isa-pd", "pd"], capture_output=True, text=True, check=True)

@@ -190,7 +190,7 @@ def test_the_command_line_knows_the_kind(write):
     name = write("assay")
     runner = CliRunner()
     assert runner.invoke(app, ["validate", name]).output == "assay.toml is a valid scenario: assay of 18 wells, isatuximab, no drug\n"
-    shown = runner.invoke(app, ["show", name, "--no-parameters"]).output
+    shown = " ".join(runner.invoke(app, ["show", name, "--no-parameters"]).output.split())  # lines are wrapped
     assert "120 plasma and 30 nk, of the median patient of Typical patient, for 24 h" in shown
     assert "isatuximab: isatuximab 10" in shown
     assert "conditions.isa" not in shown

@@ -188,6 +188,7 @@ def test_the_questions_over_many_runs_take_it_along(toxin, tmp_path, monkeypatch
 
     for place in ("convergence.run.converge", "calibration.run.calibrate", "prediction.predict"):
         monkeypatch.setattr(f"tme_abm.analysis.{place}", stop)
+    monkeypatch.setattr("tme_abm.cli.banking.what_it_holds", lambda bank: {})  # no bank is asked for what it holds
     done = tme(*command.split(), "--mechanism", toxin, "--out", tmp_path / "out")
     assert done.exit_code == 2 and "enough" in done.stderr
     assert seen == [True]

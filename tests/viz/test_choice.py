@@ -1,5 +1,6 @@
 """What a link can hold, and what it cannot do."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -40,6 +41,9 @@ def test_a_link_reopens_the_same_choice(choice):
 def test_a_link_that_says_little_keeps_the_rest():
     plain = Choice(scenario="icaria", arms=("isa-pd", "pd"), size=32)
     assert Choice.read("", plain) == plain
+    done = replace(plain, without=(frozenset({"adcc"}), frozenset()), events=(Event(1.0, 0, "switch", "adcp", 0.0),), day=2.0)
+    assert Choice.read("", done) == done and Choice.read("language=it&day=1", done) == replace(done, day=1.0)
+    assert Choice.read(plain.query(), done) == replace(plain, day=2.0)  # a link to a pair says all that was changed in it
     assert Choice.read("patient=elderly", plain).size == 32
     assert Choice.read("scenario=ikema", plain).arms == ("", "")  # the arms of one scenario mean nothing in another
 

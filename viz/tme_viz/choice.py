@@ -15,6 +15,14 @@ MOST_PATIENTS = 1_000_000
 DIGITS = 20  # of a number that is read at all
 LONGEST_DAYS = 3660.0
 MOST_EVENTS = 500
+NAMING = {
+    "scenario",
+    "patient",
+    "arms",
+    "without_a",
+    "without_b",
+    "event",
+}  # of a link: that say whose marrows are meant, and what was changed in them
 MOST_FIELDS = MOST_EVENTS + 50
 CHANGE = re.compile(r'arms\.[a-z0-9_-]+\.doses\[\d{1,2}\]\.(dose|days|cycles)="[^"\\]{1,60}"')  # all that a link may change in a file
 
@@ -156,8 +164,9 @@ class Choice:
             if len(arms) != len(SIDES):
                 raise InputError(f"link: arms are two names with a comma between, not '{first['arms']}'")
             choice = replace(choice, arms=(arms[0], arms[1]))
-        off = tuple(frozenset(filter(None, first.get(f"without_{s}", "").split(","))) for s in SIDES)
-        choice = replace(choice, without=(off[0], off[1]))
+        if first.keys() & NAMING:  # a link to a pair says all that was changed in it; one that names none leaves the pair as it is
+            off = tuple(frozenset(filter(None, first.get(f"without_{s}", "").split(","))) for s in SIDES)
+            choice = replace(choice, without=(off[0], off[1]), events=())
         if "size" in first:
             if first["size"] not in map(str, SIZES):
                 raise InputError(f"size: choose one of {', '.join(map(str, SIZES))}, not {first['size']}")
@@ -167,8 +176,9 @@ class Choice:
                 choice = replace(choice, day=float(first["day"]))
             except ValueError:
                 raise InputError(f"link: day is a number, not '{first['day']}'") from None
-        events = tuple(sorted((Event.read(text, catalogue) for text in given.get("event", ())), key=lambda e: e.day))
-        choice = replace(choice, changes=tuple(given.get("set", choice.changes)), events=events)
+        if "event" in given:
+            choice = replace(choice, events=tuple(sorted((Event.read(text, catalogue) for text in given["event"]), key=lambda e: e.day)))
+        choice = replace(choice, changes=tuple(given.get("set", choice.changes)))
         choice.check(catalogue)
         return choice
 

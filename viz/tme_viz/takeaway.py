@@ -83,6 +83,7 @@ class Film:
         share: How much is done, 0 to 1.
         data: The film, once it is done.
         generation: Of the pair whose past it shows.
+        day: Up to which it goes.
         has_failed: Whether the past was forgotten on the way.
     """
 
@@ -90,7 +91,7 @@ class Film:
         """Begin."""
         self.session, self.layer, self.word, self.arms, self.on_change = session, layer, word, arms, on_change
         self.share, self.data, self.has_failed = 0.0, b"", False
-        self.generation = session.status.generation
+        self.generation, self.day = session.status.generation, session.status.day
         self._frames: list[Image.Image] = []
         session.post(self._begin)
 
@@ -170,7 +171,7 @@ def TakeAway(visitor: Visitor) -> None:
 
 @solara.component
 def TakeFilm(visitor: Visitor, labels: tuple[str, ...], name: str) -> None:
-    """A film: begun by a button, then how far it is, then the button that saves it."""
+    """A film: begun by a button, then how far it is, then the button that saves it; and another once there is more to be seen."""
     w, session = visitor.w, visitor.session
     film, set_film = solara.use_state(no_film())
     _ = visitor.beat.value
@@ -181,12 +182,16 @@ def TakeFilm(visitor: Visitor, labels: tuple[str, ...], name: str) -> None:
     def begin() -> None:
         set_film(Film(session, visitor.layer.value, w["day"], labels, tell))
 
-    if film is None or film.has_failed or film.generation != visitor.status.value.generation:
-        solara.Button(w["make_film"], on_click=begin, classes=["tme-film"])
-    elif film.data:
-        solara.FileDownload(film.data, f"{name}.gif", label=w["film_ready"], on_click=lambda: set_film(no_film()))
-    else:
+    status = visitor.status.value
+    if film is not None and (film.has_failed or film.generation != status.generation):
+        film = None
+    if film is not None and not film.data:
         solara.Button(w["making_film"].format(100.0 * film.share), disabled=True, classes=["tme-film"])
+        return
+    if film is not None:
+        solara.FileDownload(film.data, f"{name}.gif", label=w["film_ready"])
+    if film is None or (film.day, film.layer) != (status.day, visitor.layer.value):  # what is ready is not what would be made now
+        solara.Button(w["make_film"], on_click=begin, classes=["tme-film"])
 
 
 def no_film() -> Film | None:
