@@ -164,9 +164,9 @@ class Choice:
             if len(arms) != len(SIDES):
                 raise InputError(f"link: arms are two names with a comma between, not '{first['arms']}'")
             choice = replace(choice, arms=(arms[0], arms[1]))
-        if first.keys() & NAMING:  # a link to a pair says all that was changed in it; one that names none leaves the pair as it is
+        if first.keys() & NAMING:  # a link to a pair says all that was done; another leaves it
             off = tuple(frozenset(filter(None, first.get(f"without_{s}", "").split(","))) for s in SIDES)
-            choice = replace(choice, without=(off[0], off[1]), events=())
+            choice = replace(choice, without=(off[0], off[1]), events=(), day=0.0)
         if "size" in first:
             if first["size"] not in map(str, SIZES):
                 raise InputError(f"size: choose one of {', '.join(map(str, SIZES))}, not {first['size']}")
