@@ -44,9 +44,7 @@ ALLOWED = {  # file -> where -> (numbers, why)
     "mechanisms/outside/checking.py": {
         "sample_marrow": ((16,), "sites a side of a marrow in which acts are watched"),
         "boiled_down": ((200,), "letters of a message"),
-        "FEW": ((0.4,), "how alike two words are"),
     },
-    "mechanisms/outside/unread.py": {"AFTER_EVENTS": ((1000,), "a place behind every mechanism that is at work")},
     "pharmacology/half_life.py": {
         "half_life": ((4.0,), "roots of a quadratic equation"),
         "in_words": ((3,), "digits that are shown"),

@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+FEW = 0.4  # how alike a word must be to one of few right ones, as the members of an enumeration
+
 
 class InputError(ValueError):
     """What a user gave cannot be used.

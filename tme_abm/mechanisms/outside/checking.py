@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from tme_abm.foundation.calling import is_kernel
 from tme_abm.foundation.declare import GRADES, Param, fill, notes
-from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.errors import FEW, InputError, did_you_mean
 from tme_abm.foundation.mechanism import Mechanism
 from tme_abm.foundation.pinned import pin
 from tme_abm.foundation.references import check_source
@@ -27,7 +27,6 @@ from tme_abm.mechanisms.outside.catalogue import NAME, Catalogue, File, Outside
 from tme_abm.mechanisms.outside.hooks import Hook
 from tme_abm.mechanisms.step import Rules
 
-FEW = 0.4  # how alike a word must be to one of the few members of an enumeration
 ACTS = {"prepare": None, "ceiling": Hook.CEILING, "hazard": Hook.HAZARD}  # act -> its hook; that of `prepare` is its phase
 
 

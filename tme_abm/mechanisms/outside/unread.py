@@ -4,6 +4,7 @@ Mechanisms from outside come after those of the package in every phase and act, 
 contacts that cells at risk were written down with, or a gauge of a step whose reader came first. Such a file would run, and say nothing.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from tme_abm.foundation.errors import InputError
@@ -13,8 +14,8 @@ from tme_abm.mechanisms import MECHANISMS
 from tme_abm.mechanisms.declared import AT_RISK, PHASES, Touched
 from tme_abm.mechanisms.outside.catalogue import Outside
 
-Moment = tuple[int, int]  # twice the number of the phase, at risk between motion and arrival; and the place of the mechanism in it
-AFTER_EVENTS = (AT_RISK, len(MECHANISMS) + 1_000)  # when the marrow carries out what was decided: behind everybody who is at work
+Moment = tuple[int, float]  # twice the number of the phase, at risk between motion and arrival; and the place of the mechanism in it
+AFTER_EVENTS = (AT_RISK, math.inf)  # when the marrow carries out what was decided: behind everybody who is at work
 
 
 def moments(name: str, further: Iterable[tuple[Moment, Mapping[str, Touched]]] = ()) -> list[Moment]:
