@@ -227,14 +227,15 @@ RECORDER = """() => {
       const c = p.$refs.over, g = c.getContext('2d'), unit = c.width / p.frame.size;
       const size = p.frame.size, middle = site => [(site % size + 0.5) * unit, (Math.floor(site / size) + 0.5) * unit];
       const ink = (x, y) => [...g.getImageData(x, y, 1, 1).data];
-      const now = performance.now(), age = d => (now - d.born) / 1350, rim = d => unit * (0.7 + 1.1 * age(d)), tip = 4.5;  // ms, px, px
-      const spot = d => {  // between the tip of the arrow and the rim of the disc; an arrow across the rim of the torus is not drawn
-        const [x, y] = middle(d.site), [u, v] = middle(d.killer), far = Math.hypot(x - u, y - v), out = (tip + rim(d)) / 2 / far;
-        const is_near = far < c.width / 2;
-        return { side, cause: d.cause, ink: ink(x + (x - u) * out, y + (y - v) * out), from: is_near ? ink(u, v) : null };
+      const now = performance.now(), age = d => (now - d.born) / 1350, arrow = 2.25;  // ms, px
+      const rim = d => unit * (0.7 + 1.1 * age(d)) - 0.5;
+      const spot = d => {  // 60 degrees beside the tip of the arrow, where that is least wide; across the torus' rim is none
+        const [x, y] = middle(d.site), [u, v] = middle(d.killer), far = Math.hypot(x - u, y - v), is_near = far < c.width / 2;
+        const to = Math.atan2(y - v, x - u) + Math.PI / 3, out = (arrow + rim(d)) / 2;
+        return { side, cause: d.cause, ink: ink(x + out * Math.cos(to), y + out * Math.sin(to)), from: is_near ? ink(u, v) : null };
       };
       // Once the other flashes of the step are over, and while the disc is wide enough to be seen beside the arrow.
-      const is_clear = d => d.long && age(d) > 0.4 && rim(d) > tip + 2;
+      const is_clear = d => d.long && age(d) > 0.4 && rim(d) > arrow + 3;
       if (!p.slow) window.tmePainted.push(...p.flashes.filter(is_clear).map(spot));
     };
   });
