@@ -328,7 +328,8 @@ def _wrong_with(table: "pa.Table", heading: Heading) -> str:
         return f"there is no column '{name}'"
     column = table.column(name)
     kind, is_number = column.type, pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
-    fits = {"number": is_number, "whole number": is_number, "truth": pa.types.is_boolean(kind), "word": pa.types.is_string(kind)}
+    is_word = pa.types.is_string(kind) or pa.types.is_large_string(kind)  # which pandas 3 writes
+    fits = {"number": is_number, "whole number": is_number, "truth": pa.types.is_boolean(kind), "word": is_word}
     if not fits[heading.kind] and not (pa.types.is_null(kind) or column.null_count == len(column)):
         return f"the column '{name}' holds no {heading.kind}s"
     if not heading.missing and pc.sum(pc.is_null(column, nan_is_null=pa.types.is_floating(kind))).as_py():
