@@ -139,8 +139,9 @@ def test_what_cannot_be_recorded_is_refused(change, message):
 def test_its_size_is_shown():
     done = CliRunner().invoke(app, ["show", "icaria", "--no-parameters", *(x for text in RECORDED for x in ("--set", text))])
     assert done.exit_code == 0
-    assert "the marrow in numbers every 7 days: at most " in done.output and "cells of 2 patients on days 0, 28 and 30" in done.output
-    assert "at most 49,152 rows, 1.7 MB" in " ".join(done.output.split())
+    shown = " ".join(done.output.split())  # lines are wrapped
+    assert "the marrow in numbers every 7 days: at most " in shown and "cells of 2 patients on days 0, 28 and 30" in shown
+    assert "at most 49,152 rows, 1.7 MB" in shown
 
 
 # ---- the tables ------------------------------------------------------------------------------------------------------
