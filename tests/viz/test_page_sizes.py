@@ -355,10 +355,14 @@ def test_no_panel_shows_another_state_than_the_marrow(page):
     turn(page, f"{PLAIN}&patient=elderly&day=5&event=2~a~dose~pomalidomide~0.5&event=3~b~switch~adcc~0")
     settle(page, "document.querySelectorAll('.tme-mark').length == 2")
     settle(page, "document.querySelector('.tme-curves').__vue__.rows[1].length == 6")
+    settle(page, "[...document.querySelectorAll('.tme-new .v-select')].some(s => s.__vue__.value == 'Elderly, 80 years')")
     heads = ["Isa-Pd", "Pd - ADCC off"]
     assert panels() == ("Elderly, 80 years", ["Isa-Pd", "Pd"], heads, ["50", "100"], ["50", "100"], [True, False], 5, [6, 6])
     turn(page, "size=32&arms=pd,isa-pd&day=1")
     settle(page, "document.querySelectorAll('.tme-mark').length == 0 && document.querySelector('.tme-curves').__vue__.rows[1].length == 2")
+    settle(
+        page, "[...document.querySelectorAll('.tme-new .v-select')].some(s => s.__vue__.value == 'Typical')"
+    )  # comes with a later message
     assert panels() == ("Typical", ["Pd", "Isa-Pd"], ["Pd", "Isa-Pd"], ["100", "100"], ["100", "100"], [True, True], 1, [2, 2])
 
 

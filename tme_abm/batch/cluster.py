@@ -207,6 +207,8 @@ class Cluster:
                 future.release()
                 self._done += 1
                 yield from self._unpack(index, message, give_up)
+            if self._client.status == "running":
+                self._count()  # who was lost since the last count is told, too
             stop.check()
         finally:
             if self._client.status == "running":
