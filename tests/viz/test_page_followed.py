@@ -56,6 +56,7 @@ def test_a_dose_of_the_regimen_has_limits(visit):
     page.get_by_text("at most 200 mg/kg").wait_for()
     dose.fill("10")
     page.get_by_text("the unit is missing").wait_for()
+    assert page.get_by_text("at most 200 mg/kg").count() == 0  # what was wrong before is said no more
 
 
 def test_a_lesson_acts_by_itself_and_ends_with_its_answer(visit):

@@ -215,6 +215,7 @@ def test_a_step_of_a_lesson_acts_by_itself_by_a_key_in_the_theatre_too(page):
     key(page, "Escape")
     settle(page, "!document.body.classList.contains('tme-theatre') && document.querySelectorAll('.tme-off').length == 6")
     settle(page, "document.querySelector('.tme-step').innerText.includes('1/4')")
+    assert page.evaluate(DAY) == 1 and page.locator(".tme-off").count() == 6  # NK and plasma cells are left
 
 
 RECORDER = """() => {
