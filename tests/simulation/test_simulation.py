@@ -140,11 +140,11 @@ def test_a_fork_shares_no_memory_that_changes(start, drugs):
 @pytest.mark.parametrize("make", [lambda start, drugs: start.fork(ISA_PD, drugs), lambda start, drugs: start.copy()], ids=["fork", "copy"])
 def test_contacts_and_events_live_in_the_memory_of_its_own_solver(start, drugs, make):
     for simulation in (start, make(start, drugs)):
-        contacts, events, grid = simulation.marrow.contacts, simulation.marrow.events, simulation.marrow.grid
-        lent = (contacts.nk, grid.field), (contacts.t_cell, grid.spare), (contacts.phagocyte, grid.source)
-        for column, sheet in (*lent, (events.site, grid.diagonal), (events.event, grid.inverse)):
+        contacts, events, sheets = simulation.marrow.contacts, simulation.marrow.events, simulation.marrow.grid.finest
+        lent = (contacts.nk, sheets.field), (contacts.t_cell, sheets.spare), (contacts.phagocyte, sheets.source)
+        for column, sheet in (*lent, (events.site, sheets.diagonal), (events.event, sheets.inverse)):
             assert np.shares_memory(column, sheet)
-        assert not any(np.may_share_memory(contacts.suppressor, sheet) for sheet in arrays(grid))
+        assert not any(np.may_share_memory(contacts.suppressor, sheet) for sheet in arrays(sheets))
 
 
 def test_a_fork_starts_its_books_and_its_clock_anew(start, drugs):

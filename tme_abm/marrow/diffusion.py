@@ -16,15 +16,16 @@ handed to a lattice with half as many rows and columns, where the same error loo
 cells; the corrections come back up, and two sweeps smooth what each level receives. One such cycle costs about seven
 sweeps and leaves less than a tenth of the residual, whatever the size of the lattice.
 
-For speed, all levels live in the same five sheets, one below another. A row starts on a cache line (column `HERE`) and
-repeats its last site before its first and its first after its last, so that loops know no border and compile to vector
-instructions. A sweep reads one sheet and writes another. Updating red and black sites in turn would take fewer sweeps,
-but strided ones.
+For speed, the finest level lives in five sheets, and all lower ones in five others of half their width, one below another.
+A row repeats its last site before its first and its first after its last, so that loops know no border and compile to
+vector instructions; its first site (column `HERE`) starts a cache line. A sweep reads one sheet and writes another.
+Updating red and black sites in turn would take fewer sweeps, but strided ones.
 
 Numbers are float32, which tells 4 D + u from 4 D to some 1e-7: where the concentration spreads 12 sites, residuals down
 to 3e-5 of the source can be met, where it spreads 40 sites, 3e-4.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -35,7 +36,7 @@ from tme_abm.foundation.jit import kernel, part
 
 LINE = 16
 """float32 numbers in a cache line."""
-LEFT, HERE, RIGHT = LINE - 1, LINE, LINE + 1
+LEFT, HERE, RIGHT = 0, 1, 2
 """Column of the left neighbour, of the site itself and of the right neighbour, for the site x = 0."""
 SMALLEST = 8
 """Sites that each side of a lattice must have; also the length of side below which levels are not divided further."""
@@ -63,21 +64,28 @@ GAMMA = 1.0 - np.sqrt(0.5)
 """Part of a step of time that each of its two implicit stages covers (alexander1977: second order, L-stable)."""
 
 
-class Grid(NamedTuple):
-    """Memory for solving on one lattice; the same types for every shape, so kernels compile once.
-
-    Sheets have the shape (rows of all levels, padded width). A solve begins by writing them anew and leaves nothing in them that is
-    needed later, so others keep things there between two solves (`marrow.state.share_memory`), which the next one overwrites.
-    """
+class Sheets(NamedTuple):
+    """Rows of one level or of several, each of shape (rows, padded width)."""
 
     field: NDArray[np.float32]  # concentration (finest level) or its correction (the others)
     spare: NDArray[np.float32]  # what a sweep writes while it reads `field`, and the reverse
-    source: NDArray[np.float32]  # right-hand side: sources, below them the residuals handed down
+    source: NDArray[np.float32]  # right-hand side: sources, on lower levels the residuals handed down
     diagonal: NDArray[np.float32]  # 2 (coupling to rows + to columns) + uptake
     inverse: NDArray[np.float32]  # 1 / diagonal
+
+
+class Grid(NamedTuple):
+    """Memory for solving on one lattice; the same types for every shape, so kernels compile once.
+
+    A solve begins by writing its sheets anew and leaves nothing in them that is needed later, so others keep things there between two
+    solves (`marrow.state.share_memory`), which the next one overwrites.
+    """
+
+    finest: Sheets
+    lower: Sheets
     row: NDArray[np.float32]  # (padded width,) scratch
     coupling: NDArray[np.float32]  # (levels, 2) exchange with a neighbour row, a neighbour column [1/h]
-    levels: NDArray[np.int64]  # (levels, 3) first row in the sheets, height, width
+    levels: NDArray[np.int64]  # (levels, 3) first row in its sheets, height, width
 
 
 def allocate_grid(height: int, width: int) -> Grid:
@@ -88,29 +96,30 @@ def allocate_grid(height: int, width: int) -> Grid:
     """
     if min(height, width) < SMALLEST:
         raise InputError(f"diffusion: a lattice needs at least {SMALLEST} x {SMALLEST} sites, got {height} x {width}")
-    levels = [(0, height, width)]
+    levels, first = [(0, height, width)], 0
     while max(levels[-1][1:]) >= SMALLEST and min(levels[-1][1:]) >= 2:
-        first, rows, columns = levels[-1]
-        levels.append((first + rows, rows // 2, columns // 2))
-    padded = LINE * (1 + (width + LINE) // LINE)
-    sheet = (levels[-1][0] + levels[-1][1], padded)
+        levels.append((first, levels[-1][1] // 2, levels[-1][2] // 2))
+        first += levels[-1][1]
     return Grid(
-        field=_aligned(sheet),
-        spare=_aligned(sheet),
-        source=_aligned(sheet),
-        diagonal=_aligned(sheet),
-        inverse=_aligned(sheet),
-        row=_aligned((padded,)),
+        finest=_allocate_sheets(height, width),
+        lower=_allocate_sheets(first, width // 2),
+        row=_aligned(1, width)[0],
         coupling=np.zeros((len(levels), 2), F),
         levels=np.array(levels, np.int64),
     )
 
 
-def _aligned(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """A zeroed array that starts on a cache line."""
-    n = int(np.prod(shape))
+def _allocate_sheets(rows: int, width: int) -> Sheets:
+    """Sheets for rows of `width` sites."""
+    return Sheets(*(_aligned(rows, width) for _ in Sheets._fields))
+
+
+def _aligned(rows: int, width: int) -> NDArray[np.float32]:
+    """A zeroed sheet for rows of `width` sites with a neighbour at each end; the first site of each starts a cache line."""
+    shape = (rows, LINE * math.ceil((width + RIGHT) / LINE))
+    n = math.prod(shape)
     memory = np.zeros(n + LINE, F)
-    start = -memory.ctypes.data // memory.itemsize % LINE
+    start = (-memory.ctypes.data // memory.itemsize - HERE) % LINE
     return memory[start : start + n].reshape(shape)
 
 
@@ -154,7 +163,7 @@ def advance(concentration, source, uptake, diffusivity, grid, dt):
     cycles = iterate(grid, STEP_TOLERANCE * scale)
     height, width = grid.levels[0, 1], grid.levels[0, 2]
     before = concentration.reshape(height, width)
-    stage, field, right = grid.spare, grid.field, grid.source
+    stage, field, right = grid.finest.spare, grid.finest.field, grid.finest.source
     factor = F(rate * (1.0 - GAMMA) / GAMMA)
     for y in range(height):
         for x in range(width):
@@ -196,26 +205,33 @@ def iterate(grid, target):
     Returns:
         The number of cycles.
     """
-    last = grid.levels.shape[0] - 1
+    finest, lower, last = grid.finest, grid.lower, grid.levels.shape[0] - 1
     previous = np.inf
     for cycle in range(MAX_CYCLES):
-        sweep(grid.field, grid.spare, grid, 0, BEFORE)
-        rest = residual(grid, 0)
+        sweep(finest.field, finest.spare, finest, grid, 0, BEFORE)
+        rest = residual(finest, grid, 0)
         if rest <= target or not rest <= STALLED * previous:  # "not": also where it is not a number
             return cycle
         previous = rest
-        restrict(grid.field, grid.source, grid, 0)
+        restrict(finest.field, lower.source, grid, 0)
         for level in range(1, last):
-            first_guess(grid, level)
-            residual(grid, level)
-            restrict(grid.field, grid.source, grid, level)
-        solve_coarsest(grid)
-        for level in range(last - 1, -1, -1):
-            correct(grid, level)
-            sweep(grid.field, grid.spare, grid, level, AFTER_1)
-            sweep(grid.spare, grid.field, grid, level, AFTER_2)
-    sweep(grid.field, grid.spare, grid, 0, BEFORE)
+            first_guess(lower, grid, level)
+            residual(lower, grid, level)
+            restrict(lower.field, lower.source, grid, level)
+        solve_coarsest(lower, grid)
+        for level in range(last - 1, 0, -1):
+            correct_and_smooth(lower, lower.field, grid, level)
+        correct_and_smooth(finest, lower.field, grid, 0)
+    sweep(finest.field, finest.spare, finest, grid, 0, BEFORE)
     return MAX_CYCLES
+
+
+@part
+def correct_and_smooth(sheets, below, grid, level):
+    """Take over what the next level found, `below`, and smooth it."""
+    correct(sheets, below, grid, level)
+    sweep(sheets.field, sheets.spare, sheets, grid, level, AFTER_1)
+    sweep(sheets.spare, sheets.field, sheets, grid, level, AFTER_2)
 
 
 @part
@@ -226,11 +242,11 @@ def close_row(sheet, y, width):
 
 
 @part
-def sweep(old, new, grid, level, weight):
+def sweep(old, new, sheets, grid, level, weight):
     """Move every site of a level by `weight` of the way to balance with its neighbours (damped Jacobi)."""
     first, height, width = grid.levels[level, 0], grid.levels[level, 1], grid.levels[level, 2]
     by_row, by_column = grid.coupling[level, 0], grid.coupling[level, 1]
-    source, inverse = grid.source, grid.inverse
+    source, inverse = sheets.source, sheets.inverse
     keep = ONE - weight
     for i in range(height):
         y = first + i
@@ -244,10 +260,10 @@ def sweep(old, new, grid, level, weight):
 
 
 @part
-def first_guess(grid, level):
+def first_guess(sheets, grid, level):
     """What a sweep makes of a zero correction."""
     first, height, width = grid.levels[level, 0], grid.levels[level, 1], grid.levels[level, 2]
-    spare, source, inverse = grid.spare, grid.source, grid.inverse
+    spare, source, inverse = sheets.spare, sheets.source, sheets.inverse
     for y in range(first, first + height):
         for x in range(width):
             spare[y, x + HERE] = BEFORE * inverse[y, x + HERE] * source[y, x + HERE]
@@ -255,11 +271,11 @@ def first_guess(grid, level):
 
 
 @part
-def residual(grid, level):
+def residual(sheets, grid, level):
     """Write the residual of `spare` to `field`, and return its 2-norm."""
     first, height, width = grid.levels[level, 0], grid.levels[level, 1], grid.levels[level, 2]
     by_row, by_column = grid.coupling[level, 0], grid.coupling[level, 1]
-    a, out, source, diagonal, squares = grid.spare, grid.field, grid.source, grid.diagonal, grid.row
+    a, out, source, diagonal, squares = sheets.spare, sheets.field, sheets.source, sheets.diagonal, grid.row
     for x in range(width):
         squares[x + HERE] = ZERO  # one sum a column: a single running sum could not be vectorised
     for i in range(height):
@@ -318,11 +334,11 @@ def restrict(fine, coarse, grid, level):
 
 
 @part
-def correct(grid, level):
-    """Add the next level's correction, interpolated linearly between its cells, to `spare`; the sum goes to `field`."""
+def correct(sheets, below, grid, level):
+    """Add the next level's correction, `below`, interpolated linearly between its cells, to `spare`; the sum goes to `field`."""
     first, height, width = grid.levels[level, 0], grid.levels[level, 1], grid.levels[level, 2]
     start, rows, columns = grid.levels[level + 1, 0], grid.levels[level + 1, 1], grid.levels[level + 1, 2]
-    field, spare, row = grid.field, grid.spare, grid.row
+    field, spare, row = sheets.field, sheets.spare, grid.row
     ratio_y, ratio_x = F(rows) / F(height), F(columns) / F(width)
     gain = OVERSHOOT if level == 0 else ONE
     for i in range(height):
@@ -333,7 +349,7 @@ def correct(grid, level):
         far_part = gain * abs(offset)
         near_part = gain - far_part
         for x in range(columns + 2):
-            row[x + LEFT] = near_part * field[near, x + LEFT] + far_part * field[far, x + LEFT]
+            row[x + LEFT] = near_part * below[near, x + LEFT] + far_part * below[far, x + LEFT]
         if width == 2 * columns:
             for x in range(columns):
                 middle = THREE_QUARTERS * row[x + HERE]
@@ -355,11 +371,11 @@ def correct(grid, level):
 
 
 @part
-def solve_coarsest(grid):
+def solve_coarsest(sheets, grid):
     """The last level: its mean from the balance of the whole (sources = uptake), the rest by sweeps, cheap here."""
     level = grid.levels.shape[0] - 1
     first, height, width = grid.levels[level, 0], grid.levels[level, 1], grid.levels[level, 2]
-    field, source, diagonal = grid.field, grid.source, grid.diagonal
+    field, spare, source, diagonal = sheets.field, sheets.spare, sheets.source, sheets.diagonal
     exchanged = TWO * (grid.coupling[level, 0] + grid.coupling[level, 1])
     supply, uptake = np.float64(0.0), np.float64(0.0)
     for y in range(first, first + height):
@@ -371,8 +387,8 @@ def solve_coarsest(grid):
         for x in range(width + 2):
             field[y, x + LEFT] = mean
     for _ in range(2 + max(height, width) // SMALLEST):
-        sweep(field, grid.spare, grid, level, AFTER_1)
-        sweep(grid.spare, field, grid, level, AFTER_2)
+        sweep(field, spare, sheets, grid, level, AFTER_1)
+        sweep(spare, field, sheets, grid, level, AFTER_2)
 
 
 @part
@@ -385,7 +401,8 @@ def load(concentration, source, uptake, diffusivity, grid, rate):
     levels, coupling, squares = grid.levels, grid.coupling, grid.row
     height, width = levels[0, 1], levels[0, 2]
     a, s, u = concentration.reshape(height, width), source.reshape(height, width), uptake.reshape(height, width)
-    field, right, diagonal, inverse = grid.field, grid.source, grid.diagonal, grid.inverse
+    field, right, diagonal, inverse = grid.finest.field, grid.finest.source, grid.finest.diagonal, grid.finest.inverse
+    lower_diagonal, lower_inverse = grid.lower.diagonal, grid.lower.inverse
     coupling[0, 0], coupling[0, 1] = F(diffusivity), F(diffusivity)
     base, old_part = F(4.0 * diffusivity + rate), F(rate)
     for x in range(width):
@@ -408,13 +425,13 @@ def load(concentration, source, uptake, diffusivity, grid, rate):
         ratio_y, ratio_x = F(rows) / F(levels[level - 1, 1]), F(columns) / F(levels[level - 1, 2])
         coupling[level, 0] = coupling[level - 1, 0] * ratio_y * ratio_y
         coupling[level, 1] = coupling[level - 1, 1] * ratio_x * ratio_x
-        restrict(diagonal, diagonal, grid, level - 1)  # averages the uptake; the exchange is another one here
+        restrict(diagonal if level == 1 else lower_diagonal, lower_diagonal, grid, level - 1)  # averages the uptake, not the exchange
         shift = TWO * (coupling[level, 0] + coupling[level, 1] - coupling[level - 1, 0] - coupling[level - 1, 1])
         for y in range(first, first + rows):
             for x in range(columns):
-                value = diagonal[y, x + HERE] + shift
-                diagonal[y, x + HERE] = value
-                inverse[y, x + HERE] = ONE / value
+                value = lower_diagonal[y, x + HERE] + shift
+                lower_diagonal[y, x + HERE] = value
+                lower_inverse[y, x + HERE] = ONE / value
     return scale
 
 
@@ -422,7 +439,7 @@ def load(concentration, source, uptake, diffusivity, grid, rate):
 def store(grid, concentration):
     """Hand back the field; the last digits of a solve may fall below zero, a concentration does not."""
     height, width = grid.levels[0, 1], grid.levels[0, 2]
-    a, result = concentration.reshape(height, width), grid.spare
+    a, result = concentration.reshape(height, width), grid.finest.spare
     for y in range(height):
         for x in range(width):
             value = result[y, x + HERE]

@@ -26,7 +26,7 @@ FIELD_TOLERANCE: Annotated[
 ] = 5e-2
 BLOCK_SIDE = 128  # sites a side of the blocks in which cells take their turns: what they touch there stays in the near caches
 BANDS = 4  # of the rows of a block, which are indexed side by side (`roster`)
-TILE = 256  # cells at risk whose hazards are worked out at a time: they stay in the cache, and their number bounds the memory
+TILE = 128  # cells at risk whose hazards are worked out at a time: they stay in the cache, and their number bounds the memory
 OF_TYPES, OF_CLONES = (N_TYPES,), (N_CLONES,)  # shapes
 N_PROBES: Annotated[int, Param("1", "places a step at which the rates of a clone too rare for the patch are measured", "tme_abm", "A")] = 4
 
@@ -274,10 +274,11 @@ def share_memory(grid: Grid, contacts: Contacts, events: Events) -> tuple[Contac
         place[:] = column
         return place
 
-    effectors = (moved(contacts.nk, grid.field), moved(contacts.t_cell, grid.spare), moved(contacts.phagocyte, grid.source))
+    sheets = grid.finest
+    effectors = (moved(contacts.nk, sheets.field), moved(contacts.t_cell, sheets.spare), moved(contacts.phagocyte, sheets.source))
     return (
         Contacts(*effectors, suppressor=contacts.suppressor),
-        Events(moved(events.site, grid.diagonal), moved(events.event, grid.inverse), events.n),
+        Events(moved(events.site, sheets.diagonal), moved(events.event, sheets.inverse), events.n),
     )
 
 
