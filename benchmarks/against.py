@@ -10,6 +10,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from bench_trial import Run
@@ -19,8 +20,8 @@ from trees import Tree, Worker, pair
 ARMS = ("untreated", "pd", "isa-pd")
 PARTS = ("compile", "step", "start", "trial")
 SHORT = ("run", "untreated", "--patients", "1", "--workers", "1", "--force", "--out")
-BURST = 4e6  # sites times steps of a burst, about a tenth of a second
-LEAST_STEPS = 8
+BURST = 4e6  # sites times steps that a marrow is asked for in a round, about a tenth of a second
+LEAST_STEPS, MOST_STEPS, MOST_BURSTS = 8, 112, 9  # of a burst, which all begin at the same marrow: after more it would be another one
 
 Row = dict[str, Any]
 Pair = tuple[Tree, Tree]
@@ -88,10 +89,11 @@ def stepping(trees: Pair, rounds: int, sides: list[int], is_large: bool) -> list
         taken: dict[tuple[int, str], tuple[list[float], list[float]]] = {case: ([], []) for case in cases}
         for k in range(rounds):
             for side, arm in cases:
-                n = max(LEAST_STEPS, int(BURST / side**2))
-                n = min(n, 2000)
+                asked = BURST / side**2
+                n = int(min(max(LEAST_STEPS, asked), MOST_STEPS))
+                bursts = max(1, round(min(asked, MOST_BURSTS * n) / n))
                 for who, worker in [(0, there), (1, here)][:: 1 if k % 2 == 0 else -1]:
-                    taken[side, arm][who].append(worker.ask("step", side, arm, n))
+                    taken[side, arm][who].append(median(worker.ask("step", side, arm, n) for _ in range(bursts)))
         for (side, arm), (a, b) in taken.items():
             each[side, arm] = (a, b)
             if arm == "empty":

@@ -27,6 +27,7 @@ from tme_abm.trial.study import Study
 
 PATIENT = 11
 WARM_DAYS = 10
+MOST_STEPS = 112  # four weeks: after more it would be another marrow
 ARMS = ("untreated", "pd", "isa-pd")
 LARGE = {500: 2, 512: 2, 1500: 1}  # side of the patch -> days of warming up; the largest one holds about a million cells
 
@@ -89,7 +90,7 @@ def by_size(study: Study, cases: dict[int, int], arms: tuple[str, ...], rounds: 
     for side, days in cases.items():
         settings = replace(study.settings, height=side, width=side)
         marrows = {arm: prepared(study, settings, arm, days) for arm in arms}
-        n_steps = max(4, int(2e6 / side**2))
+        n_steps = min(max(4, int(2e6 / side**2)), MOST_STEPS)
         samples: dict[str, list[tuple[float, float]]] = {arm: [] for arm in arms}
         for _ in range(rounds):
             for arm, marrow in marrows.items():
@@ -125,7 +126,7 @@ def fixed_cost(study: Study, rounds: int) -> list[Row]:
     marrow.marrow.cells.kind[:] = 0
     model = TumourModel(patient="typical", height=16, width=16)
     samples: dict[str, list[float]] = {"inside a batch": [], "a batch of one": [], "Mesa's step()": []}
-    n = 200
+    n = MOST_STEPS
     for _ in range(rounds + 1):
         samples["inside a batch"].append(timed(marrow, n)[0])
         for name, step in (("a batch of one", lambda: marrow.advance(1)), ("Mesa's step()", model.step)):

@@ -79,6 +79,18 @@ def test_looks_are_due_at_fixed_times(start):
     assert start(POM).steps_to_look(500, 6.0) == 500
 
 
+def test_a_disease_that_outgrows_its_start_takes_no_more_of_the_antibody(start, typical):
+    """Clearance that went on rising with a tumour a thousand times as large as at the start would be without bound, and its steps without end."""
+    levels = {}
+    for times in (1.0, 2.0, 1000.0):
+        course = start(*ISA, body=typical)
+        course.look(20.0, 1e9, 6.0)
+        course.advance(28, 6.0)
+        course.look(20.0, times * 1e9, 6.0)
+        levels[times] = course.advance(28, 6.0).concentration[:, 0]
+    assert np.array_equal(levels[1000.0], levels[2.0]) and levels[2.0].sum() < 0.9 * levels[1.0].sum()
+
+
 @pytest.mark.parametrize(("is_igg", "trough_1", "trough_8", "steady_trough"), [(True, 95.0, 531.0, 137.0), (False, 108.0, 748.0, 318.0)])
 def test_daratumumab_exposure(start, typical, is_igg, trough_1, trough_8, steady_trough):
     body = typical._replace(is_igg=is_igg, weight_kg=78.6)

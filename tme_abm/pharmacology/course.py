@@ -31,6 +31,15 @@ from tme_abm.pharmacology.salvage import igg
 __all__ = ["Body", "Course", "Exposure"]
 
 LOOK_DAYS: Annotated[float, Param("d", "time between two looks of the kinetics at the disease", "tme_abm: a week", "A")] = 7.0
+MOST_DISEASE: Annotated[
+    float,
+    Param(
+        "1",
+        "plasma cells relative to the start of treatment beyond which kinetics follow them no further",
+        "tme_abm: none was measured in a disease that outgrew its start; clearance then rises by as much as it falls where the disease is gone",
+        "A",
+    ),
+] = 2.0
 FIRST_HORIZON_DAYS = 728.0  # the calendar is written two years ahead and doubled whenever time comes near its end
 TRUNCATION: Annotated[
     float, Param("1", "standard deviations from the typical patient beyond which no virtual patient's kinetics lie", "tme_abm", "A")
@@ -198,9 +207,8 @@ class Course:
             self._tumour = max(tumour, 1.0)
         per_look = max(1, round(LOOK_DAYS * HOURS_PER_DAY / dt_h))
         if self._follows and round(self.hour / dt_h) % per_look == 0:
-            self.body = self.body._replace(
-                m_protein_g_per_l=number(m_protein, "M-protein"), disease=number(tumour, "plasma cells") / self._tumour
-            )
+            disease = min(number(tumour, "plasma cells") / self._tumour, MOST_DISEASE)
+            self.body = self.body._replace(m_protein_g_per_l=number(m_protein, "M-protein"), disease=disease)
             self._follow_disease()
 
     def kinetics(self, drug: str) -> Any:
