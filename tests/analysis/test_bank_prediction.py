@@ -119,5 +119,6 @@ def test_a_study_over_sets_of_a_posterior(tmp_path):
     table, facts = draws.run(study, known, load_trial, lambda one, to: running.run(one, to, desk=Desk(Threads(2))), tmp_path, 20)
     assert len(table) == len(study.published) and "14 patients over 2 sets" in facts
     assert (table["effective"] > 8.0).all()  # of seven, with the help of the other set's
+    assert table["note"].isin(["", "not reached"]).all() and table["remark"].str.contains("secondary source").any()
     with pytest.raises(InputError, match="14 patients are too few; give 40 at least"):
         draws.studies(study, Posterior((NAME,), np.ones((20, 1)), np.full(20, 0.05), np.zeros(20)), load_trial)

@@ -80,7 +80,7 @@ def test_looks_are_due_at_fixed_times(start):
 
 
 def test_a_disease_that_outgrows_its_start_takes_no_more_of_the_antibody(start, typical):
-    """Clearance that went on rising with a tumour a thousand times as large as at the start would be without bound, and its steps without end."""
+    """Clearance that rose with a tumour a thousand times as large as at the start would have no bound, and its steps no end."""
     levels = {}
     for times in (1.0, 2.0, 1000.0):
         course = start(*ISA, body=typical)

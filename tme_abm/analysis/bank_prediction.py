@@ -146,7 +146,6 @@ def beside(trial: VirtualTrial, posterior: Posterior, n_trials: int, role: str |
             "effective": float(np.quantile([min(w[arm] for arm in arms) for w in worth], 0.05)),
         }
         known = (found["published_low"], found["published_high"])
-        note = "; ".join(text for text in (str(row.get("note", "")), "" if math.isfinite(middle) else "not reached") if text)
         rows.append(
             {
                 **found,
@@ -155,7 +154,8 @@ def beside(trial: VirtualTrial, posterior: Posterior, n_trials: int, role: str |
                 "is_inside_published": None if math.isnan(known[0]) else bool(known[0] <= middle <= known[1]),
                 "holds_published": None if math.isnan(low) else bool(low <= found["published"] <= high),
                 "verdict": _verdict(row, found, study.follow_up.longest_days / DAYS_PER_MONTH),
-                "note": note,
+                "note": "" if math.isfinite(middle) else published.NOT_REACHED,
+                "remark": str(row.get("note", "")),
             }
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))

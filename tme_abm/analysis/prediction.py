@@ -37,7 +37,7 @@ TABLE, REPORT, FIGURE = "predictions.csv", "predictions.md", "predictions"
 LEVEL = 0.95  # of the intervals of virtual trials
 COLUMNS = (
     *("scenario", "role", "kind", "who", "what", "endpoint", "is_subgroup", "published", "published_low", "published_high"),
-    *("simulated", "simulated_low", "simulated_high", "is_inside_published", "holds_published", "verdict", "source", "note"),
+    *("simulated", "simulated_low", "simulated_high", "is_inside_published", "holds_published", "verdict", "source", "note", "remark"),
 )
 
 
@@ -231,7 +231,7 @@ def beside(study: Study, table: "pd.DataFrame", n_trials: int) -> "pd.DataFrame"
                 "role": row.get("role", ""),
                 "is_inside_published": None if math.isnan(given[0]) else bool(given[0] <= entry["simulated"] <= given[1]),
                 "holds_published": None if math.isnan(low) else bool(low <= entry["published"] <= high),
-                "note": "; ".join(text for text in (entry["note"], str(row.get("note", ""))) if text),
+                "remark": str(row.get("note", "")),  # on the published figure; the note is on the simulated one
             }
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -36,7 +36,7 @@ MOST_DISEASE: Annotated[
     Param(
         "1",
         "plasma cells relative to the start of treatment beyond which kinetics follow them no further",
-        "tme_abm: none was measured in a disease that outgrew its start; clearance then rises by as much as it falls where the disease is gone",
+        "tme_abm: not measured beyond the start; clearance rises by as much as it falls where the disease is gone",
         "A",
     ),
 ] = 2.0
