@@ -149,7 +149,10 @@ def test_means_differences_and_ratios_of_a_point():
             rows.append(row | {"log10_burden_visit_2": -1.0 if arm == "isa" else -0.25})
     rows.append(rows[0] | {"patient": 9, "status": "failed", "pfs_months": np.nan})
     rows.append(rows[1] | {"patient": 9, "pfs_months": 500.0})  # her other arm failed: she counts in neither
-    table = tables.point_table(pd.DataFrame(rows), ["dose"], [("isa", "pd")]).set_index(["arm", "reference", "outcome"])
+    both = pd.concat([pd.DataFrame(rows).assign(point=point, dose=1 + point) for point in (0, 1)])
+    found = tables.point_table(both, ["dose"], [("isa", "pd")]).set_index(["arm", "reference", "outcome"])
+    table, same = (found[found["point"] == point].drop(columns=["point", "dose"]) for point in (0, 1))
+    pd.testing.assert_frame_equal(table, same)  # an arm that is the same at two points has the same interval at both
     assert table.loc[("isa", "", "mean_pfs_months"), "value"] == 11.0 and table.loc[("isa", "", "mean_pfs_months"), "n"] == 4
     assert table.loc[("pd", "", "mean_pfs_months"), "value"] == 6.0
     assert table.loc[("isa", "", "orr"), "value"] == 1.0

@@ -16,7 +16,7 @@ from tme_abm.trial.survival import Survival
 if TYPE_CHECKING:
     import pandas as pd
 
-RESAMPLES = 1000
+RESAMPLES, SEED = 1000, 1979  # the same patients are drawn at every point, so an arm that is the same there has the same interval
 
 
 class Outcome(NamedTuple):
@@ -95,7 +95,7 @@ def point_table(runs: "pd.DataFrame", axes: Sequence[str], comparisons: Sequence
         n = len(next(iter(arms.values()))) if arms else 0
         if n < 2:
             continue
-        draws = np.random.default_rng(number).integers(0, n, (RESAMPLES, n))
+        draws = np.random.default_rng(SEED).integers(0, n, (RESAMPLES, n))
         for arm, part in arms.items():
             for name in OF_ARMS:
                 values = _column(part, name)
