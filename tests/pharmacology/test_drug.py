@@ -109,6 +109,15 @@ def test_a_drug_is_one_file(tmp_path, typical):
     assert heavier.kinetics("made-up").clearance == pytest.approx(0.01 * 2.0**0.75)
 
 
+def test_an_antibody_that_leaves_too_fast_to_be_followed_is_refused(tmp_path, typical):
+    """Its steps would be as short as it is fast: the run would not end."""
+    made_up = load_drug("made-up", [write(tmp_path, 'form = "power"', 'form = "exponential"')], MECHANISMS)
+    regimen = Regimen("m", "M", 28, (Dose("made-up", 100.0, "mg", (1,), 1, 1),))
+    with pytest.raises(InputError, match=r"made-up\.toml: made-up in this patient leaves a compartment .* times an hour, more than 1000"):
+        Course(regimen, [made_up], typical._replace(weight_kg=140.0), 1)
+    assert Course(regimen, [made_up], typical._replace(weight_kg=72.0), 1, is_varied=False).advance(24, 1.0).concentration[-1, 0] > 0.0
+
+
 def test_a_folder_goes_before_the_catalogue(tmp_path):
     write(tmp_path)
     text = (tmp_path / "made-up.toml").read_text(encoding="utf-8").replace('"made-up"', '"isatuximab"')

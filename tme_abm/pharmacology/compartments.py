@@ -38,6 +38,7 @@ SMALL_MOLECULE = 1
 NEGLIGIBLE = 1e-6  # [mg] or [1]: below this a drug counts as gone and its compartments are emptied
 STIFFNESS = 0.3  # largest step of the antibody in units of the fastest time constant
 SMOOTHNESS = 0.4  # the same for the engagement of a target
+FASTEST = 1000.0  # [1/h] at which an antibody may leave a compartment: steps are that much shorter
 MOST_PARTS = 16  # a segment of a small molecule is never cut finer
 
 
@@ -68,6 +69,14 @@ class Antibody(NamedTuple):
     target_binding: Annotated[float, Param("mL/ug/h", "rate of loss of drug and tissue target to each other", IDE)] = 0.0
     absorption_rate: Annotated[float, Param("1/h", "first-order absorption from under the skin; 0 into a vein", GIBALDI)] = 0.0
     bioavailability: Annotated[float, Param("1", "fraction of the dose that reaches the blood", GIBALDI)] = 1.0
+
+
+def fastest_rate(p: Antibody) -> float:
+    """The highest rate [1/h] at which an antibody can leave a compartment, which bounds the length of a step."""
+    linear = p.clearance * math.exp(min(max(p.clearance_change, 0.0), 100.0)) + p.intercompartmental_clearance
+    saturable = p.saturable_rate / p.central_volume + p.saturable_rate_per_volume
+    inward = p.intercompartmental_clearance / p.peripheral_volume + p.target_binding * p.target_pool
+    return linear / p.central_volume + saturable / p.saturable_half + inward + p.absorption_rate
 
 
 class SmallMolecule(NamedTuple):

@@ -16,7 +16,7 @@ from tme_abm.foundation.references import check_source
 from tme_abm.foundation.toml import Keys, naming_lines, parse_toml, read_text
 from tme_abm.marrow.antigen import Antigen
 from tme_abm.pharmacology.body import Body
-from tme_abm.pharmacology.compartments import GIBALDI, Antibody, SmallMolecule
+from tme_abm.pharmacology.compartments import FASTEST, GIBALDI, Antibody, SmallMolecule, fastest_rate
 from tme_abm.pharmacology.salvage import catabolism
 
 FOLDER = Path(__file__).parent / "drugs"
@@ -201,7 +201,11 @@ class Drug:
                 values[vary.parameter] *= math.exp(shift)
         for name, value in values.items():
             _check_range(name, value, f"{self.file.name}: {self.name} in this patient")
-        return MODELS[self.model](**values)
+        found = MODELS[self.model](**values)
+        if isinstance(found, Antibody) and not fastest_rate(found) <= FASTEST:
+            rate = f"{fastest_rate(found):.3g} times an hour, more than {FASTEST:g}"
+            raise InputError(f"{self.file.name}: {self.name} in this patient leaves a compartment {rate}: check clearances and volumes")
+        return found
 
 
 def catalogue(folders: Iterable[Path | str] = ()) -> tuple[str, ...]:
