@@ -4,11 +4,13 @@ Where a test begins is opened by the address, as a step in the browser's history
 """
 
 import tomllib
+from dataclasses import replace
 
 import browser as driver
 import pytest
 from browser import DAY, key, settle
 from tme_viz.choice import Choice
+from tme_viz.lessons import lessons
 
 pytestmark = pytest.mark.skipif(bool(driver.missing()), reason=f"the page is not tested here: {driver.missing()}")
 SIZES = ((1440, 900), (1920, 1080), (1024, 768), (390, 844))
@@ -216,6 +218,34 @@ def test_a_step_of_a_lesson_acts_by_itself_by_a_key_in_the_theatre_too(page):
     settle(page, "!document.body.classList.contains('tme-theatre') && document.querySelectorAll('.tme-off').length == 6")
     settle(page, "document.querySelector('.tme-step').innerText.includes('1/4')")
     assert page.evaluate(DAY) == 1 and page.locator(".tme-off").count() == 6  # NK and plasma cells are left
+
+
+@pytest.mark.parametrize("name", ["killing", "resistance", "trial"])
+def test_the_question_of_a_lesson_stands_with_both_marrows_and_the_first_curve(page, name):
+    """Before the first step, without scrolling; on a phone the marrows come right after the question, before all else of the lesson."""
+    for language in ("en", "it"):
+        turn(page, replace(lessons()[name].choice, size=32).query(lesson=name, language=language))
+        settle(page, f"document.querySelector('.tme-lesson .tme-question')?.innerText === {lessons()[name].texts[language].question!r}")
+        settle(page, "!!document.querySelector('[data-chart=m_protein] canvas').width")
+        question = in_sight(page, ".tme-lesson-body .tme-question")
+        marrows = [in_sight(page, ".tme-marrow canvas", side) for side in (0, 1)]
+        below = max(box["y"] + box["height"] for box in marrows)
+        assert question["y"] + question["height"] <= min(box["y"] for box in marrows)
+        assert marrows[0]["width"] > 0.22 * min(page.viewport_size["width"], 1000)
+        fits(page)
+        if page.viewport_size["width"] > 760:
+            in_sight(page, "[data-chart=m_protein] canvas")
+            in_sight(page, ".tme-next")
+            assert page.locator(".tme-lesson-body").evaluate("e => e.scrollHeight <= e.clientHeight + 1")  # all of its text is seen
+        else:
+            others = [page.locator(part).bounding_box()["y"] for part in (".tme-predict", ".tme-experiment", ".tme-step")]
+            assert below < others[0] < others[1] < others[2]
+    if name == "killing":
+        key(page, "n")
+        settle(page, f"{DAY} == {lessons()[name].steps[0].day} && !!document.querySelector('#tme-play .mdi-play')")
+        driver.scroll(page, 0)
+        for side in (0, 1):
+            in_sight(page, ".tme-marrow canvas", side)
 
 
 RECORDER = """() => {
