@@ -22,6 +22,11 @@ SAID = f"""(() => {{
   const said = new URLSearchParams({ADDRESS}.link), now = {TRANSPORT}.state;
   return Number(said.get('day') || 0) === now.last && said.getAll('event').length === now.events.length;
 }})()"""  # the address has heard of what was done last
+BESIDE = """e => {
+  const words = document.createRange(); words.selectNodeContents(e.lastChild);
+  const word = words.getClientRects()[0], dot = e.querySelector('i').getBoundingClientRect();
+  return [word.left - dot.right, Math.abs(word.top + word.bottom - dot.top - dot.bottom) / 2];
+}"""  # px from a dot to the first line of its name, and by how much one is higher than the other
 LEFT = "Cannot send"  # what a page says that is loaded again while it answers
 STEPS = 4  # of the keys in a day
 
@@ -172,8 +177,9 @@ def test_the_ledger_gives_deaths_per_thousand_plasma_cells_and_day(page):
     assert told[0] == pytest.approx(told[1]) and told[0][0] > 0
     for row in page.locator(".tme-ledger tr").all():  # a name is not cut off, nor pushed away from its dot
         row.scroll_into_view_if_needed()
-        dot, name, bars = (row.locator(part).bounding_box() for part in ("th i", "th", "td"))
-        assert dot["y"] < name["y"] + 22 and name["x"] + name["width"] <= bars["x"] + 0.5
+        name, bars = (row.locator(part).bounding_box() for part in ("th", "td"))
+        gap, off = row.locator("th").evaluate(BESIDE)
+        assert 0 <= gap < 14 and off < 8 and name["x"] + name["width"] <= bars["x"] + 0.5
         assert row.locator("th").evaluate("e => e.scrollWidth <= e.clientWidth + 1")
 
 
@@ -229,9 +235,7 @@ def test_the_question_of_a_lesson_stands_with_both_marrows_and_the_first_curve(p
         settle(page, "!!document.querySelector('[data-chart=m_protein] canvas').width")
         question = in_sight(page, ".tme-lesson-body .tme-question")
         marrows = [in_sight(page, ".tme-marrow canvas", side) for side in (0, 1)]
-        below = max(box["y"] + box["height"] for box in marrows)
-        assert question["y"] + question["height"] <= min(box["y"] for box in marrows)
-        assert marrows[0]["width"] > 0.22 * min(page.viewport_size["width"], 1000)
+        assert question["y"] + question["height"] <= marrows[0]["y"] and marrows[0]["width"] > 0.22 * min(page.viewport_size["width"], 1000)
         fits(page)
         if page.viewport_size["width"] > 760:
             in_sight(page, "[data-chart=m_protein] canvas")
@@ -239,7 +243,7 @@ def test_the_question_of_a_lesson_stands_with_both_marrows_and_the_first_curve(p
             assert page.locator(".tme-lesson-body").evaluate("e => e.scrollHeight <= e.clientHeight + 1")  # all of its text is seen
         else:
             others = [page.locator(part).bounding_box()["y"] for part in (".tme-predict", ".tme-experiment", ".tme-step")]
-            assert below < others[0] < others[1] < others[2]
+            assert marrows[0]["y"] + marrows[0]["height"] < others[0] < others[1] < others[2]
     if name == "killing":
         key(page, "n")
         settle(page, f"{DAY} == {lessons()[name].steps[0].day} && !!document.querySelector('#tme-play .mdi-play')")
@@ -382,11 +386,15 @@ def test_no_panel_shows_another_state_than_the_marrow(page):
         slide = page.locator("input.tme-slide[data-drug=pomalidomide]").evaluate_all("es => es.map(e => e.value)")
         adcc = page.locator("input[data-mechanism=adcc]").evaluate_all("es => es.map(e => e.checked)")
         heads = [text.split(" · ")[1].split("\n")[0] for text in page.locator(".tme-head > b").all_inner_texts()]
-        curves = "document.querySelector('.tme-curves').__vue__"
+        curves, column = "document.querySelector('.tme-curves').__vue__", "charts.find(c => c.key === 'm_protein').series[0].column"
         rows = page.evaluate(f"{curves}.rows.map(r => r.length)")
+        drawn = page.evaluate(f"{curves}.rows.flatMap(r => [r[0][{curves}.{column}], r.at(-1)[{curves}.{column}]])")
+        assert drawn == pytest.approx(page.evaluate(f"{PANELS}.flatMap(p => [p.figures.m_protein_before, p.figures.m_protein])"))
+        layers = page.evaluate(f"[document.querySelector('.tme-layer .v-select').__vue__.value, {PANELS}[0].frame.layer]")
+        assert layers in (["CD38 sites", "cd38"], ["Adenosine", "adenosine"])
         return chosen["Patient"], [chosen["Arm A"], chosen["Arm B"]], heads, dose, slide, adcc, page.evaluate(DAY), rows
 
-    turn(page, f"{PLAIN}&patient=elderly&day=5&event=2~a~dose~pomalidomide~0.5&event=3~b~switch~adcc~0")
+    turn(page, f"{PLAIN}&patient=elderly&layer=cd38&day=5&event=2~a~dose~pomalidomide~0.5&event=3~b~switch~adcc~0")
     settle(page, "document.querySelectorAll('.tme-mark').length == 2")
     settle(page, "document.querySelector('.tme-curves').__vue__.rows[1].length == 6")
     settle(page, "[...document.querySelectorAll('.tme-new .v-select')].some(s => s.__vue__.value == 'Elderly, 80 years')")
