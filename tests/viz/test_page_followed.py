@@ -84,6 +84,8 @@ def test_a_trial_grows_live(visit):
     settle(page, "Number(document.querySelector('.tme-growing')?.dataset.patients || 0) >= 3", 120)
     text = page.locator(".tme-growing").inner_text()
     assert "hazard ratio" in text and "Patient" in text and page.locator(".tme-km polyline").count() == 2
+    settle(page, "Number(document.querySelector('.tme-growing').dataset.patients) >= 21", 240)
+    assert "Its interval first appeared after 20 patients: " in page.locator(".tme-growing").inner_text()
 
 
 def saved(page, label):

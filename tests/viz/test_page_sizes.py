@@ -4,11 +4,13 @@ Where a test begins is opened by the address, as a step in the browser's history
 """
 
 import tomllib
+from dataclasses import replace
 
 import browser as driver
 import pytest
 from browser import DAY, key, settle
 from tme_viz.choice import Choice
+from tme_viz.lessons import lessons
 
 pytestmark = pytest.mark.skipif(bool(driver.missing()), reason=f"the page is not tested here: {driver.missing()}")
 SIZES = ((1440, 900), (1920, 1080), (1024, 768), (390, 844))
@@ -20,6 +22,11 @@ SAID = f"""(() => {{
   const said = new URLSearchParams({ADDRESS}.link), now = {TRANSPORT}.state;
   return Number(said.get('day') || 0) === now.last && said.getAll('event').length === now.events.length;
 }})()"""  # the address has heard of what was done last
+BESIDE = """e => {
+  const words = document.createRange(); words.selectNodeContents(e.lastChild);
+  const word = words.getClientRects()[0], dot = e.querySelector('i').getBoundingClientRect();
+  return [word.left - dot.right, Math.abs(word.top + word.bottom - dot.top - dot.bottom) / 2];
+}"""  # px from a dot to the first line of its name, and by how much one is higher than the other
 LEFT = "Cannot send"  # what a page says that is loaded again while it answers
 STEPS = 4  # of the keys in a day
 
@@ -170,8 +177,9 @@ def test_the_ledger_gives_deaths_per_thousand_plasma_cells_and_day(page):
     assert told[0] == pytest.approx(told[1]) and told[0][0] > 0
     for row in page.locator(".tme-ledger tr").all():  # a name is not cut off, nor pushed away from its dot
         row.scroll_into_view_if_needed()
-        dot, name, bars = (row.locator(part).bounding_box() for part in ("th i", "th", "td"))
-        assert dot["y"] < name["y"] + 22 and name["x"] + name["width"] <= bars["x"] + 0.5
+        name, bars = (row.locator(part).bounding_box() for part in ("th", "td"))
+        gap, off = row.locator("th").evaluate(BESIDE)
+        assert 0 <= gap < 14 and off < 8 and name["x"] + name["width"] <= bars["x"] + 0.5
         assert row.locator("th").evaluate("e => e.scrollWidth <= e.clientWidth + 1")
 
 
@@ -218,6 +226,32 @@ def test_a_step_of_a_lesson_acts_by_itself_by_a_key_in_the_theatre_too(page):
     assert page.evaluate(DAY) == 1 and page.locator(".tme-off").count() == 6  # NK and plasma cells are left
 
 
+@pytest.mark.parametrize("name", ["killing", "resistance", "trial"])
+def test_the_question_of_a_lesson_stands_with_both_marrows_and_the_first_curve(page, name):
+    """Before the first step, without scrolling; on a phone the marrows come right after the question, before all else of the lesson."""
+    for language in ("en", "it"):
+        turn(page, replace(lessons()[name].choice, size=32).query(lesson=name, language=language))
+        settle(page, f"document.querySelector('.tme-lesson .tme-question')?.innerText === {lessons()[name].texts[language].question!r}")
+        settle(page, "!!document.querySelector('[data-chart=m_protein] canvas').width")
+        question = in_sight(page, ".tme-lesson-body .tme-question")
+        marrows = [in_sight(page, ".tme-marrow canvas", side) for side in (0, 1)]
+        assert question["y"] + question["height"] <= marrows[0]["y"] and marrows[0]["width"] > 0.22 * min(page.viewport_size["width"], 1000)
+        fits(page)
+        if page.viewport_size["width"] > 760:
+            in_sight(page, "[data-chart=m_protein] canvas")
+            in_sight(page, ".tme-next")
+            assert page.locator(".tme-lesson-body").evaluate("e => e.scrollHeight <= e.clientHeight + 1")  # all of its text is seen
+        else:
+            others = [page.locator(part).bounding_box()["y"] for part in (".tme-predict", ".tme-experiment", ".tme-step")]
+            assert marrows[0]["y"] + marrows[0]["height"] < others[0] < others[1] < others[2]
+    if name == "killing":
+        key(page, "n")
+        settle(page, f"{DAY} == {lessons()[name].steps[0].day} && !!document.querySelector('#tme-play .mdi-play')")
+        driver.scroll(page, 0)
+        for side in (0, 1):
+            in_sight(page, ".tme-marrow canvas", side)
+
+
 RECORDER = """() => {
   window.tmePainted = [];
   document.querySelectorAll('.tme-panel').forEach((panel, side) => {
@@ -233,7 +267,8 @@ RECORDER = """() => {
       const spot = d => {  // 60 degrees beside the tip of the arrow, where that is least wide; across the torus' rim is none
         const [x, y] = middle(d.site), [u, v] = middle(d.killer), far = Math.hypot(x - u, y - v), is_near = far < c.width / 2;
         const to = Math.atan2(y - v, x - u) + Math.PI / 3, out = (arrow + rim(d)) / 2;
-        return { side, cause: d.cause, ink: ink(x + out * Math.cos(to), y + out * Math.sin(to)), from: is_near ? ink(u, v) : null };
+        const rim_of_arrow = [...Array(49).keys()].map(i => ink(u + i % 7 - 3, v + Math.floor(i / 7) - 3));  // about the killer
+        return { side, cause: d.cause, ink: ink(x + out * Math.cos(to), y + out * Math.sin(to)), from: is_near ? rim_of_arrow : null };
       };
       // Once the other flashes of the step are over, and while the disc is wide enough to be seen beside the arrow.
       const is_clear = d => d.long && age(d) > 0.4 && rim(d) > arrow + 3;
@@ -261,9 +296,11 @@ def test_a_kill_is_seen_slowly_and_flashes_in_the_colour_of_its_cause_with_an_ar
     causes = page.evaluate(f"{PANELS}[0].look.causes")
     for flash in painted:
         colour = causes[str(flash["cause"])]["colour"].lstrip("#")
-        assert flash["ink"][:3] == pytest.approx([int(colour[i : i + 2], 16) for i in (0, 2, 4)], abs=8)
-        assert flash["from"] is None or flash["from"][3] > 0  # the arrow begins at the killer
-    assert painted
+        drawn = [int(colour[i : i + 2], 16) for i in (0, 2, 4)]
+        assert flash["ink"][:3] == pytest.approx(drawn, abs=8)
+        if flash["from"] is not None:  # the arrow begins at the killer: its white rim is seen over a disc that covers both cells too
+            assert any(alpha > 60 and sum(ink) > sum(drawn) + 40 for *ink, alpha in flash["from"])
+    assert any(flash["from"] for flash in painted)
     named = page.locator(".tme-causes span").all_inner_texts()
     assert {causes[str(flash["cause"])]["label"] for flash in painted} <= set(named) and "Background" not in named
     for n in range(len(named)):
@@ -349,11 +386,15 @@ def test_no_panel_shows_another_state_than_the_marrow(page):
         slide = page.locator("input.tme-slide[data-drug=pomalidomide]").evaluate_all("es => es.map(e => e.value)")
         adcc = page.locator("input[data-mechanism=adcc]").evaluate_all("es => es.map(e => e.checked)")
         heads = [text.split(" · ")[1].split("\n")[0] for text in page.locator(".tme-head > b").all_inner_texts()]
-        curves = "document.querySelector('.tme-curves').__vue__"
+        curves, column = "document.querySelector('.tme-curves').__vue__", "charts.find(c => c.key === 'm_protein').series[0].column"
         rows = page.evaluate(f"{curves}.rows.map(r => r.length)")
+        drawn = page.evaluate(f"{curves}.rows.flatMap(r => [r[0][{curves}.{column}], r.at(-1)[{curves}.{column}]])")
+        assert drawn == pytest.approx(page.evaluate(f"{PANELS}.flatMap(p => [p.figures.m_protein_before, p.figures.m_protein])"))
+        layers = page.evaluate(f"[document.querySelector('.tme-layer .v-select').__vue__.value, {PANELS}[0].frame.layer]")
+        assert layers in (["CD38 sites", "cd38"], ["Adenosine", "adenosine"])
         return chosen["Patient"], [chosen["Arm A"], chosen["Arm B"]], heads, dose, slide, adcc, page.evaluate(DAY), rows
 
-    turn(page, f"{PLAIN}&patient=elderly&day=5&event=2~a~dose~pomalidomide~0.5&event=3~b~switch~adcc~0")
+    turn(page, f"{PLAIN}&patient=elderly&layer=cd38&day=5&event=2~a~dose~pomalidomide~0.5&event=3~b~switch~adcc~0")
     settle(page, "document.querySelectorAll('.tme-mark').length == 2")
     settle(page, "document.querySelector('.tme-curves').__vue__.rows[1].length == 6")
     settle(page, "[...document.querySelectorAll('.tme-new .v-select')].some(s => s.__vue__.value == 'Elderly, 80 years')")

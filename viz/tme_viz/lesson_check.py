@@ -14,7 +14,6 @@ from tme_abm.analysis import documents
 from tme_viz.allowed_files import Places
 from tme_viz.lessons import NEITHER, Lesson
 from tme_viz.pair import Pair
-from tme_viz.trial_lesson import FEW as TEN
 from tme_viz.trial_lesson import KEY as TRIAL
 from tme_viz.trial_lesson import measures, rows_of, small_study
 from tme_viz.twins import run_all
@@ -74,15 +73,10 @@ def check(lesson: Lesson, places: Places, n: int = FEW, tell: Callable[[int, int
 def _runs(lesson: Lesson, places: Places, n: int) -> Iterator[dict[str, float]]:
     """Measures of the prepared experiment, then of its twins."""
     if lesson.key == TRIAL:
-        study = small_study(places)
-        rows = [row for patient in rows_of(study) for row in patient]
-        for i in range(FEW + 1):  # ten patients are another ten each time
-            yield measures(study, rows, i * TEN)
-        for i in range(n - FEW if n == MANY else 0):
-            other = small_study(places, study.seed + 1 + i // (FEW + 1))
-            if i % (FEW + 1) == 0:
-                rows = [row for patient in rows_of(other) for row in patient]
-            yield measures(other, rows, i % (FEW + 1) * TEN)
+        seed = small_study(places).seed
+        for i in range(n + 1):  # a twin of a trial is one with other patients
+            study = small_study(places, seed + i)
+            yield measures(study, [row for patient in rows_of(study) for row in patient])
         return
     pair = Pair(lesson.choice, places)
     pair.go_to(lesson.day, lesson.choice.events)
@@ -103,7 +97,7 @@ def table(checked: list[Checked]) -> str:
     for number, one in enumerate(checked, 1):
         text = one.lesson.texts["en"]
         said = "none of these" if one.own == NEITHER else "yes" if one.own == one.lesson.right else f"no: {text.options[one.own]}"
-        whose = "other tens of patients" if one.lesson.key == TRIAL else WHOSE[one.lesson.whose]
+        whose = "other trials" if one.lesson.key == TRIAL else WHOSE[one.lesson.whose]
         agree = f"{one.agree} of {one.of}" + ("" if one.is_true else " (too few)" if one.agree < one.needed else " (not in the pair)")
         lines.append(f"| {number}. {text.title} | {text.options[one.lesson.right]} | {one.lesson.day} | {said} | {whose} | {agree} |")
     return "\n".join(lines)

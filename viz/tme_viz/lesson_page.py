@@ -1,4 +1,4 @@
-"""Lessons: a list to choose from, the card that stands above the marrows while one is open, and its answer."""
+"""Lessons: a list to choose from, the card that stands above marrows and curves while one is open, and its answer."""
 
 from html import escape
 
@@ -100,14 +100,14 @@ def LessonCard(visitor: Visitor) -> None:
         if is_open:
             solara.HTML(tag="h2", unsafe_innerHTML=f"{w['lesson']}: {text.title}")
             with solara.Div(classes=["tme-lesson-body"]):
-                with solara.Div():
-                    solara.Text(text.question, classes=["tme-question"])
+                solara.Text(text.question, classes=["tme-question"])
+                with solara.Div(classes=["tme-predict"]):
                     if made >= 0:
                         solara.Text(f"{w['predicted']} {text.options[made]}", classes=["tme-label"])
                     else:
                         solara.Text(w["prediction"], classes=["tme-label"])
                         Predict(visitor, lesson)
-                with solara.Div():
+                with solara.Div(classes=["tme-experiment"]):
                     solara.Text(w["experiment"], classes=["tme-label"])
                     solara.Text(text.experiment)
                     solara.Text(f"{w['source']}: {lesson.source}", classes=["tme-small"])

@@ -111,12 +111,12 @@ def find_widget(elements: list[solara.Element]) -> Any:
 
 @solara.component
 def Live(visitor: Visitor) -> None:
-    """The page: marrows, beside them the curves, beside those what can be changed."""
+    """The page: the lesson, below it marrows, beside them the curves, beside those what can be changed."""
     solara.use_effect(visitor.session.mounted, [])
     with solara.Div(classes=["tme-live"]):
+        if visitor.lesson.value:
+            LessonCard(visitor)
         with solara.Div(classes=["tme-main"]):
-            if visitor.lesson.value:
-                LessonCard(visitor)
             Notice(visitor)
             Transport(visitor)
             with solara.Div(classes=["tme-pair"]):

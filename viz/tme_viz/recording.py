@@ -27,14 +27,14 @@ from tme_viz.lessons import Lesson
 from tme_viz.pair import Pair
 from tme_viz.picture import ACTIVE, LAYERS, level
 from tme_viz.trial_lesson import KEY as TRIAL
-from tme_viz.trial_lesson import compared, curves, measures, ratio_so_far, rows_of, small_study
+from tme_viz.trial_lesson import Grown, curves, measures, rows_of, small_study
 from tme_viz.words import LANGUAGES, words
 
 PLAYER = Path(__file__).with_name("player.html")
 MOST_FRAMES = 85  # pictures of a run, evenly spaced; those of the days on which a step ends come on top
 MOST_BYTES = 5_000_000  # of a file
 PLAY_SECONDS = 15.0  # that a run takes to be played
-TRIAL_EVERY = 5  # patients between two pictures of a trial that grows: the ten of the answer are among them
+TRIAL_EVERY = 5  # patients between two pictures of a trial that grows: the twenty of the answer are among them
 THIN_SPACE = "\u202f"  # between thousands: a comma there is a decimal sign to an Italian
 ALL = "all"  # types of cells that a step shows
 WORDS = (  # of the page that the file uses too
@@ -115,16 +115,14 @@ def record(lesson: Lesson, places: Places, pause: Callable[[], None] = lambda: N
     if lesson.key != TRIAL:
         return Recording(pair, days, stacked, lesson.measure((pair.table(0), pair.table(1)), pair.columns), {})
     study = small_study(places)
-    rows: list[dict[str, Any]] = []
-    grown = {}
-    for n, patient in enumerate(rows_of(study), 1):
+    trial, grown = Grown([]), {}
+    for patient in rows_of(study):
         pause()
-        rows += patient
-        if n % TRIAL_EVERY == 0:
-            so_far = compared(study, rows)
-            said = {language: ratio_so_far(words(language), n, so_far) for language in LANGUAGES}
-            grown[n] = (curves(study, rows, ("var(--a)", "var(--b)"), ""), said)
-    return Recording(pair, days, stacked, measures(study, rows), grown)
+        trial = trial.joined(study, patient)
+        if trial.n % TRIAL_EVERY == 0:
+            said = {language: " ".join(trial.said(words(language))).strip() for language in LANGUAGES}
+            grown[trial.n] = (curves(study, trial.rows, ("var(--a)", "var(--b)"), ""), said)
+    return Recording(pair, days, stacked, measures(study, trial.rows), grown)
 
 
 def picture(simulation: Any, layer: str) -> np.ndarray:

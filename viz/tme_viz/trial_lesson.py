@@ -4,7 +4,7 @@ import math
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 KEY = "trial"  # of the lesson
 SCENARIO = "icaria"
-PATIENTS, FEW = 60, 10  # how many are treated, and after how many the interval is looked at first
+PATIENTS, FEW = 60, 20  # how many are treated, and after how many the interval is looked at first: fewer have none
 SIDE = 32  # rows of a patch [sites]: many small marrows rather than few large ones
 WIDTH, HEIGHT, LEFT, FOOT = 560, 300, 56, 40
 Row = dict[str, Any]
+Ends = tuple[float, float, float]  # hazard ratio, lower and upper end of its interval
+NO_ENDS: Ends = (math.nan, math.nan, math.nan)
 
 
 def small_study(places: Places, seed: int | None = None) -> Study:
@@ -56,26 +58,88 @@ def ratio_so_far(w: dict[str, Any], n: int, comparison: "Comparison | None") -> 
     """The hazard ratio of `n` patients with its interval, alone while events are too few for one; empty where there is none."""
     if comparison is None or comparison.hazard_ratio is None:
         return ""
-    if comparison.ci_low is None or comparison.ci_high is None:
+    interval = interval_of(n, comparison)
+    if interval is None:
         return str(w["ratio_alone"]).format(n, comparison.hazard_ratio)
-    return str(w["ratio_so_far"]).format(n, comparison.hazard_ratio, comparison.ci_low, comparison.ci_high)
+    return str(w["ratio_so_far"]).format(n, comparison.hazard_ratio, interval.low, interval.high)
 
 
-def measures(study: Study, rows: list[Row], first: int = 0) -> dict[str, float]:
+class Interval(NamedTuple):
+    """The interval of a hazard ratio as it stood after `n` patients."""
+
+    n: int
+    low: float
+    high: float
+
+
+def interval_of(n: int, comparison: "Comparison | None") -> Interval | None:
+    """The interval of `n` patients; None while they are too few for one."""
+    if comparison is None or comparison.ci_low is None or comparison.ci_high is None:
+        return None
+    return Interval(n, comparison.ci_low, comparison.ci_high)
+
+
+class Grown(NamedTuple):
+    """A trial as it stands.
+
+    Attributes:
+        rows: Of the patients who are done, each under both arms.
+        comparison: Of these rows; None where nothing can be said yet.
+        first: The interval with which it began to have one.
+    """
+
+    rows: list[Row]
+    comparison: "Comparison | None" = None
+    first: Interval | None = None
+
+    @property
+    def n(self) -> int:
+        """How many patients are done."""
+        return len(self.rows) // 2
+
+    def joined(self, study: Study, patient: list[Row]) -> "Grown":
+        """The same with one patient more."""
+        rows = [*self.rows, *patient]
+        comparison = compared(study, rows)
+        return Grown(rows, comparison, self.first or interval_of(len(rows) // 2, comparison))
+
+    def said(self, w: dict[str, Any]) -> tuple[str, str]:
+        """The hazard ratio so far, and with how many patients its interval first appeared; each empty while there is none."""
+        return ratio_so_far(w, self.n, self.comparison), "" if self.first is None else str(w["first_interval"]).format(*self.first)
+
+
+def ends_of(comparison: "Comparison | None") -> Ends:
+    """A hazard ratio and both ends of its interval; no number where there is none."""
+    given = NO_ENDS if comparison is None else (comparison.hazard_ratio, comparison.ci_low, comparison.ci_high)
+    ratio, low, high = (math.nan if end is None else float(end) for end in given)
+    return ratio, low, high
+
+
+def width(ends: Ends) -> float:
+    """Of an interval, on the log scale; no number where it has no end."""
+    _, low, high = ends
+    return math.log(high / low) if low > 0.0 and math.isfinite(high) else math.nan
+
+
+def measures(study: Study, rows: list[Row]) -> dict[str, float]:
     """What the lesson asks of the trial.
 
-    The ratio and the width of its interval on the log scale, of `FEW` patients from the one in place `first` on and of all; and how much
-    longer patients went without progression with the first arm than with the second: the tenth and the ninetieth of a hundred [month], and
-    the share who gained nothing.
+    The hazard ratio with its interval of the first `FEW` patients and of all; the width of that interval on the log scale, of all and as
+    the mean over every `FEW` patients of the trial by themselves, since luck makes one interval of so few wide and another narrow; the
+    least and the greatest hazard ratio of these; and how much longer patients went without progression with the first arm than with the
+    second: the tenth and the ninetieth of a hundred [month], and the share who gained nothing. What there is not is no number, and no
+    condition holds on it.
     """
     arm, reference = study.comparisons[0]
+    every = [ends_of(compared(study, rows[i : i + 2 * FEW])) for i in range(0, len(rows) - 2 * FEW + 1, 2 * FEW)] or [NO_ENDS]
+    whole = ends_of(compared(study, rows))
     found: dict[str, float] = {}
-    for name, part in (("few", rows[2 * first : 2 * (first + FEW)]), ("all", rows)):
-        comparison = compared(study, part)
-        ends = (comparison.hazard_ratio, comparison.ci_low, comparison.ci_high) if comparison is not None else (None, None, None)
-        ratio, low, high = (math.nan if end is None else float(end) for end in ends)
-        found |= {f"ratio_{name}": ratio, f"low_{name}": low, f"high_{name}": high}
-        found[f"width_{name}"] = math.log(high / low) if low > 0.0 and math.isfinite(high) else math.inf
+    for name, ends in (("few", every[0]), ("all", whole)):
+        found |= dict(zip((f"ratio_{name}", f"low_{name}", f"high_{name}"), ends, strict=True))
+    found["width_few"], found["width_all"] = float(np.mean([width(ends) for ends in every])), width(whole)
+    found["wider"] = found["width_few"] / found["width_all"]
+    ratios = [ratio for ratio, _, _ in every]
+    found["few_least"], found["few_most"] = float(np.min(ratios)), float(np.max(ratios))
     by_patient: dict[int, dict[str, Row]] = {}
     for row in rows:
         by_patient.setdefault(int(row["patient"]), {})[str(row["arm"])] = row
@@ -90,7 +154,7 @@ class GrowingTrial:
 
     Attributes:
         study: The trial.
-        rows: Of the patients who are done, each under both arms.
+        grown: How far it is.
         state: "compiling", "running", "done", "cancelled" or "failed".
         message: Why it failed.
     """
@@ -98,7 +162,7 @@ class GrowingTrial:
     def __init__(self, places: Places, on_change: Callable[[], None] = lambda: None) -> None:
         """Begin."""
         self.study = small_study(places)
-        self.rows: list[Row] = []
+        self.grown = Grown([])
         self.state, self.message = "compiling", ""
         self.on_change = on_change
         self._cancelled = threading.Event()
@@ -108,7 +172,7 @@ class GrowingTrial:
     @property
     def share(self) -> float:
         """How much is done, 0 to 1."""
-        return len(self.rows) / (2.0 * self.study.patients)
+        return self.grown.n / self.study.patients
 
     def cancel(self) -> None:
         """Stop after the present patient."""
@@ -127,7 +191,7 @@ class GrowingTrial:
                 if self._cancelled.is_set():
                     self.state = "cancelled"
                     return
-                self.rows += rows
+                self.grown = self.grown.joined(self.study, rows)
                 self.on_change()
             self.state = "done"
         except Exception as error:

@@ -10,7 +10,7 @@ from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_viz.answer import answered
 from tme_viz.colours import ARMS
 from tme_viz.lessons import Lesson
-from tme_viz.trial_lesson import FEW, GrowingTrial, compared, curves, measures, ratio_so_far
+from tme_viz.trial_lesson import FEW, GrowingTrial, curves, measures
 from tme_viz.visitor import Visitor
 from tme_viz.words import message
 
@@ -36,10 +36,10 @@ def TrialGrows(visitor: Visitor, lesson: Lesson) -> None:
             return
         if trial.state == "failed":
             solara.Error(message(trial.message, language))
-        n = len(trial.rows) // 2
+        grown = trial.grown
+        n, rows = grown.n, grown.rows
         if trial.state in ("compiling", "running"):
             solara.ProgressLinear(100.0 * trial.share if n else True)
-        rows = list(trial.rows)
         labels = {arm.key: arm.label for arm in trial.study.arms}
         arms = trial.study.comparisons[0]
         keys = " · ".join(
@@ -53,13 +53,13 @@ def TrialGrows(visitor: Visitor, lesson: Lesson) -> None:
                 for side, arm in enumerate(arms)
             ]
             last = w["last_patient"].format(n, *ends)
-        ratio = ratio_so_far(w, n, compared(trial.study, rows))
+        ratio, first = grown.said(w)
         drawn = curves(trial.study, rows, ARMS[dark], escape(w["km_months"]))
         solara.HTML(
             tag="div",
             classes=["tme-growing"],
             attributes={"data-patients": str(n)},
-            unsafe_innerHTML=f"<p>{keys}</p>{drawn}<p>{escape(last)}</p><p><b>{escape(ratio)}</b></p>",
+            unsafe_innerHTML=f"<p>{keys}</p>{drawn}<p>{escape(last)}</p><p><b>{escape(ratio)}</b> {escape(first)}</p>",
         )
         if trial.state == "done":
             measured = measures(trial.study, rows)
