@@ -10,7 +10,7 @@ import math
 from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
-from tme_abm.foundation.jit import part
+from tme_abm.foundation.jit import kernel, part
 from tme_abm.foundation.mechanism import Group, Mechanism, Words
 from tme_abm.foundation.response import hill
 from tme_abm.marrow.antigen import density
@@ -36,13 +36,13 @@ class Params(NamedTuple):
     ] = 1.0
 
 
-@part
+@kernel
 def unprotected(complement_inhibitors, p, i):
     """Share of the rate that CD55 and CD59 leave, for antibody `i`."""
     return math.exp(-p.protection[i] * complement_inhibitors)
 
 
-@part
+@kernel
 def carpet(bound, p, i):
     """Death hazard [1/h] of a plasma cell with `bound` antibodies and without CD55 and CD59, for antibody `i`."""
     return p.max_rate[i] * hill(bound, p.half_density[i], p.steepness[i])
