@@ -123,9 +123,6 @@ ALLOWED = {  # file -> where -> (numbers, why)
     },
     "marrow/walking.py": {
         "displacement": ((32, 0xFFFFFFFF), PACKING),
-        "place": ((32,), PACKING),
-        "site_of": ((32, 0xFFFFFFFF), PACKING),
-        "carried": ((32, 0xFFFFFFFF), PACKING),
     },
     "mechanisms/motility.py": {
         "STEP_VARIANCE": ((0.75,), "geometry of a step to one of eight neighbours"),

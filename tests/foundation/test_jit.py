@@ -17,7 +17,7 @@ from numba.core.caching import NullCache
 import tme_abm
 from tme_abm.foundation import jit
 from tme_abm.foundation.compile_cache import private
-from tme_abm.foundation.jit import COMPILED, kernel, source_digest
+from tme_abm.foundation.jit import COMPILED, inlined, kernel, source_digest
 from tme_abm.foundation.response import hill, probability, relax, shielded
 from tme_abm.foundation.rng import bits, normal, poisson, subkey, uniform
 from tme_abm.mechanisms import BY_NAME, step
@@ -342,6 +342,16 @@ def test_what_compiled_code_calls_is_compiled_once_for_whole_numbers_of_all_kind
     assert [str(s[0]) for s in doubled.as_part.signatures] == ["int64"]
     assert asks(4.5, np.uint8(1)) == 9.0 + 6 + 2  # numbers with a fraction have a version of their own
     assert doubled(2.5) == 5.0
+
+
+@needs_compiler
+def test_an_inlined_kernel_is_written_out_in_those_that_call_it_and_called_by_python_as_any():
+    def tripled(x):
+        return 3 * x
+
+    assert inlined(tripled)(5) == 15
+    wanted = {decorator: decorator(tripled).as_part.targetoptions.get("forceinline", False) for decorator in (kernel, inlined)}
+    assert wanted == {kernel: False, inlined: True}
 
 
 @needs_compiler

@@ -16,6 +16,7 @@ from tme_abm.marrow.lattice import (
     density_for,
     displaced,
     find_free_neighbour,
+    has_free_neighbour,
     in_sites,
     make_lattice,
     mark_niche,
@@ -96,6 +97,7 @@ def test_every_free_neighbour_is_as_likely_as_the_others(shape, pattern, data):
     free = {neighbour(site, k, lattice) for k in range(8) if pattern >> k & 1}
     kinds[list(free)] = 0
     found = [find_free_neighbour(kinds, site, start, lattice) for start in range(840)]
+    assert has_free_neighbour(kinds, site, lattice) == bool(free)
     if not free:
         assert set(found) == {-1}
     else:
@@ -108,8 +110,18 @@ def test_every_free_neighbour_is_as_likely_as_the_others(shape, pattern, data):
 def test_the_sum_over_the_neighbourhood_is_that_of_its_python_twin():
     lattice = make_lattice(8, 8)
     column = np.random.default_rng(0).random(64).astype(np.float32)
-    inner = np.flatnonzero(lattice.inner)
-    assert [neighbourhood_sum(column, s, lattice) for s in inner] == [neighbourhood_sum.py_func(column, s, lattice) for s in inner]
+    assert [neighbourhood_sum(column, s, lattice) for s in range(64)] == [neighbourhood_sum.py_func(column, s, lattice) for s in range(64)]
+
+
+def test_the_neighbourhood_is_summed_in_the_order_of_the_neighbours():
+    """So its last bit is the same wherever a site lies; of numbers so far apart another order gives another sum."""
+    lattice = make_lattice(8, 9)
+    column = (10.0 ** np.random.default_rng(0).uniform(-9.0, 9.0, 72)).astype(np.float32)
+    for s in range(72):
+        total = float(column[s])
+        for k in range(8):
+            total += float(column[neighbour(s, k, lattice)])
+        assert neighbourhood_sum(column, s, lattice) == total
 
 
 def test_the_site_itself_is_no_neighbour_of_itself():

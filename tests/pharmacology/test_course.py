@@ -377,3 +377,13 @@ def test_the_kernel_has_one_signature(start):
         start(*lines).advance(4, 6.0)
     if COMPILED:
         assert len(run.signatures) == 1
+
+
+def test_a_segment_that_takes_over_what_the_last_one_worked_out_moves_no_bit(start, typical):
+    """A call begins without it: step by step all is worked out anew, in one call only where segments become shorter or longer."""
+    doses = (*KD, POM, DEX)
+    at_once, step_by_step = (start(*doses, body=typical) for _ in range(2))
+    exposure = at_once.advance(28 * 24 * 2, 0.5)
+    steps = [step_by_step.advance(1, 0.5) for _ in range(28 * 24 * 2)]
+    for name in ("concentration", "effect"):
+        assert np.array_equal(getattr(exposure, name), np.concatenate([getattr(step, name) for step in steps]))

@@ -93,12 +93,27 @@ def kernel(function: F) -> F:
     return cast(F, compiled)
 
 
+def inlined(function: F) -> F:
+    """Compile a kernel that is written out wherever another one calls it.
+
+    For short ones in the hottest loops: to hand over an array means seven values, which takes longer than to add up nine numbers of it.
+    """
+    compiled: Any = _compile(function, {"forceinline": True})
+    if COMPILED:
+        compiled.__class__ = Kernel
+    return cast(F, compiled)
+
+
 def part(function: F) -> F:
     """Compile a function that only other kernels call: it becomes machine code only as a part of them.
 
     A test calls `f.py_func`.
     """
-    compiled: Any = _compile(function, {"no_cpython_wrapper": True, "pipeline_class": PartCompiler})
+    return _part(function, {})
+
+
+def _part(function: F, options: dict[str, Any]) -> F:
+    compiled: Any = _compile(function, {"no_cpython_wrapper": True, "pipeline_class": PartCompiler, **options})
     if COMPILED:
         compiled.__class__ = Part
     return cast(F, compiled)
@@ -144,7 +159,7 @@ class Kernel(CPUDispatcher):
     @functools.cached_property
     def as_part(self) -> Any:
         """The same function as a part."""
-        return part(self.py_func)
+        return _part(self.py_func, {name: value for name, value in self.targetoptions.items() if name == "forceinline"})
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """How compiled code calls it."""

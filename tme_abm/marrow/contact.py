@@ -50,13 +50,23 @@ def clear(marrow, tick):
 
 
 @part
+def goes_by_granzyme(traits, kind):
+    """Whether what a cell can do to those it touches depends on its own granzyme."""
+    return traits.is_lytic[kind] and not traits.is_suppressor[kind]
+
+
+@part
+def common_potency(traits, kind):
+    """What every cell of a kind that does not go by its granzyme can do to those it touches."""
+    return traits.suppression[kind] if traits.is_suppressor[kind] else 1.0
+
+
+@part
 def potency(marrow, kind, site):
     """What the cell of a site can do to those it touches; one whose clonotype does not see the tumour can do nothing."""
     traits, cells = marrow.traits, marrow.cells
-    if traits.is_suppressor[kind]:
-        return traits.suppression[kind]
-    if not traits.is_lytic[kind]:
-        return 1.0
+    if not goes_by_granzyme(traits, kind):
+        return common_potency(traits, kind)
     if traits.is_clonotypic[kind] and cells.clone[site] >= N_REACTIVE:
         return 0.0
     return float(cells.granzyme[site])

@@ -12,7 +12,7 @@ import numpy as np
 
 from tme_abm.foundation.declare import Column, Param
 from tme_abm.foundation.errors import InputError
-from tme_abm.foundation.jit import kernel
+from tme_abm.foundation.jit import inlined, kernel
 
 SITE_UM: Annotated[
     float,
@@ -97,25 +97,35 @@ def neighbour(site, k, lattice):
     return displaced(site, j // 3 - 1, j % 3 - 1, lattice)
 
 
-@kernel
+@inlined
+def ways(site, lattice):
+    """From a site up and down a row, and left and right a column, in the numbering of the sites on the torus."""
+    height, width = lattice.height, lattice.width
+    up, down, left, right = -width, width, -1, 1
+    if lattice.inner[site] == 0:
+        y, x = site // width, site % width
+        up = up if y > 0 else (height - 1) * width
+        down = down if y < height - 1 else -(height - 1) * width
+        left = left if x > 0 else width - 1
+        right = right if x < width - 1 else 1 - width
+    return up, down, left, right
+
+
+@inlined
 def neighbourhood_sum(column, site, lattice):
     """Sum of a column over a site and its eight neighbours."""
+    up, down, left, right = ways(site, lattice)
     # one at a time: compiled, the sum of two 32-bit numbers is rounded to 32 bits
     total = 0.0
     total += float(column[site])
-    if lattice.inner[site] == 1:
-        above, left, below = index(site - lattice.width - 1), index(site - 1), index(site + lattice.width - 1)
-        total += float(column[above])
-        total += float(column[above + 1])
-        total += float(column[above + 2])
-        total += float(column[left])
-        total += float(column[left + 2])
-        total += float(column[below])
-        total += float(column[below + 1])
-        total += float(column[below + 2])
-    else:
-        for k in range(NEIGHBOURS):
-            total += float(column[neighbour(site, k, lattice)])
+    total += float(column[index(site + up + left)])
+    total += float(column[index(site + up)])
+    total += float(column[index(site + up + right)])
+    total += float(column[index(site + left)])
+    total += float(column[index(site + right)])
+    total += float(column[index(site + down + left)])
+    total += float(column[index(site + down)])
+    total += float(column[index(site + down + right)])
     return total
 
 
@@ -127,6 +137,15 @@ def count_neighbours(kinds, kind, site, lattice):
         if kinds[neighbour(site, k, lattice)] == kind:
             n += 1
     return n
+
+
+@kernel
+def has_free_neighbour(kinds, site, lattice):
+    """Whether one of the eight neighbours of a site is free."""
+    for k in range(NEIGHBOURS):
+        if kinds[neighbour(site, k, lattice)] == 0:
+            return True
+    return False
 
 
 @kernel

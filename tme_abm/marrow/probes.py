@@ -11,7 +11,7 @@ from tme_abm.marrow.antigen import surface_cd38
 from tme_abm.marrow.cells import N_CAUSES, N_EVENTS, Cause, CellType
 from tme_abm.marrow.clones import N_CLONES
 from tme_abm.marrow.fate import reset
-from tme_abm.marrow.lattice import find_free_neighbour
+from tme_abm.marrow.lattice import has_free_neighbour
 from tme_abm.marrow.state import N_PROBES
 
 PLASMA = int(CellType.PLASMA)
@@ -36,6 +36,7 @@ def place(marrow, tick):
             continue
         key = subkey(stream_key(tick.key, Stream.PROBE, tick.step), c)
         ahead = unit(bits(key, 2 * N_PROBES))
+        z = 0.0
         for j in range(N_PROBES):
             in_niche = (j + ahead) / N_PROBES < body.clone_niche[c]
             s = below(bits(key, j), lattice.niche.size)
@@ -46,7 +47,7 @@ def place(marrow, tick):
             risk.site[row] = s
             risk.kind[row] = PLASMA
             risk.clone[row] = c
-            z = normal(key, N_PROBES + j // 2) * (1.0 - 2.0 * (j % 2))
+            z = normal(key, N_PROBES + j // 2) if j % 2 == 0 else -z
             risk.cd38[row] = surface_cd38(marrow, PLASMA, c, marrow.clones.cd38[c] * math.exp(marrow.host.cd38_spread * z))
             risk.complement_inhibitors[row] = marrow.clones.complement_inhibitors[c]
             risk.draw[row] = 2.0
@@ -65,7 +66,7 @@ def read(marrow):
         clone = int(risk.clone[row])
         division, death = 0.0, 0.0
         for _ in range(N_PROBES):
-            if find_free_neighbour(marrow.cells.kind, risk.site[row], 0, marrow.lattice) >= 0:
+            if has_free_neighbour(marrow.cells.kind, risk.site[row], marrow.lattice):
                 division += marrow.hazard[row, DIVISION]
             for e in range(N_CAUSES):
                 death += marrow.hazard[row, e]

@@ -35,9 +35,12 @@ def by_type(output: Callable[..., Any]) -> Callable[..., Any]:
         """Sources and clearance of every site."""
         source, site = marrow.fields.source, marrow.roster.site
         marrow.fields.uptake[:] = p.clearance
+        source[:] = 0.0
         for block in range(marrow.roster.block.shape[0]):
             for kind in range(N_TYPES):
                 made = output(marrow, kind)
+                if made == 0.0:  # of most types
+                    continue
                 for i in range(first_of(marrow.roster, block, kind), end_of(marrow.roster, block, kind)):
                     source[site[i]] = made
 

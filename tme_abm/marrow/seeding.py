@@ -12,7 +12,7 @@ from tme_abm.foundation.pinned import pin
 from tme_abm.foundation.rng import Stream, again, below, bits, normal, stream_key, subkey, uniform, unit
 from tme_abm.marrow.cells import EMPTY, N_TYPES, CellType
 from tme_abm.marrow.clones import N_CLONES, N_CLONOTYPES, N_REACTIVE
-from tme_abm.marrow.lattice import FAIR, find_free_neighbour, mark_niche
+from tme_abm.marrow.lattice import FAIR, find_free_neighbour, has_free_neighbour, mark_niche
 from tme_abm.marrow.state import Marrow
 from tme_abm.marrow.traits import having
 
@@ -147,6 +147,6 @@ def share_with_space(marrow):
     for s in range(marrow.cells.kind.size):
         if marrow.cells.kind[s] == PLASMA:
             n += 1
-            if find_free_neighbour(marrow.cells.kind, s, 0, marrow.lattice) >= 0:
+            if has_free_neighbour(marrow.cells.kind, s, marrow.lattice):
                 free += 1
     return free / n if n > 0 else 1.0

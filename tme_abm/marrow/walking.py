@@ -1,13 +1,12 @@
-"""Walking: a random word as a displacement, and a place as one number.
+"""Walking: a random word as a displacement on the torus.
 
-Half a word tells a row or a column without a remainder, and a cell that goes there or stays chooses between two numbers, which costs
-no branch.
+Half a word tells a row or a column without a remainder.
 """
 
 from numba import int64, uint64
 
 from tme_abm.foundation.jit import part
-from tme_abm.marrow.lattice import index, wrapped
+from tme_abm.marrow.lattice import wrapped
 
 
 @part
@@ -19,19 +18,7 @@ def displacement(word, side):
 
 
 @part
-def place(y, x):
-    """Row and column in one number, so that a cell goes there or stays by a choice between two numbers, which costs no branch."""
-    return y << 32 | x
-
-
-@part
-def site_of(there, width):
-    """The site of a `place`."""
-    return index((there >> 32) * width + (there & 0xFFFFFFFF))
-
-
-@part
-def carried(at, word, side, lattice):
-    """The place that a displacement from the place `at` leads to on the torus."""
+def carried(y, x, word, side, lattice):
+    """Row and column that a displacement (see `displacement`) from row `y` and column `x` leads to."""
     rows, columns = displacement(word, side)
-    return place(wrapped((at >> 32) + rows, lattice.height), wrapped((at & 0xFFFFFFFF) + columns, lattice.width))
+    return wrapped(y + rows, lattice.height), wrapped(x + columns, lattice.width)

@@ -15,6 +15,7 @@ from tme_abm.foundation.jit import part
 from tme_abm.foundation.mechanism import Group, Mechanism, Phase, Words
 from tme_abm.marrow.antigen import surface_cd38
 from tme_abm.marrow.cells import EMPTY, N_TYPES
+from tme_abm.marrow.lattice import index
 from tme_abm.marrow.roster import end_of, first_of
 from tme_abm.marrow.secretion import balance, when_due
 from tme_abm.marrow.state import Gauge
@@ -84,12 +85,13 @@ def output(marrow, site, kind):
 def lay_out(marrow, p):
     """Sources and clearance of every site, kind by kind: who stands on the next site would be guessed wrong every third time."""
     source, uptake, site = marrow.fields.source, marrow.fields.uptake, marrow.roster.site
+    source[:], uptake[:] = 0.0, p.clearance_free
     for block in range(marrow.roster.block.shape[0]):
-        for kind in range(N_TYPES):
+        for kind in range(EMPTY + 1, N_TYPES):
             for i in range(first_of(marrow.roster, block, kind), end_of(marrow.roster, block, kind)):
-                s = site[i]
-                source[s] = 0.0 if kind == EMPTY else output(marrow, s, kind)
-                uptake[s] = p.clearance_free if kind == EMPTY else p.clearance_cell
+                s = index(site[i])
+                source[s] = output(marrow, s, kind)
+                uptake[s] = p.clearance_cell
 
 
 @part

@@ -10,7 +10,7 @@ import math
 from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
-from tme_abm.foundation.jit import part
+from tme_abm.foundation.jit import kernel, part
 from tme_abm.foundation.mechanism import Group, Mechanism, Words
 from tme_abm.foundation.response import hill
 from tme_abm.marrow.antigen import density
@@ -36,10 +36,22 @@ class Params(NamedTuple):
     ] = 1.0
 
 
+@kernel
+def unprotected(complement_inhibitors, p, i):
+    """Share of the rate that CD55 and CD59 leave, for antibody `i`."""
+    return math.exp(-p.protection[i] * complement_inhibitors)
+
+
+@kernel
+def carpet(bound, p, i):
+    """Death hazard [1/h] of a plasma cell with `bound` antibodies and without CD55 and CD59, for antibody `i`."""
+    return p.max_rate[i] * hill(bound, p.half_density[i], p.steepness[i])
+
+
 @part
 def rate(bound, complement_inhibitors, p, i):
     """Death hazard [1/h] of a plasma cell with `bound` antibodies, for antibody `i`."""
-    return p.max_rate[i] * hill(bound, p.half_density[i], p.steepness[i]) * math.exp(-p.protection[i] * complement_inhibitors)
+    return carpet(bound, p, i) * unprotected(complement_inhibitors, p, i)
 
 
 @part
@@ -59,10 +71,14 @@ def hazard(marrow, rows, tick):
         antigen = marrow.drugs.antigen[rows.drug[i]]
         if occupancy <= 0.0:
             continue
+        inhibitors, left = -1.0, 0.0
         for k in range(marrow.n_at_risk[1]):
             if risk.kind[k] == PLASMA:
+                if risk.complement_inhibitors[k] != inhibitors:  # the same in most rows, for they go by the clone
+                    inhibitors = risk.complement_inhibitors[k]
+                    left = unprotected(inhibitors, rows.p, i)
                 bound = density(marrow, k, antigen) * occupancy
-                marrow.hazard[k, Cause.CDC] += rate(bound, risk.complement_inhibitors[k], rows.p, i)
+                marrow.hazard[k, Cause.CDC] += carpet(bound, rows.p, i) * left
 
 
 CDC = Mechanism(

@@ -17,13 +17,13 @@ from tme_abm.foundation.response import hill, probability
 from tme_abm.foundation.rng import Stream, again, below, bits, lower_half, lower_until, stream_key, unit
 from tme_abm.marrow.antigen import surface_cd38
 from tme_abm.marrow.cells import N_TYPES, CellType, move
-from tme_abm.marrow.contact import leave, potency, stand
+from tme_abm.marrow.contact import NK, T_CELL, common_potency, goes_by_granzyme, potency, stand
 from tme_abm.marrow.lattice import FAIR, find_free_neighbour, index
 from tme_abm.marrow.prefetch import read_for_walks
 from tme_abm.marrow.roster import end_of, first_of
 from tme_abm.marrow.state import Gauge
-from tme_abm.marrow.traits import NOBODY
-from tme_abm.marrow.walking import carried, place, site_of
+from tme_abm.marrow.traits import NOBODY, SUPPRESSOR
+from tme_abm.marrow.walking import carried
 
 STEP_VARIANCE = 0.75  # [site2] along each axis of a step to one of eight neighbours: six of them are a site away
 PLASMA = int(CellType.PLASMA)
@@ -118,28 +118,39 @@ def wander(marrow, kind, listed, contact, how, tick_key):
         how: Their gait.
         tick_key: Of the stream in this step.
     """
-    site, kinds, chemokine = marrow.roster.site, marrow.cells.kind, marrow.fields.chemokine
-    width = marrow.lattice.width
+    site, kinds, chemokine, granzyme = marrow.roster.site, marrow.cells.kind, marrow.fields.chemokine, marrow.cells.granzyme
+    width = index(marrow.lattice.width)
+    # what is alike for all of the kind is looked up once: the walk takes half of a step, and each instruction in its loops tells
+    contacts = marrow.contacts
+    left = contacts.nk if contact == NK else contacts.t_cell if contact == T_CELL else contacts.phagocyte
+    left = contacts.suppressor if contact == SUPPRESSOR else left
+    touches = contact != NOBODY
+    by_granzyme = touches and goes_by_granzyme(marrow.traits, kind)
+    share = common_potency(marrow.traits, kind) / how.stops
     for j in range(listed[0], listed[1]):
-        line = index(marrow.events.site[j])
+        line = index(marrow.events.site[index(j)])
         s = index(site[line])
-        share = potency(marrow, kind, s) / how.stops if contact != NOBODY else 0.0
+        if by_granzyme:  # of T cells only those that see the tumour touch anybody
+            share = float(granzyme[s]) / how.stops
         own = bits(tick_key, marrow.cells.uid[s])
-        at = place(s // width, s % width)
+        y, x = s // width, s % width
         for stop in range(how.stops):
             word = bits(own, stop)
             mark = lower_half(word)
             is_wide = mark < how.is_wider
             compares = mark < (how.wide_compares if is_wide else how.narrow_compares)
             side = 2 * how.small + 1 + 2 * int(is_wide)
-            there = carried(at, word, side, marrow.lattice)
+            to_y, to_x = carried(y, x, word, side, marrow.lattice)
             if compares:
-                other = carried(at, bits(own, how.stops + stop), side, marrow.lattice)
-                there = other if chemokine[site_of(other, width)] > chemokine[site_of(there, width)] else there
-            here = site_of(there, width)
-            leave(marrow, contact, here, share)
-            at = there if kinds[here] == 0 else at
-        here = site_of(at, width)
+                other_y, other_x = carried(y, x, bits(own, how.stops + stop), side, marrow.lattice)
+                is_better = chemokine[index(other_y * width + other_x)] > chemokine[index(to_y * width + to_x)]
+                to_y, to_x = other_y if is_better else to_y, other_x if is_better else to_x
+            here = index(to_y * width + to_x)
+            if touches:
+                left[here] += share
+            is_free = kinds[here] == 0  # two numbers chosen by it, which costs no branch
+            y, x = to_y if is_free else y, to_x if is_free else x
+        here = index(y * width + x)
         if here != s:
             move(marrow.cells, s, here)
             site[line] = here

@@ -349,15 +349,17 @@ def engage(effect, rates, recovery, h):
 
 
 @kernel
-def small_molecule_segment(x, effect, p, row, span):
+def small_molecule_segment(x, effect, p, row, span, known):
     """Advance a small molecule by `span[0]` [h] at a constant infusion of `span[1]` [mg/h].
 
-    Returns its compartments, the engaged fraction of its target, and the integral of that fraction.
+    `known` is the propagator of the last segment, which this one takes too where its parts are as long.
+
+    Returns its compartments, the engaged fraction of its target, the integral of that fraction, and the propagator.
     """
     h, infusion = span
     recovery = math.log(2.0) / p.recovery_half_life[row]
     if infusion == 0.0 and x.depot + x.central + x.peripheral == 0.0:
-        return x, effect * math.exp(-recovery * h), effect * filled(recovery, h)
+        return x, effect * math.exp(-recovery * h), effect * filled(recovery, h), known
     volume = p.central_volume[row]
     flow = Flow(
         p.absorption_rate[row],
@@ -383,7 +385,7 @@ def small_molecule_segment(x, effect, p, row, span):
         quickest = max(abs(slope) / x.central, r0 + recovery)
         parts = int(min(1.0 + math.floor(h * quickest / SMOOTHNESS), float(MOST_PARTS)))
     part = h / parts
-    half_part = propagator(flow, 0.5 * part)
+    half_part = known if known.h == 0.5 * part else propagator(flow, 0.5 * part)
     engaged = 0.0
     for _ in range(parts):
         x = linear_step(x, flow, half_part)
@@ -393,7 +395,7 @@ def small_molecule_segment(x, effect, p, row, span):
         effect, area = engage(effect, (r0, rm, r1), recovery, part)
         engaged += area
         r0 = r1
-    return x, effect, engaged
+    return x, effect, engaged, half_part
 
 
 @kernel
@@ -423,6 +425,7 @@ def follow(drug, kinetics, plan, state, exposure, clock):
         coming += 1
     x = Amounts(state.depot[drug], state.central[drug], state.peripheral[drug], state.target[drug], 0.0)
     effect = state.effect[drug]
+    half_part = Propagator(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     t = hour
     for step in range(exposure.concentration.shape[0]):
         end = hour + (step + 1) * dt
@@ -454,7 +457,7 @@ def follow(drug, kinetics, plan, state, exposure, clock):
             if is_antibody:
                 x = antibody_segment(x, antibodies, row, t - begun, (stop - t, infusion))
             else:
-                x, effect, area = small_molecule_segment(x, effect, small_molecules, row, (stop - t, infusion))
+                x, effect, area, half_part = small_molecule_segment(x, effect, small_molecules, row, (stop - t, infusion), half_part)
                 engaged += area
             if infusion == 0.0 and x.depot + x.central + x.peripheral < NEGLIGIBLE:
                 x = Amounts(0.0, 0.0, 0.0, x.target, x.area)
