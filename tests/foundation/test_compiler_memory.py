@@ -1,14 +1,17 @@
-"""What numba's compiler is made to remember: only how long it takes may change."""
+"""What numba's compiler is made to remember, and which of its passes are left out: only how long it takes may change."""
 
 import operator
 import pickle
 
+import numba
 import pytest
 from numba.core import compiler, ir, types
 from numba.core.registry import cpu_target
 from numba.core.types import functions
+from numba.core.untyped_passes import InlineClosureLikes
 
 from tme_abm.foundation import compiler_memory
+from tme_abm.foundation.compiler import Compiler
 from tme_abm.foundation.jit import COMPILED
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
@@ -62,3 +65,26 @@ def test_what_is_remembered_does_not_leave_the_process():
     assert compiler_memory.HASH in pair.__dict__
     assert compiler_memory.HASH.encode() not in pickle.dumps(pair)
     assert pickle.loads(pickle.dumps(pair)) is pair
+
+
+def test_functions_inside_of_a_kernel_are_looked_for_where_there_are_some():
+    def outer(x):
+        def inner(y):
+            return 2.0 * y
+
+        return inner(x) + 1.0
+
+    def plain(x):
+        return 2.0 * x + 1.0
+
+    seen = {}
+
+    class Noting(Compiler):
+        def define_pipelines(self):
+            (made,) = super().define_pipelines()
+            seen[self.state.func_id.func_name] = any(p is InlineClosureLikes for p, _ in made.passes)
+            return [made]
+
+    for function in (outer, plain):
+        assert numba.njit(pipeline_class=Noting)(function)(3.0) == 7.0
+    assert seen == {"outer": True, "plain": False}
