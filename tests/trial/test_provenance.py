@@ -1,5 +1,6 @@
 """The digest of the model: it follows the code to wherever it stands."""
 
+import ast
 import re
 import shutil
 import sys
@@ -10,12 +11,14 @@ import pytest
 import scipy
 
 from tme_abm.mechanisms.outside.catalogue import PLAIN
+from tme_abm.trial import provenance
 from tme_abm.trial.provenance import (
     FOLLOWED,
     PACKAGE,
     RUN,
     code_versions,
     describe_outside,
+    imports_of,
     model_digest,
     model_files,
     module_file,
@@ -51,6 +54,23 @@ def test_all_that_a_patient_is_made_of_is_in_it(package):
     assert wanted <= found
     assert not [name for name in found if name.startswith(("cli/", "analysis/", "laboratory/", "mesa_model/", "batch/", "scenario/"))]
     assert "trial/report.py" not in found and "trial/figures.py" not in found
+
+
+def test_imports_are_read_alike_with_and_without_parsing(package, tmp_path, monkeypatch):
+    one = "from tme_abm.a import (\n    b,  # why\n    c as d,\n)\nfrom tme_abm import e, f\nimport tme_abm_other\n"
+    two = "from tme_abm.a import b\n\n\ndef g():\n    from tme_abm.c import d\n"
+    (tmp_path / "one.py").write_text(one)
+    (tmp_path / "two.py").write_text(two)
+    paths = [tmp_path / "one.py", tmp_path / "two.py", *sorted(package.rglob("*.py"))]
+    parsed = []
+    parse = ast.parse
+    monkeypatch.setattr(provenance.ast, "parse", lambda text: parsed.append(1) or parse(text))
+    found = [[imports_of(path, is_whole) for is_whole in (False, True)] for path in paths]
+    assert found[0] == [{"a.b", "a.c", "e", "f"}] * 2
+    assert found[1] == [{"a.b"}, {"a.b", "c.d"}]
+    assert 0 < len(parsed) < len(paths)  # half as often as without
+    monkeypatch.setattr(provenance, "INDENTED", re.compile(b""))
+    assert found == [[imports_of(path, is_whole) for is_whole in (False, True)] for path in paths]
 
 
 def test_an_edit_of_a_moved_file_is_seen(package):

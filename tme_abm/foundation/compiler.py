@@ -6,12 +6,14 @@ identity, nobody looks for garbage meanwhile, and a part is translated but not m
 
 import functools
 import gc
+from types import CodeType
 from typing import Any, ClassVar
 
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder, Flags
 from numba.core.compiler_machinery import register_pass
-from numba.core.typed_passes import NativeLowering
+from numba.core.typed_passes import InlineOverloads, NativeLowering
+from numba.core.untyped_passes import InlineClosureLikes
 
 
 class Fixed(Flags):
@@ -66,8 +68,13 @@ class Compiler(CompilerBase):
                 gc.enable()
 
     def define_pipelines(self) -> list[Any]:
-        """The passes in their order."""
-        return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
+        """The passes in their order, without those that look for what the function does not have, or may have and can be called."""
+        made = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        has_inner = any(isinstance(constant, CodeType) for constant in self.state.func_id.code.co_consts)
+        without = (InlineOverloads,) if has_inner else (InlineOverloads, InlineClosureLikes)
+        made.passes = [(p, text) for p, text in made.passes if p not in without]
+        made.finalize()
+        return [made]
 
 
 class PartLibrary(JITCodeLibrary):
@@ -75,6 +82,14 @@ class PartLibrary(JITCodeLibrary):
 
     Numba would do both for each part and again for each caller of a caller, which more than doubles the time to compile the model.
     """
+
+    def _optimize_functions(self, module: Any) -> None:
+        """As numba does, but for functions that are only named here and defined elsewhere: each would get optimisers of its own."""
+        module.data_layout = self._codegen._data_layout
+        for function in module.functions:
+            if not function.is_declaration:
+                optimisers, builder = self._codegen._function_pass_manager()
+                optimisers.run(function, builder)
 
     def _optimize_final_module(self) -> None:
         """Leave it to the kernel."""

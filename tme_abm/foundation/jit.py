@@ -24,11 +24,13 @@ from weakref import WeakKeyDictionary
 
 import numba
 import numpy as np
-from numba.core import types
+from numba.core import sigutils, types
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher
 
 from tme_abm.foundation.compile_cache import CheckedCache, private, temporary
 from tme_abm.foundation.compiler import Compiler, PartCompiler
+from tme_abm.foundation.compiler_memory import remember
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,6 +41,8 @@ TALKS = (
 )
 SAYS_SO = b"foundation.jit"
 COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
+if COMPILED:
+    remember()
 
 
 def source_digest(root: Path) -> str:
@@ -142,6 +146,17 @@ _ENTRIES: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 class Part(CPUDispatcher):
     """What only compiled code calls."""
+
+    def compile(self, sig: Any) -> Any:
+        """Translate it for some types, where that is not done; numba would look into its cache and have every caller's clocks told."""
+        this: Any = self
+        given, returned = sigutils.normalize_signature(sig)
+        with global_compiler_lock, this._compiling_counter:
+            known = this.overloads.get(given)
+            if known is None:
+                known = this._compiler.compile(given, returned)
+                this.add_overload(known)
+            return known.entry_point
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """How compiled code calls it: one version for whole numbers of every size, written out or not, rather than one for each."""

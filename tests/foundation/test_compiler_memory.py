@@ -1,0 +1,90 @@
+"""What numba's compiler is made to remember, and which of its passes are left out: only how long it takes may change."""
+
+import operator
+import pickle
+
+import numba
+import pytest
+from numba.core import compiler, ir, types
+from numba.core.registry import cpu_target
+from numba.core.types import functions
+from numba.core.untyped_passes import InlineClosureLikes
+
+from tme_abm.foundation import compiler_memory
+from tme_abm.foundation.compiler import Compiler
+from tme_abm.foundation.jit import COMPILED
+
+pytestmark = pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+
+
+def plain_variables(value):
+    """The variables in a value, as numba looks for them."""
+    if isinstance(value, ir.Var):
+        return [value]
+    if isinstance(value, ir.Inst):
+        return value.list_vars()
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [found for member in members for found in plain_variables(member)]
+
+
+def branching(a, b, c):
+    """Statements of many kinds."""
+    total = 0.0
+    for i, x in enumerate((a, b)):
+        total += x[i, 0] if a is not b else max(c, x[0, i])
+        b[i, 1:3] = total
+    return total, c
+
+
+def test_the_variables_of_a_statement_are_those_that_numba_finds():
+    blocks = compiler.run_frontend(branching).blocks.values()
+    statements = [statement for block in blocks for statement in block.body]
+    assert any(len(statement.list_vars()) > 2 for statement in statements)
+    for statement in statements:
+        assert statement.list_vars() == plain_variables(statement.__dict__)
+
+
+def test_a_question_is_asked_once_and_answered_alike(monkeypatch):
+    context = cpu_target.typing_context
+    context.refresh()
+    add = context.resolve_value_type(operator.add)
+    args = (types.float64, types.int16)
+    asked = []
+    plain = functions.utils.order_by_target_specificity
+    monkeypatch.setattr(functions.utils, "order_by_target_specificity", lambda *a, **k: asked.append(1) or plain(*a, **k))
+    add.__dict__.pop(compiler_memory.ANSWERS, None)
+    first = add.get_call_type(context, args, {})
+    assert add.get_call_type(context, args, {}) is first
+    assert asked == [1]
+    assert first == types.float64(types.float64, types.float64)
+
+
+def test_what_is_remembered_does_not_leave_the_process():
+    pair = types.Tuple((types.float32, types.int64))
+    hash(pair)
+    assert compiler_memory.HASH in pair.__dict__
+    assert compiler_memory.HASH.encode() not in pickle.dumps(pair)
+    assert pickle.loads(pickle.dumps(pair)) is pair
+
+
+def test_functions_inside_of_a_kernel_are_looked_for_where_there_are_some():
+    def outer(x):
+        def inner(y):
+            return 2.0 * y
+
+        return inner(x) + 1.0
+
+    def plain(x):
+        return 2.0 * x + 1.0
+
+    seen = {}
+
+    class Noting(Compiler):
+        def define_pipelines(self):
+            (made,) = super().define_pipelines()
+            seen[self.state.func_id.func_name] = any(p is InlineClosureLikes for p, _ in made.passes)
+            return [made]
+
+    for function in (outer, plain):
+        assert numba.njit(pipeline_class=Noting)(function)(3.0) == 7.0
+    assert seen == {"outer": True, "plain": False}
