@@ -40,8 +40,9 @@ def test_the_variables_of_a_statement_are_those_that_numba_finds():
     blocks = compiler.run_frontend(branching).blocks.values()
     statements = [statement for block in blocks for statement in block.body]
     assert any(len(statement.list_vars()) > 2 for statement in statements)
-    for statement in statements:
-        assert statement.list_vars() == plain_variables(statement.__dict__)
+    with compiler_memory.remembering():
+        for statement in statements:
+            assert statement.list_vars() == plain_variables(statement.__dict__)
 
 
 def test_a_question_is_asked_once_and_answered_alike(monkeypatch):
@@ -52,19 +53,38 @@ def test_a_question_is_asked_once_and_answered_alike(monkeypatch):
     asked = []
     plain = functions.utils.order_by_target_specificity
     monkeypatch.setattr(functions.utils, "order_by_target_specificity", lambda *a, **k: asked.append(1) or plain(*a, **k))
-    add.__dict__.pop(compiler_memory.ANSWERS, None)
-    first = add.get_call_type(context, args, {})
-    assert add.get_call_type(context, args, {}) is first
-    assert asked == [1]
+    with compiler_memory.remembering():
+        first = add.get_call_type(context, args, {})
+        assert add.get_call_type(context, args, {}) is first
+        assert asked == [1]
     assert first == types.float64(types.float64, types.float64)
+    add.get_call_type(context, args, {})
+    assert asked == [1, 1]
 
 
-def test_what_is_remembered_does_not_leave_the_process():
-    pair = types.Tuple((types.float32, types.int64))
-    hash(pair)
-    assert compiler_memory.HASH in pair.__dict__
-    assert compiler_memory.HASH.encode() not in pickle.dumps(pair)
-    assert pickle.loads(pickle.dumps(pair)) is pair
+def test_numba_is_as_it_was_for_others():
+    """Within a compilation and within one of a function that it calls, numba remembers; after it, and after one that fails, it does not."""
+    own = [types.Type.__hash__, types.Type.__eq__, types.Function.get_call_type, ir.Inst._rec_list_vars]
+
+    def now():
+        return [types.Type.__hash__, types.Type.__eq__, types.Function.get_call_type, ir.Inst._rec_list_vars]
+
+    with pytest.raises(ZeroDivisionError), compiler_memory.remembering():
+        with compiler_memory.remembering():
+            pass
+        pair = types.Tuple((types.float32, types.int64))
+        assert hash(pair) == hash(pair.key) and not any(a is b for a, b in zip(now(), own, strict=True))
+        raise ZeroDivisionError
+    assert all(a is b for a, b in zip(now(), own, strict=True))
+    assert hash(pair) == hash(pair.key) and set(pickle.loads(pickle.dumps(pair)).__dict__) == set(pair.__dict__)
+
+
+def test_a_kernel_is_compiled_with_what_numba_remembers(monkeypatch):
+    begun = []
+    plain = compiler_memory._ask
+    monkeypatch.setattr(compiler_memory, "_ask", lambda *a: begun.append(1) or plain(*a))
+    assert numba.njit(pipeline_class=Compiler)(lambda x: 2.0 * x + 1.0)(3.0) == 7.0
+    assert begun
 
 
 def test_functions_inside_of_a_kernel_are_looked_for_where_there_are_some():

@@ -1,7 +1,8 @@
 """Numba's compiler as this package uses it: quicker, and with functions that become machine code only as a part of others.
 
-Compiling the model is most of what a newcomer waits for. Three things make it shorter: the options of a compilation are compared by
-identity, nobody looks for garbage meanwhile, and a part is translated but not made into machine code by itself.
+Compiling the model is most of what a newcomer waits for. What makes it shorter: the options of a compilation are compared by identity,
+nobody looks for garbage meanwhile, numba remembers what it worked out (`compiler_memory`), passes that look for what a function does not
+have are left out, and a part is translated but not made into machine code by itself.
 """
 
 import functools
@@ -14,6 +15,8 @@ from numba.core.compiler import CompilerBase, DefaultPassBuilder, Flags
 from numba.core.compiler_machinery import register_pass
 from numba.core.typed_passes import InlineOverloads, NativeLowering
 from numba.core.untyped_passes import InlineClosureLikes
+
+from tme_abm.foundation.compiler_memory import remembering
 
 
 class Fixed(Flags):
@@ -58,11 +61,12 @@ class Compiler(CompilerBase):
         self.state.flags = Fixed.of(self.state.flags)
 
     def compile_extra(self, func: Any) -> Any:
-        """Compile, while nobody looks for garbage among the millions of objects that a compilation makes."""
+        """Compile, while nobody looks for garbage among the millions of objects that a compilation makes, and numba remembers."""
         collects = gc.isenabled()
         gc.disable()
         try:
-            return super().compile_extra(func)
+            with remembering():
+                return super().compile_extra(func)
         finally:
             if collects:
                 gc.enable()

@@ -1,10 +1,13 @@
-"""What numba's compiler works out again and again, remembered: which changes no result of it, only how long it takes.
+"""What numba's compiler works out again and again, remembered while it compiles a kernel of this package.
 
 Most of the time to compile the model is not spent on machine code but in numba's own Python: what type `a + b` has is found by asking
 dozens of candidates, of which all but one fail with a message written out in full; types are told apart by tuples of tuples; the
-variables of a statement are looked for by walking through it, some ten times a function. All of it depends on what it is asked alone.
+variables of a statement are looked for by walking through it, some ten times a function. All of it depends on what it is asked alone, so
+only the time that it takes changes. Numba is as it was before and after: others who compile in this process have it to themselves.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from numba.core import errors, ir, types
@@ -12,98 +15,93 @@ from numba.core import errors, ir, types
 Type: Any = types.Type
 Function: Any = types.Function
 Statement: Any = ir.Inst
-HASH, ANSWERS = "_remembered_hash", "_remembered_answers"  # in the `__dict__` of a type
+COLOURS: Any = getattr(errors, "HighlightColorScheme", None)  # there is none where colorama is not installed
+NOTHING, VARIABLE, STATEMENT, SEVERAL, NAMED = range(5)  # kinds of members of a statement
+
+_hashes: dict[int, tuple[Any, int]] = {}  # of types, by their address; the type is held, so that no other one comes to lie there
+_answers: dict[int, tuple[Any, dict[Any, Any]]] = {}  # of functions, by their address, for arguments of some types
+_kinds: dict[type, int] = {}
+_depth = [0]  # of compilations within each other; numba lets one thread compile at a time
 
 
-def remember() -> None:
-    """Have numba remember, in this process."""
-    if getattr(Type, "remembers", False):
-        return
-    Type.remembers = True
-    _remember_hashes()
-    _remember_calls()
-    _find_variables_at_once()
-    _write_no_colours()
+@contextmanager
+def remembering() -> Iterator[None]:
+    """Numba remembers; compilations begun within, of functions that are called, know what the first one does."""
+    before: list[tuple[Any, str, Any]] = []
+    if _depth[0] == 0:
+        changed = [(Type, "__hash__", _hash), (Type, "__eq__", _is_equal), (Function, "get_call_type", _answer)]
+        changed += [(Statement, "_rec_list_vars", _list_variables), *([(COLOURS, "_markup", _write)] if COLOURS else [])]
+        before = [(owner, name, getattr(owner, name)) for owner, name, _ in changed]
+        for owner, name, function in changed:
+            setattr(owner, name, function)
+    _depth[0] += 1
+    try:
+        yield
+    finally:
+        _depth[0] -= 1
+        for owner, name, function in before:
+            setattr(owner, name, function)
+        if _depth[0] == 0:
+            _hashes.clear()
+            _answers.clear()
 
 
-def _remember_hashes() -> None:
+def _hash(self: Any) -> int:
     """The hash of a type is that of its content, which does not change."""
-    plain_reduce: Any = Type.__reduce__
-
-    def of(self: Any) -> int:
-        known: int | None = self.__dict__.get(HASH)
-        if known is None:
-            known = self.__dict__[HASH] = hash(self.key)
-        return known
-
-    def is_equal(self: Any, other: Any) -> bool:
-        return self is other or (self.__class__ is other.__class__ and bool(self.key == other.key))
-
-    def reduce(self: Any) -> Any:
-        """Without what is remembered: hashes of words differ between processes."""
-        make, (constructor, given, state) = plain_reduce(self)
-        return make, (constructor, given, {k: v for k, v in state.items() if k not in (HASH, ANSWERS)} if state else state)
-
-    Type.__hash__ = of
-    Type.__eq__ = is_equal
-    Type.__reduce__ = reduce
+    known = _hashes.get(id(self))
+    if known is None:
+        known = _hashes[id(self)] = self, hash(self.key)
+    return known[1]
 
 
-def _remember_calls() -> None:
+def _is_equal(self: Any, other: Any) -> bool:
+    return self is other or (self.__class__ is other.__class__ and bool(self.key == other.key))
+
+
+_ask: Any = Function.get_call_type
+
+
+def _answer(self: Any, context: Any, args: Any, kws: Any) -> Any:
     """What a function of numba's gives for arguments of some types, it gives them again; one that fails is asked again."""
-    ask: Any = Function.get_call_type
-
-    def answer(self: Any, context: Any, args: Any, kws: Any) -> Any:
-        if kws:
-            return ask(self, context, args, kws)
-        known = self.__dict__.setdefault(ANSWERS, {})
-        if args not in known:
-            known[args] = ask(self, context, args, kws)
-        return known[args]
-
-    Function.get_call_type = answer
+    if kws:
+        return _ask(self, context, args, kws)
+    _, known = _answers.setdefault(id(self), (self, {}))
+    if args not in known:
+        known[args] = _ask(self, context, args, kws)
+    return known[args]
 
 
-def _find_variables_at_once() -> None:
+def _kind_of(what: type) -> int:
+    for kind, known in ((VARIABLE, ir.Var), (STATEMENT, ir.Inst), (SEVERAL, (list, tuple)), (NAMED, dict)):
+        if issubclass(what, known):
+            return kind
+    return NOTHING
+
+
+def _list_variables(self: Any, value: Any) -> list[Any]:
     """The variables of a statement are found by the types of its members, of which each is looked at once."""
-    nothing, variable, statement, several, named = range(5)
-    kinds: dict[type, int] = {}
-
-    def kind_of(what: type) -> int:
-        for kind, known in ((variable, ir.Var), (statement, ir.Inst), (several, (list, tuple)), (named, dict)):
-            if issubclass(what, known):
-                return kind
-        return nothing
-
-    def collect(value: Any, found: list[Any]) -> None:
-        what = type(value)
-        if what not in kinds:
-            kinds[what] = kind_of(what)
-        kind = kinds[what]
-        if kind == variable:
-            found.append(value)
-        elif kind == statement:
-            found.extend(value.list_vars())
-        elif kind == several or kind == named:
-            for member in value if kind == several else value.values():
-                collect(member, found)
-
-    def list_variables(self: Any, value: Any) -> list[Any]:
-        found: list[Any] = []
-        collect(value, found)
-        return found
-
-    Statement._rec_list_vars = list_variables
+    found: list[Any] = []
+    _collect(value, found)
+    return found
 
 
-def _write_no_colours() -> None:
+def _collect(value: Any, found: list[Any]) -> None:
+    what = type(value)
+    kind = _kinds.get(what)
+    if kind is None:
+        kind = _kinds[what] = _kind_of(what)
+    if kind == VARIABLE:
+        found.append(value)
+    elif kind == STATEMENT:
+        found.extend(value.list_vars())
+    elif kind in (SEVERAL, NAMED):
+        for member in value if kind == SEVERAL else value.values():
+            _collect(member, found)
+
+
+_mark: Any = COLOURS._markup if COLOURS else None
+
+
+def _write(self: Any, message: str, color: Any = None, *style: Any) -> str:
     """Messages of failures, most of which nobody reads, are made bold only where colours are asked for (`NUMBA_COLOR_SCHEME`)."""
-    scheme: Any = getattr(errors, "HighlightColorScheme", None)  # there is none where colorama is not installed
-    if scheme is None:
-        return
-    mark: Any = scheme._markup
-
-    def write(self: Any, message: str, color: Any = None, *style: Any) -> str:
-        return str(mark(self, message, color, *style)) if color else message
-
-    scheme._markup = write
+    return str(_mark(self, message, color, *style)) if color else message

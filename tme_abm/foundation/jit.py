@@ -30,7 +30,6 @@ from numba.core.registry import CPUDispatcher
 
 from tme_abm.foundation.compile_cache import CheckedCache, private, temporary
 from tme_abm.foundation.compiler import Compiler, PartCompiler
-from tme_abm.foundation.compiler_memory import remember
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,8 +40,6 @@ TALKS = (
 )
 SAYS_SO = b"foundation.jit"
 COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
-if COMPILED:
-    remember()
 
 
 def source_digest(root: Path) -> str:
