@@ -69,6 +69,7 @@ REAL = {  # command -> what makes it small enough to be carried out
     "design": ("--sets", "2", "--trials", "2"),
     "predict": ("--sets", "2", "--trials", "2", "--patients", "2"),
 }
+OF_REAL = ("--draws", *(word for words in REAL.values() for word in words if word.startswith("--")))
 LEAVES = {"calibrate": "posterior.parquet", "design": "design", "predict": "predictions.csv"}  # command -> what it must have left
 
 
@@ -132,7 +133,7 @@ def judge(case: Case, outcome: Outcome, is_real: bool = False) -> list[str]:
     if "Warning" in outcome.err:
         found.append("a warning of Python")
     if outcome.code in (1, 2) and not outcome.trace:
-        found += _judge_refusal(case, outcome)
+        found += _judge_refusal(case, outcome, is_real)
     if outcome.code == 0 and not outcome.has_begun and case.command[:1] in (("validate",), ("show",), ("list",)) and outcome.left:
         found.append(f"left behind: {outcome.left[:3]}")
     if is_real and outcome.code == 0 and not any(LEAVES.get(case.command[0], "summary.json") in name for name in outcome.left):
@@ -140,7 +141,7 @@ def judge(case: Case, outcome: Outcome, is_real: bool = False) -> list[str]:
     return found
 
 
-def _judge_refusal(case: Case, outcome: Outcome) -> list[str]:
+def _judge_refusal(case: Case, outcome: Outcome, is_real: bool) -> list[str]:
     found = []
     if not is_one_message(outcome.err):
         found.append("not one message")
@@ -153,9 +154,17 @@ def _judge_refusal(case: Case, outcome: Outcome) -> list[str]:
         f"'{stem}'",
         f"tme: {stem} ",
     )  # the file, its folder, or the scenario by its name
-    if case.mutated and not any(word in outcome.err for word in named):
+    # what makes a case small enough for earnest may be refused itself, and such a message names the option
+    is_ours = is_real and outcome.err.startswith(tuple(f"tme: {word} " for word in OF_REAL))
+    if case.mutated and not is_ours and not any(word in outcome.err for word in named):
         found.append(f"does not name {name}")
-    if outcome.code == 2 and name.endswith(".toml") and f"{name}, line " not in outcome.err and not WITHOUT_LINE.search(outcome.err):
+    if (
+        outcome.code == 2
+        and not is_ours
+        and name.endswith(".toml")
+        and f"{name}, line " not in outcome.err
+        and not WITHOUT_LINE.search(outcome.err)
+    ):
         found.append("names no line")
     if outcome.left:
         found.append(f"left behind: {outcome.left[:3]}")
