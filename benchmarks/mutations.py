@@ -136,7 +136,10 @@ def judge(case: Case, outcome: Outcome, is_real: bool = False) -> list[str]:
         found += _judge_refusal(case, outcome, is_real)
     if outcome.code == 0 and not outcome.has_begun and case.command[:1] in (("validate",), ("show",), ("list",)) and outcome.left:
         found.append(f"left behind: {outcome.left[:3]}")
-    if is_real and outcome.code == 0 and not any(LEAVES.get(case.command[0], "summary.json") in name for name in outcome.left):
+    # into a folder of the stock that holds all that was asked for, the same is written again, and nothing of it is another
+    into = dict(zip(case.command, case.command[1:], strict=False)).get("--out")
+    wanted = LEAVES.get(case.command[0], "summary.json")
+    if is_real and outcome.code == 0 and into not in STOCK and not any(wanted in name for name in outcome.left):
         found.append("ran, but left no results")
     return found
 
@@ -496,8 +499,10 @@ def in_earnest(seed: str, outcomes: dict[int, dict[str, Any]], most: int) -> lis
     """Cases that have begun and are carried out: so many runs, and a quarter as many of each other command that can be made small."""
     begun: dict[str, list[int]] = {}
     for number, outcome in sorted(outcomes.items()):
-        command = make_case(seed, number).command[0]
-        if outcome["has_begun"] and command in REAL:
+        case = make_case(seed, number)
+        command = case.command[0]
+        is_whole = "bank/summary.json" not in case.files  # others have only as much of a bank as is read before the work
+        if outcome["has_begun"] and command in REAL and is_whole:
             begun.setdefault(command, []).append(number)
     return [number for command, numbers in begun.items() for number in numbers[: most if command == "run" else -(-most // 4)]]
 

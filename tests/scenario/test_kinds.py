@@ -24,7 +24,7 @@ def test_a_kind_answers_or_names_its_command(kind):
         assert not [name for name in ASKED if not callable(getattr(module, name, None))]
 
 
-@pytest.mark.parametrize("command", [("view", "lab.toml", "--no-browser"), ("attribute", "lab.toml"), ("run", "lab.toml", "--draws", "2")])
+@pytest.mark.parametrize("command", [("converge", "lab.toml"), ("attribute", "lab.toml"), ("run", "lab.toml", "--draws", "2")])
 def test_an_experiment_in_the_place_of_a_trial_is_refused_with_the_line_that_makes_it_one(tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     text = scenarios()["figure1_adenosine"].read_text(encoding="utf-8")
