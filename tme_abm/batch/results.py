@@ -202,7 +202,7 @@ def read_marker(folder: Path) -> dict[str, Any] | None:
         return None  # nobody can tell what it is
     if number > FORMAT:
         raise InputError(f"{folder} was written by a later version of tme (format {number}); choose another folder with --out")
-    return {"finished": None, **marker}
+    return {**marker, "finished": marker.get("finished")}
 
 
 def _are_files(table: Any) -> bool:

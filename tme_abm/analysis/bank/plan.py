@@ -18,7 +18,7 @@ from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.trial.study import Study
 
 PLAN = Path(__file__).with_name("bank.toml")
-Load = Callable[[Mapping[str, Any]], Study]  # `scenario.kinds.load_trial`, which stands a floor higher
+Load = Callable[[Any], Study]  # `scenario.kinds.load_trial`, which stands a floor higher
 GROUPS = ("controls", "combinations", "all")
 
 

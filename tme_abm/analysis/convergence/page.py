@@ -203,7 +203,7 @@ def check(folder: Path | None) -> None:
     refuse_tilde(folder)
     if os.path.lexists(folder) and not folder.is_dir():
         raise InputError(f"{folder} is no folder; choose another with --docs")
-    there = next(place for place in (folder, *real(folder).parents) if place.exists())
+    there = next(place for place in (folder, *real(folder).parents) if os.path.lexists(place))
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise InputError(f"{folder} cannot be written; choose another with --docs")
     try:
