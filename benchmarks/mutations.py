@@ -69,6 +69,7 @@ REAL = {  # command -> what makes it small enough to be carried out
     "design": ("--sets", "2", "--trials", "2"),
     "predict": ("--sets", "2", "--trials", "2", "--patients", "2"),
 }
+OF_REAL = ("--draws", *(word for words in REAL.values() for word in words if word.startswith("--")))
 LEAVES = {"calibrate": "posterior.parquet", "design": "design", "predict": "predictions.csv"}  # command -> what it must have left
 
 
@@ -132,15 +133,18 @@ def judge(case: Case, outcome: Outcome, is_real: bool = False) -> list[str]:
     if "Warning" in outcome.err:
         found.append("a warning of Python")
     if outcome.code in (1, 2) and not outcome.trace:
-        found += _judge_refusal(case, outcome)
+        found += _judge_refusal(case, outcome, is_real)
     if outcome.code == 0 and not outcome.has_begun and case.command[:1] in (("validate",), ("show",), ("list",)) and outcome.left:
         found.append(f"left behind: {outcome.left[:3]}")
-    if is_real and outcome.code == 0 and not any(LEAVES.get(case.command[0], "summary.json") in name for name in outcome.left):
+    # into a folder of the stock that holds all that was asked for, the same is written again, and nothing of it is another
+    into = dict(zip(case.command, case.command[1:], strict=False)).get("--out")
+    wanted = LEAVES.get(case.command[0], "summary.json")
+    if is_real and outcome.code == 0 and into not in STOCK and not any(wanted in name for name in outcome.left):
         found.append("ran, but left no results")
     return found
 
 
-def _judge_refusal(case: Case, outcome: Outcome) -> list[str]:
+def _judge_refusal(case: Case, outcome: Outcome, is_real: bool) -> list[str]:
     found = []
     if not is_one_message(outcome.err):
         found.append("not one message")
@@ -153,9 +157,17 @@ def _judge_refusal(case: Case, outcome: Outcome) -> list[str]:
         f"'{stem}'",
         f"tme: {stem} ",
     )  # the file, its folder, or the scenario by its name
-    if case.mutated and not any(word in outcome.err for word in named):
+    # what makes a case small enough for earnest may be refused itself, and such a message names the option
+    is_ours = is_real and outcome.err.startswith(tuple(f"tme: {word} " for word in OF_REAL))
+    if case.mutated and not is_ours and not any(word in outcome.err for word in named):
         found.append(f"does not name {name}")
-    if outcome.code == 2 and name.endswith(".toml") and f"{name}, line " not in outcome.err and not WITHOUT_LINE.search(outcome.err):
+    if (
+        outcome.code == 2
+        and not is_ours
+        and name.endswith(".toml")
+        and f"{name}, line " not in outcome.err
+        and not WITHOUT_LINE.search(outcome.err)
+    ):
         found.append("names no line")
     if outcome.left:
         found.append(f"left behind: {outcome.left[:3]}")
@@ -487,8 +499,10 @@ def in_earnest(seed: str, outcomes: dict[int, dict[str, Any]], most: int) -> lis
     """Cases that have begun and are carried out: so many runs, and a quarter as many of each other command that can be made small."""
     begun: dict[str, list[int]] = {}
     for number, outcome in sorted(outcomes.items()):
-        command = make_case(seed, number).command[0]
-        if outcome["has_begun"] and command in REAL:
+        case = make_case(seed, number)
+        command = case.command[0]
+        is_whole = "bank/summary.json" not in case.files  # others have only as much of a bank as is read before the work
+        if outcome["has_begun"] and command in REAL and is_whole:
             begun.setdefault(command, []).append(number)
     return [number for command, numbers in begun.items() for number in numbers[: most if command == "run" else -(-most // 4)]]
 

@@ -6,7 +6,8 @@ give up at the first thing that is wrong, with one sentence that names the place
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tme_abm.foundation.clock import DAYS_PER_MONTH, DAYS_PER_YEAR, HOURS_PER_DAY, Rhythm
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.paths import real
 from tme_abm.foundation.toml import Keys, dotted, parse_path
 
 if TYPE_CHECKING:  # these compile kernels when they are imported, and `tme list` needs none
@@ -163,6 +165,14 @@ class Source:
         """An error at a place."""
         return InputError(f"{self.place(path)}: {text}")
 
+    @contextmanager
+    def naming(self, path: Keys) -> Iterator[None]:
+        """Within, what is refused is refused at a place of this file, which has asked for it."""
+        try:
+            yield
+        except InputError as error:
+            raise self.error(path, str(error)) from None
+
     def wrap(self, path: Keys, error: InputError) -> InputError:
         """An error that was raised elsewhere, with its place; a path at the head of its message makes the place more exact."""
         head = re.match(r"([A-Za-z0-9_.\[\]-]+): ", str(error))
@@ -243,17 +253,15 @@ def parse_cycles(given: str | int, where: str = "cycles") -> tuple[int, int | No
 
 def hours(text: str, path: Keys, source: Source) -> float:
     """Hours of a duration that stands at a place of a scenario."""
-    try:
+    with source.naming(path):
         return parse_duration(text, dotted(path))
-    except InputError as error:
-        raise source.error(path, str(error)) from None
 
 
 def drug_folders(drugs: Drugs, source: Source) -> tuple[Path, ...]:
     """The folders that are searched for drugs before that of the package."""
     if drugs.folder is None:
         return ()
-    folder = (source.folder / drugs.folder).resolve()
+    folder = real(source.folder / drugs.folder)
     if not folder.is_dir():
         raise source.error(("drugs", "folder"), f"there is no folder '{folder}'")
     return (folder,)
@@ -304,10 +312,8 @@ def make_regimen(key: str, arm: Arm, base: Keys, source: Source) -> "Regimen":
         lines.append(Dose(line.drug, amount, unit, when, first, last, own, elderly_days, tuple(adjustments), line.route))
     stop = None if arm.stop is None else hours(arm.stop, (*base, "stop"), source) / HOURS_PER_DAY
     rules = tuple(make_rule(rule, (*base, "rules", i), arm, source) for i, rule in enumerate(arm.rules or ()))
-    try:
+    with source.naming(base):
         return Regimen(key, arm.label, int(rhythm.days), tuple(lines), stop, rhythm.first, rules)
-    except InputError as error:
-        raise source.error(base, str(error)) from None
 
 
 def rhythm_at(given: str | Sequence[str], path: Keys, source: Source) -> Rhythm:
@@ -330,10 +336,8 @@ def make_rule(rule: DoseRule, at: Keys, arm: Arm, source: Source) -> "Rule":
             raise source.error((*at, "drug"), f"{dotted(at)}: the arm gives no '{name}'{did_you_mean(name, known)}")
     if rule.when is None and rule.chance is None:
         raise source.error(at, f"{dotted(at)}: give when (a condition), chance (a probability), or both")
-    try:
+    with source.naming((*at, "when")):
         condition = None if rule.when is None else visit_condition(rule.when, dotted((*at, "when")))
-    except InputError as error:
-        raise source.error((*at, "when"), str(error)) from None
     give = [rule.give] if isinstance(rule.give, float | int) else list(rule.give)
     if not give or min(give) < 0.0 or max(give) > 1.0:
         raise source.error((*at, "give"), f"{dotted(at)}.give: shares of the protocol's dose are from 0 to 1, got {json.dumps(rule.give)}")
@@ -373,10 +377,8 @@ def load_drugs(places: Mapping[str, Keys], given: Drugs, source: Source, species
     folders, of_drugs = drug_folders(given, source), source.catalogue.of_drugs
     drugs: dict[str, Drug] = {}
     for name, path in places.items():
-        try:
+        with source.naming(path):
             drugs[name] = load_drug(name, folders, of_drugs, species)
-        except InputError as error:
-            raise source.error(path, str(error)) from None
     for name, changes in (given.model_extra or {}).items():
         if name not in drugs:
             raise source.error(("drugs", name), f"drugs.{name}: no arm gives such a drug{did_you_mean(name, drugs)}")

@@ -7,6 +7,8 @@ size takes no more memory than a small one. All parts have the types of the head
 They are not split by arm (`arm=pd/...`): a part alone would no longer say whose rows it holds, pandas would make of the arm a category,
 DuckDB and polars would need to be told, and a patient's arms, which are compared with each other, would stand in different files. To
 choose one arm then is to read the other too: a fraction of a second for a thousand patients.
+
+pyarrow and pandas get paths from the root on: a `~` at the head of a path they take for the home folder, where nobody else does.
 """
 
 import os
@@ -216,8 +218,8 @@ class Stored:
         self.path = path
         self._parts = parts(path)
         with _told(path):
-            self.columns: list[str] = list(pq.read_schema(self._parts[0]).names)
-            self._n_rows = sum(pq.read_metadata(part).num_rows for part in self._parts)
+            self.columns: list[str] = list(pq.read_schema(self._parts[0].absolute()).names)
+            self._n_rows = sum(pq.read_metadata(part.absolute()).num_rows for part in self._parts)
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -229,7 +231,7 @@ class Stored:
 
         wanted = None if columns is None else list(columns)
         for path in self._parts:
-            with _told(path), pq.ParquetFile(path) as file:
+            with _told(path), pq.ParquetFile(path.absolute()) as file:
                 if self.path.is_dir() and file.num_row_groups:
                     for i in range(file.num_row_groups):
                         yield file.read_row_group(i, wanted).to_pandas()
@@ -290,7 +292,7 @@ def read(path: Path) -> "pd.DataFrame":
 
     notes = read_notes(path).attrs
     with _told(path):
-        table = pd.read_parquet(path)
+        table = pd.read_parquet(path.absolute())
     table.attrs |= notes
     return table
 
@@ -310,7 +312,7 @@ def read_checked(path: Path, headings: Iterable[Heading], filters: Any = None) -
 
     parts(path)
     with _told(path):
-        table = pq.read_table(path, filters=filters)
+        table = pq.read_table(path.absolute(), filters=filters)
     for heading in headings:
         if wrong := _wrong_with(table, heading):
             raise InputError(f"{path}: {wrong}; it is damaged, or another version of tme has written it")
@@ -355,7 +357,7 @@ def read_notes(path: Path) -> "pd.DataFrame":
 
     first = parts(Path(path))[0]
     with _told(path):
-        schema = pq.read_schema(first)
+        schema = pq.read_schema(first.absolute())
     table = schema.empty_table().to_pandas()
     fields = {field.name: field.metadata or {} for field in schema}
     for key, kept in (("units", b"unit"), ("meanings", b"meaning"), ("allowed", b"allowed")):

@@ -530,12 +530,34 @@ def test_another_bank_or_arm_is_refused(plan, tmp_path, drawn):
         ('population = "mm002"', 'population = "mm009"', "unknown population 'mm009'"),
         ('until = "3 month"', 'until = "9 d"', "ends before the first visit on day 28"),
         ("combination = true", "combinatio = true", "unknown key 'combinatio'; did you mean 'combination'"),
+        ("shape = [32, 32]", "shape = [32, 0]", r"^\S*bank.toml, line 3: marrow.shape: a patch has sides of 8 to 8192 sites, not 32 x 0"),
+        ("shape = [32, 32]", 'step = "7 h"', r"^\S*bank.toml, line 3: "),
+        ('scenario = "icaria"', 'scenario = "figure1_adenosine"', "bank.toml, line 8: .* is an experiment of the laboratory, not a trial"),
     ],
 )
 def test_what_is_wrong_with_a_plan_is_told_with_its_line(tmp_path, old, new, said):
     (tmp_path / "bank.toml").write_text(PLAN.replace(old, new, 1))
     with pytest.raises(InputError, match=said):
         read_plan(load_trial, tmp_path / "bank.toml")
+
+
+def test_a_patch_of_the_command_line_is_refused_by_its_option(tmp_path):
+    (tmp_path / "bank.toml").write_text(PLAN)
+    with pytest.raises(InputError, match=r"^--shape 32,0: marrow.shape: a patch has sides"):
+        read_plan(load_trial, tmp_path / "bank.toml", [32, 0])
+
+
+def test_arms_that_do_not_go_together_leave_no_folder(tmp_path):
+    """A plan that is refused by what its arms are leaves nothing to go on with."""
+    from dataclasses import replace
+
+    (tmp_path / "bank.toml").write_text(PLAN)
+    plan = read_plan(load_trial, tmp_path / "bank.toml")
+    arm = plan.arms["isa"]
+    other = replace(arm, study=replace(arm.study, settings=replace(arm.study.settings, without=frozenset({"adcc"}))))
+    with pytest.raises(InputError, match="set different numbers or mechanisms"):
+        draw_bank(replace(plan, arms={**plan.arms, "isa": other}), tmp_path / "results" / "bank", 8, "all", DESK)
+    assert not (tmp_path / "results").exists()
 
 
 def test_the_plan_of_the_package_names_arms_that_there_are():

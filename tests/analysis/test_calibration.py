@@ -319,6 +319,9 @@ def test_a_posterior_that_is_none_is_refused(tmp_path):
         ({"population.icaria.growth_rate.median": [None, 0.007]}, "posterior.parquet holds no sets"),
         ({"population.icaria.growth_rate.median": [], "weight": [], "log_posterior": []}, "posterior.parquet holds no sets"),
         ({"growth": [1.0, 2.0]}, "posterior.parquet: .*growth"),
+        ({"population.growth_rat.median": [1.0, 2.0]}, "posterior.parquet: .*unknown quantity 'growth_rat'; did you mean 'growth_rate'"),
+        ({"population.growth_rate.medianx": [1.0, 2.0]}, "posterior.parquet: .*no distribution has such a number; did you mean 'median'"),
+        ({"population.imid_sensitivity.by_growth_ratex": [1.0, 2.0]}, "posterior.parquet: .*unknown trait 'growth_ratex'; did you mean"),
     ],
 )
 def test_a_damaged_posterior_is_refused_by_name(tmp_path, changes, said):
@@ -434,7 +437,12 @@ def test_no_command_begins_its_work_with_a_document_that_it_could_not_write(tmp_
         ("imid_sensitivity", "imid_sensitivit", "acts on none|no such|unknown"),
         ('"population.imid_sensitivity.median"', '"parameters.imid.kill_rate"', "is a rate and no patient's trait"),
         ("scale", "scal", r"unknown key 'scal'; did you mean 'scale'"),
-        ('icaria = ["pd"]', 'icaria = ["isa-pd"]', "has the role 'prediction'"),
+        ('icaria = ["pd"]', 'icaria = ["isa-pd"]', "plan.toml, line 3: .* has the role 'prediction'"),
+        ('icaria = ["pd"]', 'icari = ["pd"]', "plan.toml, line 3: there is no scenario 'icari'; did you mean 'icaria'"),
+        ('icaria = ["pd"]', 'icaria = ["pd",\n"p"]', "plan.toml, line 4: icaria: there is no arm 'p'; did you mean 'pd'"),
+        ('icaria = ["pd"]', 'figure1_adenosine = ["pd"]', "plan.toml, line 3: .*figure1_adenosine.* is an experiment of the laboratory"),
+        ('icaria = ["pd"]', 'elotuzumab = ["rd"]', "plan.toml, line 3: .*: the bank has no arm that gives what 'rd' of elotuzumab gives"),
+        ("imid_sensitivity.median", "imid_sensitivity.by_growth_rat", r"line 8: .*unknown trait 'growth_rat'; did you mean 'growth_rate'"),
         ("seed = 3", "sed = 3", "unknown key 'sed'; did you mean 'seed'"),
         ("time = 0.0\n", "", "the key 'time' is missing"),
     ],

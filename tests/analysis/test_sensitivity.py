@@ -13,6 +13,7 @@ from tme_abm.analysis.sensitivity import indices, inputs, page
 from tme_abm.analysis.sensitivity.form import Form
 from tme_abm.cli.app import app
 from tme_abm.cli.variation import loader
+from tme_abm.foundation.declare import Origin, Param
 from tme_abm.scenario import kinds, running
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "pd1_blockade.py"
@@ -269,7 +270,17 @@ def test_a_small_analysis_runs_and_goes_on(write, tmp_path, assert_as_declared, 
         ('"pd"]', '"pdd"]', "small.toml, line 5: the trial has no arm 'pdd'; did you mean 'pd'?"),
         ('"morris"', '"moris"', "small.toml, line 6: unknown word 'moris' for method; did you mean 'morris'?"),
         ('grades = ["A"]', 'grades = ["M-lo"]', "small.toml, line 11: unknown grade 'M-lo'; did you mean 'M-low'?"),
-        ("samples = 2", "samples = 2\nspread = { A = 0.5 }", "spread.A: a factor up and down is above 1, got 0.5"),
+        ("samples = 2", "samples = 2\nspread = { A = 0.5 }", "spread.A: a factor up and down is above 1, at most 1e+06, got 0.5"),
+        (
+            "samples = 2",
+            "samples = 2\nspread = { A = 1e308 }",
+            "line 8: spread.A: a factor up and down is above 1, at most 1e+06, got 1e+308",
+        ),
+        (
+            "[set]",
+            '[ranges]\n"drugs.isatuximab.adcc.steepness" = { low = 1e-320, high = 1 }\n[set]',
+            "line 14: the range of drugs.isatuximab.adcc.steepness, 9.99989e-321 to 1, is wider than 1e+06 times up and down",
+        ),
         (
             "adcc.steepness",
             "adcc.steepnes_",
@@ -289,6 +300,14 @@ def test_bad_input_is_one_line_with_its_place(write, old, new, message):
     result = CliRunner().invoke(app, ["sensitivity", write((old, new))])
     assert result.exit_code == 2, result.output
     assert message in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_an_excess_that_is_lost_beside_one_is_not_varied():
+    """Half of it, added to one, is one: there is no factor between that and anything."""
+    origin, note = Origin(1.0 + 2.0**-52, "1", "x", "tme_abm", "A"), Param("1", "x", "tme_abm", "A")
+    assert inputs._spread("parameters.x.armed_fold", origin, note, 2.0, "x") is None
+    kept = inputs._spread("parameters.x.armed_fold", origin._replace(value=1.5), note, 2.0, "x")
+    assert (kept.low, kept.high) == (1.25, 2.0) and kept.at(0.0) == 1.25
 
 
 def test_the_numbers_of_a_mechanism_from_outside_are_varied(write):

@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from tme_abm.analysis import headings
+from tme_abm.analysis.sweep import figures, tables
 from tme_abm.analysis.sweep import form as forms
 from tme_abm.analysis.sweep import points as places
-from tme_abm.analysis.sweep import tables
 from tme_abm.cli.app import app
 from tme_abm.cli.variation import loader
 from tme_abm.foundation.errors import InputError
@@ -160,6 +160,19 @@ def test_means_differences_and_ratios_of_a_point():
     assert table.loc[("isa", "pd", "burden_gain_log10"), ["value", "low", "high"]].tolist() == [0.75, 0.75, 0.75]
     ratio = table.loc[("isa", "pd", "mean_pfs_ratio")]
     assert ratio["low"] < ratio["value"] < ratio["high"]
+
+
+def test_a_sweep_over_which_nothing_varies_is_drawn_all_the_same(tmp_path):
+    """One arm, compared with none, that is the same everywhere: what it is, is the answer."""
+    (tmp_path / "sweep.toml").write_text(SWEEP, encoding="utf-8")
+    axes = kinds.load_question("sweep", tmp_path / "sweep.toml").form.axes
+    at = {"arm": "isa-pd", "reference": "", "low": 0.4, "high": 0.6, "n": 4}
+    rows = [at | {"point": i, "dose": (1, 10)[i], "outcome": name, "value": 0.5} for i in (0, 1) for name in ("mean_pfs_months", "orr")]
+    table = pd.DataFrame(rows)
+    assert figures._panels(table) == ["mean_pfs_months", "orr"]
+    assert figures._panels(pd.DataFrame([*rows, rows[0] | {"value": 0.7}])) == ["mean_pfs_months"]
+    one = figures._response(table, ("dose",), axes, {"isa-pd": "Isa-Pd"}, "title")
+    assert len([panel for panel in one.axes if panel.get_visible()]) == 2
 
 
 @pytest.mark.parametrize(

@@ -267,6 +267,60 @@ def test_a_run_goes_on_from_its_journal_and_resume_asks_for_it(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("place", ["r", "results/of/r"])
+def test_a_run_that_is_refused_before_anything_was_done_leaves_nothing(tmp_path, place):
+    folder = tmp_path / place
+    with pytest.raises(InputError, match="too few"), open_results(folder, ONE) as results:
+        (results.new / "a.txt").write_text("begun")
+        raise InputError("too few")
+    assert not list(tmp_path.iterdir())
+    make(folder)
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    for force in (False, True):
+        with pytest.raises(InputError), open_results(folder, ONE if force else TWO, force=force):
+            raise InputError("too few")
+        assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before and not (folder / WORK).exists()
+
+
+def test_a_run_of_which_something_was_done_is_kept_when_it_is_refused(tmp_path):
+    with pytest.raises(InputError, match="too few"), open_results(tmp_path / "r", ONE) as results:
+        results.journal.add("0", {"x": 1})
+        raise InputError("too few")
+    with open_results(tmp_path / "outer", ONE), pytest.raises(InputError):
+        make(tmp_path / "outer" / "set-001")
+        with open_results(tmp_path / "outer" / "set-002", ONE):
+            raise InputError("too few")
+    assert sorted(p.name for p in (tmp_path / "outer").iterdir()) == [MARKER, WORK, "set-001"]
+    with pytest.raises(InputError), open_results(tmp_path / "outer" / "set-003", ONE):
+        make(tmp_path / "outer" / "set-003" / "inside")
+        raise InputError("too few")
+    for folder in (tmp_path / "r", tmp_path / "outer" / "set-003"):  # what is done stays, and so does what says whose it is
+        refuse_foreign(folder)
+        assert (folder / WORK / "identity.json").is_file()
+
+
+def test_files_that_have_gone_to_their_places_leave_no_empty_folders(tmp_path):
+    with open_results(tmp_path / "r", ONE) as results:
+        (results.new / "t.parquet").mkdir()
+        (results.new / "t.parquet" / "part-00000.parquet").write_text("1")
+        results.publish(is_final=False)
+        assert not list(results.new.iterdir())
+    assert (tmp_path / "r" / "t.parquet" / "part-00000.parquet").is_file()
+
+
+def test_a_folder_in_the_place_of_a_shard_is_refused_before_anything_goes(tmp_path):
+    with open_results(tmp_path / "r", ONE) as results:
+        results.journal.add("0", {"x": 1})
+        (results.new / "t.parquet").mkdir()
+        (results.new / "t.parquet" / "part-00000.parquet").write_text("1")
+    shard = tmp_path / "r" / WORK / "journal" / "00001.shard"
+    shard.unlink()
+    shard.mkdir()
+    with pytest.raises(InputError, match=r"00001.shard is a folder where a file of the journal belongs"), open_results(tmp_path / "r", ONE):
+        pass
+    assert (tmp_path / "r" / WORK / "new" / "t.parquet" / "part-00000.parquet").is_file()
+
+
 @pytest.mark.parametrize("damage", ["", '{"seed": 1', None])
 def test_work_whose_identity_cannot_be_read_is_kept_until_force(tmp_path, damage):
     folder = tmp_path / "r"

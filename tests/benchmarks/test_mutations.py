@@ -77,6 +77,24 @@ def test_the_judge(outcome, found):
     assert bool(faults) is bool(found) and all(found in fault for fault in faults[:1])
 
 
+def test_the_judge_of_what_was_done_in_earnest():
+    """A message about what makes a case small names that option; a bank that holds all that was asked for stays as it was."""
+    refused = mutations.Outcome(2, err="tme: --patients 2: unknown key 'patients'\n")
+    assert not mutations.judge(CASE, refused, is_real=True) and mutations.judge(CASE, refused)
+    bank = CASE._replace(command=("bank", "bank.toml", "--out", "bank"), mutated="bank/run.json")
+    assert not mutations.judge(bank, mutations.Outcome(0), is_real=True)
+    elsewhere = bank._replace(command=("bank", "bank.toml", "--out", "other"))
+    assert mutations.judge(elsewhere, mutations.Outcome(0), is_real=True) == ["ran, but left no results"]
+    assert not mutations.judge(elsewhere, mutations.Outcome(0, left=["here/other/summary.json 9"]), is_real=True)
+
+
+def test_a_plan_whose_bank_is_a_stub_is_not_carried_out():
+    numbers = [n for n in range(300) if mutants.make_case("reduced", n).family in ("plan", "command line, calibrate")]
+    plans = [n for n in numbers if mutants.make_case("reduced", n).family == "plan"]
+    chosen = mutations.in_earnest("reduced", {n: {"has_begun": True} for n in numbers}, 1000)
+    assert plans and sorted(chosen) == [n for n in numbers if n not in plans]
+
+
 def test_the_box_of_a_command_line_is_one_message():
     case = CASE._replace(command=("run", "--x"), mutated="")
     assert not mutations.judge(case, mutations.Outcome(2, err=BOX))

@@ -168,6 +168,7 @@ def test_a_wrong_file_is_named_and_the_word_corrected(tmp_path, old, new, messag
     [
         ('form = "power"', 'form = "powr"', "form = "),
         ('route = "subcutaneous"', 'route = "oral-ish"', "route = "),
+        ("[drug]", '"" = 1\n[drug]', '"" = 1'),
     ],
 )
 def test_a_wrong_file_is_told_with_its_line(tmp_path, old, new, line_of):

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from tme_abm.cli.app import app
 from tme_abm.foundation.errors import InputError
 from tme_abm.scenario.kinds import COMMANDS, KINDS, Running, running_of_kind
+from tme_abm.scenario.reading import scenarios
 
 ASKED = [name for name, _ in inspect.getmembers(Running, inspect.isfunction) if not name.startswith("_")]
 
@@ -21,6 +22,19 @@ def test_a_kind_answers_or_names_its_command(kind):
     else:
         module = running_of_kind(kind)
         assert not [name for name in ASKED if not callable(getattr(module, name, None))]
+
+
+@pytest.mark.parametrize("command", [("converge", "lab.toml"), ("attribute", "lab.toml"), ("run", "lab.toml", "--draws", "2")])
+def test_an_experiment_in_the_place_of_a_trial_is_refused_with_the_line_that_makes_it_one(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    text = scenarios()["figure1_adenosine"].read_text(encoding="utf-8")
+    line = next(i for i, words in enumerate(text.splitlines(), 1) if words.startswith("kind"))
+    (tmp_path / "lab.toml").write_text(text, encoding="utf-8")
+    result = CliRunner().invoke(app, list(command))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"tme: lab.toml, line {line}: 'lab' is an experiment of the laboratory, not a trial; run it with `tme run lab.toml`\n"
+    )
 
 
 @pytest.mark.parametrize("kind", COMMANDS)

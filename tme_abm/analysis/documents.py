@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tme_abm.batch.files import write_whole
 from tme_abm.foundation.errors import InputError
+from tme_abm.foundation.paths import real
 
 
 def check(document: Path | None, mark: str) -> None:
@@ -30,7 +31,7 @@ def put(document: Path, mark: str, content: str, head: str = "") -> None:
         InputError: As `check`.
     """
     before = _read(document, mark) or head
-    write_whole(document.resolve(), between(before, mark, content))  # a link goes on leading where it led
+    write_whole(real(document), between(before, mark, content))  # a link goes on leading where it led
 
 
 def between(text: str, mark: str, content: str) -> str:

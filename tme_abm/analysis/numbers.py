@@ -18,7 +18,7 @@ from typing import Any
 
 from tme_abm.foundation.declare import Origin, notes
 from tme_abm.foundation.errors import InputError, did_you_mean
-from tme_abm.patients.distributions import DISTRIBUTIONS
+from tme_abm.patients.distributions import DISTRIBUTIONS, PARAMETERS
 from tme_abm.patients.patient import ORDER, TRAITS
 from tme_abm.patients.population import Effect, Population
 from tme_abm.patients.reading import FOLDER
@@ -42,9 +42,30 @@ def parse(path: str) -> tuple[str, ...]:
     if len(parts) not in kinds[parts[0]]:
         example = {"parameters": "imid.kill_rate", "drugs": "isatuximab.adcc.lysis_rate", "population": "growth_rate.median"}
         raise InputError(f"'{path}' is no whole path; write it like {parts[0]}.{example[parts[0]]}")
+    if parts[0] == "population":
+        _check_number(path, *parts[-2:])
     if parts[0] == "population" and len(parts) == 3:
         return ("population", BASE, *parts[1:])
     return parts
+
+
+def _check_number(path: str, quantity: str, name: str) -> None:
+    """Refuse a number that no population could have: what weighs patients by it would take no notice of it."""
+    if quantity not in TRAITS:
+        raise InputError(f"'{path}': unknown quantity '{quantity}'{did_you_mean(quantity, TRAITS)}")
+    known = {number for numbers in PARAMETERS.values() for number in numbers}
+    if name.startswith(BY):
+        _check_tilt(path, quantity, name.removeprefix(BY))
+    elif name not in known:
+        raise InputError(f"'{path}': no distribution has such a number{did_you_mean(name, known)}")
+
+
+def _check_tilt(where: str, quantity: str, trait: str) -> None:
+    """Refuse a trait with which a quantity cannot go."""
+    if trait not in TRAITS:
+        raise InputError(f"'{where}': unknown trait '{trait}'{did_you_mean(trait, TRAITS)}")
+    if TRAITS[trait].kind is not float or ORDER[trait] >= ORDER[quantity]:
+        raise InputError(f"'{where}': {quantity} can go with a number that is drawn before it, and '{trait}' is none")
 
 
 def home(given: str | Mapping[str, Any], quantity: str) -> str:
@@ -182,10 +203,7 @@ def tilt_of(population: Population, quantity: str, trait: str, where: str) -> Ef
     Raises:
         InputError: For a trait that is unknown, no number, or drawn after the quantity.
     """
-    if trait not in TRAITS:
-        raise InputError(f"'{where}': unknown trait '{trait}'{did_you_mean(trait, TRAITS)}")
-    if TRAITS[trait].kind is not float or ORDER[trait] >= ORDER[quantity]:
-        raise InputError(f"'{where}': {quantity} can go with a number that is drawn before it, and '{trait}' is none")
+    _check_tilt(where, quantity, trait)
     found = [e for e in population[quantity].effects if e.action in POWERS and e.text.startswith(f"by {trait} ")]
     return found[-1] if found else None
 

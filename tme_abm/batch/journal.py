@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from tme_abm.batch.files import plain, sync_folder
+from tme_abm.foundation.errors import InputError
 
 SHARD_BYTES = 64 * 2**20  # after which another shard begins
 MOST_OPEN = 64  # shards that are read from at a time
@@ -36,7 +37,11 @@ class Journal:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open a journal, or begin one."""
+        """Open a journal, or begin one.
+
+        Raises:
+            InputError: Where a folder stands in the place of a shard.
+        """
         self.folder = folder
         self.damaged = 0
         self._places: dict[str, _Place] = {}
@@ -50,6 +55,8 @@ class Journal:
         return sorted(self.folder.glob("*.shard"), key=lambda path: (len(path.name), path.name))
 
     def _index(self, shard: Path) -> None:
+        if shard.is_dir():
+            raise InputError(f"{shard} is a folder where a file of the journal belongs; put that back, or begin anew with --force")
         offset = 0
         with shard.open("rb") as file:
             for line in file:

@@ -18,6 +18,7 @@ from tme_abm.batch.files import digest, scratch_of, sync, sync_folder, write_jso
 from tme_abm.batch.journal import Journal
 from tme_abm.batch.lock import LOCK, Lock
 from tme_abm.foundation.errors import InputError
+from tme_abm.foundation.paths import refuse_tilde
 
 MARKER = ".tme-results.json"  # what makes a folder one of results; nobody else writes it
 WORK = ".tme-run"  # an unfinished run
@@ -57,7 +58,8 @@ class Results:
         self.before_publishing: Callable[[Path], Any] | None = None
         work = folder / WORK
         scratch_of(folder / MARKER).unlink(missing_ok=True)
-        self.marker = read_marker(folder) or {"format": FORMAT, "files": {}, "finished": None}
+        there = read_marker(folder)
+        self.marker = there or {"format": FORMAT, "files": {}, "finished": None}
         begun, finished = _json(work / "identity.json"), self.marker["finished"]
         self.is_finished = finished == self.identity and begun is None and not force
         if force:
@@ -66,19 +68,21 @@ class Results:
             refuse_another(folder, self.identity)
         if resume and begun is None and not self.is_finished:
             raise InputError(f"{folder} holds no run that could be resumed; leave out --resume to begin one")
-        if begun is None and not self.is_finished:
+        self._is_begun_here = begun is None and not self.is_finished
+        self._is_marked_here = there is None
+        if self._is_begun_here:
             shutil.rmtree(work, ignore_errors=True)
             work.mkdir()
             write_json(work / "identity.json", self.identity)
             write_json(folder / MARKER, self.marker)
         self.new = work / "new"
+        self.journal = Journal(work / "journal")  # before anything goes: a damaged one is refused
+        self.resumed = len(self.journal)
         shutil.rmtree(self.new, ignore_errors=True)
         if not self.is_finished:
             self.new.mkdir(parents=True)
         elif work.is_dir():
             work.rmdir()  # all that a crash at the very end has left
-        self.journal = Journal(work / "journal")
-        self.resumed = len(self.journal)
 
     def attach(self, name: str, content: bytes) -> None:
         """Lay a copy of what the run reads from elsewhere into the folder, to be published with the results.
@@ -119,7 +123,17 @@ class Results:
         self.set_aside += _mend(self.folder)
         self.marker = read_marker(self.folder) or self.marker
         if not is_final:
-            self.new.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(self.new, ignore_errors=True)  # folders whose files have gone to their places
+            self.new.mkdir(parents=True)
+
+    def withdraw(self) -> None:
+        """Take away what was laid down for a run that is refused before anything of it was done."""
+        own = {MARKER, WORK, LOCK}
+        if not self._is_begun_here or len(self.journal) or (self._is_marked_here and {p.name for p in self.folder.iterdir()} - own):
+            return
+        shutil.rmtree(self.folder / WORK, ignore_errors=True)
+        if self._is_marked_here:
+            (self.folder / MARKER).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -138,7 +152,7 @@ def open_results(folder: Path, identity: Mapping[str, Any], force: bool = False,
     refuse_foreign(folder)
     if resume and not folder.is_dir():
         raise InputError(f"there is no folder '{folder}' to resume a run in")
-    is_new = not folder.is_dir()
+    made = [place for place in (folder, *folder.parents) if not place.is_dir()]  # the innermost first
     folder.mkdir(parents=True, exist_ok=True)
     lock = Lock(folder)
     results = None
@@ -147,21 +161,27 @@ def open_results(folder: Path, identity: Mapping[str, Any], force: bool = False,
         results = Results(folder, identity, force, resume)
         results.took_over = lock.took_over
         yield results
+    except InputError:
+        if results is not None:
+            results.withdraw()
+        raise
     finally:
         if results is not None:
             results.journal.close()
             for path in results.set_aside:
                 results.say(aside_in_words(path))
         lock.release()
-        if is_new:
+        for place in made:
             with suppress(OSError):
-                folder.rmdir()  # of a run that was refused before it left anything
+                place.rmdir()  # of a run that was refused before it left anything
 
 
 def refuse_foreign(folder: Path) -> None:
-    """Raise an `InputError` for a file, or a folder that holds something else than results."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file, not a folder; choose another with --out")
+    """Raise an `InputError` for a file, a link that leads nowhere, or a folder that holds something else than results."""
+    refuse_tilde(folder)
+    if os.path.lexists(folder) and not folder.is_dir():
+        what = "a file, not a folder" if folder.exists() else "a link that leads to no folder"
+        raise InputError(f"{folder} is {what}; choose another with --out")
     if not folder.is_dir() or read_marker(folder) is not None:
         return
     if {path.name for path in folder.iterdir()} - {LOCK, WORK, MARKER, scratch_of(folder / MARKER).name}:
@@ -182,7 +202,7 @@ def read_marker(folder: Path) -> dict[str, Any] | None:
         return None  # nobody can tell what it is
     if number > FORMAT:
         raise InputError(f"{folder} was written by a later version of tme (format {number}); choose another folder with --out")
-    return {"finished": None, **marker}
+    return {**marker, "finished": marker.get("finished")}
 
 
 def _are_files(table: Any) -> bool:
@@ -227,7 +247,7 @@ def write_again(folder: Path, write: Callable[[Path], Any]) -> list[Path]:
     Returns:
         Files of somebody else that were in the way, or files that somebody has edited, under their new names.
     """
-    moved, new = _mend(folder), folder / AGAIN
+    moved, new = _mend(folder), folder.absolute() / AGAIN
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
     try:

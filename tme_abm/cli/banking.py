@@ -244,13 +244,10 @@ def trial_of(design: "Design", mechanisms: Any) -> "Study":
     Raises:
         InputError: Where there is no such trial, or it has not got them, with the place in the file.
     """
-    from tme_abm.foundation.errors import InputError
     from tme_abm.scenario.kinds import load_trial
 
-    try:
+    with design.source.naming(("scenario",)):
         study = load_trial(design.scenario, mechanisms=mechanisms)
-    except InputError as error:
-        raise design.source.error(("scenario",), str(error)) from None
     design.check_arms(study)
     return study
 

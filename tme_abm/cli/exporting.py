@@ -7,6 +7,7 @@ import typer
 
 from tme_abm.cli.options import SeedOption, SetOption, WithoutOption, in_plain_words, make_console, reading_results
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.paths import real, refuse_tilde
 
 SPATIAL = "h5ad"
 
@@ -44,7 +45,7 @@ def export(
             given = folder / MARK if (folder / MARK).is_file() else what
             study = load_trial(given, set_ or (), None, seed, without or ())
             key = study.arms[0].key if arm is None else arm
-            beside = folder.resolve().parent if folder.is_dir() else Path()
+            beside = real(folder).parent if folder.is_dir() else Path()
             target = out if out is not None else _short(beside / f"{study.name}_{key}_patient{patient}_day{day:g}.h5ad")
             _refuse(target, [target], force)
             found = marrow_of(study, arm, patient, day, deaths)
@@ -62,7 +63,7 @@ def export(
         if not folder.is_dir():
             raise InputError(f"there is no folder '{what}'; run the study with `tme run`, then export its results")
         result = load_results(folder)
-        own = folder.resolve()
+        own = real(folder)
         target = out if out is not None else _short(own.with_name(f"{own.name}_{to}"))
         if target.exists() and not target.is_dir():
             raise InputError(f"{target} is a file, not a folder; choose another with --out")
@@ -80,5 +81,6 @@ def _short(target: Path) -> Path:
 
 def _refuse(target: Path, there: list[Path], force: bool) -> None:
     """Refuse to write over anything unasked."""
+    refuse_tilde(target)
     if not force and any(path.exists() for path in there):
         raise InputError(f"{target} exists already; write over it with --force, or choose another with --out")

@@ -157,7 +157,7 @@ def check(given: Any, mechanisms: Sequence[str] = ()) -> None:
 def _table(path: Path) -> Any:
     import pandas as pd
 
-    return pd.read_parquet(path)
+    return pd.read_parquet(path.absolute())
 
 
 def _close(summary: dict[str, Any], folder: Path, console: Any) -> None:

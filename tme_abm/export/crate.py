@@ -225,7 +225,7 @@ def _data_set(name: str, files: list[dict[str, Any]]) -> dict[str, Any]:
 def _columns(path: Path) -> Iterator[dict[str, Any]]:
     import pyarrow.parquet as pq
 
-    for field in pq.read_schema(parts(path)[0]):
+    for field in pq.read_schema(parts(path)[0].absolute()):
         notes = field.metadata or {}
         if b"unit" in notes:
             yield {

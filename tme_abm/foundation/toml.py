@@ -218,7 +218,7 @@ def line_of(words: str, lines: Mapping[Keys, int], *below: Keys) -> int:
     found: list[tuple[int, int]] = []
     for start in ((), *below):
         path: Keys = start
-        for index, quoted, word in re.findall(r"\[(\d{1,9})\]|'([^']+)'|([A-Za-z0-9_-]+)", told):
+        for index, quoted, word in re.findall(r"\[(\d{1,9})\]|'([^']*)'|([A-Za-z0-9_-]+)", told):
             further = (*path, int(index) if index else quoted or word)
             if further in lines:
                 path = further

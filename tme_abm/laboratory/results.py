@@ -90,7 +90,7 @@ def read_table(folder: Path) -> "pd.DataFrame":
     path = folder / "table.parquet"
     if not path.is_file():
         raise InputError(f"{folder} holds no finished experiment: table.parquet is missing")
-    return pd.read_parquet(path)
+    return pd.read_parquet(path.absolute())
 
 
 def write_report(experiment: Experiment, folder: Path, table: "pd.DataFrame", home: Path | None = None) -> Path:

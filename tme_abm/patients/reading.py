@@ -17,6 +17,7 @@ import numpy as np
 
 from tme_abm.foundation.declare import GRADES, number
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.paths import real
 from tme_abm.foundation.references import check_source
 from tme_abm.foundation.toml import Keys, naming_lines, parse_toml, read_text
 from tme_abm.patients.distributions import (
@@ -100,7 +101,7 @@ def _locate(source: str | Path, folder: Path, where: str) -> Path:
         path = folder / text
         if not path.is_file():
             raise InputError(f"{where}: there is no file '{path}'")
-        return path.resolve()
+        return real(path)
     path = FOLDER / f"{text}.toml"
     if not re.fullmatch(r"\w+", text) or not path.is_file():
         raise InputError(f"{where}: unknown population '{text}'{did_you_mean(text, populations())}")

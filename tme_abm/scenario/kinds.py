@@ -159,7 +159,10 @@ def load_scenario(
     Raises:
         InputError: One sentence with file, line, what is wrong and the nearest right word.
     """
-    source = read(given, overrides, patients, seed, without, mechanisms)
+    return _resolve_runnable(read(given, overrides, patients, seed, without, mechanisms), given)
+
+
+def _resolve_runnable(source: Source, given: str | Path | Mapping[str, Any]) -> "Study | Experiment":
     if (kind := kind_of(source)) in COMMANDS:
         raise source.error(("kind",), f"a {kind} is run by `{COMMANDS[kind]} {given if isinstance(given, str | Path) else 'FILE'}`")
     found: Study | Experiment = resolve(source)
@@ -181,9 +184,11 @@ def load_trial(
     """
     from tme_abm.trial.study import Study
 
-    found = load_scenario(given, overrides, patients, seed, without, mechanisms)
+    source = read(given, overrides, patients, seed, without, mechanisms)
+    found = _resolve_runnable(source, given)
     if not isinstance(found, Study):
-        raise InputError(f"'{found.name}' is an experiment of the laboratory, not a trial; run it with `tme run {found.name}`")
+        way = f"; run it with `tme run {given}`" if isinstance(given, str | Path) else ""
+        raise source.error(("kind",), f"'{found.name}' is an experiment of the laboratory, not a trial{way}")
     return found
 
 

@@ -10,6 +10,7 @@ from tme_abm.batch.desk import Desk
 from tme_abm.batch.results import differences, read_json
 from tme_abm.export.crate import describe_folder
 from tme_abm.foundation.errors import InputError
+from tme_abm.foundation.paths import real
 from tme_abm.scenario.kinds import load_trial
 from tme_abm.scenario.reading import MARK
 from tme_abm.scenario.running import as_result, choose, desk_of, identify, kept_mechanisms, opened, with_rules
@@ -89,7 +90,7 @@ def merge(
     found = read_parts(parts)
     first, target = found[0], Path(folder)
     for one in found:
-        if target.resolve() == one.folder.resolve():
+        if real(target) == real(one.folder):
             raise InputError(f"{target} holds part {one.part}; choose another folder with --out")
     whole = load_trial(first.folder / MARK, mechanisms=list(mechanisms) or kept_mechanisms(first.folder))
     study = with_rules(replace(whole, name=first.summary["scenario"]), rules)

@@ -10,6 +10,7 @@ from typing import Any
 
 from tme_abm.forms import Source
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.paths import real
 from tme_abm.foundation.toml import Keys, dotted, find_depth, find_lines, parse_path, parse_toml, read_text
 
 MARK = "scenario.toml"  # a folder that holds it is a folder of results
@@ -122,7 +123,8 @@ def read(
         path, shown = _find(given)
         table, found = _parse(path, shown)
         # the scenario in a folder of results is named by the folder
-        name, folder = path.resolve().parent.name if path.name == MARK else path.stem, path.resolve().parent
+        folder = real(path).parent
+        name = folder.name if path.name == MARK else path.stem
     options: dict[Keys, str] = {}
     for override in overrides:
         keys, value = _override(override)

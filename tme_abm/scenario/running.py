@@ -17,6 +17,7 @@ from tme_abm.batch.progress import Progress, Silence
 from tme_abm.batch.results import Results, open_results, read_json, refuse_another, refuse_foreign
 from tme_abm.export.crate import describe_folder
 from tme_abm.foundation.errors import InputError
+from tme_abm.foundation.paths import real
 from tme_abm.foundation.toml import to_toml
 from tme_abm.mechanisms.outside.catalogue import listed
 from tme_abm.scenario.kinds import load_scenario, running_of
@@ -161,7 +162,7 @@ def kept_mechanisms(place: Path) -> list["Wish"]:
         isinstance(row, dict) and {type(row.get("file")), type(row.get("name"))} == {str} for row in rows
     ):
         raise InputError(f"{found}: the entry 'mechanisms' is damaged")
-    return [Wish(str(place / row["file"]), (place / row["file"]).resolve(), only=frozenset({row["name"]})) for row in rows]
+    return [Wish(str(place / row["file"]), real(place / row["file"]), only=frozenset({row["name"]})) for row in rows]
 
 
 def compare(

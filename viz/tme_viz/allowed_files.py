@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from tme_abm.foundation.errors import InputError, did_you_mean
+from tme_abm.foundation.paths import real
 from tme_abm.scenario.reading import MARK, scenarios
 from tme_abm.simulation.settings import PLAIN as OF_THE_PACKAGE
 from tme_abm.simulation.settings import Catalogue
@@ -36,15 +37,15 @@ class Places:
         found = scenarios(KIND)
         if self.given is not None:
             is_result = self.given.name == MARK  # a scenario in a folder of results is named by the folder
-            found[self.given.resolve().parent.name if is_result else self.given.stem] = self.given
+            found[real(self.given).parent.name if is_result else self.given.stem] = self.given
         return {name: path for name, path in found.items() if kind(path) in (KIND, LIVE)}
 
     def runs(self) -> dict[str, Path]:
         """Name -> folder of every finished run, newest first."""
         if not self.results.is_dir():
             return {}
-        root = self.results.resolve()
-        inside = [p for p in self.results.iterdir() if PLAIN.fullmatch(p.name) and p.resolve().parent == root]
+        root = real(self.results)
+        inside = [p for p in self.results.iterdir() if PLAIN.fullmatch(p.name) and real(p).parent == root]
         folders = [p for p in inside if (p / "summary.json").is_file() and kind(p / MARK) == KIND]
         return {p.name: p for p in sorted(folders, key=lambda p: (p / "summary.json").stat().st_mtime, reverse=True)}
 

@@ -77,7 +77,7 @@ def open_run(places: Places, name: str) -> Run:
     try:
         run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-        patients = pd.read_parquet(folder / "patients.parquet")
+        patients = pd.read_parquet(folder.absolute() / "patients.parquet")
         trajectory = _visits(folder / "trajectory.parquet")
     except (OSError, ValueError) as error:
         raise InputError(f"results '{name}': {error}") from None
@@ -94,7 +94,7 @@ def _visits(path: Path) -> "pd.DataFrame":
     if not path.exists():
         return pd.DataFrame(columns=list(CHANGE_NEEDS))
     columns = [name for name in Stored(path).columns if name in CHANGE_NEEDS or name.startswith("deaths_")]
-    return pd.read_parquet(path, columns=columns)
+    return pd.read_parquet(path.absolute(), columns=columns)
 
 
 def figures_of(opened: Run, language: str = "en") -> dict[str, str]:

@@ -18,7 +18,7 @@ from tme_abm.pharmacology.regimen import Regimen
 from tme_abm.trial.study import Study
 
 PLAN = Path(__file__).with_name("bank.toml")
-Load = Callable[[Mapping[str, Any]], Study]  # `scenario.kinds.load_trial`, which stands a floor higher
+Load = Callable[[Any], Study]  # `scenario.kinds.load_trial`, which stands a floor higher
 GROUPS = ("controls", "combinations", "all")
 
 
@@ -138,11 +138,14 @@ def read_plan(load: Load, path: Path = PLAN, shape: Sequence[int] | None = None)
     form, source = read_form(path, Form, {"arms": ArmForm, "cohorts": CohortForm, "marrow": Marrow})
     if shape is not None:
         form = form.model_copy(update={"marrow": form.marrow.model_copy(update={"shape": list(shape)})})
+        source = replace(source, options={("marrow", "shape"): f"--shape {','.join(map(str, shape))}"})
     return build(form, source, load, path)
 
 
 def build(form: Form, source: Source, load: Load, path: Path) -> Plan:
     """The plan that a file describes."""
+    from tme_abm.patients.reading import load_population
+
     arms: dict[str, BankArm] = {}
     studies: dict[str, Study] = {}
     for trait in form.widen:
@@ -153,7 +156,9 @@ def build(form: Form, source: Source, load: Load, path: Path) -> Plan:
     for key, entry in form.arms.items():
         at = ("arms", key)
         if entry.scenario not in studies:
-            studies[entry.scenario] = on_marrow(_trial(entry.scenario, source, (*at, "scenario"), load), form.marrow, load)
+            with source.naming((*at, "scenario")):
+                whole = load(source.folder / entry.scenario if entry.scenario.endswith(".toml") else entry.scenario)
+            studies[entry.scenario] = on_marrow(whole, form.marrow, load, source)
         study, wanted = studies[entry.scenario], entry.arm or key
         found = {arm.key: arm for arm in study.arms}
         if wanted not in found:
@@ -170,7 +175,8 @@ def build(form: Form, source: Source, load: Load, path: Path) -> Plan:
         for j, arm in enumerate(cohort.arms):
             if arm not in arms:
                 raise source.error(("cohorts", i, "arms", j), f"cohorts[{i}]: there is no arm '{arm}'{did_you_mean(arm, arms)}")
-        _population(cohort.population, source, ("cohorts", i, "population"))
+        with source.naming(("cohorts", i, "population")):
+            load_population(source.folder / cohort.population if cohort.population.endswith(".toml") else cohort.population)
         cohorts.append(Cohort(cohort.population, cohort.share, tuple(cohort.arms)))
     total = sum(cohort.share for cohort in cohorts)
     if abs(total - 1.0) > 1e-6:
@@ -178,27 +184,16 @@ def build(form: Form, source: Source, load: Load, path: Path) -> Plan:
     return Plan(form.seed, form, arms, tuple(cohorts), path)
 
 
-def _trial(name: str, source: Source, at: tuple[Any, ...], load: Any) -> Study:
-    given = source.folder / name if name.endswith(".toml") else name
-    try:
-        study: Study = load(given)
-    except InputError as error:
-        raise source.error(at, str(error)) from None
-    return study
+def on_marrow(study: Study, marrow: Marrow, load: Load, source: Source) -> Study:
+    """A trial on the patch that a plan asks for, with nothing recorded beside the visits.
 
-
-def _population(name: str, source: Source, at: tuple[Any, ...]) -> None:
-    from tme_abm.patients.reading import load_population
-
-    try:
-        load_population(source.folder / name if name.endswith(".toml") else name)
-    except InputError as error:
-        raise source.error(at, str(error)) from None
-
-
-def on_marrow(study: Study, marrow: Marrow, load: Load) -> Study:
-    """A trial on another patch, with nothing recorded beside the visits."""
+    Raises:
+        InputError: For a patch that cannot be, with its place in the plan.
+    """
     table = {**study.resolved, "marrow": marrow.model_dump(mode="json"), "published": []}
     table.pop("record", None)
-    own = load(table)
+    try:
+        own = load(table)
+    except InputError as error:  # the trial has passed by itself: whatever is wrong now is the marrow of the plan
+        raise source.wrap(("marrow",), InputError(str(error).removeprefix("scenario: "))) from None
     return replace(own, name=study.name, published=study.published)

@@ -243,8 +243,9 @@ def open_bank(folder: Path, plan: Plan, force: bool = False, resume: bool = Fals
     """Make the folder of a bank, or go on in one.
 
     Raises:
-        InputError: For a file, a folder that holds something else or another bank, or one that is in use.
+        InputError: For arms that do not go together, a file, a folder that holds something else or another bank, or one that is in use.
     """
+    _refuse_other_rules(plan)
     with open_results(folder, identity(plan), force, resume) as results:
         results.before_publishing = partial(describe_folder, study=SUBJECT)
         for name, content in next(iter(plan.arms.values())).study.settings.catalogue.copies().items():
@@ -303,7 +304,6 @@ def add_sitting(plan: Plan, folder: Path, sitting: Sitting, desk: Desk, group: s
 def _carry_out(plan: Plan, results: Results, sittings: Sequence[Sitting], group: str, desk: Desk) -> dict[str, Any]:
     """Run what the journal lacks and write the tables."""
     wanted = plan.only(group)
-    _refuse_other_rules(plan)
     journal = results.journal
     todo, populations = [], {}
     for sitting in sittings:

@@ -96,7 +96,7 @@ class VirtualTrial:
         """What is known of each patient of the bank before treatment."""
         import pandas as pd
 
-        return pd.read_parquet(self.folder / "patients.parquet")
+        return pd.read_parquet(self.folder.absolute() / "patients.parquet")
 
     def table(self, outcomes: Mapping[str, Outcomes]) -> "pd.DataFrame":
         """What was seen, as the patient table of a trial: a row for each patient and arm."""

@@ -174,10 +174,12 @@ def prepare(plan: Plan, folder: Path, load: Load) -> Fit:
     facts = read_facts(folder)["arms"]
     wanted: list[tuple[str, Study, str, str, list[Target]]] = []
     for name, arms in plan.targets.items():
-        study = load(name)
-        for arm in arms:
-            found = targets(study, name, [arm])
-            wanted.append((name, study, arm, _bank_arm(study, arm, facts, folder), found))
+        with plan.naming("targets", name):
+            study = load(name)
+        for i, arm in enumerate(arms):
+            with plan.naming("targets", name, i):
+                found = targets(study, name, [arm])
+                wanted.append((name, study, arm, _bank_arm(study, arm, facts, folder), found))
     if plan.is_part:
         acts = {place for _, study, arm, _, _ in wanted for place, _, _ in places_of(plan, study, _regimen(study, arm))}
         plan = replace(plan, free=tuple(free for i, free in enumerate(plan.free) if i in acts))
@@ -185,13 +187,14 @@ def prepare(plan: Plan, folder: Path, load: Load) -> Fit:
     weigher = Weigher(bank, {key: entry["acts"] for key, entry in bank.arms.items()})
     groups = []
     for i, (name, study, arm, key, goals) in enumerate(wanted):
-        if bank.arms[key]["is_combination"]:
-            raise InputError(f"{name}: the arm '{arm}' is a combination, and nothing is fitted to those")
-        groups.append(_group(plan, weigher, (name, study, arm, key), goals, i))
+        with plan.naming("targets", name):
+            if bank.arms[key]["is_combination"]:
+                raise InputError(f"{name}: the arm '{arm}' is a combination, and nothing is fitted to those")
+            groups.append(_group(plan, weigher, (name, study, arm, key), goals, i))
     for i, free in enumerate(plan.free):
         if not any(place == i for group in groups for place, _, _ in group.places):
-            text = f"{free.name} acts on none of the populations of {', '.join(plan.targets)}"
-            raise InputError(text) if plan.source is None else plan.source.error(("free", i, "path"), text)
+            with plan.naming("free", i, "path"):
+                raise InputError(f"{free.name} acts on none of the populations of {', '.join(plan.targets)}")
     return Fit(plan, bank, tuple(groups))
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -127,6 +128,10 @@ class Plan:
                 raise InputError(f"--only {name}: the plan has no such scenario{did_you_mean(name, self.targets)}")
         return replace(self, targets={name: arms for name, arms in self.targets.items() if name in chosen}, is_part=True)
 
+    def naming(self, *path: str | int) -> AbstractContextManager[None]:
+        """Within, what is refused is refused at a place of the plan's file."""
+        return nullcontext() if self.source is None else self.source.naming(path)
+
     def values(self, places: Sequence[float] | Floats) -> dict[str, float]:
         """Path -> value of the free numbers at some places (p,)."""
         return {path: free.value(float(at)) for free, at in zip(self.free, places, strict=True) for path in free.paths}
@@ -162,10 +167,8 @@ def read_plan(path: Path = PLAN) -> Plan:
             least = ", from above zero" if entry.scale == "log" else ""
             raise source.error(("free", i, "prior"), f"free[{i}].prior: the range must rise{least}; got {low:g} to {high:g}")
         for name in paths:
-            try:
+            with source.naming(("free", i, "path")):
                 kind = parse(name)[0]
-            except InputError as error:
-                raise source.error(("free", i, "path"), f"free[{i}].path: {error}") from None
             if kind != "population" and not is_weighed(name):
                 text = f"'{name}' is a rate and no patient's trait; a bank tells of a trait that multiplies it, or of a drug's kill_rate"
                 raise source.error(("free", i, "path"), f"free[{i}].path: {text}")

@@ -190,7 +190,7 @@ def read(path: Path) -> Posterior:
     if not file.is_file():
         raise InputError(f"there is no file '{file}'; `tme calibrate` writes one")
     try:
-        table = pq.read_table(file)
+        table = pq.read_table(file.absolute())
         names = tuple(name for name in table.column_names if name not in ("weight", "log_posterior"))
         weights, sets = _numbers(table, ("weight",))[:, 0], _numbers(table, names)
         if not names or not len(sets) or weights.min() < 0.0 or not weights.sum() > 0.0:

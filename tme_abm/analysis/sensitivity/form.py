@@ -11,6 +11,7 @@ from tme_abm.foundation.clock import HOURS_PER_DAY
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.toml import parse_path
 
+WIDEST = 1e6  # factor up and down; beyond it the ends meet zero and infinity in the arithmetic of floats
 METHODS = {"morris": "trajectories", "sobol": "base samples", "latin_hypercube": "samples"}
 
 
@@ -91,8 +92,8 @@ def build(form: Form, source: Source) -> Sensitivity:
     for grade, factor in form.spread.items():
         if grade not in GRADES:
             raise source.error(("spread", grade), f"unknown grade '{grade}'{did_you_mean(grade, GRADES)}")
-        if factor <= 1.0:
-            raise source.error(("spread", grade), f"spread.{grade}: a factor up and down is above 1, got {factor:g}")
+        if not 1.0 < factor <= WIDEST:
+            raise source.error(("spread", grade), f"spread.{grade}: a factor up and down is above 1, at most {WIDEST:g}, got {factor:g}")
     for path, given in form.ranges.items():
         at = ("ranges", path)
         try:
@@ -102,6 +103,8 @@ def build(form: Form, source: Source) -> Sensitivity:
         if given.low >= given.high or (given.scale == "log" and given.low <= 0.0):
             least = ", from above zero" if given.scale == "log" else ""
             raise source.error(at, f"the range of {path} must rise{least}, got {given.low:g} to {given.high:g}")
+        if given.scale == "log" and given.high / WIDEST > given.low * WIDEST:
+            raise source.error(at, f"the range of {path}, {given.low:g} to {given.high:g}, is wider than {WIDEST:g} times up and down")
     if form.method == "sobol" and form.samples & (form.samples - 1):
         power = 1 << form.samples.bit_length()
         raise source.error(("samples",), f"the samples of Sobol's sequence are a power of two, {power // 2} or {power}, not {form.samples}")

@@ -212,6 +212,6 @@ def _spread(path: str, origin: Origin, note: Param, factor: float, group: str) -
         return None
     low, high = own / factor + is_fold, own * factor + is_fold
     low, high = max(low, note.low), min(high, note.high)
-    if not low < high:
+    if not float(is_fold) < low < high:  # an excess so small that its part is lost beside one has no factor either
         return None
     return Input(path, value, low, high, "fold" if is_fold else "log", origin.grade, origin.unit, origin.meaning, group)

@@ -37,13 +37,11 @@ def draw(sweep: Sweep, table: "pd.DataFrame", labels: Mapping[str, str]) -> dict
 
 
 def _panels(table: "pd.DataFrame", only_comparisons: bool = False) -> list[str]:
-    """Outcomes that vary, in the order of `OUTCOMES`."""
-    found = []
-    for name in (() if only_comparisons else OF_ARMS) + OF_COMPARISONS:
-        values = table.loc[table["outcome"] == name, "value"]
-        if values.notna().any() and (OUTCOMES[name].is_comparison or values.nunique() > 1):
-            found.append(name)
-    return found
+    """Outcomes that vary, in the order of `OUTCOMES`; all that are known where none does, which is an answer too."""
+    names = (() if only_comparisons else OF_ARMS) + OF_COMPARISONS
+    places = {name: table.loc[table["outcome"] == name, "value"].nunique() for name in names}  # without NaN
+    known = [name for name in names if places[name]]
+    return [name for name in known if OUTCOMES[name].is_comparison or places[name] > 1] or known
 
 
 def _frame(n: int, title: str) -> tuple["Figure", list["Axes"]]:

@@ -29,6 +29,7 @@ from tme_abm.foundation.declare import fill
 from tme_abm.foundation.errors import InputError, did_you_mean
 from tme_abm.foundation.installed import is_installed
 from tme_abm.foundation.mechanism import Mechanism, by_drug
+from tme_abm.foundation.paths import real
 from tme_abm.foundation.pinned import pin
 from tme_abm.marrow.state import Tick
 from tme_abm.mechanisms import MECHANISMS
@@ -147,7 +148,7 @@ def wish_for(given: Any) -> Wish:
             raise InputError(f"--mechanism {text}: there is no such file")
         if path.suffix != ".py":
             raise InputError(f"--mechanism {text}: not a Python file; its name ends in .py")
-        return Wish(text, path.resolve())
+        return Wish(text, real(path))
     installed = {point.name: point for point in entry_points(group=GROUP)}
     if text not in installed:
         known = did_you_mean(text, installed) if installed else "; no installed package brings mechanisms"
@@ -174,7 +175,7 @@ def _wish_for_made(mechanism: Mechanism) -> Wish:
             if path.is_file():
                 module = sys.modules.get(kernel.py_func.__module__)
                 spec = getattr(module, "__spec__", None)
-                return Wish(str(path), path.resolve(), spec.parent or "" if spec else "", frozenset({mechanism.name}))
+                return Wish(str(path), real(path), spec.parent or "" if spec else "", frozenset({mechanism.name}))
     return Wish(f"mechanism '{mechanism.name}'", made=mechanism)
 
 
@@ -361,7 +362,7 @@ def _placed(wish: Wish, text: str) -> Wish:
     path = folder / wish.path.name
     if not path.is_file() or path.read_bytes() != text.encode():
         write_whole(path, text)
-    return replace(wish, path=path.resolve())
+    return replace(wish, path=real(path))
 
 
 def _as_loaded(catalogue: Catalogue) -> tuple[Any, ...]:
