@@ -118,7 +118,7 @@ ALLOWED = {  # file -> where -> (numbers, why)
     "marrow/state.py": {
         "BLOCK_SIDE": ((128,), CACHE),
         "BANDS": ((4,), CACHE),
-        "TILE": ((256,), CACHE),
+        "TILE": ((128,), CACHE),
         "make_marrow": ((3,), "three counters"),
     },
     "marrow/walking.py": {
