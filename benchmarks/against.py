@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench_step import MOST_STEPS
 from bench_trial import Run
 from machine import Spread, headline, ratio, spread, write
 from trees import Tree, Worker, pair
@@ -21,7 +22,7 @@ ARMS = ("untreated", "pd", "isa-pd")
 PARTS = ("compile", "step", "start", "trial")
 SHORT = ("run", "untreated", "--patients", "1", "--workers", "1", "--force", "--out")
 BURST = 4e6  # sites times steps that a marrow is asked for in a round, about a tenth of a second
-LEAST_STEPS, MOST_STEPS, MOST_BURSTS = 8, 112, 9  # of a burst, which all begin at the same marrow: after more it would be another one
+LEAST_STEPS, MOST_BURSTS = 8, 9
 
 Row = dict[str, Any]
 Pair = tuple[Tree, Tree]

@@ -158,6 +158,7 @@ ALLOWED = {  # file -> where -> (numbers, why)
         "NEGLIGIBLE": ((1e-6,), METHOD),
         "STIFFNESS": ((0.3,), METHOD),
         "SMOOTHNESS": ((0.4,), METHOD),
+        "FASTEST": ((1000.0,), "what a run bears"),
         "MOST_PARTS": ((16,), METHOD),
         "clearance_factor": ((700.0,), "exponential that a float does not hold"),
         "antibody_step": ((0.5, 6.0, 3.0), "Runge and Kutta"),

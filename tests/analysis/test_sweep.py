@@ -153,6 +153,15 @@ def test_means_differences_and_ratios_of_a_point():
     found = tables.point_table(both, ["dose"], [("isa", "pd")]).set_index(["arm", "reference", "outcome"])
     table, same = (found[found["point"] == point].drop(columns=["point", "dose"]) for point in (0, 1))
     pd.testing.assert_frame_equal(table, same)  # an arm that is the same at two points has the same interval at both
+    whole = pd.DataFrame(rows[:8])
+    lost = whole.assign(point=1, dose=2).assign(status=["failed", "completed"] + ["completed"] * 6)  # at one of the points
+    apart = tables.point_table(pd.concat([whole, lost]), ["dose"], [("isa", "pd")]).set_index(["point", "arm", "outcome"])
+    assert apart.loc[(1, "pd", "mean_pfs_months"), "n"] == 3 and apart.loc[(0, "pd", "mean_pfs_months"), "n"] == 4
+    three = whole[whole["patient"] > 0]["pfs_months"].to_numpy()[1::2]
+    drawn = np.random.default_rng(tables.SEED).integers(0, 4, (tables.RESAMPLES, 4))
+    of_three = [np.mean([three[k - 1] for k in one if k > 0]) for one in drawn if (one > 0).any()]
+    ends = apart.loc[(1, "pd", "mean_pfs_months"), ["low", "high"]].to_numpy(float)
+    np.testing.assert_allclose(ends, np.quantile(of_three, [0.025, 0.975]))  # the patients drawn at the other point, but for her
     assert table.loc[("isa", "", "mean_pfs_months"), "value"] == 11.0 and table.loc[("isa", "", "mean_pfs_months"), "n"] == 4
     assert table.loc[("pd", "", "mean_pfs_months"), "value"] == 6.0
     assert table.loc[("isa", "", "orr"), "value"] == 1.0

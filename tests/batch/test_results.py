@@ -294,6 +294,12 @@ def test_a_run_of_which_something_was_done_is_kept_when_it_is_refused(tmp_path):
     with pytest.raises(InputError), open_results(tmp_path / "outer" / "set-003", ONE):
         make(tmp_path / "outer" / "set-003" / "inside")
         raise InputError("too few")
+    make(tmp_path / "again")
+    with pytest.raises(InputError), open_results(tmp_path / "again", ONE, force=True):  # what stands there is of the run before
+        make(tmp_path / "again" / "set-001")
+        raise InputError("too few")
+    with open_results(tmp_path / "again", ONE, resume=True) as results:
+        assert not results.is_finished
     for folder in (tmp_path / "r", tmp_path / "outer" / "set-003"):  # what is done stays, and so does what says whose it is
         refuse_foreign(folder)
         assert (folder / WORK / "identity.json").is_file()

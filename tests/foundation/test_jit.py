@@ -346,12 +346,27 @@ def test_what_compiled_code_calls_is_compiled_once_for_whole_numbers_of_all_kind
 
 @needs_compiler
 def test_an_inlined_kernel_is_written_out_in_those_that_call_it_and_called_by_python_as_any():
-    def tripled(x):
-        return 3 * x
+    def long(x):
+        for k in range(12):  # too long to be written out unasked
+            x = math.sin(x) * math.cos(x + k) if x > k else math.exp(-x) + math.log(x + 3.0 + k) * math.tan(x)
+        return x
 
-    assert inlined(tripled)(5) == 15
-    wanted = {decorator: decorator(tripled).as_part.targetoptions.get("forceinline", False) for decorator in (kernel, inlined)}
-    assert wanted == {kernel: False, inlined: True}
+    calls = {}
+    for decorator in (kernel, inlined):
+        callee = decorator(long)
+        assert callee(5.0) == pytest.approx(long(5.0))
+
+        @kernel
+        def caller(values):
+            total = 0.0
+            for x in values:
+                total += callee(x) * callee(x + 1.0)  # noqa: B023
+            return total
+
+        assert caller(np.arange(2.0)) == pytest.approx(sum(long(x) * long(x + 1.0) for x in (0.0, 1.0)))
+        (text,) = caller.inspect_llvm().values()
+        calls[decorator] = len(re.findall(r"call [^\n]*long", text))
+    assert calls[kernel] >= 2 and calls[inlined] == 0
 
 
 @needs_compiler

@@ -89,6 +89,8 @@ def test_a_disease_that_outgrows_its_start_takes_no_more_of_the_antibody(start, 
         course.look(20.0, times * 1e9, 6.0)
         levels[times] = course.advance(28, 6.0).concentration[:, 0]
     assert np.array_equal(levels[1000.0], levels[2.0]) and levels[2.0].sum() < 0.9 * levels[1.0].sum()
+    told = [start(*ISA, body=typical._replace(disease=times)).kinetics("isatuximab") for times in (2.0, 1000.0)]
+    assert told[0] == told[1]
 
 
 @pytest.mark.parametrize(("is_igg", "trough_1", "trough_8", "steady_trough"), [(True, 95.0, 531.0, 137.0), (False, 108.0, 748.0, 318.0)])

@@ -61,15 +61,17 @@ def test_imports_are_read_alike_with_and_without_parsing(package, tmp_path, monk
     two = "from tme_abm.a import b\n\n\ndef g():\n    from tme_abm.c import d\n"
     (tmp_path / "one.py").write_text(one)
     (tmp_path / "two.py").write_text(two)
-    paths = [tmp_path / "one.py", tmp_path / "two.py", *sorted(package.rglob("*.py"))]
+    (tmp_path / "three.py").write_text("from tme_abm.a import (  # why (really)\n    b,\n)\nimport os; from tme_abm.c import d\n")
+    paths = [*(tmp_path / f"{name}.py" for name in ("one", "two", "three")), *sorted(package.rglob("*.py"))]
     parsed = []
     parse = ast.parse
     monkeypatch.setattr(provenance.ast, "parse", lambda text: parsed.append(1) or parse(text))
     found = [[imports_of(path, is_whole) for is_whole in (False, True)] for path in paths]
     assert found[0] == [{"a.b", "a.c", "e", "f"}] * 2
     assert found[1] == [{"a.b"}, {"a.b", "c.d"}]
+    assert found[2] == [{"a.b", "c.d"}] * 2
     assert 0 < len(parsed) < len(paths)  # half as often as without
-    monkeypatch.setattr(provenance, "INDENTED", re.compile(b""))
+    monkeypatch.setattr(provenance, "imports_at_top", lambda text: None)
     assert found == [[imports_of(path, is_whole) for is_whole in (False, True)] for path in paths]
 
 

@@ -18,7 +18,7 @@ from tme_abm.batch.files import digest, scratch_of, sync, sync_folder, write_jso
 from tme_abm.batch.journal import Journal
 from tme_abm.batch.lock import LOCK, Lock
 from tme_abm.foundation.errors import InputError
-from tme_abm.foundation.paths import refuse_tilde
+from tme_abm.foundation.paths import refuse_tilde, standing
 
 MARKER = ".tme-results.json"  # what makes a folder one of results; nobody else writes it
 WORK = ".tme-run"  # an unfinished run
@@ -69,7 +69,7 @@ class Results:
         if resume and begun is None and not self.is_finished:
             raise InputError(f"{folder} holds no run that could be resumed; leave out --resume to begin one")
         self._is_begun_here = begun is None and not self.is_finished
-        self._is_marked_here = there is None
+        self._is_marked_here, self._stood = there is None, self._standing()
         if self._is_begun_here:
             shutil.rmtree(work, ignore_errors=True)
             work.mkdir()
@@ -126,10 +126,13 @@ class Results:
             shutil.rmtree(self.new, ignore_errors=True)  # folders whose files have gone to their places
             self.new.mkdir(parents=True)
 
+    def _standing(self) -> dict[str, int]:
+        """What stands in the folder beside what a run lays down first, and when each was changed last [ns]."""
+        return {path.name: path.lstat().st_mtime_ns for path in self.folder.iterdir() if path.name not in (MARKER, WORK, LOCK)}
+
     def withdraw(self) -> None:
-        """Take away what was laid down for a run that is refused before anything of it was done."""
-        own = {MARKER, WORK, LOCK}
-        if not self._is_begun_here or len(self.journal) or (self._is_marked_here and {p.name for p in self.folder.iterdir()} - own):
+        """Take away what was laid down for a run that is refused before anything of it was done, in its folder or in one below."""
+        if not self._is_begun_here or len(self.journal) or self._standing() != self._stood:
             return
         shutil.rmtree(self.folder / WORK, ignore_errors=True)
         if self._is_marked_here:
@@ -182,6 +185,8 @@ def refuse_foreign(folder: Path) -> None:
     if os.path.lexists(folder) and not folder.is_dir():
         what = "a file, not a folder" if folder.exists() else "a link that leads to no folder"
         raise InputError(f"{folder} is {what}; choose another with --out")
+    if not (there := standing(folder)).is_dir():
+        raise InputError(f"{folder} cannot be made: {there} is no folder; choose another with --out")
     if not folder.is_dir() or read_marker(folder) is not None:
         return
     if {path.name for path in folder.iterdir()} - {LOCK, WORK, MARKER, scratch_of(folder / MARKER).name}:

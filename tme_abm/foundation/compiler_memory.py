@@ -30,7 +30,8 @@ def remembering() -> Iterator[None]:
     before: list[tuple[Any, str, Any]] = []
     if _depth[0] == 0:
         changed = [(Type, "__hash__", _hash), (Type, "__eq__", _is_equal), (Function, "get_call_type", _answer)]
-        changed += [(Statement, "_rec_list_vars", _list_variables), *([(COLOURS, "_markup", _write)] if COLOURS else [])]
+        changed += [(Statement, "_rec_list_vars", _list_variables), (COLOURS, "_markup", _write)]
+        changed = [one for one in changed if hasattr(one[0], one[1])]  # what a numba has no more, it works out as it likes
         before = [(owner, name, getattr(owner, name)) for owner, name, _ in changed]
         for owner, name, function in changed:
             setattr(owner, name, function)
@@ -58,7 +59,7 @@ def _is_equal(self: Any, other: Any) -> bool:
     return self is other or (self.__class__ is other.__class__ and bool(self.key == other.key))
 
 
-_ask: Any = Function.get_call_type
+_ask: Any = getattr(Function, "get_call_type", None)
 
 
 def _answer(self: Any, context: Any, args: Any, kws: Any) -> Any:
@@ -99,7 +100,7 @@ def _collect(value: Any, found: list[Any]) -> None:
             _collect(member, found)
 
 
-_mark: Any = COLOURS._markup if COLOURS else None
+_mark: Any = getattr(COLOURS, "_markup", None)
 
 
 def _write(self: Any, message: str, color: Any = None, *style: Any) -> str:

@@ -1,4 +1,4 @@
-"""The only file that configures numba.
+"""The only file that configures numba; `compiler` and `compiler_memory` beside it make it quicker.
 
 Every compiled function of the package is decorated with `kernel`. Compiled code is cached on disk in a folder that carries a
 digest of all sources that compiled code may come from, because numba does not notice an edit in an imported helper (numba issue
@@ -88,10 +88,7 @@ def kernel(function: F) -> F:
 
     Where other kernels call it, it becomes a part of them, and is not compiled by itself for their sake.
     """
-    compiled: Any = _compile(function, {})
-    if COMPILED:
-        compiled.__class__ = Kernel
-    return cast(F, compiled)
+    return _kernel(function, {})
 
 
 def inlined(function: F) -> F:
@@ -99,7 +96,11 @@ def inlined(function: F) -> F:
 
     For short ones in the hottest loops: to hand over an array means seven values, which takes longer than to add up nine numbers of it.
     """
-    compiled: Any = _compile(function, {"forceinline": True})
+    return _kernel(function, {"forceinline": True})
+
+
+def _kernel(function: F, options: dict[str, Any]) -> F:
+    compiled: Any = _compile(function, options)
     if COMPILED:
         compiled.__class__ = Kernel
     return cast(F, compiled)

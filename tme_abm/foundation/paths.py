@@ -11,6 +11,11 @@ def real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def standing(path: Path) -> Path:
+    """A path itself or, where there is none yet, the nearest one above it that there is: what decides whether it can be made."""
+    return next(place for place in (path, *real(path).parents) if os.path.lexists(place))
+
+
 def refuse_tilde(path: Path) -> None:
     """Refuse to write below a `~` that the shell has not written out (`--out=~/runs`).
 

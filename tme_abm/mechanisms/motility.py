@@ -122,6 +122,7 @@ def wander(marrow, kind, listed, contact, how, tick_key):
     width = index(marrow.lattice.width)
     # what is alike for all of the kind is looked up once: the walk takes half of a step, and each instruction in its loops tells
     contacts = marrow.contacts
+    # the choice of `contact.leave` again, as numba hands back no array of a bundle; where there is no contact, nothing is written
     left = contacts.nk if contact == NK else contacts.t_cell if contact == T_CELL else contacts.phagocyte
     left = contacts.suppressor if contact == SUPPRESSOR else left
     touches = contact != NOBODY
@@ -130,7 +131,7 @@ def wander(marrow, kind, listed, contact, how, tick_key):
     for j in range(listed[0], listed[1]):
         line = index(marrow.events.site[index(j)])
         s = index(site[line])
-        if by_granzyme:  # of T cells only those that see the tumour touch anybody
+        if by_granzyme:  # of T cells only those that see the tumour touch anybody, and are listed here (`part_by_touch`)
             share = float(granzyme[s]) / how.stops
         own = bits(tick_key, marrow.cells.uid[s])
         y, x = s // width, s % width

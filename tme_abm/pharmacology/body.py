@@ -16,7 +16,7 @@ class Body(NamedTuple):
         creatinine_clearance_ml_per_min: Creatinine clearance.
         is_igg: Whether the M-protein is an IgG, which competes with antibodies for salvage by FcRn.
         m_protein_g_per_l: Serum M-protein.
-        disease: Plasma cells of the whole marrow, relative to the start of treatment.
+        disease: Plasma cells of the whole marrow, relative to the start of treatment; kinetics follow them up to `course.MOST_DISEASE`.
     """
 
     age: float

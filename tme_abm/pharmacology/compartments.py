@@ -38,7 +38,7 @@ SMALL_MOLECULE = 1
 NEGLIGIBLE = 1e-6  # [mg] or [1]: below this a drug counts as gone and its compartments are emptied
 STIFFNESS = 0.3  # largest step of the antibody in units of the fastest time constant
 SMOOTHNESS = 0.4  # the same for the engagement of a target
-FASTEST = 1000.0  # [1/h] at which an antibody may leave a compartment: steps are that much shorter
+FASTEST = 1000.0  # [1/h] at which an antibody may leave its compartments: an hour of it then takes some three thousand steps
 MOST_PARTS = 16  # a segment of a small molecule is never cut finer
 
 
@@ -72,11 +72,14 @@ class Antibody(NamedTuple):
 
 
 def fastest_rate(p: Antibody) -> float:
-    """The highest rate [1/h] at which an antibody can leave a compartment, which bounds the length of a step."""
-    linear = p.clearance * math.exp(min(max(p.clearance_change, 0.0), 100.0)) + p.intercompartmental_clearance
+    """The sum of the rates [1/h] at which an antibody leaves its compartments; a step is a part of its inverse, but during an infusion."""
+    change = max(p.clearance_change, 0.0)
+    if change > math.log(FASTEST * p.central_volume / p.clearance):
+        return math.inf
+    linear = p.clearance * math.exp(change) + p.intercompartmental_clearance
     saturable = p.saturable_rate / p.central_volume + p.saturable_rate_per_volume
-    inward = p.intercompartmental_clearance / p.peripheral_volume + p.target_binding * p.target_pool
-    return linear / p.central_volume + saturable / p.saturable_half + inward + p.absorption_rate
+    peripheral = p.intercompartmental_clearance / p.peripheral_volume + p.target_binding * p.target_pool
+    return linear / p.central_volume + saturable / p.saturable_half + peripheral + p.absorption_rate
 
 
 class SmallMolecule(NamedTuple):

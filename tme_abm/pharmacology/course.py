@@ -36,7 +36,7 @@ MOST_DISEASE: Annotated[
     Param(
         "1",
         "plasma cells relative to the start of treatment beyond which kinetics follow them no further",
-        "tme_abm: not measured beyond the start; clearance rises by as much as it falls where the disease is gone",
+        "tme_abm: not measured beyond the start; isatuximab's clearance rises by the factor by which it falls where the disease is gone",
         "A",
     ),
 ] = 2.0
@@ -207,7 +207,7 @@ class Course:
             self._tumour = max(tumour, 1.0)
         per_look = max(1, round(LOOK_DAYS * HOURS_PER_DAY / dt_h))
         if self._follows and round(self.hour / dt_h) % per_look == 0:
-            disease = min(number(tumour, "plasma cells") / self._tumour, MOST_DISEASE)
+            disease = number(tumour, "plasma cells") / self._tumour
             self.body = self.body._replace(m_protein_g_per_l=number(m_protein, "M-protein"), disease=disease)
             self._follow_disease()
 
@@ -264,6 +264,7 @@ class Course:
         drug, body = self.drugs[index], self.body
         with_imid = float(any(other.drug_class == "imid" for other in self.drugs if other is not drug))
         traits = {**body._asdict(), "igg_g_per_l": igg(body.is_igg, body.m_protein_g_per_l), "is_with_imid": with_imid}
+        traits["disease"] = min(body.disease, MOST_DISEASE)
         return drug.individual(traits, self._deviates[index])
 
     def _schedule(self, horizon_days: float) -> tuple[Plan, NDArray[np.float64]]:

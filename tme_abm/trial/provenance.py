@@ -24,7 +24,7 @@ APART = ("mesa_model", "batch")  # rooms that shape no patient: Mesa's counts wh
 RUN = "trial.execution"  # that by which a study is run, with what it imports at its top; what it imports later writes reports
 PACKAGE = "tme_abm"
 AT_TOP = re.compile(rb"^from (tme_abm(?:\.\w+)*) import (\([^)]*\)|.*)", re.MULTILINE)
-INDENTED = re.compile(rb"^[ \t].*(?:from tme_abm[. ])", re.MULTILINE)
+ANYWHERE = re.compile(rb"\bfrom\s+tme_abm\b")
 COMMENT = re.compile(rb"#.*")
 SHAPING = ("numpy", "numba", "scipy")  # packages whose versions may show in a patient; scipy's draw her, and decide on her residual disease
 PACKAGES = ("tme-abm", "numpy", "numba", "pandas", "scipy", "mesa")
@@ -137,8 +137,8 @@ def imports_of(path: Path, is_whole: bool) -> set[str]:
         is_whole: Whether imports within functions count too.
     """
     text = path.read_bytes()
-    if b"TYPE_CHECKING" not in text and not INDENTED.search(text):
-        return imports_at_top(text)
+    if b"TYPE_CHECKING" not in text and (at_top := imports_at_top(text)) is not None:
+        return at_top
     found: set[str] = set()
 
     def visit(node: ast.AST) -> None:
@@ -157,11 +157,18 @@ def imports_of(path: Path, is_whole: bool) -> set[str]:
     return found
 
 
-def imports_at_top(text: bytes) -> set[str]:
-    """The same where all imports stand at the top, read without parsing the module, as a run waits for more than a hundred of them."""
+def imports_at_top(text: bytes) -> set[str] | None:
+    """The same where all imports stand at the top, read without parsing the module, as a run waits for more than a hundred of them.
+
+    None where more is imported from the package than the pattern finds.
+    """
+    text = COMMENT.sub(b"", text)
+    imports = AT_TOP.findall(text)
+    if len(imports) != len(ANYWHERE.findall(text)):
+        return None
     found: set[str] = set()
-    for base, names in AT_TOP.findall(text):
-        for name in COMMENT.sub(b"", names).strip(b"()").split(b","):
+    for base, names in imports:
+        for name in names.strip(b"()").split(b","):
             if name.strip():
                 found.add(b".".join([*base.split(b".")[1:], name.split()[0]]).decode())
     return found

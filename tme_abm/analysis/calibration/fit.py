@@ -190,7 +190,7 @@ def prepare(plan: Plan, folder: Path, load: Load) -> Fit:
         with plan.naming("targets", name):
             if bank.arms[key]["is_combination"]:
                 raise InputError(f"{name}: the arm '{arm}' is a combination, and nothing is fitted to those")
-            groups.append(_group(plan, weigher, (name, study, arm, key), goals, i))
+        groups.append(_group(plan, weigher, (name, study, arm, key), goals, i))
     for i, free in enumerate(plan.free):
         if not any(place == i for group in groups for place, _, _ in group.places):
             with plan.naming("free", i, "path"):

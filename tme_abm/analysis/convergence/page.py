@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tme_abm.analysis.convergence.statistics import ENDPOINTS, is_apart
 from tme_abm.analysis.run_book import EARLY_VISITS
 from tme_abm.foundation.errors import InputError
-from tme_abm.foundation.paths import real, refuse_tilde
+from tme_abm.foundation.paths import refuse_tilde, standing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -203,7 +203,7 @@ def check(folder: Path | None) -> None:
     refuse_tilde(folder)
     if os.path.lexists(folder) and not folder.is_dir():
         raise InputError(f"{folder} is no folder; choose another with --docs")
-    there = next(place for place in (folder, *real(folder).parents) if os.path.lexists(place))
+    there = standing(folder)
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise InputError(f"{folder} cannot be written; choose another with --docs")
     try:

@@ -16,7 +16,8 @@ from tme_abm.trial.survival import Survival
 if TYPE_CHECKING:
     import pandas as pd
 
-RESAMPLES, SEED = 1000, 1979  # the same patients are drawn at every point, so an arm that is the same there has the same interval
+RESAMPLES, SEED = 1000, 1979
+MISSING = -1  # a patient of the sweep who does not count at a point
 
 
 class Outcome(NamedTuple):
@@ -79,23 +80,26 @@ def point_table(runs: "pd.DataFrame", axes: Sequence[str], comparisons: Sequence
     """A row per point, arm or comparison, and outcome: `point, <axes>, arm, reference, outcome, value, low, high, n`.
 
     Only patients who completed in every arm of a point count there, so that arms are compared in the same patients. Intervals are
-    bootstrapped over patients, a patient with all her arms; that of a hazard ratio is the Cox model's, clustered on the patient.
+    bootstrapped over patients, a patient with all her arms; that of a hazard ratio is the Cox model's, clustered on the patient. The same
+    patients of the sweep are drawn at every point, so an arm that is the same at two points has the same interval at both.
     """
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
+    runs = runs.assign(who=runs["replicate"].to_numpy(np.int64) * 10**9 + runs["patient"].to_numpy(np.int64))
+    everyone = np.unique(runs["who"])
+    drawn = np.random.default_rng(SEED).integers(0, len(everyone), (RESAMPLES, len(everyone)))
     for number in sorted(int(n) for n in runs["point"].unique()):
         group = runs[runs["point"] == number]
         at = {"point": number, **{axis: group[axis].iloc[0] for axis in axes}}
-        who = group["replicate"].to_numpy(np.int64) * 10**9 + group["patient"].to_numpy(np.int64)
-        wide = group.assign(who=who)
-        done = wide.groupby("who")["status"].transform(lambda s: bool((s == "completed").all()))
-        wide = wide[done.to_numpy(bool)].sort_values(["arm", "who"])
+        done = group.groupby("who")["status"].transform(lambda s: bool((s == "completed").all()))
+        wide = group[done.to_numpy(bool)].sort_values(["arm", "who"])
         arms = {str(arm): part for arm, part in wide.groupby("arm", sort=False)}
         n = len(next(iter(arms.values()))) if arms else 0
         if n < 2:
             continue
-        draws = np.random.default_rng(SEED).integers(0, n, (RESAMPLES, n))
+        here = np.unique(wide["who"])
+        draws = np.where(np.isin(everyone, here), np.searchsorted(here, everyone), MISSING)[drawn]
         for arm, part in arms.items():
             for name in OF_ARMS:
                 values = _column(part, name)
@@ -122,7 +126,8 @@ def _mean(values: np.ndarray[Any, Any], draws: np.ndarray[Any, Any], level: floa
 
 
 def _means(values: np.ndarray[Any, Any], draws: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Means of resampled patients, missing values left out."""
+    """Means of resampled patients, missing values and `MISSING` patients left out."""
+    values = np.append(values, np.nan)  # the last one is that of a patient who is missing
     seen = np.isfinite(values)
     n = seen[draws].sum(axis=1)
     return np.where(n > 0, np.where(seen, values, 0.0)[draws].sum(axis=1) / np.maximum(n, 1), np.nan)
