@@ -36,7 +36,7 @@ MOST_DISEASE: Annotated[
     Param(
         "1",
         "plasma cells relative to the start of treatment beyond which kinetics follow them no further",
-        "tme_abm: not measured beyond the start; isatuximab's clearance rises by the factor by which it falls where the disease is gone",
+        "tme_abm: not measured beyond the start, where isatuximab's clearance rises by the factor by which it falls with all disease gone",
         "A",
     ),
 ] = 2.0
