@@ -150,6 +150,20 @@ def scroll(page: Any, down: float) -> None:
     page.evaluate(f"(() => {{ {SCROLLERS} all.forEach(e => {{ e.scrollTop = {down} }}) }})()")
 
 
+def bring(part: Any) -> None:
+    """Scroll to a part, until nothing above it moves it any more: a chart that is drawn meanwhile does."""
+    part.scroll_into_view_if_needed()
+    part.evaluate(
+        """e => new Promise(done => {
+          const at = () => e.getBoundingClientRect().y;
+          let last = at(), still = 0;
+          const look = () => { still = at() === last ? still + 1 : 0; last = at(); still > 2 ? done() : requestAnimationFrame(look); };
+          requestAnimationFrame(look);
+        })"""
+    )
+    part.scroll_into_view_if_needed()
+
+
 def too_wide(page: Any) -> float:
     """By how much the page is wider than its window, which is then scrolled sideways."""
     return float(page.evaluate(f"(() => {{ {SCROLLERS} return Math.max(...all.map(e => e.scrollWidth - e.clientWidth)) }})()"))

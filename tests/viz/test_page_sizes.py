@@ -95,7 +95,7 @@ def in_sight(page, selector, n=0):
 def reach(page, selector, n=0):
     """A part that can be used here, after scrolling down at most: never sideways, and not covered."""
     part = page.locator(selector).nth(n)
-    part.scroll_into_view_if_needed()
+    driver.bring(part)
     in_sight(page, selector, n)
     return part
 
