@@ -134,6 +134,7 @@ def main() -> None:
     parser.add_argument("--study", default="icaria")
     parser.add_argument("--patients", type=int, help="fewer patients than the study has")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--no-compile", action="store_true", help="leave compiling Python's files to the first import")
     parser.add_argument(
         "--wheels", type=Path, help="folder of packages to install from, filled where it lacks some (default: a temporary one)"
     )
