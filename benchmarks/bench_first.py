@@ -17,6 +17,7 @@ import os
 import shutil
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,9 @@ def gather(commits: list[str], wheels: Path, folder: Path) -> None:
     wheels.mkdir(parents=True, exist_ok=True)
     before = set(wheels.glob("tme_abm-*.whl"))
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(wheels), "--find-links", str(wheels)]
-    execute([*pip, "hatchling>=1.24"])
     for commit in commits:
         clone(commit, folder / commit)
+        execute([*pip, *tomllib.loads((folder / commit / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]])
         execute([*pip, str(folder / commit)])
         shutil.rmtree(folder / commit)
     for own in set(wheels.glob("tme_abm-*.whl")) - before:  # what stood there is the user's
