@@ -43,25 +43,25 @@ def test_the_twenties_are_those_of_the_trial_and_all_is_all(study):
     found = measures(study, rows)
     alone = [measures(study, rows[i : i + 2 * FEW]) for i in range(0, 2 * PATIENTS, 2 * FEW)]
     assert len(alone) == 3 and found["patients"] == 60
-    assert found["width_few"] == pytest.approx(np.mean([one["width_all"] for one in alone]))
-    assert (found["few_least"], found["few_most"]) == (min(one["ratio_all"] for one in alone), max(one["ratio_all"] for one in alone))
+    assert found["width_each"] == pytest.approx(np.mean([one["width_all"] for one in alone]))
+    assert (found["ratio_least"], found["ratio_most"]) == (min(one["ratio_all"] for one in alone), max(one["ratio_all"] for one in alone))
     assert [found[f"{end}_few"] for end in ("ratio", "low", "high")] == [alone[0][f"{end}_all"] for end in ("ratio", "low", "high")]
     assert found["width_all"] == pytest.approx(math.log(found["high_all"] / found["low_all"]))
-    assert found["wider"] == pytest.approx(found["width_few"] / found["width_all"])
+    assert found["wider"] == pytest.approx(found["width_each"] / found["width_all"])
 
 
 def test_an_interval_no_narrower_than_those_of_the_twenties_bears_out_no_prediction(study):
     found = measured(study)
     assert LESSON.outcome(found) == LESSON.right
-    assert LESSON.outcome({**found, "width_all": found["width_few"]}) == NEITHER
+    assert LESSON.outcome({**found, "width_all": found["width_each"]}) == NEITHER
     assert LESSON.outcome(measured(study, FEW)) == NEITHER  # all are the twenty
 
 
-@pytest.mark.parametrize("missing", ["width_few", "width_all"])
+@pytest.mark.parametrize("missing", ["width_each", "width_all"])
 def test_without_an_interval_no_prediction_is_borne_out(study, missing):
     assert FEW == FEWEST_PAIRS
     one_less = measured(study, FEW - 1)
-    assert math.isnan(one_less["width_few"]) and math.isnan(one_less["width_all"]) and one_less["ratio_all"] < 1
+    assert math.isnan(one_less["width_each"]) and math.isnan(one_less["width_all"]) and one_less["ratio_all"] < 1
     assert LESSON.outcome(one_less) == NEITHER
     assert LESSON.outcome({**measured(study), missing: one_less[missing]}) == NEITHER
 

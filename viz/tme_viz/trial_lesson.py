@@ -136,10 +136,10 @@ def measures(study: Study, rows: list[Row]) -> dict[str, float]:
     found: dict[str, float] = {}
     for name, ends in (("few", every[0]), ("all", whole)):
         found |= dict(zip((f"ratio_{name}", f"low_{name}", f"high_{name}"), ends, strict=True))
-    found["width_few"], found["width_all"] = float(np.mean([width(ends) for ends in every])), width(whole)
-    found["wider"] = found["width_few"] / found["width_all"]
+    found["width_each"], found["width_all"] = float(np.mean([width(ends) for ends in every])), width(whole)
+    found["wider"] = found["width_each"] / found["width_all"]
     ratios = [ratio for ratio, _, _ in every]
-    found["few_least"], found["few_most"] = float(np.min(ratios)), float(np.max(ratios))
+    found["ratio_least"], found["ratio_most"] = float(np.min(ratios)), float(np.max(ratios))
     by_patient: dict[int, dict[str, Row]] = {}
     for row in rows:
         by_patient.setdefault(int(row["patient"]), {})[str(row["arm"])] = row
