@@ -1,6 +1,5 @@
 """The live page: two marrows side by side, with transport, legend, curves and what can be taken away."""
 
-import contextlib
 from collections.abc import Callable
 from html import escape
 from typing import Any
@@ -16,6 +15,7 @@ from tme_viz.colours import ARMS, CLONES, COLOURS, SEVERAL, SHADES, field_colour
 from tme_viz.controls import Controls, off_now
 from tme_viz.lesson_page import Answer, LessonCard, next_step
 from tme_viz.picture import ACTIVE, LAYERS
+from tme_viz.push import use_push
 from tme_viz.screen import THIN_SPACE
 from tme_viz.session import SPEEDS
 from tme_viz.twins import SOMEBODY
@@ -56,6 +56,7 @@ def TransportBar(  # noqa: PLR0913 - the traits of a widget
     ready: bool = False,
     generation: int = 0,
     message: str = "",
+    hint: str = "",
     speeds: list[Any] = [],  # noqa: B006
     words: dict[str, Any] = {},  # noqa: B006
     names: dict[str, str] = {},  # noqa: B006
@@ -79,34 +80,6 @@ def CurvesFrame(  # noqa: PLR0913 - the traits of a widget
     words: dict[str, Any] = {},  # noqa: B006
 ) -> None:
     """Curves of both arms; `update` is pushed by the session."""
-
-
-def use_push(visitor: Visitor, element: solara.Element, name: str, trait: str) -> None:
-    """Let the session write a trait of a widget directly, without a pass through the component tree."""
-    start: list[solara.Element] = []
-    elements = solara.use_ref(start)
-    elements.current = [element, *elements.current[:3]]
-
-    def bind() -> Callable[[], None]:
-        widget = find_widget(elements.current)
-        return visitor.session.attach(name, lambda content: setattr(widget, trait, content))
-
-    solara.use_effect(bind, [visitor])
-
-
-def find_widget(elements: list[solara.Element]) -> Any:
-    """The widget of a component's element, given as the newest few.
-
-    A status that changes on the session's thread while the page is first drawn draws it again: the newest element may have no widget
-    yet, or an older one none any more; they all stand for the same widget.
-
-    Raises:
-        KeyError: Where none has a widget.
-    """
-    for element in elements[:-1]:
-        with contextlib.suppress(KeyError):
-            return solara.get_widget(element)
-    return solara.get_widget(elements[-1])
 
 
 @solara.component
@@ -147,8 +120,6 @@ def Notice(visitor: Visitor) -> None:
             solara.Text(f"{w[status.phase]} ...")
         if status.phase == "compiling":
             Recorded(visitor)
-    elif not status.day and not visitor.lesson.value:
-        solara.Text(w["hint"], classes=["tme-hint"])
 
 
 @solara.component
@@ -194,6 +165,7 @@ def Transport(visitor: Visitor) -> None:
         ready=status.phase == "ready",
         generation=status.generation,
         message=status.message,
+        hint="" if visitor.lesson.value or status.phase != "ready" else w["hint"],
         speeds=[[s, f"{pace(s)} {w['a_frame']}"] for s in SPEEDS],
         words={k: w[k] for k in TRANSPORT_WORDS},
         names={m.name: m.words(visitor.language.value).label for m in visitor.places.catalogue.mechanisms},

@@ -13,6 +13,7 @@ from tme_viz.allowed_files import Places
 from tme_viz.choice import Choice
 from tme_viz.lesson_page import Lessons
 from tme_viz.live import Live
+from tme_viz.push import use_link
 from tme_viz.trial_page import Trials
 from tme_viz.visitor import VIEWS, Visitor
 from tme_viz.words import LANGUAGES
@@ -37,8 +38,8 @@ def ThemeButton(
 
 
 @solara.component_vue("vue/address.vue")
-def AddressBar(link: str = "", place: str = "", answered: int = 0, event_went: Callable[[list[Any]], None] | None = None) -> None:
-    """Keeps the address of the browser."""
+def AddressBar(link: str | None = None, place: str = "", answered: int = 0, event_went: Callable[[list[Any]], None] | None = None) -> None:
+    """Keeps the address of the browser; `link` is pushed by the visitor."""
 
 
 @solara.component
@@ -72,16 +73,18 @@ def Page() -> None:
 def Address(visitor: Visitor) -> None:
     """What is seen, in the address; where the visitor goes back, what she saw before."""
     _ = visitor.status.value, visitor.view.value, visitor.moves.value
-    said = solara.use_ref(("", ""))  # what the address held before several things began to change at once
-    if not visitor.is_moving or not said.current[0]:
-        said.current = (visitor.link(), visitor.place())
+    place = solara.use_ref("")  # what the address held before several things began to change at once
+    if not visitor.is_moving or not place.current:
+        place.current = visitor.place()
     answered, set_answered = solara.use_state(0)
 
     def went(given: list[Any]) -> None:
         visitor.open(str(given[1]))
         set_answered(int(given[0]))
 
-    AddressBar(link=said.current[0], place=said.current[1], answered=answered, event_went=went)
+    bar = AddressBar(place=place.current, answered=answered, event_went=went)
+    use_link(visitor, bar, "address")
+    solara.use_effect(visitor.say_link, [visitor.link(), visitor.is_moving])
 
 
 @solara.component

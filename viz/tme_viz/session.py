@@ -64,6 +64,10 @@ class Status:
     share: float = 0.0
     told: int = 0
 
+    def at(self, day: float) -> "Status":
+        """The same at another day."""
+        return replace(self, day=day, choice=replace(self.choice, day=day))
+
 
 class Session:
     """One visitor's pair of marrows.

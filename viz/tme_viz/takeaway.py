@@ -10,6 +10,7 @@ import solara
 from tme_viz.history import History
 from tme_viz.pair import Pair
 from tme_viz.picture import image
+from tme_viz.push import use_link
 from tme_viz.saved_scenario import live_toml, scenario_toml
 from tme_viz.session import Session
 from tme_viz.visitor import Visitor
@@ -83,7 +84,6 @@ class Film:
         share: How much is done, 0 to 1.
         data: The film, once it is done.
         generation: Of the pair whose past it shows.
-        day: Up to which it goes.
         has_failed: Whether the past was forgotten on the way.
     """
 
@@ -91,7 +91,7 @@ class Film:
         """Begin."""
         self.session, self.layer, self.word, self.arms, self.on_change = session, layer, word, arms, on_change
         self.share, self.data, self.has_failed = 0.0, b"", False
-        self.generation, self.day = session.status.generation, session.status.day
+        self.generation = session.status.generation
         self._frames: list[Image.Image] = []
         session.post(self._begin)
 
@@ -143,7 +143,7 @@ def ask(session: Session, make: Callable[[], T]) -> T:
 
 @solara.component_vue("vue/souvenir.vue")
 def Souvenir(link: str = "", words: dict[str, Any] = {}, title: str = "") -> None:  # noqa: B006
-    """A picture and a link, which the browser makes."""
+    """A picture and a link, which the browser makes; `link` is pushed by the visitor."""
 
 
 @solara.component
@@ -166,12 +166,19 @@ def TakeAway(visitor: Visitor) -> None:
             )
             solara.FileDownload(lambda: ask(session, lambda: table_csv(need(session))), f"{name}.csv", label=w["save_csv"])
             TakeFilm(visitor, labels, name)
-        Souvenir(link=visitor.link(), words={k: w[k] for k in ("save_png", "link", "copied")}, title=" / ".join(labels))
+        Moment(visitor, labels)
+
+
+@solara.component
+def Moment(visitor: Visitor, labels: tuple[str, ...]) -> None:
+    """A picture and a link of what is seen now."""
+    words = {key: visitor.w[key] for key in ("save_png", "link", "copied")}
+    use_link(visitor, Souvenir(words=words, title=" / ".join(labels)), "souvenir")
 
 
 @solara.component
 def TakeFilm(visitor: Visitor, labels: tuple[str, ...], name: str) -> None:
-    """A film: begun by a button, then how far it is, then the button that saves it; and another once there is more to be seen."""
+    """A film: begun by a button, then how far it is, then the button that saves it, and the one for another."""
     w, session = visitor.w, visitor.session
     film, set_film = solara.use_state(no_film())
     _ = visitor.beat.value
@@ -182,16 +189,14 @@ def TakeFilm(visitor: Visitor, labels: tuple[str, ...], name: str) -> None:
     def begin() -> None:
         set_film(Film(session, visitor.layer.value, w["day"], labels, tell))
 
-    status = visitor.status.value
-    if film is not None and (film.has_failed or film.generation != status.generation):
+    if film is not None and (film.has_failed or film.generation != visitor.status.value.generation):
         film = None
     if film is not None and not film.data:
         solara.Button(w["making_film"].format(100.0 * film.share), disabled=True, classes=["tme-film"])
         return
     if film is not None:
         solara.FileDownload(film.data, f"{name}.gif", label=w["film_ready"])
-    if film is None or (film.day, film.layer) != (status.day, visitor.layer.value):  # what is ready is not what would be made now
-        solara.Button(w["make_film"], on_click=begin, classes=["tme-film"])
+    solara.Button(w["make_film"], on_click=begin, classes=["tme-film"])
 
 
 def no_film() -> Film | None:

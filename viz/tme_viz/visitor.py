@@ -1,6 +1,6 @@
 """What one visitor's page holds: the session, and what is looked at."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -11,6 +11,7 @@ from tme_abm.foundation.errors import InputError
 from tme_abm.marrow.cells import CellType
 from tme_viz.allowed_files import Places
 from tme_viz.choice import Choice, values_by_name
+from tme_viz.lessons import lessons
 from tme_viz.memory import give_back_soon
 from tme_viz.picture import LAYERS
 from tme_viz.session import Session, Status
@@ -29,7 +30,7 @@ class Visitor:
     Attributes:
         places: Where scenarios and results are.
         session: The pair of marrows.
-        status: The latest of the session.
+        status: The latest of the session, whose day the page is told only where it waits for it (`hear`).
         language: "en" or "it".
         view: One of `VIEWS`.
         layer: Quantity that is shown.
@@ -63,9 +64,44 @@ class Visitor:
         self.status: solara.Reactive[Status] = solara.reactive(Status())
         self.moves = solara.reactive(0)
         self._depth = 0
-        self.session = Session(places, self.status.set)
+        self._readers: dict[str, Callable[[str], None]] = {}
+        self.session = Session(places, self.hear)
         self.plain = plain
         self.open(query, is_first=True)
+
+    def hear(self, status: Status) -> None:
+        """Take a status of the session.
+
+        At a step nothing but the day changes, and to look through the whole page for what depends on it takes longer than all else that a
+        step costs: only the link of the moment is handed on then, unless this is the day on which the open lesson has its answer.
+        """
+        before = self.status.value
+        if status.at(before.day) != before or self._is_due(before.day, status.day):
+            self.status.value = status
+        else:
+            self.say_link()
+
+    def _is_due(self, before: float, now: float) -> bool:
+        lesson = lessons().get(self.lesson.value)
+        return lesson is not None and before < lesson.day <= now
+
+    def read_link(self, name: str, reader: Callable[[str], None]) -> Callable[[], None]:
+        """Tell a part of the page the link of what is seen, now and as it changes; returns what ends it."""
+        self._readers[name] = reader
+        self.say_link()
+
+        def end() -> None:
+            if self._readers.get(name) is reader:
+                del self._readers[name]
+
+        return end
+
+    def say_link(self) -> None:
+        """Tell those who read the link; not while only some of the things are changed that are changed at once."""
+        if not self._depth:
+            link = self.link()
+            for reader in list(self._readers.values()):
+                reader(link)
 
     @contextmanager
     def moving(self) -> Iterator[None]:
@@ -120,7 +156,7 @@ class Visitor:
 
     def _stands(self, choice: Choice) -> bool:
         """Whether what is shown is what a choice describes."""
-        now = self.session.asked or self.status.value.choice
+        now = self.session.asked or self.session.status.choice
         shown = replace(choice, arms=(choice.arms[0] or now.arms[0], choice.arms[1] or now.arms[1]))
         return shown == now
 
@@ -137,7 +173,7 @@ class Visitor:
     def change(self, **fields: Any) -> None:
         """Choose something else; the marrows are made anew, from day 0. What was chosen before and is not yet made still holds."""
         self.forget_twins()
-        self.session.prepare(replace(self.session.asked or self.status.value.choice, **{"events": (), "day": 0.0, **fields}))
+        self.session.prepare(replace(self.session.asked or self.session.status.choice, **{"events": (), "day": 0.0, **fields}))
 
     def restart(self) -> None:
         """The same again from day 0, as it was before anything was changed."""
@@ -151,7 +187,7 @@ class Visitor:
             day: Day up to which they are treated; that of the marrows, at least a cycle, by default.
         """
         self.forget_twins()
-        choice = self.status.value.choice
+        choice = self.session.status.choice
         until = max(choice.day, CYCLE) if day is None else day
 
         def tell() -> None:
@@ -203,10 +239,10 @@ class Visitor:
             more["layer"] = self.layer.value
         if self.hidden.value:
             more["hidden"] = ",".join(CellType(kind).name.lower() for kind in sorted(self.hidden.value))
-        choice = self.session.asked or self.status.value.choice
+        choice = self.session.asked or self.session.status.choice
         return choice.query(**more)
 
     def place(self) -> str:
         """What a step back in the browser leads away from: another view, lesson, trial or pair of marrows, but not another moment."""
-        choice = self.session.asked or self.status.value.choice
+        choice = self.session.asked or self.session.status.choice
         return "|".join((self.view.value, self.lesson.value, self.trial.value, choice.scenario, choice.patient, str(choice.size)))
