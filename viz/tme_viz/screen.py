@@ -54,6 +54,7 @@ class Screen:
         self._picked: list[tuple[int, int] | None] = [None, None]  # name and site of a followed cell
         self._sent_rows = 0
         self._curves_at = 0.0
+        self._curves_stand: object = None  # what the curves show that were sent last
         self._n = 0
         self._drawn = threading.Event()
 
@@ -112,8 +113,7 @@ class Screen:
         self._drawn.clear()
         self._send("transport", self._transport(day))
         if time.monotonic() - self._curves_at > CURVES_EVERY or not self.is_playing:
-            self._curves_at = time.monotonic()
-            self._send("curves", self._curves(day))
+            self._show_curves(day)
         for i, side in enumerate(pair.sides):
             if pictures is None:
                 kind, level = side.simulation.marrow.cells.kind, level_now(side.simulation, self.layer)
@@ -136,6 +136,16 @@ class Screen:
         events = [[e.day, e.side, e.kind, e.name, e.value] for e in self.pair.events]
         past = self.view is not None
         return {"day": day, "last": self.pair.day, "past": past, "events": events, "playing": self.is_playing, "until": self.until}
+
+    def _show_curves(self, day: float) -> None:
+        """Send the curves, unless they and what is drawn into them stand as they were sent: a row is a day, a step a quarter of it."""
+        self._curves_at, sides = time.monotonic(), self.pair.sides
+        marks = [(len(side.rows), len(side.visits), side.progression_day) for side in sides], tuple(self.pair.events)
+        stand = (*marks, None if self.view is None else day)
+        if self._sent_rows and stand == self._curves_stand:
+            return
+        self._curves_stand = stand
+        self._send("curves", self._curves(day))
 
     def _curves(self, day: float) -> dict[str, Any]:
         start = self._sent_rows
