@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from tme_viz.allowed_files import Places
 from tme_viz.choice import Choice
+from tme_viz.lessons import lessons
 from tme_viz.visitor import Visitor
 
 SMALL = Choice(scenario="combinations", arms=("isa-pd", "pd"), size=32)
@@ -65,6 +66,28 @@ def test_another_moment_is_no_other_place(visitor):
     assert visitor.place() == place
     visitor.view.value = "about"
     assert visitor.place() != place
+
+
+def test_a_step_tells_the_link_and_draws_no_page_anew(visitor):
+    """Only where the open lesson has its answer at that day does the page hear of it."""
+    links, drawn = [], []
+    visitor.read_link(lambda seen: links.append(seen[0]))
+    visitor.status.subscribe(lambda status: drawn.append(status.day))
+    visitor.session.step()
+    visitor.session.wait(60)
+    assert "day=0.25" in links[-1] and links[-1] == visitor.link() and drawn == []
+    visitor.session.act(0, "switch", "adcc", 0.0)
+    visitor.session.wait(60)
+    assert drawn == [0.25]
+    visitor.lesson.value = "niche"
+    due = lessons()["niche"].day
+    visitor.session.prepare(replace(SMALL, day=due - 0.5))
+    settled(visitor)
+    drawn.clear()
+    for _ in range(3):
+        visitor.session.step()
+    visitor.session.wait(60)
+    assert drawn == [due]
 
 
 def test_a_wrong_address_is_told_and_leaves_what_is_shown(visitor):

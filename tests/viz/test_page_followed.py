@@ -35,6 +35,71 @@ def test_the_address_is_the_state_and_back_leads_back(visit):
     assert "lesson=dose" in page.url
 
 
+def test_the_day_is_in_the_address_as_soon_as_somebody_is_about_to_use_it(visit):
+    """Steps alone write nothing, as that takes the browser longer than to draw one."""
+    page = visit("size=32&arms=isa-pd,pd")
+    settle(page, "location.search.includes('arms=isa-pd')")
+    said = "document.querySelector('.tme-address').__vue__.link.includes('day=1')"
+    leaves = (
+        lambda: page.keyboard.press("Control+Shift"),
+        lambda: page.evaluate("window.dispatchEvent(new Event('blur'))"),
+        lambda: page.evaluate("document.documentElement.dispatchEvent(new MouseEvent('mouseleave'))"),
+    )
+    counted = """() => {
+      const plain = History.prototype.replaceState;
+      window.tmeWritten = 0;
+      history.replaceState = (...a) => { window.tmeWritten++; plain.apply(history, a) };
+    }"""
+    for leave in leaves:
+        key(page, "r")
+        settle(page, "!document.querySelector('.tme-busy') && !location.search.includes('day=')")
+        page.evaluate(counted)
+        for _ in range(4):
+            key(page, "ArrowRight")
+        settle(page, said)
+        assert page.evaluate("window.tmeWritten") == 0
+        leave()
+        settle(page, "location.search.includes('day=1')", 1)
+
+
+def test_a_step_back_leads_to_the_day_that_was_left(visit):
+    """Also where the address had not yet been written."""
+    page = visit("size=32&arms=isa-pd,pd")
+    settle(page, "location.search.includes('arms=isa-pd')")
+    for _ in range(4):
+        key(page, "ArrowRight")
+    settle(page, "document.querySelector('.tme-address').__vue__.link.includes('day=1')")
+    assert "day=1" not in page.url
+    page.click(".tme-view-lessons")
+    settle(page, "location.search.includes('view=lessons')")
+    page.go_back()
+    settle(page, f"location.search.includes('day=1') && !!document.querySelector('.tme-time b') && {DAY} == 1")
+
+
+def test_a_step_takes_few_frames_of_the_browser(visit):
+    """Both marrows paint their flashes in the same frames, and the first with the cells; a page at rest draws nothing."""
+    page = visit("size=32&arms=isa-pd,pd&day=2")
+    deaths = "Math.max(...[...document.querySelectorAll('.tme-panel')].map(e => e.__vue__.flashes.length))"
+    count = """() => {
+      window.tmeFramed = new Set(); window.tmeChanges = 0;
+      const plain = window.requestAnimationFrame.bind(window);
+      window.requestAnimationFrame = f => plain(now => { window.tmeFramed.add(now); f(now) });
+      new MutationObserver(all => { window.tmeChanges += all.length }).observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });
+    }"""
+    page.wait_for_timeout(1000)  # what the page draws when it is opened
+    page.evaluate(count)
+    page.wait_for_timeout(1500)
+    assert page.evaluate("[window.tmeFramed.size, window.tmeChanges]") == [0, 0]
+    for _ in range(8):  # not in every step a cell dies
+        page.evaluate("window.tmeFramed.clear()")
+        key(page, "ArrowRight")
+        page.wait_for_timeout(200)
+        if page.evaluate(deaths):
+            break
+    page.wait_for_timeout(1500)
+    assert page.evaluate(deaths) == 0 and 1 <= page.evaluate("window.tmeFramed.size") <= 4
+
+
 def test_no_panel_shows_another_state_than_the_marrow(visit):
     """After a patient by number, a lesson on the typical one names her."""
     page = visit("size=32&patient=16")

@@ -15,7 +15,7 @@ from tme_viz.lessons import lessons
 pytestmark = pytest.mark.skipif(bool(driver.missing()), reason=f"the page is not tested here: {driver.missing()}")
 SIZES = ((1440, 900), (1920, 1080), (1024, 768), (390, 844))
 PLAIN = "size=32&arms=isa-pd,pd"
-TRANSPORT = "document.querySelector('.tme-transport').__vue__"
+TRANSPORT = "document.querySelector('.tme-transport').parentElement.__vue__"
 ADDRESS = "document.querySelector('.tme-address').__vue__"
 PANELS = "[...document.querySelectorAll('.tme-panel')].map(p => p.__vue__)"
 SAID = f"""(() => {{
@@ -124,8 +124,10 @@ def test_the_first_minute_says_what_a_dot_is_and_what_to_press(page):
     assert "dot is one cell" in said and "A and B" in said and "Press play" in said
     in_sight(page, "#tme-play")
     fits(page)
+    stands = page.locator(".tme-marrow").first.bounding_box()
     key(page, "ArrowRight")
-    page.locator(".tme-hint").wait_for(state="detached")
+    page.locator(".tme-hint").wait_for(state="hidden")
+    assert page.locator(".tme-marrow").first.bounding_box() == stands  # what is looked at does not jump
 
 
 def test_curves_stand_beside_the_marrows(page):

@@ -65,6 +65,27 @@ def test_play_runs_until_paused(session):
     assert [content["n"] for content in seen] == sorted({content["n"] for content in seen})
 
 
+def test_curves_that_stand_are_not_sent_again(session):
+    """A row is a day: of four steps three bring the curves nothing. What is drawn into them does, and so does a look at the past."""
+    watch(session)
+    sent = []
+    session.attach("curves", sent.append)
+    session.wait(60)
+    sent.clear()
+    for _ in range(8):
+        session.step()
+    session.wait(60)
+    assert [len(content["left"]) > 0 for content in sent] == [True, True] and [content["day"] for content in sent] == [1.0, 2.0]
+    session.act(0, "switch", "adcc", 0.0)
+    session.wait(60)
+    assert [event[3] for event in sent[-1]["events"]] == ["adcc"] and len(sent) == 3
+    session.seek(1.0)
+    session.seek(0.5)
+    session.seek(1e9)
+    session.wait(60)
+    assert [content["day"] for content in sent[3:]] == [1.0, 0.5, 2.0]
+
+
 def test_it_waits_for_the_browser(session, monkeypatch):
     monkeypatch.setattr("tme_viz.session.PATIENCE", 0.3)
     arrived = []

@@ -38,8 +38,8 @@ def ThemeButton(
 
 
 @solara.component_vue("vue/address.vue")
-def AddressBar(link: str | None = None, place: str = "", answered: int = 0, event_went: Callable[[list[Any]], None] | None = None) -> None:
-    """Keeps the address of the browser; `link` is pushed by the visitor."""
+def AddressBar(seen: list[str] | None = None, answered: int = 0, event_went: Callable[[list[Any]], None] | None = None) -> None:
+    """Keeps the address of the browser; `seen`, the link and its place, is pushed by the visitor."""
 
 
 @solara.component
@@ -73,18 +73,14 @@ def Page() -> None:
 def Address(visitor: Visitor) -> None:
     """What is seen, in the address; where the visitor goes back, what she saw before."""
     _ = visitor.status.value, visitor.view.value, visitor.moves.value
-    place = solara.use_ref("")  # what the address held before several things began to change at once
-    if not visitor.is_moving or not place.current:
-        place.current = visitor.place()
     answered, set_answered = solara.use_state(0)
 
     def went(given: list[Any]) -> None:
         visitor.open(str(given[1]))
         set_answered(int(given[0]))
 
-    bar = AddressBar(place=place.current, answered=answered, event_went=went)
-    use_link(visitor, bar, "address")
-    solara.use_effect(visitor.say_link, [visitor.link(), visitor.is_moving])
+    use_link(visitor, AddressBar(answered=answered, event_went=went), "seen", list)
+    solara.use_effect(visitor.say_link, [visitor.link(), visitor.place(), visitor.is_moving])
 
 
 @solara.component

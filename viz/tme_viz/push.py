@@ -14,9 +14,9 @@ def use_push(visitor: Visitor, element: solara.Element, name: str, trait: str) -
     _use_widget(visitor, element, lambda widget: visitor.session.attach(name, lambda content: setattr(widget, trait, content)))
 
 
-def use_link(visitor: Visitor, element: solara.Element, name: str) -> None:
-    """Let the visitor write the link of what is seen to the trait `link` of a widget."""
-    _use_widget(visitor, element, lambda widget: visitor.read_link(name, lambda link: setattr(widget, "link", link)))
+def use_link(visitor: Visitor, element: solara.Element, trait: str, part: Callable[[tuple[str, str]], Any]) -> None:
+    """Let the visitor write the link of what is seen, or the part of (link, place) that is wanted, to a trait of a widget."""
+    _use_widget(visitor, element, lambda widget: visitor.read_link(lambda seen: setattr(widget, trait, part(seen))))
 
 
 def _use_widget(visitor: Visitor, element: solara.Element, bind: Callable[[Any], Callable[[], None]]) -> None:

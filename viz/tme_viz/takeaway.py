@@ -173,7 +173,7 @@ def TakeAway(visitor: Visitor) -> None:
 def Moment(visitor: Visitor, labels: tuple[str, ...]) -> None:
     """A picture and a link of what is seen now."""
     words = {key: visitor.w[key] for key in ("save_png", "link", "copied")}
-    use_link(visitor, Souvenir(words=words, title=" / ".join(labels)), "souvenir")
+    use_link(visitor, Souvenir(words=words, title=" / ".join(labels)), "link", lambda seen: seen[0])
 
 
 @solara.component

@@ -64,7 +64,7 @@ class Visitor:
         self.status: solara.Reactive[Status] = solara.reactive(Status())
         self.moves = solara.reactive(0)
         self._depth = 0
-        self._readers: dict[str, Callable[[str], None]] = {}
+        self._readers: list[Callable[[tuple[str, str]], None]] = []
         self.session = Session(places, self.hear)
         self.plain = plain
         self.open(query, is_first=True)
@@ -85,23 +85,18 @@ class Visitor:
         lesson = lessons().get(self.lesson.value)
         return lesson is not None and before < lesson.day <= now
 
-    def read_link(self, name: str, reader: Callable[[str], None]) -> Callable[[], None]:
-        """Tell a part of the page the link of what is seen, now and as it changes; returns what ends it."""
-        self._readers[name] = reader
+    def read_link(self, reader: Callable[[tuple[str, str]], None]) -> Callable[[], None]:
+        """Tell a part of the page the link of what is seen and its place, now and as they change; returns what ends it."""
+        self._readers.append(reader)
         self.say_link()
-
-        def end() -> None:
-            if self._readers.get(name) is reader:
-                del self._readers[name]
-
-        return end
+        return lambda: self._readers.remove(reader)
 
     def say_link(self) -> None:
         """Tell those who read the link; not while only some of the things are changed that are changed at once."""
         if not self._depth:
-            link = self.link()
-            for reader in list(self._readers.values()):
-                reader(link)
+            seen = self.link(), self.place()
+            for reader in tuple(self._readers):
+                reader(seen)
 
     @contextmanager
     def moving(self) -> Iterator[None]:
