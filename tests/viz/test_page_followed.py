@@ -84,7 +84,8 @@ def test_a_step_takes_few_frames_of_the_browser(visit):
       window.tmeFramed = new Set(); window.tmeChanges = 0;
       const plain = window.requestAnimationFrame.bind(window);
       window.requestAnimationFrame = f => plain(now => { window.tmeFramed.add(now); f(now) });
-      new MutationObserver(all => { window.tmeChanges += all.length }).observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });
+      const all = { subtree: true, childList: true, attributes: true, characterData: true };
+      new MutationObserver(changes => { window.tmeChanges += changes.length }).observe(document.body, all);
     }"""
     page.wait_for_timeout(1000)  # what the page draws when it is opened
     page.evaluate(count)
