@@ -89,9 +89,13 @@ class CheckedCache(FunctionCache):
         self._cache_file = CheckedFile(self._cache_path, self._impl.filename_base, locator.get_source_stamp())
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """The code for a signature; None where there is none that could be used."""
+        """The code for a signature; None where there is none that could be used.
+
+        Numba first asks all its registries what it could compile, for which it imports forty modules and scipy's linear algebra. Code that
+        is compiled needs none of it, and whoever does compile asks them then.
+        """
         try:
-            return super().load_overload(sig, target_context)
+            return self._load_overload(sig, target_context)
         except Exception:
             return None
 
