@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 
+from tme_abm.drawing_memory import remembering
 from tme_abm.foundation.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def rendered(figure: "Figure", kind: str = "svg") -> bytes:
         raise InputError(f"figure: unknown kind '{kind}'{did_you_mean(kind, ('svg', 'png', 'pdf'))}")
     undated = {"svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None}}
     buffer = io.BytesIO()
-    with matplotlib.rc_context(STYLE), _laid_out(figure, kind):
+    with matplotlib.rc_context(STYLE), remembering(), _laid_out(figure, kind):
         figure.savefig(buffer, format=kind, dpi=160, facecolor="white", metadata=undated[kind])
     return _renamed(buffer.getvalue()) if kind == "svg" else buffer.getvalue()
 
