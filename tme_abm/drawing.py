@@ -49,11 +49,39 @@ STYLE: Any = {
 }
 
 
+_has_readers = [True]
+
+
+def forgo_docstrings() -> None:
+    """Say that nobody will read matplotlib's docstrings in this process."""
+    _has_readers[0] = False
+
+
+def import_matplotlib() -> None:
+    """Import what figures need of matplotlib.
+
+    A third of the time it takes to write lists of what can be set into the docstrings of its classes; they are left out where nobody reads
+    them.
+    """
+    from matplotlib import artist
+
+    before = getattr(artist, "kwdoc", None)
+    if before is not None and not _has_readers[0]:
+        artist.kwdoc = lambda artist: ""
+    try:
+        import matplotlib.backends.backend_svg
+        import matplotlib.figure  # noqa: F401
+    finally:
+        if before is not None:
+            artist.kwdoc = before
+
+
 def styled(draw: Callable[P, "Figure"]) -> Callable[P, "Figure"]:
     """Draw with the style of this module, leaving the caller's alone."""
 
     @wraps(draw)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> "Figure":
+        import_matplotlib()
         import matplotlib
 
         with matplotlib.rc_context(STYLE):

@@ -27,7 +27,7 @@ def main() -> None:
     """Entry point of the command `tme`."""
     # Imports make a million objects that stay: to look through them for cycles at every 700th takes a sixth of a short run, and
     # once more at the end, when all memory goes back to the system anyway, another sixth.
-    gc.set_threshold(50_000, 10, 10)
+    gc.set_threshold(200_000, 10, 10)
     atexit.register(gc.freeze)
     outlast_readers()
     app()

@@ -159,8 +159,9 @@ def import_ahead() -> None:
     Not beside kernels that are read from the cache, nor one patient alone: most of that is Python too, and two threads that take turns
     at its lock need a third longer than one after the other.
     """
-    for name in ("pandas", "pyarrow.parquet", "matplotlib.figure"):
+    for name in ("pandas", "pyarrow.parquet"):
         import_module(name)
+    import_module("tme_abm.drawing").import_matplotlib()
 
 
 def run_patients(study: Study, journal: Journal, desk: Desk, own: range | None = None) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tme_abm import drawing
 from tme_abm.foundation.declare import GRADES
 from tme_abm.foundation.errors import InputError
-from tme_abm.tables import Stored, read
+from tme_abm.tables import Stored, read_bare
 from tme_abm.trial import figures, marrow_figures, patient_figures, subgroups
 from tme_abm.trial.headline import SAME_PATIENTS, failures
 from tme_abm.trial.published import NOT_REACHED, compare_published, given_word
@@ -55,7 +55,7 @@ def write_report(folder: Path | str, home: Path | None = None, source: Path | No
     folder = Path(folder)
     source = source or folder
     run, summary = _json(source / "run.json"), _json(source / "summary.json")
-    patients = read(source / "patients.parquet")
+    patients = read_bare(source / "patients.parquet")
     path = source / "trajectory.parquet"
     trajectory = Stored(path) if path.exists() else pd.DataFrame()
     page = render(run, summary, patients, trajectory, folder, home)
