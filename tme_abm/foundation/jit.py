@@ -169,6 +169,12 @@ def _plain(kind: Any) -> Any:
 class Kernel(CPUDispatcher):
     """What Python calls by itself, while compiled code that calls it gets it as a part."""
 
+    def _compilation_chain_init_hook(self) -> None:
+        """Look for no extensions of numba before reading a kernel from the cache, for which all that is installed is asked.
+
+        Whoever compiles asks them (`load_additional_registries`), and what kernels of this package are called with is known to numba.
+        """
+
     @functools.cached_property
     def as_part(self) -> Any:
         """The same function as a part."""

@@ -41,13 +41,30 @@ class PinnedType(types.Type):
         return self.bundle.key
 
 
+_KINDS: dict[Any, PinnedType] = {}  # by the form of a bundle: numba takes milliseconds to say the type of a hundred arrays
+
+
+def form_of(value: Any) -> Any:
+    """All that the type of a member depends on, for numba."""
+    if isinstance(value, tuple):
+        return type(value), *map(form_of, value)
+    if isinstance(value, np.ndarray):
+        flags = value.flags
+        return type(value), value.dtype, value.ndim, flags.c_contiguous, flags.f_contiguous, flags.writeable
+    return type(value)
+
+
 class Pinned:
     """A NamedTuple and the place where its members are written down; holds the arrays alive."""
 
     def __init__(self, bundle: Any) -> None:
         """Write down the members of `bundle`; see `pin`."""
         self.bundle = bundle
-        self._numba_type_ = PinnedType(numba.typeof(bundle))
+        form = form_of(bundle)
+        known = _KINDS.get(form)
+        if known is None:
+            known = _KINDS[form] = PinnedType(numba.typeof(bundle))
+        self._numba_type_ = known
         self._memory = np.array(words(bundle), np.int64)
         self.address = self._memory.ctypes.data
 
