@@ -5,6 +5,7 @@ Whatever takes time to import is imported by the command that needs it.
 
 import atexit
 import gc
+import os
 from typing import Annotated
 
 import typer
@@ -29,6 +30,7 @@ def main() -> None:
     # once more at the end, when all memory goes back to the system anyway, another sixth.
     gc.set_threshold(200_000, 10, 10)
     atexit.register(gc.freeze)
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # pydantic would ask all that is installed whether it looks at forms
     outlast_readers()
     app()
 
