@@ -132,12 +132,15 @@ def page(template: str, folders: Sequence[Path] = (), **values: Any) -> str:
     """A page as text, from the templates of this folder, or of others that are searched before it."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    from tme_abm.trial.template_cache import template_cache
+
     environment = Environment(
         loader=FileSystemLoader([*folders, Path(__file__).parent / "templates"]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=template_cache(),
     )
     environment.filters |= {"number": number, "percent": percent, "interval": interval, "difference": difference, "p": p_value}
     return environment.get_template(template).render(**values)
