@@ -17,6 +17,8 @@ from typing import Any
 from llvmlite import binding
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 
+from tme_abm.foundation.compiler_memory import remembering
+
 DIGEST_BYTES = 32
 
 
@@ -125,7 +127,8 @@ class CheckedCache(FunctionCache):
         is compiled needs none of it, and whoever does compile asks them then.
         """
         try:
-            return self._load_overload(sig, target_context)
+            with remembering():
+                return self._load_overload(sig, target_context)
         except Exception:
             return None
 

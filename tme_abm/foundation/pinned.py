@@ -54,6 +54,13 @@ def form_of(value: Any) -> Any:
     return type(value)
 
 
+def kind_of(value: Any) -> Any:
+    """The type of a bundle or a member, as `numba.typeof` says it, but that it goes through the ancestors of every NamedTuple."""
+    if isinstance(value, tuple):
+        return types.BaseTuple.from_types([kind_of(member) for member in value], type(value))
+    return numba.typeof(value)
+
+
 class Pinned:
     """A NamedTuple and the place where its members are written down; holds the arrays alive."""
 
@@ -63,7 +70,7 @@ class Pinned:
         form = form_of(bundle)
         known = _KINDS.get(form)
         if known is None:
-            known = _KINDS[form] = PinnedType(numba.typeof(bundle))
+            known = _KINDS[form] = PinnedType(kind_of(bundle))
         self._numba_type_ = known
         self._memory = np.array(words(bundle), np.int64)
         self.address = self._memory.ctypes.data

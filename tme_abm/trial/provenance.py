@@ -74,7 +74,7 @@ def code_versions() -> dict[str, str]:
     from tme_abm import __version__
 
     own = {"tme_abm": __version__, "model": model_digest(), "mesa_model": room_digest("mesa_model")}
-    return own | {"python": ".".join(platform.python_version_tuple()[:2])} | versions(SHAPING)
+    return {**own, "python": ".".join(platform.python_version_tuple()[:2]), **versions(SHAPING)}
 
 
 @cache
@@ -192,7 +192,8 @@ def imports_at_top(text: bytes) -> set[str] | None:
     return found
 
 
-def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
+@cache
+def versions(packages: tuple[str, ...] = PACKAGES) -> Mapping[str, str]:
     """Versions of installed packages."""
     found = {}
     for package in packages:
