@@ -40,11 +40,18 @@ def remembering() -> Iterator[None]:
 
 def _begin() -> None:
     from matplotlib.axis import Axis
+    from matplotlib.lines import Line2D
     from matplotlib.text import Text
 
+    changed = [
+        (Text, "_get_layout", _sized),
+        (Axis, "_update_ticks", _placed),
+        (Text, "update_from", _seen),
+        (Line2D, "update_from", _seen),
+    ]
     with _LOCK:
         if _n_figures[0] == 0:
-            for owner, name, made in ((Text, "_get_layout", _sized), (Axis, "_update_ticks", _placed)):
+            for owner, name, made in changed:
                 original = getattr(owner, name, None)
                 if original is not None:  # what a matplotlib has no more, it works out as it likes
                     _before.append((owner, name, original))
@@ -88,6 +95,16 @@ def _sized(original: Any) -> Any:
         return known[key]
 
     return get_layout
+
+
+def _seen(original: Any) -> Any:
+    """What is copied to a new tick from the first of its axis: not the lines and labels of either that nobody sees."""
+
+    def update_from(artist: Any, other: Any) -> None:
+        if _memory.ticks is None or artist.get_visible() or other.get_visible():
+            original(artist, other)
+
+    return update_from
 
 
 def _placed(original: Any) -> Any:
