@@ -36,7 +36,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 # Rooms that run, ask, draw and talk: compiled code comes from their files only where they say so.
 TALKS = (
     *("analysis", "batch", "cli", "export", "laboratory", "mesa_model", "outcomes", "scenario", "simulation", "trial"),
-    *("drawing.py", "forms.py", "spatial.py", "tables.py"),
+    *("drawing.py", "drawing_memory.py", "forms.py", "spatial.py", "tables.py"),
 )
 SAYS_SO = b"foundation.jit"
 COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
