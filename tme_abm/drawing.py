@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 
+from tme_abm.drawing_memory import remembering
 from tme_abm.foundation.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
@@ -48,11 +49,39 @@ STYLE: Any = {
 }
 
 
+_has_readers = [True]
+
+
+def forgo_docstrings() -> None:
+    """Say that nobody will read matplotlib's docstrings in this process."""
+    _has_readers[0] = False
+
+
+def import_matplotlib() -> None:
+    """Import what figures need of matplotlib.
+
+    A third of the time it takes to write lists of what can be set into the docstrings of its classes; they are left out where nobody reads
+    them.
+    """
+    from matplotlib import artist
+
+    before = getattr(artist, "kwdoc", None)
+    if before is not None and not _has_readers[0]:
+        artist.kwdoc = lambda artist: ""
+    try:
+        import matplotlib.backends.backend_svg
+        import matplotlib.figure  # noqa: F401
+    finally:
+        if before is not None:
+            artist.kwdoc = before
+
+
 def styled(draw: Callable[P, "Figure"]) -> Callable[P, "Figure"]:
     """Draw with the style of this module, leaving the caller's alone."""
 
     @wraps(draw)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> "Figure":
+        import_matplotlib()
         import matplotlib
 
         with matplotlib.rc_context(STYLE):
@@ -97,7 +126,7 @@ def rendered(figure: "Figure", kind: str = "svg") -> bytes:
         raise InputError(f"figure: unknown kind '{kind}'{did_you_mean(kind, ('svg', 'png', 'pdf'))}")
     undated = {"svg": {"Date": None}, "png": {"Software": None}, "pdf": {"CreationDate": None}}
     buffer = io.BytesIO()
-    with matplotlib.rc_context(STYLE), _laid_out(figure, kind):
+    with matplotlib.rc_context(STYLE), remembering(), _laid_out(figure, kind):
         figure.savefig(buffer, format=kind, dpi=160, facecolor="white", metadata=undated[kind])
     return _renamed(buffer.getvalue()) if kind == "svg" else buffer.getvalue()
 

@@ -288,13 +288,23 @@ def read(path: Path) -> "pd.DataFrame":
     Raises:
         InputError: Where there is no such table, or it is damaged.
     """
-    import pandas as pd
-
     notes = read_notes(path).attrs
-    with _told(path):
-        table = pd.read_parquet(path.absolute())
+    table = read_bare(path)
     table.attrs |= notes
     return table
+
+
+def read_bare(path: Path) -> "pd.DataFrame":
+    """A table without notes, for those who reckon with it: pandas copies them at each step, which takes longer than many of the steps.
+
+    Raises:
+        InputError: As `read`.
+    """
+    import pandas as pd
+
+    parts(path)
+    with _told(path):
+        return pd.read_parquet(path.absolute())
 
 
 def read_checked(path: Path, headings: Iterable[Heading], filters: Any = None) -> "pd.DataFrame":

@@ -4,9 +4,11 @@ import copy
 import pickle
 from typing import NamedTuple
 
+import numba
 import numpy as np
 import pytest
 
+from tme_abm.foundation import pinned
 from tme_abm.foundation.jit import COMPILED, kernel
 from tme_abm.foundation.pinned import Pinned, pin
 
@@ -105,3 +107,37 @@ def test_what_cannot_be_written_down_is_refused():
     for member in ("text", 1j):
         with pytest.raises(TypeError, match="cannot hold"):
             pin(Numbers(member, np.zeros(1)))
+
+
+class Form(NamedTuple):
+    """One array."""
+
+    table: np.ndarray
+
+
+def locked(array):
+    array.flags.writeable = False
+    return array
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("one", "other", "are_alike"),
+    [
+        (np.zeros(3), np.ones(5), True),
+        (np.zeros(3), np.zeros(3, np.float32), False),
+        (np.zeros(3), np.zeros((3, 1)), False),
+        (np.zeros((3, 4)), np.zeros((3, 4), order="F"), False),
+        (np.zeros(6), np.zeros(6)[::2], False),
+        (np.zeros(3), locked(np.zeros(3)), False),
+    ],
+)
+def test_bundles_of_one_form_have_one_type(one, other, are_alike):
+    kinds = [pin(Form(array))._numba_type_ for array in (one, other)]
+    assert (kinds[0] is kinds[1]) is are_alike
+    assert [kind.bundle for kind in kinds] == [numba.typeof(Form(array)) for array in (one, other)]
+
+
+@needs_compiler
+def test_the_type_of_a_bundle_is_the_one_that_numba_says():
+    assert pinned.kind_of(make()) is numba.typeof(make())

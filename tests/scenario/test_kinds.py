@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from tme_abm.cli.app import app
 from tme_abm.foundation.errors import InputError
+from tme_abm.scenario import reading
 from tme_abm.scenario.kinds import COMMANDS, KINDS, Running, running_of_kind
 from tme_abm.scenario.reading import scenarios
 
@@ -44,3 +45,14 @@ def test_the_report_of_a_question_is_refused_in_one_line(kind, tmp_path):
     result = CliRunner().invoke(app, ["report", str(tmp_path)])
     assert (result.exit_code, result.stdout) == (2, "")
     assert f"is run by `tme {kind}`" in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_lines_are_looked_for_once_a_message_asks(tmp_path, monkeypatch):
+    looked, find = [], reading.find_lines
+    monkeypatch.setattr(reading, "find_lines", lambda text: looked.append(text) or find(text))
+    (tmp_path / "study.toml").write_text('title = "A"\n\n[marrow]\nshape = [32, 32]\n')
+    source = reading.read(tmp_path / "study.toml", ["marrow.step=6 h"], seed=3)
+    assert not looked
+    assert source.place(("marrow", "shape")).endswith("study.toml, line 4")
+    assert source.place(("marrow", "step")) == "--set marrow.step=6 h"
+    assert len(looked) == 1 and dict(source.lines)[("title",)] == 1 and len(source.lines) == len(list(source.lines))

@@ -412,12 +412,16 @@ def test_progress_is_told(study, tmp_path):
     assert ear.done == {"compiling": 1, "growing": 2, "treating": 2}
 
 
-def test_what_comes_after_the_patients_is_imported_while_kernels_are_compiled(study, tmp_path, monkeypatch):
-    began, compiled = threading.Event(), []
+@pytest.mark.parametrize("n", [1, 2])
+def test_what_comes_after_the_patients_is_imported_beside_several(study, tmp_path, monkeypatch, n):
+    """Not while kernels are read, nor beside one patient, with whom the thread would take turns."""
+    began, seen = threading.Event(), []
     monkeypatch.setattr(execution, "import_ahead", began.set)
-    monkeypatch.setattr(execution, "compile_kernels", lambda _: compiled.append(began.wait(30.0)))
-    run_study(replace(study, patients=1), tmp_path)
-    assert compiled == [True]
+    monkeypatch.setattr(execution, "compile_kernels", lambda _: seen.append(began.wait(0.1)))
+    run_patient = execution.run_patient
+    monkeypatch.setattr(execution, "run_patient", lambda *a, **k: seen.append(began.wait(30.0 * (n > 1))) or run_patient(*a, **k))
+    run_study(replace(study, patients=n), tmp_path)
+    assert seen == [False] + [n > 1] * n
 
 
 def test_kernels_are_compiled_on_a_small_patch(study):

@@ -11,6 +11,11 @@ def main() -> None:
         begin()
     except KeyboardInterrupt:
         sys.exit(130)
+    except SystemExit as end:
+        from tme_abm.cli.output import leave
+
+        leave(end.code)
+        raise
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Whatever takes time to import is imported by the command that needs it.
 
 import atexit
 import gc
+import os
 from typing import Annotated
 
 import typer
@@ -25,12 +26,23 @@ app = typer.Typer(
 
 def main() -> None:
     """Entry point of the command `tme`."""
-    # Imports make a million objects that stay: to look through them for cycles at every 700th takes a sixth of a short run, and
+    # Imports make half a million objects that stay: to look through them for cycles at every 700th takes a sixth of a short run, and
     # once more at the end, when all memory goes back to the system anyway, another sixth.
-    gc.set_threshold(50_000, 10, 10)
+    gc.set_threshold(500_000, 10, 10)
+    gc.callbacks.append(_collect_as_usual)
     atexit.register(gc.freeze)
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # pydantic would ask all that is installed whether it looks at forms
     outlast_readers()
     app()
+
+
+def _collect_as_usual(phase: str, _: dict[str, int]) -> None:
+    """After the first collection: what is there then stays, and a long command looks through what has come since, more often."""
+    if phase == "stop" and _collect_as_usual in gc.callbacks:
+        gc.callbacks.remove(_collect_as_usual)
+        gc.freeze()
+        if gc.get_threshold()[0] == 500_000:
+            gc.set_threshold(50_000, 10, 10)
 
 
 def _print_version(wanted: bool) -> None:

@@ -41,7 +41,9 @@ def working(
     from tme_abm.batch.signals import ending_on_signals
     from tme_abm.batch.stopping import Stop, Stopped
     from tme_abm.cli.progress import make_progress
+    from tme_abm.drawing import forgo_docstrings
 
+    forgo_docstrings()
     stop = Stop()
     refuse_processes_and_scheduler(processes, scheduler)
     with make_progress(quiet, log_json) as progress, ending_on_signals(stop, lambda name: tell(f"{name}: stopping at the next visit")):

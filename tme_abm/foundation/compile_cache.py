@@ -14,7 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from numba.core.caching import FunctionCache, IndexDataCacheFile
+from llvmlite import binding
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
+
+from tme_abm.foundation.compiler_memory import remembering
 
 DIGEST_BYTES = 32
 
@@ -79,8 +82,37 @@ class CheckedFile(IndexDataCacheFile):
             file.write(_digest(Path(file.name).read_bytes()))
 
 
+class MachineCode(CompileResultCacheImpl):
+    """What is kept of a compiled function: its machine code.
+
+    Numba keeps the code before that as well, most of a file, and reads it each time, for kernels into which the function is linked. Ours
+    get those that they call as parts, never from the cache. So of the code before only the names are kept, by which numba finds the
+    function.
+    """
+
+    def reduce(self, made: Any) -> Any:
+        """What is kept."""
+        kept = super().reduce(made)
+        try:
+            (name, kind, (code, _)), *others = kept
+            known = {function.name for function in made.library._get_module_for_linking().functions if not function.is_declaration}
+            called = (made.fndesc.llvm_func_name, made.fndesc.llvm_cpython_wrapper_name)
+            empty = "".join(f'define void @"{function}"() {{ ret void }}\n' for function in called if function in known)
+            return ((name, kind, (code, binding.parse_assembly(empty).as_bitcode())), *others)
+        except (AttributeError, TypeError, ValueError):  # another numba, which keeps other things
+            return kept
+
+    def rebuild(self, target_context: Any, payload: Any) -> Any:
+        """The function; numba refuses to link what has no code but that of the machine."""
+        made = super().rebuild(target_context, payload)
+        made.library._shared_module = None
+        return made
+
+
 class CheckedCache(FunctionCache):
     """Numba's cache of a function, which never ends a run: what cannot be read is compiled, what cannot be written is not kept."""
+
+    _impl_class = MachineCode
 
     def __init__(self, function: Any) -> None:
         """Keep the code of `function`."""
@@ -89,9 +121,14 @@ class CheckedCache(FunctionCache):
         self._cache_file = CheckedFile(self._cache_path, self._impl.filename_base, locator.get_source_stamp())
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """The code for a signature; None where there is none that could be used."""
+        """The code for a signature; None where there is none that could be used.
+
+        Numba first asks all its registries what it could compile, for which it imports forty modules and scipy's linear algebra. Code that
+        is compiled needs none of it, and whoever does compile asks them then.
+        """
         try:
-            return super().load_overload(sig, target_context)
+            with remembering():
+                return self._load_overload(sig, target_context)
         except Exception:
             return None
 

@@ -36,7 +36,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 # Rooms that run, ask, draw and talk: compiled code comes from their files only where they say so.
 TALKS = (
     *("analysis", "batch", "cli", "export", "laboratory", "mesa_model", "outcomes", "scenario", "simulation", "trial"),
-    *("drawing.py", "forms.py", "spatial.py", "tables.py"),
+    *("drawing.py", "drawing_memory.py", "forms.py", "spatial.py", "tables.py"),
 )
 SAYS_SO = b"foundation.jit"
 COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
@@ -168,6 +168,12 @@ def _plain(kind: Any) -> Any:
 
 class Kernel(CPUDispatcher):
     """What Python calls by itself, while compiled code that calls it gets it as a part."""
+
+    def _compilation_chain_init_hook(self) -> None:
+        """Look for no extensions of numba before reading a kernel from the cache, for which all that is installed is asked.
+
+        Whoever compiles asks them (`load_additional_registries`), and what kernels of this package are called with is known to numba.
+        """
 
     @functools.cached_property
     def as_part(self) -> Any:

@@ -41,13 +41,37 @@ class PinnedType(types.Type):
         return self.bundle.key
 
 
+_KINDS: dict[Any, PinnedType] = {}  # by the form of a bundle: numba takes milliseconds to say the type of a hundred arrays
+
+
+def form_of(value: Any) -> Any:
+    """All that the type of a member depends on, for numba."""
+    if isinstance(value, tuple):
+        return type(value), *map(form_of, value)
+    if isinstance(value, np.ndarray):
+        flags = value.flags
+        return type(value), value.dtype, value.ndim, flags.c_contiguous, flags.f_contiguous, flags.writeable
+    return type(value)
+
+
+def kind_of(value: Any) -> Any:
+    """The type of a bundle or a member, as `numba.typeof` says it, but that it goes through the ancestors of every NamedTuple."""
+    if isinstance(value, tuple):
+        return types.BaseTuple.from_types([kind_of(member) for member in value], type(value))
+    return numba.typeof(value)
+
+
 class Pinned:
     """A NamedTuple and the place where its members are written down; holds the arrays alive."""
 
     def __init__(self, bundle: Any) -> None:
         """Write down the members of `bundle`; see `pin`."""
         self.bundle = bundle
-        self._numba_type_ = PinnedType(numba.typeof(bundle))
+        form = form_of(bundle)
+        known = _KINDS.get(form)
+        if known is None:
+            known = _KINDS[form] = PinnedType(kind_of(bundle))
+        self._numba_type_ = known
         self._memory = np.array(words(bundle), np.int64)
         self.address = self._memory.ctypes.data
 

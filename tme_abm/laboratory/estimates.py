@@ -7,6 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from tme_abm.foundation.special import special
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
@@ -24,9 +26,7 @@ class Estimate(NamedTuple):
 
 def student(n: int, level: float = LEVEL) -> float:
     """Quantile of Student's distribution for a two-sided interval of a mean of `n` values."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(n - 1, 0.5 + level / 2.0))
+    return float(special("stdtrit")(n - 1, 0.5 + level / 2.0))
 
 
 def mean(values: "ArrayLike", level: float = LEVEL) -> Estimate:

@@ -10,6 +10,7 @@ from typing import Annotated, NamedTuple
 
 from tme_abm.foundation.declare import Param
 from tme_abm.foundation.errors import InputError
+from tme_abm.foundation.special import special
 from tme_abm.outcomes.imwg import is_at_least
 
 
@@ -44,9 +45,7 @@ class Sample(NamedTuple):
 
 def cumulative(k: int, n_cells: int, fraction: float) -> float:
     """Probability that at most `k` of `n_cells` cells are clonal."""
-    from scipy.special import bdtr
-
-    return 0.0 if k < 0 else 1.0 if k >= n_cells else float(bdtr(k, n_cells, fraction))
+    return 0.0 if k < 0 else 1.0 if k >= n_cells else float(special("bdtr")(k, n_cells, fraction))
 
 
 def n_found(fraction: float, n_cells: int, uniform: float) -> int:

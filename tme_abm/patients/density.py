@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import betaln, log_ndtr
 
 from tme_abm.foundation.errors import InputError
+from tme_abm.foundation.special import special
 from tme_abm.patients.distributions import Bernoulli, Beta, Categorical, Fixed, Log10Odds, LogNormal, Normal, Uniform
 from tme_abm.patients.population import Population, Quantity
 
@@ -39,6 +39,7 @@ def log_mass(low: Floats | float, high: Floats | float) -> Floats:
     a, b = np.asarray(low, np.float64), np.asarray(high, np.float64)
     is_upper = a > 0.0
     a, b = np.where(is_upper, -b, a), np.where(is_upper, -a, b)
+    log_ndtr = special("log_ndtr")
     with np.errstate(divide="ignore", invalid="ignore"):
         mass = log_ndtr(b) + np.log1p(-np.exp(log_ndtr(a) - log_ndtr(b)))
     found: Floats = np.where(b > a, mass, -np.inf)
@@ -122,7 +123,7 @@ class Term:
     def _of_beta(self, a: float, b: float) -> Floats:
         """Of a fraction whose odds the effects multiply: `at` is the logarithm of the odds before them."""
         base = 1.0 / (1.0 + np.exp(-self.at))
-        found: Floats = a * np.log(base) + b * np.log1p(-base) - betaln(a, b) + self.stretch
+        found: Floats = a * np.log(base) + b * np.log1p(-base) - special("betaln")(a, b) + self.stretch
         return found
 
 

@@ -4,6 +4,8 @@ import math
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
+from tme_abm.foundation.special import special
+
 STANDARD_NORMAL = NormalDist()
 SMALLEST_TAIL = 2.0**-54  # half a step of a uniform draw: keeps quantiles finite
 
@@ -64,9 +66,7 @@ class Beta(NamedTuple):
 
     def quantile(self, u: float) -> float:
         """Value below which the share `u` lies."""
-        from scipy.special import betaincinv  # 0.4 s to import: not on the way to `tme --help`
-
-        return float(betaincinv(self.a, self.b, u))
+        return float(special("betaincinv")(self.a, self.b, u))
 
 
 class Uniform(NamedTuple):

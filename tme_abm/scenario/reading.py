@@ -2,9 +2,9 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -116,12 +116,13 @@ def read(
     Raises:
         InputError: Where there is no such file, or it is not TOML, or an override is not PATH=VALUE.
     """
-    found: Mapping[Keys, int] = {}
+    content = ""
     if isinstance(given, Mapping):
         name, shown, folder, table = "scenario", "scenario", Path.cwd(), deepcopy(dict(given))
     else:
         path, shown = _find(given)
-        table, found = _parse(path, shown)
+        content = read_text(path, shown)
+        table = parse_toml(content, shown)
         # the scenario in a folder of results is named by the folder
         folder = real(path).parent
         name = folder.name if path.name == MARK else path.stem
@@ -139,8 +140,31 @@ def read(
         table["without"] = [*(before if isinstance(before, list) else []), *without]
         first = len(table["without"]) - len(without)
         options |= {("without", first + i): f"--without {name}" for i, name in enumerate(without)}
-    lines = {at: line for at, line in found.items() if not any(at[: len(keys)] == keys for keys in options)}
-    return Source(name, shown, folder, table, lines, options, tuple(mechanisms))
+    return Source(name, shown, folder, table, LinesOf(content, tuple(options)), options, tuple(mechanisms))
+
+
+class LinesOf(Mapping[Keys, int]):
+    """The line of each key and element of a text, but of those that options have set; looked for once a message asks."""
+
+    def __init__(self, text: str, options: tuple[Keys, ...]) -> None:
+        """Of a valid TOML text, and the places of the options."""
+        self._text, self._options = text, options
+
+    @cached_property
+    def _found(self) -> dict[Keys, int]:
+        return {at: line for at, line in find_lines(self._text).items() if not any(at[: len(keys)] == keys for keys in self._options)}
+
+    def __getitem__(self, at: Keys) -> int:
+        """The line."""
+        return self._found[at]
+
+    def __iter__(self) -> Iterator[Keys]:
+        """The places."""
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        """Number of places."""
+        return len(self._found)
 
 
 def _find(given: str | Path) -> tuple[Path, str]:
@@ -153,12 +177,6 @@ def _find(given: str | Path) -> tuple[Path, str]:
         what = "file" if path.suffix == ".toml" else "scenario"
         raise InputError(f"there is no {what} '{text}'{did_you_mean(path.stem, bundled)}")
     return path, text
-
-
-def _parse(path: Path, shown: str) -> tuple[dict[str, Any], Mapping[Keys, int]]:
-    """The table of a file and the lines of its keys."""
-    content = read_text(path, shown)
-    return parse_toml(content, shown), find_lines(content)
 
 
 def _override(text: str) -> tuple[Keys, Any]:

@@ -8,7 +8,7 @@ more, and is then a row with a status, never a hole in the batch.
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib import import_module
@@ -154,9 +154,14 @@ def run_alone(study: Study, index: int) -> Case:
 
 
 def import_ahead() -> None:
-    """Import what tables, statistics and figures will need, beside the compiling and the patients: a second that nobody then waits for."""
-    for name in ("pandas", "pyarrow.parquet", "matplotlib.figure"):
+    """Import what tables, statistics and figures will need, beside the patients: most of a second that nobody then waits for.
+
+    Not beside kernels that are read from the cache, nor one patient alone: most of that is Python too, and two threads that take turns
+    at its lock need a third longer than one after the other.
+    """
+    for name in ("pandas", "pyarrow.parquet"):
         import_module(name)
+    import_module("tme_abm.drawing").import_matplotlib()
 
 
 def run_patients(study: Study, journal: Journal, desk: Desk, own: range | None = None) -> None:
@@ -181,11 +186,11 @@ def run_patients(study: Study, journal: Journal, desk: Desk, own: range | None =
         desk.say(f"{journal.damaged} damaged line{'s' * (journal.damaged > 1)} of the journal left out; what they held is run again")
     if n_done >= len(own):
         return
-    with importing():
-        progress.phase("compiling", 1)
-        compile_kernels(study)
-        progress.advance(1, "compiling")
-        desk.stop.check()
+    progress.phase("compiling", 1)
+    compile_kernels(study)
+    progress.advance(1, "compiling")
+    desk.stop.check()
+    with importing() if len(own) - n_done > 1 else nullcontext():
         _run(study, journal, desk, own, n_done)
 
 

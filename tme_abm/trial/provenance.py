@@ -6,7 +6,7 @@ import os
 import platform
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -74,7 +74,7 @@ def code_versions() -> dict[str, str]:
     from tme_abm import __version__
 
     own = {"tme_abm": __version__, "model": model_digest(), "mesa_model": room_digest("mesa_model")}
-    return own | {"python": ".".join(platform.python_version_tuple()[:2])} | versions(SHAPING)
+    return {**own, "python": ".".join(platform.python_version_tuple()[:2]), **versions(SHAPING)}
 
 
 @cache
@@ -105,7 +105,8 @@ def model_files(top: Path) -> list[Path]:
     Imports for type checkers alone count for nothing, nor do the rooms that shape no patient.
     """
     found: set[Path] = set()
-    waiting = [*((module_file(top, name), True) for name in FOLLOWED), (module_file(top, RUN), False)]
+    files = source_files(top)
+    waiting = [*((module_file(top, name, files), True) for name in FOLLOWED), (module_file(top, RUN, files), False)]
     while waiting:
         path, is_whole = waiting.pop()
         if path is None or path in found:
@@ -113,19 +114,36 @@ def model_files(top: Path) -> list[Path]:
         found.add(path)
         for name in imports_of(path, is_whole):
             if name.split(".")[0] not in APART:
-                waiting.append((module_file(top, name), True))
+                waiting.append((module_file(top, name, files), True))
     folders = {path.parent for path in found} - {top}
     return sorted(found | {path for folder in folders for path in folder.rglob("*.toml")})
 
 
-def module_file(top: Path, name: str) -> Path | None:
-    """The file of a module of the package by its dotted name below `top`, or of a name within one; None for none."""
-    parts = name.split(".")
-    for n in (len(parts), len(parts) - 1):
-        stem = top.joinpath(*parts[:n])
-        for path in (stem.with_suffix(".py"), stem / "__init__.py"):
-            if n and path.is_file():
-                return path
+def source_files(top: Path) -> dict[str, Path]:
+    """The Python files below a folder, by their names with slashes below it."""
+    found = {}
+    for folder, _, names in os.walk(top):
+        below = Path(folder).relative_to(top).as_posix()
+        for name in names:
+            if name.endswith(".py"):
+                found[name if below == "." else f"{below}/{name}"] = Path(folder, name)
+    return found
+
+
+def module_file(top: Path, name: str, files: Mapping[str, Path] | None = None) -> Path | None:
+    """The file of a module of the package by its dotted name below `top`, or of a name within one; None for none.
+
+    Args:
+        top: The package's folder.
+        name: With dots.
+        files: What `source_files` gives, for those who look for many.
+    """
+    known = source_files(top) if files is None else files
+    stem = name.replace(".", "/")
+    for place in (stem, stem.rpartition("/")[0]):
+        for file in (f"{place}.py", f"{place}/__init__.py"):
+            if place and file in known:
+                return known[file]
     return None
 
 
@@ -174,7 +192,8 @@ def imports_at_top(text: bytes) -> set[str] | None:
     return found
 
 
-def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
+@cache
+def versions(packages: tuple[str, ...] = PACKAGES) -> Mapping[str, str]:
     """Versions of installed packages."""
     found = {}
     for package in packages:

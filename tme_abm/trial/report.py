@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tme_abm import drawing
 from tme_abm.foundation.declare import GRADES
 from tme_abm.foundation.errors import InputError
-from tme_abm.tables import Stored, read
+from tme_abm.tables import Stored, read_bare
 from tme_abm.trial import figures, marrow_figures, patient_figures, subgroups
 from tme_abm.trial.headline import SAME_PATIENTS, failures
 from tme_abm.trial.published import NOT_REACHED, compare_published, given_word
@@ -55,7 +55,7 @@ def write_report(folder: Path | str, home: Path | None = None, source: Path | No
     folder = Path(folder)
     source = source or folder
     run, summary = _json(source / "run.json"), _json(source / "summary.json")
-    patients = read(source / "patients.parquet")
+    patients = read_bare(source / "patients.parquet")
     path = source / "trajectory.parquet"
     trajectory = Stored(path) if path.exists() else pd.DataFrame()
     page = render(run, summary, patients, trajectory, folder, home)
@@ -132,12 +132,15 @@ def page(template: str, folders: Sequence[Path] = (), **values: Any) -> str:
     """A page as text, from the templates of this folder, or of others that are searched before it."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    from tme_abm.trial.template_cache import template_cache
+
     environment = Environment(
         loader=FileSystemLoader([*folders, Path(__file__).parent / "templates"]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=template_cache(),
     )
     environment.filters |= {"number": number, "percent": percent, "interval": interval, "difference": difference, "p": p_value}
     return environment.get_template(template).render(**values)

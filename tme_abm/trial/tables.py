@@ -54,7 +54,7 @@ def write_results(study: Study, results: Results, stop: Stop, start: float) -> d
 
     folder = results.new
     totals = write_tables(study, results.journal, folder)
-    patients = tables.read(folder / "patients.parquet")
+    patients = tables.read_bare(folder / "patients.parquet")
     failed = patients[patients["status"] == "failed"]
     if len(failed) == len(patients):
         raise InputError(f"every patient of {study.name} failed; the first: {failed['failure'].iloc[0]}")
