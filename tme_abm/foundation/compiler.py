@@ -2,7 +2,7 @@
 
 Compiling the model is most of what a newcomer waits for. What makes it shorter: the options of a compilation are compared by identity,
 nobody looks for garbage meanwhile, numba remembers what it worked out (`compiler_memory`), passes that look for what a function does not
-have are left out, and a part is translated but not made into machine code by itself.
+have are left out, the translation to LLVM is a short one (`lowering`), and a part is translated but not made into machine code by itself.
 """
 
 import functools
@@ -79,9 +79,8 @@ class Compiler(CompilerBase):
         has_inner = any(isinstance(constant, CodeType) for constant in self.state.func_id.code.co_consts)
         without: set[Any] = {InlineOverloads} if has_inner else {InlineOverloads, InlineClosureLikes}
         instead: dict[Any, Any] = {}
-        if (
-            not self.state.flags.nrt
-        ):  # nothing is allocated: no expression of arrays becomes a loop, and there are no references to give back
+        if not self.state.flags.nrt:
+            # nothing is allocated: no expression of arrays becomes a loop, and there are no references to give back
             without |= {NopythonRewrites, IRLegalization}
             instead = {NativeLowering: KernelLowering}
         made.passes = [(instead.get(p, p), text) for p, text in made.passes if p not in without]
