@@ -2,12 +2,16 @@
 
 import operator
 import pickle
+from typing import ClassVar
 
+import llvmlite.binding
 import numba
 import pytest
-from numba.core import compiler, ir, types
+from llvmlite.binding import ffi
+from numba.core import compiler, ir, itanium_mangler, types
 from numba.core.registry import cpu_target
 from numba.core.types import functions
+from numba.core.typing.templates import ConcreteTemplate, infer_global
 from numba.core.untyped_passes import InlineClosureLikes
 
 from tme_abm.foundation import compiler_memory
@@ -77,6 +81,57 @@ def test_numba_is_as_it_was_for_others():
         raise ZeroDivisionError
     assert all(a is b for a, b in zip(now(), own, strict=True))
     assert hash(pair) == hash(pair.key) and set(pickle.loads(pickle.dumps(pair)).__dict__) == set(pair.__dict__)
+
+
+def answer():
+    """Something that numba is told about while it compiles."""
+
+
+def test_registries_are_looked_through_again_only_where_something_is_new(monkeypatch):
+    context, target = cpu_target.typing_context, cpu_target.target_context
+    looked = []
+    monkeypatch.setattr(type(target), "load_additional_registries", lambda self: looked.append(1))
+    target.refresh()
+    target.refresh()
+    assert looked == [1, 1]
+    with compiler_memory.remembering():
+        target.refresh()
+        target.refresh()
+        assert looked == [1, 1, 1]
+
+        @infer_global(answer)
+        class Answer(ConcreteTemplate):
+            key = answer
+            cases: ClassVar = [types.int64()]
+
+        target.refresh()
+        assert looked == [1, 1, 1, 1]
+        assert context.resolve_value_type(answer).get_call_type(context, (), {}) == types.int64()
+
+
+def test_sizes_and_symbols_are_those_that_numba_finds():
+    target = cpu_target.target_context
+    kinds = [target.get_value_type(kind) for kind in (types.int8, types.float64, types.Array(types.float32, 3, "C"), types.voidptr)]
+    text = "Array(float64, 1, 'C', mutable, aligned) and \u00e4"
+    sizes, symbol = [target.get_abi_sizeof(kind) for kind in kinds], itanium_mangler.mangle(text, (types.Array(types.int8, 1, "A"),))
+    with compiler_memory.remembering():
+        for _ in range(2):
+            assert [target.get_abi_sizeof(kind) for kind in kinds] == sizes
+            assert itanium_mangler.mangle(text, (types.Array(types.int8, 1, "A"),)) == symbol
+
+
+def test_llvm_tells_its_listeners_again_afterwards():
+    heard = []
+    callbacks = (lambda: heard.append("taken"), lambda: heard.append("given"))
+    ffi.register_lock_callback(*callbacks)
+    try:
+        with compiler_memory.remembering():
+            llvmlite.binding.get_process_triple()
+            assert heard == []
+        llvmlite.binding.get_process_triple()
+        assert heard[:2] == ["taken", "given"]
+    finally:
+        ffi.unregister_lock_callback(*callbacks)
 
 
 def test_a_kernel_is_compiled_with_what_numba_remembers(monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from tme_abm.foundation.declare import GRADES, Param
 from tme_abm.foundation.errors import InputError
 from tme_abm.pharmacology.course import Course
-from tme_abm.pharmacology.drug import catalogue, load_drug
+from tme_abm.pharmacology.drug import OF_THE_DISEASE, Covariate, catalogue, load_drug
 from tme_abm.pharmacology.regimen import Dose, Regimen
 
 MADE_UP = """
@@ -210,3 +210,20 @@ def test_covariate_forms_by_hand(tmp_path):
     assert made_up.covariates[0].multiplier(69.9) == 1.0
     grown = load_drug("made-up", [write(tmp_path, 'form = "power"', 'form = "exponential"')], MECHANISMS)
     assert grown.covariates[0].multiplier(71.0) == pytest.approx(2.117, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", catalogue())
+def test_kinetics_after_a_look_are_those_of_a_patient_with_the_disease_of_now(name, typical, monkeypatch):
+    """To the last bit, and what does not follow the disease is not worked out again."""
+    drug = load_drug(name)
+    deviates = {vary.parameter: 0.7 for vary in drug.variability}
+    first, now = ({**typical._asdict(), "is_with_imid": 1.0, "igg_g_per_l": 5.0 + m, "m_protein_g_per_l": m} for m in (40.0, 7.3))
+    now["disease"] = 0.21
+    before, expected = drug.individual(first, deviates), drug.individual(now, deviates)
+    asked = []
+    plain = Covariate.multiplier
+    monkeypatch.setattr(Covariate, "multiplier", lambda self, x: asked.append(self.parameter) or plain(self, x))
+    assert drug.individual(now, deviates, before) == expected
+    assert (expected != before) == drug.follows_disease
+    follow = {effect.parameter for effect in drug.covariates if effect.covariate in OF_THE_DISEASE}
+    assert set(asked) == follow

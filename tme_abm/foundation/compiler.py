@@ -2,7 +2,7 @@
 
 Compiling the model is most of what a newcomer waits for. What makes it shorter: the options of a compilation are compared by identity,
 nobody looks for garbage meanwhile, numba remembers what it worked out (`compiler_memory`), passes that look for what a function does not
-have are left out, and a part is translated but not made into machine code by itself.
+have are left out, the translation to LLVM is a short one (`lowering`), and a part is translated but not made into machine code by itself.
 """
 
 import functools
@@ -10,13 +10,15 @@ import gc
 from types import CodeType
 from typing import Any, ClassVar
 
+from llvmlite.binding import Linkage
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder, Flags
 from numba.core.compiler_machinery import register_pass
-from numba.core.typed_passes import InlineOverloads, NativeLowering
+from numba.core.typed_passes import InlineOverloads, IRLegalization, NativeLowering, NopythonRewrites
 from numba.core.untyped_passes import InlineClosureLikes
 
 from tme_abm.foundation.compiler_memory import remembering
+from tme_abm.foundation.lowering import LeanLower
 
 
 class Fixed(Flags):
@@ -75,17 +77,26 @@ class Compiler(CompilerBase):
         """The passes in their order, without those that look for what the function does not have, or may have and can be called."""
         made = DefaultPassBuilder.define_nopython_pipeline(self.state)
         has_inner = any(isinstance(constant, CodeType) for constant in self.state.func_id.code.co_consts)
-        without = (InlineOverloads,) if has_inner else (InlineOverloads, InlineClosureLikes)
-        made.passes = [(p, text) for p, text in made.passes if p not in without]
+        without: set[Any] = {InlineOverloads} if has_inner else {InlineOverloads, InlineClosureLikes}
+        instead: dict[Any, Any] = {}
+        if not self.state.flags.nrt:
+            # nothing is allocated: no expression of arrays becomes a loop, and there are no references to give back
+            without |= {NopythonRewrites, IRLegalization}
+            instead = {NativeLowering: KernelLowering}
+        made.passes = [(instead.get(p, p), text) for p, text in made.passes if p not in without]
         made.finalize()
         return [made]
 
 
-class PartLibrary(JITCodeLibrary):
-    """The code of a part, to be linked into that of kernels, where all of it is optimised and made into machine code once.
+class KernelLibrary(JITCodeLibrary):
+    """The code of a kernel, into which that of all its parts is linked at once."""
 
-    Numba would do both for each part and again for each caller of a caller, which more than doubles the time to compile the model.
-    """
+    def finalize(self) -> None:
+        """Link the parts, and theirs, and make machine code."""
+        found: dict[Any, None] = {}
+        _gather(self._linking_libraries, found)
+        self._linking_libraries = [*reversed(found)]  # callers first: LLVM leaves out what nobody has asked for yet
+        super().finalize()
 
     def _optimize_functions(self, module: Any) -> None:
         """As numba does, but for functions that are only named here and defined elsewhere: each would get optimisers of its own."""
@@ -95,12 +106,39 @@ class PartLibrary(JITCodeLibrary):
                 optimisers, builder = self._codegen._function_pass_manager()
                 optimisers.run(function, builder)
 
-    def _optimize_final_module(self) -> None:
-        """Leave it to the kernel."""
 
-    def _finalize_final_module(self) -> None:
+def _gather(libraries: Any, found: dict[Any, None]) -> None:
+    """Add libraries to those `found`, after those that they need."""
+    for library in libraries:
+        if library not in found:
+            if isinstance(library, PartLibrary):
+                _gather(library._linking_libraries, found)
+            found[library] = None
+
+
+class PartLibrary(KernelLibrary):
+    """The code of a part, to be linked into that of kernels, where all of it is optimised and made into machine code once.
+
+    Numba would do both for each part and again for each caller of a caller, and copy each part into all of them, which more than doubles
+    the time to compile the model.
+    """
+
+    def add_llvm_module(self, ll_module: Any) -> None:
+        """Take the only module of a part as it is; where several kernels get it, the code is the same."""
+        self._optimize_functions(ll_module)
+        for function in ll_module.functions:
+            if not function.is_declaration and function.linkage == Linkage.external:
+                function.linkage = "linkonce_odr"
+        self._final_module = ll_module
+
+    def finalize(self) -> None:
+        """Leave all else to the kernel."""
+        self._raise_if_finalized()
         self._finalize_dynamic_globals()
         self._finalized = True
+
+    def _get_module_for_linking(self) -> Any:
+        return self._final_module
 
     def get_pointer_to_function(self, name: str) -> int:
         """There is none: nobody can call a part by itself."""
@@ -116,15 +154,32 @@ class PartLibrary(JITCodeLibrary):
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
-class PartLowering(NativeLowering):
-    """Numba's translation to LLVM, into a `PartLibrary`."""
+class KernelLowering(NativeLowering):
+    """The translation to LLVM."""
 
-    _name = "part_lowering"
+    _name = "kernel_lowering"
+
+    @property
+    def lowering_class(self) -> Any:
+        """Who translates."""
+        return LeanLower
 
     def run_pass(self, state: Any) -> bool:
-        """Translate."""
-        state.library = PartLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        """Translate, into a library of the right kind."""
+        if state.library is None:
+            state.library = self._library(state.targetctx.codegen(), state.func_id.func_qualname)
+            state.library.enable_object_caching()  # whether it is kept is said later
         return bool(super().run_pass(state))
+
+    _library: Any = KernelLibrary
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class PartLowering(KernelLowering):
+    """The translation to LLVM, into a `PartLibrary`."""
+
+    _name = "part_lowering"
+    _library = PartLibrary
 
 
 class PartCompiler(Compiler):
@@ -133,6 +188,6 @@ class PartCompiler(Compiler):
     def define_pipelines(self) -> list[Any]:
         """The passes in their order."""
         (passes,) = super().define_pipelines()
-        passes.passes = [(PartLowering if p is NativeLowering else p, text) for p, text in passes.passes]
+        passes.passes = [(PartLowering if p is KernelLowering else p, text) for p, text in passes.passes]
         passes.finalize()
         return [passes]

@@ -1,4 +1,4 @@
-"""The only file that configures numba; `compiler` and `compiler_memory` beside it make it quicker.
+"""The only file that configures numba; `compiler`, `compiler_memory` and `lowering` beside it make it quicker.
 
 Every compiled function of the package is decorated with `kernel`. Compiled code is cached on disk in a folder that carries a
 digest of all sources that compiled code may come from, because numba does not notice an edit in an imported helper (numba issue

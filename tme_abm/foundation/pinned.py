@@ -10,6 +10,7 @@ keep, as it keeps the members of a tuple. The arrays themselves are as writable 
 another tuple is another bundle to pin.
 """
 
+import hashlib
 import struct
 from typing import Any
 
@@ -20,10 +21,10 @@ from numba.core import cgutils, types
 from numba.core.datamodel.models import OpaqueModel
 from numba.core.typing.templates import AttributeTemplate
 from numba.extending import NativeValue, infer_getattr, lower_getattr_generic, register_model, typeof_impl, unbox
-from numba.np.arrayobj import make_array, populate_array
 from numba.np.numpy_support import as_dtype
 
 from tme_abm.foundation.jit import COMPILED
+from tme_abm.foundation.lowering import DEFERRED, build_array, count_items
 
 WORD = ir.IntType(64)
 
@@ -39,6 +40,11 @@ class PinnedType(types.Type):
     def key(self) -> Any:
         """What tells two types apart: the class of the tuple as well, which the name leaves out."""
         return self.bundle.key
+
+    @property
+    def mangling_args(self) -> tuple[str, tuple[str, ...]]:
+        """What symbols call it: its name would be thousands of characters, in every symbol of every function that gets one."""
+        return "Pinned", (hashlib.sha256(self.name.encode()).hexdigest()[:16],)
 
 
 _KINDS: dict[Any, PinnedType] = {}  # by the form of a bundle: numba takes milliseconds to say the type of a hundred arrays
@@ -148,32 +154,65 @@ class _Members(AttributeTemplate):
         return PinnedType(member) if isinstance(member, types.BaseNamedTuple) else member
 
 
-@lower_getattr_generic(PinnedType)
-def _member(context: Any, builder: Any, kind: PinnedType, value: Any, name: str) -> Any:
+class Deferred:
+    """An array of a pinned bundle, of which compiled code reads what it needs where it needs it, as all of it stays what it is."""
+
+    def __init__(self, context: Any, builder: Any, kind: Any, place: Any) -> None:
+        """Note where the array is written down."""
+        self._context, self._builder, self._kind, self._place = context, builder, kind, place
+
+    def member(self, name: str, axis: int = -1) -> Any:
+        """A member of the array, of its shape and strides that of one axis."""
+        context, kind = self._context, self._kind
+        if name == "data":
+            return _load(self._builder, self._place(0), context.get_data_type(kind.dtype).as_pointer())
+        if name in ("shape", "strides"):
+            return _load(self._builder, self._place(1 + axis + (kind.ndim if name == "strides" else 0)))
+        if name == "nitems":
+            return count_items(context, self._builder, [self.member("shape", axis) for axis in range(kind.ndim)])
+        if name == "itemsize":  # from numpy: LLVM would parse a module of its own to say how large a number is
+            return context.get_constant(types.intp, as_dtype(kind.dtype).itemsize)
+        return context.get_value_type(context.data_model_manager[kind].get_type(name))(None)
+
+    def whole(self) -> Any:
+        """The array as one value."""
+        members = {name: [self.member(name, axis) for axis in range(self._kind.ndim)] for name in ("shape", "strides")}
+        members |= {name: self.member(name) for name in ("data", "itemsize")}
+        return build_array(self._context, self._builder, self._kind, members)
+
+
+def _load(builder: Any, place: Any, kind: Any = WORD) -> Any:
+    word = builder.load(builder.bitcast(place, kind.as_pointer()))
+    word.set_metadata("invariant.load", builder.module.add_metadata([]))
+    return word
+
+
+def _read(context: Any, builder: Any, kind: PinnedType, value: Any, name: str) -> Any:
+    """A member of a bundle; an array is read later."""
     position = kind.bundle.fields.index(name)
     member = kind.bundle.types[position]
     first = sum(n_words(m) for m in kind.bundle.types[:position])
-    place = builder.gep(builder.bitcast(value, WORD.as_pointer()), [WORD(first)], inbounds=True)
 
-    def load(n: int, kind: Any = WORD) -> Any:
-        word = builder.load(builder.bitcast(builder.gep(place, [WORD(n)], inbounds=True), kind.as_pointer()))
-        word.set_metadata("invariant.load", builder.module.add_metadata([]))
-        return word
+    def place(n: int) -> Any:
+        return builder.gep(value, [WORD(8 * (first + n))], inbounds=True) if first + n else value
 
     if isinstance(member, types.BaseNamedTuple):
-        return builder.bitcast(place, context.get_value_type(PinnedType(member)))
+        return place(0)
     if isinstance(member, types.Array):
-        array = make_array(member)(context, builder)
-        shape = [load(1 + axis) for axis in range(member.ndim)]
-        strides = [load(1 + member.ndim + axis) for axis in range(member.ndim)]
-        # from numpy: LLVM would parse a module of its own to say how large a number is
-        itemsize = context.get_constant(types.intp, as_dtype(member.dtype).itemsize)
-        populate_array(array, data=load(0, array.data.type), shape=shape, strides=strides, itemsize=itemsize, meminfo=None)
-        return array._getvalue()
+        return Deferred(context, builder, member, place)
     if member == types.float64:
-        return load(0, ir.DoubleType())
+        return _load(builder, place(0), ir.DoubleType())
     if member == types.int64:
-        return load(0)
+        return _load(builder, place(0))
     if member == types.boolean:
-        return builder.icmp_signed("!=", load(0), WORD(0))
+        return builder.icmp_signed("!=", _load(builder, place(0)), WORD(0))
     raise TypeError(f"a pinned bundle cannot hold {member}")
+
+
+DEFERRED[PinnedType] = _read
+
+
+@lower_getattr_generic(PinnedType)
+def _member(context: Any, builder: Any, kind: PinnedType, value: Any, name: str) -> Any:
+    found = _read(context, builder, kind, value, name)
+    return found.whole() if isinstance(found, Deferred) else found

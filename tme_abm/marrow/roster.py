@@ -33,8 +33,8 @@ def put(roster, kinds, block, band, s):
     roster.cursor[block, band, kind] = i + 1
 
 
-@kernel
-def index_cells(marrow):
+@part
+def list_cells(marrow):
     """Write down who stands where, by type and block of the lattice, and count; nothing is drawn or decided yet."""
     kinds, count, width = marrow.cells.kind, marrow.body.count, marrow.lattice.width
     start, site, cursor, blocks = marrow.roster.start, marrow.roster.site, marrow.roster.cursor, marrow.roster.block
@@ -84,3 +84,9 @@ def first_of(roster, block, kind):
 def end_of(roster, block, kind):
     """Where the cells of a kind in a block end in the roster."""
     return roster.cursor[block, BANDS - 1, kind]
+
+
+@kernel
+def index_cells(marrow):
+    """The same for Python; what both share is translated once."""
+    list_cells(marrow)

@@ -120,7 +120,7 @@ def cells_arrive(marrow, rules, tick):
 @part
 def step(marrow, rules, tick):
     """One step of `tick.dt` hours; the drugs' exposure stands in `marrow.drugs`."""
-    roster.index_cells(marrow)
+    roster.list_cells(marrow)
     drugs_act(marrow, rules, tick)
     fields_spread(marrow, rules, tick)
     effectors_respond(marrow, rules, tick)

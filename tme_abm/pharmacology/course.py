@@ -245,7 +245,8 @@ class Course:
         for index, drug in enumerate(self.drugs):
             if not drug.follows_disease:
                 continue
-            before, now = self._individual[index], self._kinetics_of(index)
+            before = self._individual[index]
+            now = self._kinetics_of(index, before)
             self._individual[index] = now
             row, model = int(self._plan.row[index]), int(self._plan.model[index])
             changed: dict[str, Any] = {}
@@ -259,13 +260,13 @@ class Course:
             else:
                 self._kinetics = antibodies, small_molecules._replace(**changed)
 
-    def _kinetics_of(self, index: int) -> Any:
-        """Kinetics of one drug in this patient."""
+    def _kinetics_of(self, index: int, before: Any = None) -> Any:
+        """Kinetics of one drug in this patient; those before, where only the disease has changed since."""
         drug, body = self.drugs[index], self.body
         with_imid = float(any(other.drug_class == "imid" for other in self.drugs if other is not drug))
         traits = {**body._asdict(), "igg_g_per_l": igg(body.is_igg, body.m_protein_g_per_l), "is_with_imid": with_imid}
         traits["disease"] = min(body.disease, MOST_DISEASE)
-        return drug.individual(traits, self._deviates[index])
+        return drug.individual(traits, self._deviates[index], before)
 
     def _schedule(self, horizon_days: float) -> tuple[Plan, NDArray[np.float64]]:
         """The regimen's doses drug by drug, and their full amounts [mg]."""

@@ -180,28 +180,41 @@ class Drug:
             found |= {f"mechanisms.{mechanism}.{name}": origin for name, origin in filled.origins.items()}
         return found
 
-    def individual(self, traits: Mapping[str, float], deviates: Mapping[str, float]) -> Any:
+    @cached_property
+    def _of_the_disease(self) -> frozenset[str]:
+        """Parameters that change with the disease under treatment."""
+        return frozenset(effect.parameter for effect in self.covariates if effect.covariate in OF_THE_DISEASE)
+
+    def individual(self, traits: Mapping[str, float], deviates: Mapping[str, float], before: Any = None) -> Any:
         """The kinetics of one patient.
 
         Args:
             traits: Value of every name in `COVARIATES`.
             deviates: Standard normal deviate of each parameter that varies; one that is missing counts as 0.
+            before: The patient's kinetics when only the disease was another; looks at it every week take less work with them.
 
         Raises:
             InputError: Where a trait takes a parameter out of its range.
         """
         values: dict[str, float] = self.kinetics.params._asdict()
+        if before is not None:
+            values = {name: values[name] for name in self._of_the_disease}
         for effect in self.covariates:
+            if effect.parameter not in values:
+                continue
             values[effect.parameter] *= effect.multiplier(float(traits[effect.covariate]))
         for vary in self.variability:
+            if vary.parameter not in values:
+                continue
             shift = vary.spread * deviates.get(vary.parameter, 0.0)
             if vary.is_normal:
                 values[vary.parameter] += shift
             else:
                 values[vary.parameter] *= math.exp(shift)
         for name, value in values.items():
-            _check_range(name, value, f"{self.file.name}: {self.name} in this patient")
-        found = MODELS[self.model](**values)
+            if not _is_in_range(name, value):  # the message is written where there is one
+                _check_range(name, value, f"{self.file.name}: {self.name} in this patient")
+        found = MODELS[self.model](**values) if before is None else before._replace(**values)
         if isinstance(found, Antibody) and not fastest_rate(found) <= FASTEST:
             rate = f"{fastest_rate(found):.3g} times an hour, more than {FASTEST:g}"
             raise InputError(f"{self.file.name}: {self.name} in this patient leaves a compartment {rate}: check clearances and volumes")
@@ -402,10 +415,12 @@ def _origin(entry: Mapping[str, Any], value: float, unit: str, meaning: str, whe
     return Origin(value, unit, meaning, check_source(str(entry.get("source", "this study")), where), grade)
 
 
+def _is_in_range(name: str, value: float) -> bool:
+    return name in MAY_BE_NEGATIVE or 0.0 < value < math.inf or (value == 0.0 and name in MAY_BE_ZERO)
+
+
 def _check_range(name: str, value: float, where: str) -> None:
-    if name in MAY_BE_NEGATIVE:
-        return
-    if value < 0.0 or (value == 0.0 and name not in MAY_BE_ZERO) or not math.isfinite(value):
+    if not _is_in_range(name, value):
         raise InputError(f"{where}: '{name}' cannot be {value:g}")
 
 

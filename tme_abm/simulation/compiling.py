@@ -1,16 +1,17 @@
 """The pieces of the step, compiled: from numba's cache, or by two processes side by side where they are not there yet.
 
-The compiler works on one core. The first time that a step is needed, a second process (`python -m tme_abm.simulation.compiling`) makes the
-dearer pieces and the kinetics of the drugs, while this one makes the others; what the second one has made is read from the cache. Where
-there is no cache, or one core, this process makes everything.
+The compiler works on one core. The first time that a step is needed, a second process (`python -m tme_abm.simulation.compiling FOLDER`)
+works beside this one: each takes the dearest of what nobody has begun, and says so by a file in a folder of both, until nothing is left.
+What the second one has made is read from the cache. Where there is no cache, or one core, this process makes everything.
 """
 
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ from tme_abm.marrow.state import Tick
 from tme_abm.mechanisms.outside.catalogue import PLAIN
 from tme_abm.mechanisms.outside.checking import sample_marrow
 from tme_abm.mechanisms.step import PIECES, advance
+from tme_abm.patients.population import draw_patient
 from tme_abm.patients.presets import preset
+from tme_abm.patients.reading import load_population
 from tme_abm.pharmacology.course import Course, Exposure
 from tme_abm.pharmacology.drug import catalogue, load_drug
 from tme_abm.pharmacology.regimen import Dose
@@ -35,7 +38,10 @@ from tme_abm.simulation.rules import gather_rules
 from tme_abm.simulation.settings import Settings
 from tme_abm.simulation.treatment import UNTREATED, physique
 
-BESIDE = frozenset({"draw_fates", "fields_spread"})  # half of the work, together with the kinetics of drugs
+DEAREST_FIRST = (
+    *("draw_fates", "fields_spread", "drugs_act", "cells_move", "raise_ceilings", "drugs", "python", "deaths_and_divisions_happen"),
+    *("marrow", "effectors_respond", "cells_arrive", "draws"),
+)
 SMALL = 32  # sites a side of a marrow that is made for the sake of its kernels
 _LOCK = threading.Lock()
 
@@ -48,17 +54,45 @@ def addresses() -> Any:
 
 @cache
 def _addresses() -> Any:
-    second = None if is_compiled() else start_second()
-    mine = _compile(PIECES.keys() - BESIDE)
-    if second is not None:
-        _make_marrow()
-        _pass_from_python()
-        second.wait()
-    known = mine | _compile(BESIDE)
+    if not is_compiled():
+        _share()
+    known = _compile(PIECES)
     found = np.empty(len(PIECES), ADDRESS)
     for place, name in enumerate(PIECES):
         found[place] = known[name]
     return found
+
+
+def _share() -> None:
+    """Compile everything together with a second process; what it has not made when it ends is left to be compiled when it is needed."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            second = start_second(folder)
+            if second is not None:
+                work(Path(folder))
+                second.wait()
+    except OSError:  # there is no place for the folder
+        return
+
+
+def work(folder: Path) -> None:
+    """Do what nobody has begun, until all has been begun.
+
+    Args:
+        folder: Where a file for each task says that somebody has begun it.
+    """
+    for name, act in tasks().items():
+        try:
+            (folder / name).touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        act()
+
+
+def tasks() -> dict[str, Callable[[], object]]:
+    """What is to be compiled, the dearest first, so that neither process waits long for the other one in the end."""
+    others = {"draws": _draw, "marrow": _make_marrow, "python": _pass_from_python, "drugs": _follow_drugs}
+    return {name: others.get(name, partial(_compile, (name,))) for name in DEAREST_FIRST}
 
 
 def _compile(names: Iterable[str]) -> dict[str, Any]:
@@ -80,14 +114,19 @@ def is_compiled() -> bool:
     return all(Path(jit.index_of(piece)).exists() for piece in PIECES.values())
 
 
-def start_second() -> "subprocess.Popen[bytes] | None":
-    """A second process that compiles its part into the cache; None where it cannot be started."""
-    command = [sys.executable, "-m", "tme_abm.simulation.compiling"]
+def start_second(folder: str) -> "subprocess.Popen[bytes] | None":
+    """A second process that works beside this one, by a folder of both; None where it cannot be started."""
+    command = [sys.executable, "-m", "tme_abm.simulation.compiling", folder]
     silent = subprocess.DEVNULL
     try:
         return subprocess.Popen(command, env=environment(), stdin=silent, stdout=silent, stderr=silent)
     except OSError:
         return None
+
+
+def _draw() -> None:
+    """Have that compiled by which patients are drawn."""
+    draw_patient(load_population("icaria"), 1, 0)
 
 
 def _make_marrow() -> None:
@@ -111,11 +150,5 @@ def _follow_drugs() -> None:
     Course(once, (load_drug(drug),), physique(preset("typical")), 1).advance(1, Settings().step_h)
 
 
-def main() -> None:
-    """Compile what the second process is there for."""
-    _compile(BESIDE)
-    _follow_drugs()
-
-
 if __name__ == "__main__":
-    main()
+    work(Path(sys.argv[1]))

@@ -24,6 +24,7 @@ from tme_abm.foundation.rng import Stream, stream_key, uniform
 from tme_abm.mechanisms.outside.catalogue import BrokenMechanism
 from tme_abm.patients.population import draw_patient
 from tme_abm.pharmacology.regimen import Regimen
+from tme_abm.simulation.compiling import addresses
 from tme_abm.simulation.simulation import Simulation, enrol, make_patient_key
 from tme_abm.trial.arm import draw_exits, treat
 from tme_abm.trial.recording import Recorder, pack
@@ -141,6 +142,7 @@ def compile_kernels(study: Study) -> None:
     """Compile what a run needs, on a patch of the smallest size, so that no patient waits for it."""
     from dataclasses import replace
 
+    addresses()
     patient = draw_patient(study.population, study.seed, 0)
     small = Simulation(patient, replace(study.settings, height=32, width=32), 1)
     small.advance(1)
