@@ -86,7 +86,7 @@ def _sized(original: Any) -> Any:
             text._linespacing,
             text.get_usetex(),
             text.get_parse_math(),
-            text.get_figure(root=True).dpi,
+            text.figure.dpi,
             type(renderer),
         )
         if key not in known:
@@ -115,7 +115,7 @@ def _placed(original: Any) -> Any:
         if known is None:
             return original(axis)
         low, high = axis.get_view_interval()
-        key = (id(axis), float(low), float(high), *axis.axes.bbox.size, axis.get_figure(root=True).dpi)
+        key = (id(axis), float(low), float(high), *axis.axes.bbox.size, axis.figure.dpi)
         formatter = id(axis.major.formatter)
         last = known.get(formatter)
         if last is None or last[0] != key:

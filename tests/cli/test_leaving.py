@@ -34,6 +34,19 @@ def test_a_command_ends_with_its_code_and_all_that_was_to_be_done(code, number):
     assert ended.stdout.split("\n") == ["said waited for", "called", ""]
 
 
+@pytest.mark.parametrize("watcher", [["-m", "cProfile", "-o", "{to}"], ["-m", "trace", "--trace", "--file={to}"]])
+def test_a_profile_or_a_trace_of_a_command_is_written(tmp_path, watcher):
+    to = tmp_path / "watched"
+    code = "from tme_abm.cli.output import leave; leave(0)"
+    script = tmp_path / "command.py"
+    script.write_text(code)
+    if watcher[1] == "trace":
+        watcher = ["-m", "trace", "--count", f"--coverdir={tmp_path}", "--missing"]
+        to = tmp_path / "command.cover"
+    ended = subprocess.run([sys.executable, *(word.format(to=to) for word in watcher), str(script)], check=False, capture_output=True)
+    assert ended.returncode == 0 and to.stat().st_size > 0
+
+
 def test_a_message_in_place_of_a_code_is_left_to_python():
     assert run(LEAVE.format(code="why")).stdout.split("\n")[:2] == ["said returned", "waited for"]
 

@@ -1,5 +1,8 @@
 """The shorter translation computes what numba's does, and is shorter."""
 
+import os
+import subprocess
+import sys
 from typing import NamedTuple
 
 import numba
@@ -195,6 +198,40 @@ def test_a_part_is_linked_once_however_many_call_it():
         return right(x) + 1.0
 
     assert kernel(whole)(3.0) == 10.0 * 9.0 + 1.0
+
+
+def test_a_generator_is_called_from_a_kernel():
+    @part
+    def squares(n):
+        for i in range(n):
+            yield i * i
+
+    def add_up(n):
+        total = 0
+        for x in squares(n):
+            total += x
+        return total
+
+    assert kernel(add_up)(4) == 14
+
+
+def test_numbas_check_of_bounds_holds(tmp_path):
+    """It is the only guard of who writes a mechanism."""
+    script = tmp_path / "beyond.py"
+    script.write_text(
+        "import numpy as np\n"
+        "from tme_abm.foundation.jit import kernel\n"
+        "@kernel\n"
+        "def read(x, i):\n"
+        "    return x[i]\n"
+        "try:\n"
+        "    print(read(np.arange(4.0), 10))\n"
+        "except IndexError as error:\n"
+        "    print('IndexError', error)\n"
+    )
+    environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    said = subprocess.run([sys.executable, str(script)], check=True, capture_output=True, text=True, env=environment).stdout
+    assert said.startswith("IndexError")
 
 
 def test_functions_that_allocate_are_left_to_numba():

@@ -134,7 +134,7 @@ def locked(array):
 )
 def test_bundles_of_one_form_have_one_type(one, other, are_alike):
     kinds = [pin(Form(array))._numba_type_ for array in (one, other)]
-    assert (kinds[0] is kinds[1]) is are_alike
+    assert (kinds[0] is kinds[1]) is are_alike and (pinned.form_of(Form(one)) == pinned.form_of(Form(other))) is are_alike
     assert [kind.bundle for kind in kinds] == [numba.typeof(Form(array)) for array in (one, other)]
 
 

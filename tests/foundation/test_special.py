@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import pytest
-import scipy.special
 
 from tme_abm.foundation.special import special
 
@@ -17,7 +16,12 @@ def run(code):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_function_is_that_of_scipy(name):
+    """In this process, where the package may be there, and in one where it comes afterwards."""
+    import scipy.special
+
     assert special(name) is getattr(scipy.special, name)
+    code = f"import sys; from tme_abm.foundation.special import special; f = special({name!r}); early = 'scipy.special' in sys.modules\n"
+    assert run(f"{code}import scipy.special; print(early, f is scipy.special.{name})") == ["False", "True"]
 
 
 def test_an_unknown_function_is_told_as_the_package_tells_it():

@@ -3,10 +3,13 @@
 import time
 from dataclasses import replace
 
+import ipyvuetify
 import pytest
+import solara
 from tme_viz.allowed_files import Places
 from tme_viz.choice import Choice
 from tme_viz.lessons import lessons
+from tme_viz.page import Address
 from tme_viz.visitor import Visitor
 
 SMALL = Choice(scenario="combinations", arms=("isa-pd", "pd"), size=32)
@@ -88,6 +91,25 @@ def test_a_step_tells_the_link_and_draws_no_page_anew(visitor):
         visitor.session.step()
     visitor.session.wait(60)
     assert drawn == [due]
+
+
+def test_the_address_bar_says_what_is_seen_whatever_was_told_in_between(visitor):
+    """A choice that fails before anything is made of it, and a return to the day of the page's last drawing."""
+    _, drawn = solara.render(Address(visitor), handle_error=False)
+
+    def said():
+        visitor.session.wait(60)
+        return drawn.find(ipyvuetify.VuetifyTemplate).widget.seen[0]
+
+    assert said() == visitor.link()
+    visitor.session.prepare(replace(SMALL, patient="nobody"))
+    assert said() == visitor.link() and "nobody" not in said()
+    for _ in range(4):
+        visitor.session.step()
+    assert said() == visitor.link() and "day=1" in said()
+    visitor.session.prepare(SMALL)
+    settled(visitor)
+    assert said() == visitor.link() and "day=" not in said()
 
 
 def test_a_wrong_address_is_told_and_leaves_what_is_shown(visitor):

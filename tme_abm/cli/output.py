@@ -53,8 +53,11 @@ def leave(code: Any) -> None:
     """End this process as Python would, but without taking apart what it holds: the system takes back all memory at once.
 
     Threads are waited for, what was to be called at the end is called, streams are flushed. Returns where there is a message to be
-    shown instead of a code, or a stream that cannot be flushed, which Python tells better.
+    shown instead of a code, or a stream that cannot be flushed, which Python tells better; and where a profile, a measure of coverage or
+    an interactive session is to be written or gone on with afterwards.
     """
+    if _is_watched():
+        return
     finish: Any = getattr(threading, "_shutdown", None), getattr(atexit, "_run_exitfuncs", None)
     if not (code is None or isinstance(code, int)) or None in finish:
         return
@@ -67,6 +70,12 @@ def leave(code: Any) -> None:
     except (Exception, KeyboardInterrupt):
         return
     os._exit((code or 0) & 0xFF)
+
+
+def _is_watched() -> bool:
+    watching: Any = getattr(sys, "monitoring", None)  # from Python 3.12 on
+    is_monitored = watching is not None and any(watching.get_tool(tool) for tool in range(6))
+    return is_monitored or bool(sys.getprofile() or sys.gettrace() or sys.flags.interactive)
 
 
 def outlast_readers() -> None:

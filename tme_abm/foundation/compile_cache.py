@@ -99,7 +99,7 @@ class MachineCode(CompileResultCacheImpl):
             called = (made.fndesc.llvm_func_name, made.fndesc.llvm_cpython_wrapper_name)
             empty = "".join(f'define void @"{function}"() {{ ret void }}\n' for function in called if function in known)
             return ((name, kind, (code, binding.parse_assembly(empty).as_bitcode())), *others)
-        except (AttributeError, TypeError, ValueError):  # another numba, which keeps other things
+        except (AttributeError, RuntimeError, TypeError, ValueError):  # another numba, which keeps other things
             return kept
 
     def rebuild(self, target_context: Any, payload: Any) -> Any:

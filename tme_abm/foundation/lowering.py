@@ -82,6 +82,9 @@ class LeanLower(Lower):
 
     def _find_singly_assigned_variable(self) -> None:
         """Which variables need no memory: those assigned once, in a block that is passed before every block that uses them."""
+        if self.func_ir.func_id.is_generator:  # which goes on in another call than it began in
+            super()._find_singly_assigned_variable()
+            return
         times: dict[str, int] = {}
         homes: dict[str, int] = {}
         users: dict[str, set[int]] = {}
@@ -140,7 +143,7 @@ class LeanLower(Lower):
         """An item of an array, or a view of what is left of its axes."""
         kind, given = signature.args
         kinds = _whole_numbers(kind, given)
-        if kinds is None or (len(kinds) < kind.ndim) != isinstance(signature.return_type, types.Array):
+        if kinds is None or (len(kinds) < kind.ndim) != isinstance(signature.return_type, types.Array) or self.context.enable_boundscheck:
             return super().lower_getitem(resty, expr, value, index, signature)
         context, array = self.context, self._array(value, kind)
         place = self._place(kind, array, kinds, self._cast_var(index, given))
@@ -158,7 +161,8 @@ class LeanLower(Lower):
         """Write an item of an array."""
         kind, given, written = signature.args
         kinds = _whole_numbers(kind, given)
-        if kinds is None or len(kinds) < kind.ndim or not isinstance(written, types.Number | types.Boolean):
+        is_plain = kinds is not None and len(kinds) == kind.ndim and isinstance(written, types.Number | types.Boolean)
+        if not is_plain or self.context.enable_boundscheck:
             super().lower_setitem(target_var, index_var, value_var, signature)
             return
         place = self._place(kind, self._array(target_var, kind), kinds, self._cast_var(index_var, given))

@@ -88,5 +88,5 @@ def end_of(roster, block, kind):
 
 @kernel
 def index_cells(marrow):
-    """The same for Python; what both share is translated once."""
+    """`list_cells`, for Python."""
     list_cells(marrow)

@@ -66,13 +66,14 @@ def _addresses() -> Any:
 def _share() -> None:
     """Compile everything together with a second process; what it has not made when it ends is left to be compiled when it is needed."""
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            second = start_second(folder)
-            if second is not None:
-                work(Path(folder))
-                second.wait()
+        place = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     except OSError:  # there is no place for the folder
         return
+    with place as folder:
+        second = start_second(folder)
+        if second is not None:
+            work(Path(folder))
+            second.wait()
 
 
 def work(folder: Path) -> None:

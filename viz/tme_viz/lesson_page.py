@@ -133,7 +133,7 @@ def Answer(visitor: Visitor) -> None:
     if lesson is None or lesson.key == TRIAL_LESSON:  # which has its answer beside its curves
         return
     w, status, pair = visitor.w, visitor.status.value, visitor.session.pair
-    if pair is None or status.phase != "ready" or status.day < lesson.day or len(pair.sides[0].rows) <= lesson.day:
+    if pair is None or status.phase != "ready" or visitor.session.status.day < lesson.day or len(pair.sides[0].rows) <= lesson.day:
         solara.Text(w["answer_due"].format(lesson.day), classes=["tme-small"])
         return
     measured = lesson.measure((pair.table(0), pair.table(1)), pair.columns)

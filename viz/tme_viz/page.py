@@ -80,7 +80,8 @@ def Address(visitor: Visitor) -> None:
         set_answered(int(given[0]))
 
     use_link(visitor, AddressBar(answered=answered, event_went=went), "seen", list)
-    solara.use_effect(visitor.say_link, [visitor.link(), visitor.place(), visitor.is_moving])
+    _ = visitor.link(), visitor.place()  # drawn again when what they say changes
+    solara.use_effect(visitor.say_link)
 
 
 @solara.component

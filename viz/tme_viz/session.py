@@ -274,15 +274,22 @@ class Session:
             except Overtaken:
                 continue
             except InputError as error:
-                self._fail(str(error))
+                self._fail_quietly(str(error))
             except Exception as error:  # a failure of the model shows on the page, which stays usable
                 traceback.print_exc()
-                self._fail(f"{type(error).__name__}: {error}")
+                self._fail_quietly(f"{type(error).__name__}: {error}")
         if self.pair is not None:
             self.pair.close()
         self.pair = None
         self.history.close()
         self.screen.sinks.clear()
+
+    def _fail_quietly(self, message: str) -> None:
+        """Tell a failure; where the page cannot be told, because a part of it fails itself, the thread goes on all the same."""
+        try:
+            self._fail(message)
+        except Exception:
+            traceback.print_exc()
 
     def _fail(self, message: str) -> None:
         self.screen.is_playing, self.screen.until = False, None

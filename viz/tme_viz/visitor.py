@@ -1,5 +1,6 @@
 """What one visitor's page holds: the session, and what is looked at."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -65,6 +66,7 @@ class Visitor:
         self.moves = solara.reactive(0)
         self._depth = 0
         self._readers: list[Callable[[tuple[str, str]], None]] = []
+        self._saying = threading.RLock()
         self.session = Session(places, self.hear)
         self.plain = plain
         self.open(query, is_first=True)
@@ -78,8 +80,7 @@ class Visitor:
         before = self.status.value
         if status.at(before.day) != before or self._is_due(before.day, status.day):
             self.status.value = status
-        else:
-            self.say_link()
+        self.say_link()
 
     def _is_due(self, before: float, now: float) -> bool:
         lesson = lessons().get(self.lesson.value)
@@ -93,7 +94,9 @@ class Visitor:
 
     def say_link(self) -> None:
         """Tell those who read the link; not while only some of the things are changed that are changed at once."""
-        if not self._depth:
+        if self._depth:
+            return
+        with self._saying:  # the page and the session both tell it: what was worked out first must not be told last
             seen = self.link(), self.place()
             for reader in tuple(self._readers):
                 reader(seen)
