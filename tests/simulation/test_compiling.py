@@ -74,3 +74,25 @@ def test_without_a_place_for_the_folder_this_process_makes_everything(monkeypatc
     monkeypatch.setattr(compiling, "is_compiled", lambda: False)
     monkeypatch.setattr(compiling.tempfile, "TemporaryDirectory", full)
     assert compiling._addresses.__wrapped__().tolist() == expected
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+def test_a_patient_needs_nothing_that_is_not_among_the_tasks():
+    """Or each worker, and each study, would compile it for itself."""
+    code = (
+        "import gc\n"
+        "from tme_abm.foundation.jit import Kernel\n"
+        "from tme_abm.scenario.kinds import load_scenario\n"
+        "from tme_abm.simulation import compiling\n"
+        "from tme_abm.trial.execution import run_alone\n"
+        "def compiled():\n"
+        "    return {k.__name__: len(k.overloads) for k in gc.get_objects() if isinstance(k, Kernel)}\n"
+        "for act in compiling.tasks().values():\n"
+        "    act()\n"
+        "before = compiled()\n"
+        "for name in ('combinations', 'untreated'):\n"
+        "    run_alone(load_scenario(name), 0)\n"
+        "print(len(before) > 50, [name for name, n in compiled().items() if n > before.get(name, 0)])\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert said.split(maxsplit=1) == ["True", "[]\n"]

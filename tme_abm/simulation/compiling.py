@@ -22,6 +22,7 @@ from tme_abm.batch.desk import cores
 from tme_abm.foundation import jit
 from tme_abm.foundation.calling import ADDRESS, address, compile_for
 from tme_abm.foundation.pinned import pin
+from tme_abm.foundation.rng import Stream, normal, stream_key
 from tme_abm.marrow import roster
 from tme_abm.marrow.state import Tick
 from tme_abm.mechanisms.outside.catalogue import PLAIN
@@ -126,8 +127,9 @@ def start_second(folder: str) -> "subprocess.Popen[bytes] | None":
 
 
 def _draw() -> None:
-    """Have that compiled by which patients are drawn."""
+    """Have that compiled by which patients are drawn, and by which a laboratory errs at a visit."""
     draw_patient(load_population("icaria"), 1, 0)
+    normal(stream_key(1, int(Stream.ASSAY), 0), 0)
 
 
 def _make_marrow() -> None:
