@@ -59,7 +59,7 @@ def test_the_day_is_in_the_address_as_soon_as_somebody_is_about_to_use_it(visit)
         settle(page, said)
         assert page.evaluate("window.tmeWritten") == 0
         leave()
-        settle(page, "location.search.includes('day=1')", 1)
+        settle(page, "location.search.includes('day=1')", 3)  # s, where a visitor who rests waits for five
 
 
 def test_a_step_back_leads_to_the_day_that_was_left(visit):
@@ -87,10 +87,15 @@ def test_a_step_takes_few_frames_of_the_browser(visit):
       const all = { subtree: true, childList: true, attributes: true, characterData: true };
       new MutationObserver(changes => { window.tmeChanges += changes.length }).observe(document.body, all);
     }"""
-    page.wait_for_timeout(1000)  # what the page draws when it is opened
     page.evaluate(count)
-    page.wait_for_timeout(1500)
-    assert page.evaluate("[window.tmeFramed.size, window.tmeChanges]") == [0, 0]
+    drawn = None
+    for _ in range(20):  # what the page draws when it is opened takes longer on a busy computer
+        page.evaluate("window.tmeFramed.clear(); window.tmeChanges = 0")
+        page.wait_for_timeout(1500)
+        drawn = page.evaluate("[window.tmeFramed.size, window.tmeChanges]")
+        if drawn == [0, 0]:
+            break
+    assert drawn == [0, 0]
     for _ in range(8):  # not in every step a cell dies
         page.evaluate("window.tmeFramed.clear()")
         key(page, "ArrowRight")
