@@ -68,7 +68,10 @@ def check_out(ref: str, folder: Path) -> None:
     packed = subprocess.run(["git", "-C", str(TOP), "archive", "--format=tar", commit_of(ref)], capture_output=True, check=True).stdout
     folder.mkdir(parents=True)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(folder, filter="data")
+        if hasattr(tarfile, "data_filter"):  # from Python 3.11.4 on
+            archive.extractall(folder, filter="data")
+        else:
+            archive.extractall(folder)
 
 
 def copy_here(folder: Path) -> None:
