@@ -161,8 +161,8 @@ class LeanLower(Lower):
         """Write an item of an array."""
         kind, given, written = signature.args
         kinds = _whole_numbers(kind, given)
-        is_plain = kinds is not None and len(kinds) == kind.ndim and isinstance(written, types.Number | types.Boolean)
-        if not is_plain or self.context.enable_boundscheck:
+        is_plain = isinstance(written, types.Number | types.Boolean) and not self.context.enable_boundscheck
+        if kinds is None or len(kinds) < kind.ndim or not is_plain:
             super().lower_setitem(target_var, index_var, value_var, signature)
             return
         place = self._place(kind, self._array(target_var, kind), kinds, self._cast_var(index_var, given))
