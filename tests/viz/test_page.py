@@ -144,7 +144,8 @@ def test_a_failing_model_is_told_and_the_page_stays_usable(visit):
     field.fill("12")
     field.press("Enter")
     settle(page, "document.querySelector('.tme-souvenir').dataset.link.includes('patient=12')", 60)
-    page.locator(".tme-error").wait_for(state="detached")
+    page.locator(".tme-error").wait_for(state="detached")  # another part of the page, which may hear of it later
+    assert page.locator(".tme-error").count() == 0
     field.blur()  # else the arrows move in the text
     driver.ready(page)
     for _ in range(60):  # keys are passed over while one patient is exchanged for another
@@ -153,6 +154,7 @@ def test_a_failing_model_is_told_and_the_page_stays_usable(visit):
         key(page, "ArrowRight")
         page.wait_for_timeout(200)
     settle(page, f"{DAY} >= 2")
+    assert page.locator(".tme-error").count() == 0
 
 
 def test_no_other_file_can_be_opened_through_the_page(visit, site):
