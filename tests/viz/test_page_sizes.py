@@ -66,12 +66,13 @@ def turn(page, query=PLAIN):
         page.locator(".tme-transport").wait_for()
         driver.ready(page)
     settle(page, SAID)
-    generation, drawn = page.evaluate(f"[{TRANSPORT}.generation, window.tmeFrames[1]]")
+    generation = page.evaluate(f"{TRANSPORT}.generation")
     is_new = choice(query) != choice(page.evaluate(f"{ADDRESS}.link"))
     page.evaluate("q => { history.pushState({}, '', '?' + q); window.dispatchEvent(new PopStateEvent('popstate')) }", query)
     settle(page, f"{ADDRESS}.answered === {ADDRESS}.asked")
     if is_new:
-        settle(page, f"{TRANSPORT}.generation > {generation} && {TRANSPORT}.ready && window.tmeFrames[1] > {drawn}", 120)
+        are_drawn = f"{PANELS}.every(panel => panel.frame && panel.frame.generation > {generation})"  # not one of before
+        settle(page, f"{TRANSPORT}.generation > {generation} && {TRANSPORT}.ready && {are_drawn}", 120)
     settle(page, f"{DAY} == {int(choice(query).day)}")
 
 

@@ -33,6 +33,7 @@ class Screen:
 
     Attributes:
         pair: The marrows.
+        generation: Counts the pairs shown.
         history: Their past.
         sinks: Who is sent what: part of the page -> its listener.
         layer: Quantity that is shown.
@@ -45,6 +46,7 @@ class Screen:
 
     def __init__(self) -> None:
         """Begin with nothing to show."""
+        self.generation = 0
         self.history = History()
         self.sinks: dict[str, Sink] = {}
         self.layer = "adenosine"
@@ -61,6 +63,7 @@ class Screen:
     def turn_to(self, pair: Pair, history: History) -> None:
         """Show another pair, at its present, with its curves from the beginning."""
         self.pair, self.history = pair, history
+        self.generation += 1
         self._picked = [None, None]
         self.return_to_present()
 
@@ -166,6 +169,7 @@ class Screen:
     def _marrow(self, side: int, kind: np.ndarray, level: np.ndarray, day: float) -> dict[str, Any]:
         return {
             "n": self._n,
+            "generation": self.generation,
             "size": self.pair.choice.size,
             "kind": kind.tobytes(),
             "level": level.tobytes(),

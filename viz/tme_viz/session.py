@@ -186,7 +186,7 @@ class Session:
         """Which quantity is shown."""
 
         def change() -> None:
-            if name in LAYERS:
+            if name in LAYERS and name != self.screen.layer:
                 self.screen.layer = name
                 self._show()
 
@@ -318,7 +318,7 @@ class Session:
         self.history.close()
         self.pair = pair
         self.screen.turn_to(pair, history)
-        self._tell(phase="ready", message="", share=0.0, generation=self.status.generation + 1, choice=self._now(), day=pair.day)
+        self._tell(phase="ready", message="", share=0.0, generation=self.screen.generation, choice=self._now(), day=pair.day)
         self._show()
 
     def _now(self) -> Choice:

@@ -127,6 +127,8 @@ class Visitor:
             given = {key: values[0] for key, values in values_by_name(query).items()}
         except InputError:
             given = {}  # told below, where the choice is read
+        language, view, layer = given.get("language", "en"), given.get("view", "live"), given.get("layer", PLAIN_LAYER)
+        self.look_at(layer if layer in LAYERS else PLAIN_LAYER)  # before the marrows are made: their first picture shows it
         try:
             choice = Choice.read(query, plain, self.places.catalogue)
         except InputError as error:
@@ -136,13 +138,11 @@ class Visitor:
             self.session.complain(message)
         else:
             self._make(choice, is_first)
-        language, view, layer = given.get("language", "en"), given.get("view", "live"), given.get("layer", PLAIN_LAYER)
         self.language.value = language if language in LANGUAGES else "en"
         self.view.value = view if view in VIEWS else "live"
         if given.get("lesson", "") != self.lesson.value:
             self.lesson.value, self.step.value = given.get("lesson", ""), 0
         self.trial.value = given.get("trial", "")
-        self.look_at(layer if layer in LAYERS else PLAIN_LAYER)
         names = set(given.get("hidden", "").split(","))
         self.hidden.value = frozenset(int(kind) for kind in CellType if kind.name.lower() in names and kind is not CellType.EMPTY)
 
