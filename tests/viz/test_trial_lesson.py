@@ -8,7 +8,7 @@ from tme_viz import lesson_check
 from tme_viz.allowed_files import Places
 from tme_viz.lessons import NEITHER, lessons
 from tme_viz.trial_lesson import FEW, KEY, PATIENTS, Grown, measures, small_study
-from tme_viz.words import words
+from tme_viz.words import LANGUAGES, words
 
 from tme_abm.foundation.clock import DAYS_PER_MONTH
 from tme_abm.trial.comparison import FEWEST_PAIRS
@@ -64,6 +64,9 @@ def test_without_an_interval_no_prediction_is_borne_out(study, missing):
     assert math.isnan(one_less["width_each"]) and math.isnan(one_less["width_all"]) and one_less["ratio_all"] < 1
     assert LESSON.outcome(one_less) == NEITHER
     assert LESSON.outcome({**measured(study), missing: one_less[missing]}) == NEITHER
+    for language in LANGUAGES:
+        said = LESSON.answer(one_less, language)
+        assert "nan" not in said and "—" in said
 
 
 @pytest.mark.parametrize(("patients", "agree"), [(PATIENTS, 6), (FEW, 0), (FEW - 1, 0)])

@@ -6,6 +6,7 @@ reads and the check that the lesson is true.
 """
 
 import ast
+import math
 import operator
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -189,10 +190,12 @@ class Lesson:
 
 
 class Written(float):
-    """A number as the texts of lessons write it; `,` in a format means a narrow space between thousands."""
+    """A number as the texts of lessons write it; `,` in a format means a narrow space between thousands, a dash that there is none."""
 
     def __format__(self, how: str) -> str:
         """As asked for."""
+        if math.isnan(self):
+            return "—"
         return float.__format__(self, how).replace(",", "\u202f")
 
 
