@@ -130,6 +130,8 @@ def test_the_first_minute_says_what_a_dot_is_and_what_to_press(page):
     page.locator(".tme-hint").wait_for(state="hidden")
     if page.viewport_size["width"] > 760:  # a phone has no room to spare
         assert page.locator(".tme-marrow").first.bounding_box() == stands  # what is looked at does not jump
+    turn(page, f"{PLAIN}&day=2")
+    assert not page.locator(".tme-hint").count() and page.locator(".tme-marrow").first.bounding_box()["y"] < stands["y"]  # no empty line
 
 
 def test_curves_stand_beside_the_marrows(page):
