@@ -1,5 +1,6 @@
 """Running a study: the same for any number of workers, complete tables, failures as rows, ways out of the study."""
 
+import gc
 import json
 import math
 import threading
@@ -463,8 +464,26 @@ def test_chance_has_the_same_dice_in_every_arm(grown, study):
     for key in ("isa-pd", "pd"):
         regimen = next(arm for arm in study.arms if arm.key == key)
         arm = Arm(grown.fork(regimen, study.drugs), regimen, draw_exits(grown.patient, study, grown.key), study)
-        dice[key] = [arm._draw("pomalidomide", 0, visit) for visit in range(20)]
+        dice[key] = [arm.keeper._draw("pomalidomide", 0, visit) for visit in range(20)]
     assert dice["isa-pd"] == dice["pd"] and len(set(dice["pd"])) == 20
+
+
+def test_a_patient_who_is_done_leaves_nothing_for_the_collector(study):
+    """A marrow in a circle of references stays until somebody looks for circles, which a long run does seldom."""
+
+    def marrows():
+        return sum(isinstance(found, Simulation | Arm) for found in gc.get_objects())
+
+    run_patient(study, 0, Silence())
+    gc.collect()
+    gc.disable()
+    try:
+        before = marrows()
+        done = run_patient(study, 1, Silence())
+        assert len(done.patients) == 2 and marrows() == before
+        assert gc.collect() < 50
+    finally:
+        gc.enable()
 
 
 def test_visits_may_come_further_apart(grown):

@@ -284,12 +284,6 @@ def share_memory(grid: Grid, contacts: Contacts, events: Events) -> tuple[Contac
 
 def copy_marrow(marrow: Marrow) -> Marrow:
     """The same marrow in memory of its own."""
-
-    def copied(bundle: Any) -> Any:
-        if isinstance(bundle, np.ndarray):
-            return bundle.copy()
-        return type(bundle)(*map(copied, bundle)) if isinstance(bundle, tuple) else bundle
-
     grid = allocate_grid(marrow.lattice.height, marrow.lattice.width)  # not a copy: its rows start on cache lines
     contacts, events = share_memory(grid, marrow.contacts, marrow.events)
     kept: dict[str, Any] = {
@@ -297,7 +291,13 @@ def copy_marrow(marrow: Marrow) -> Marrow:
         "contacts": contacts._replace(suppressor=contacts.suppressor.copy()),
         "events": events._replace(n=events.n.copy()),
     }
-    return Marrow(**kept, **{name: copied(part) for name, part in marrow._asdict().items() if name not in kept})
+    return Marrow(**kept, **{name: _copied(part) for name, part in marrow._asdict().items() if name not in kept})
+
+
+def _copied(bundle: Any) -> Any:
+    if isinstance(bundle, np.ndarray):
+        return bundle.copy()
+    return type(bundle)(*map(_copied, bundle)) if isinstance(bundle, tuple) else bundle
 
 
 def make_marrow(lattice: Lattice, clones: Clones, traits: Traits, host: Host, antigens: list[int], own: Own = NOTHING) -> Marrow:

@@ -1,6 +1,7 @@
 """One patient under one regimen, visit by visit, to progression or another exit."""
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -50,6 +51,11 @@ def draw_exits(patient: VirtualPatient, study: Study, key: int) -> Exits:
     )
 
 
+def _draw(key: int, drug: str, rule: int, visit: int) -> float:
+    """The dice of a rule at a visit, the same in every arm."""
+    return float(uniform(stream_key(key, int(Stream.DOSE_RULE), crc32(f"{drug} {rule}".encode())), visit))
+
+
 class Arm:
     """One patient under one regimen, visit by visit."""
 
@@ -64,7 +70,8 @@ class Arm:
         self._recorder = recorder
         self._model: Any = None
         self.clinic = Clinic(simulation, study.visits, study.clinic.params)
-        self.keeper = RuleKeeper(regimen.rules, self._draw)
+        # not a method: an arm, and the marrow with it, is let go when nobody looks at it, without a search for cycles
+        self.keeper = RuleKeeper(regimen.rules, partial(_draw, simulation.key))
         self._note(0, self.clinic.baseline)
         if recorder is not None:
             recorder.look(simulation)
@@ -95,10 +102,6 @@ class Arm:
             self.exits.death_day if math.isfinite(self.exits.death_day) else None,
             self.exits.dropout_day if math.isfinite(self.exits.dropout_day) else None,
         )
-
-    def _draw(self, drug: str, rule: int, visit: int) -> float:
-        """The dice of a rule at a visit, the same in every arm."""
-        return float(uniform(stream_key(self.simulation.key, int(Stream.DOSE_RULE), crc32(f"{drug} {rule}".encode())), visit))
 
     def _facts(self, number: int) -> dict[str, Any]:
         """What is known at a visit, by the words of the rules."""
