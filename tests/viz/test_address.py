@@ -8,9 +8,10 @@ import pytest
 import solara
 from tme_viz.allowed_files import Places
 from tme_viz.choice import Choice
+from tme_viz.lesson_page import begin
 from tme_viz.lessons import lessons
 from tme_viz.page import Address
-from tme_viz.visitor import Visitor
+from tme_viz.visitor import PLAIN_LAYER, Visitor
 
 SMALL = Choice(scenario="combinations", arms=("isa-pd", "pd"), size=32)
 
@@ -60,6 +61,26 @@ def test_going_back_to_the_same_marrows_makes_no_new_ones(visitor):
     assert settled(visitor).status.value.choice.patient == "elderly"
     visitor.open(link)
     assert settled(visitor).status.value.choice.patient == "typical" and visitor.status.value.day == 0.25
+
+
+def test_the_first_picture_of_other_marrows_has_their_layer(visitor):
+    """Whether a link or a lesson brings it; and a layer that is shown already is not drawn again."""
+    seen = []
+    visitor.session.attach("marrow1", lambda shown: seen.append((shown["generation"], shown["layer"])))
+    lesson = next(one for one in lessons().values() if one.layer not in (PLAIN_LAYER, "cd38"))
+    settled(visitor)
+    first = seen[-1][0]
+    visitor.open(replace(SMALL, patient="elderly").query(layer="cd38"))
+    settled(visitor)
+    begin(visitor, lesson)
+    settled(visitor)
+    assert {layer for generation, layer in seen if generation == first + 1} == {"cd38", lesson.layer}
+    assert next(layer for generation, layer in seen if generation == first + 1) == "cd38"
+    assert {layer for generation, layer in seen if generation == first + 2} == {lesson.layer}
+    n = len(seen)
+    visitor.look_at(lesson.layer)
+    settled(visitor)
+    assert len(seen) == n
 
 
 def test_another_moment_is_no_other_place(visitor):

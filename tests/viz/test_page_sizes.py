@@ -125,6 +125,9 @@ def test_the_first_minute_says_what_a_dot_is_and_what_to_press(page):
     assert "dot is one cell" in said and "A and B" in said and "Press play" in said
     in_sight(page, "#tme-play")
     fits(page)
+    generation = page.evaluate(f"{TRANSPORT}.generation")
+    key(page, "r")  # other marrows at day 0
+    settle(page, f"{PANELS}.every(panel => panel.frame.generation > {generation})")
     stands = page.locator(".tme-marrow").first.bounding_box()
     key(page, "ArrowRight")
     page.locator(".tme-hint").wait_for(state="hidden")
@@ -283,6 +286,27 @@ RECORDER = """() => {
   });
 }"""
 FORGET = f"{PANELS}.forEach(p => {{ p.paint = p.plain_paint }})"
+
+
+def test_flashes_end_with_the_marrow_in_which_they_flashed(page):
+    """Where time stands still, so that they do not fade by themselves."""
+    blank = """panel => {
+      const over = panel.$refs.over;
+      return !over.getContext('2d').getImageData(0, 0, over.width, over.height).data.some(Boolean);
+    }"""
+    turn(page)
+    page.evaluate(
+        f"""(() => {{
+          const now = performance.now(); performance.now = () => now;
+          for (const p of {PANELS}) {{ p.flashes.push({{ site: 40, cause: 0, killer: -1, born: now }}); p.paint() }}
+        }})()"""
+    )
+    try:
+        assert page.evaluate(f"{PANELS}.map({blank})") == [False, False]
+        turn(page, f"{PLAIN}&patient=elderly")
+        assert page.evaluate(f"{PANELS}.map({blank})") == [True, True]
+    finally:
+        page.evaluate("delete performance.now")
 
 
 def test_a_kill_is_seen_slowly_and_flashes_in_the_colour_of_its_cause_with_an_arrow(page):

@@ -16,9 +16,9 @@ def begin(visitor: Visitor, lesson: Lesson) -> None:
     """Open the prepared experiment of a lesson, from its first day."""
     with visitor.moving():
         visitor.forget_twins()
+        visitor.look_at(lesson.layer)  # before the marrows are made: their first picture shows it
         visitor.session.prepare(lesson.choice)
         visitor.hidden.value = frozenset()
-        visitor.look_at(lesson.layer)
         visitor.lesson.value, visitor.step.value = lesson.key, 0
         visitor.view.value = "live"
 

@@ -138,7 +138,15 @@ class Screen:
     def _transport(self, day: float) -> dict[str, Any]:
         events = [[e.day, e.side, e.kind, e.name, e.value] for e in self.pair.events]
         past = self.view is not None
-        return {"day": day, "last": self.pair.day, "past": past, "events": events, "playing": self.is_playing, "until": self.until}
+        return {
+            "generation": self.generation,
+            "day": day,
+            "last": self.pair.day,
+            "past": past,
+            "events": events,
+            "playing": self.is_playing,
+            "until": self.until,
+        }
 
     def _show_curves(self, day: float) -> None:
         """Send the curves, unless they and what is drawn into them stand as they were sent: a row is a day, a step a quarter of it."""
