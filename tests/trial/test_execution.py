@@ -472,16 +472,16 @@ def test_a_patient_who_is_done_leaves_nothing_for_the_collector(study):
     """A marrow in a circle of references stays until somebody looks for circles, which a long run does seldom."""
 
     def marrows():
-        return sum(isinstance(found, Simulation | Arm) for found in gc.get_objects())
+        # not isinstance, which asks a proxy what it stands for, though that may be gone
+        return {id(found) for found in gc.get_objects() if type(found) in (Simulation, Arm)}
 
     run_patient(study, 0, Silence())
     gc.collect()
     gc.disable()
     try:
-        before = marrows()
+        before = marrows()  # those of other tests
         done = run_patient(study, 1, Silence())
-        assert len(done.patients) == 2 and marrows() == before
-        assert gc.collect() < 50
+        assert len(done.patients) == 2 and not marrows() - before
     finally:
         gc.enable()
 
