@@ -102,7 +102,7 @@ def serving(
         yield address, process.pid
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 @contextmanager
