@@ -16,7 +16,7 @@ from tme_abm.marrow.antigen import Antigen
 from tme_abm.marrow.cells import N_TYPES, Cause, CellType
 from tme_abm.marrow.clones import N_CLONOTYPES, N_REACTIVE
 from tme_abm.marrow.lattice import mark_niche
-from tme_abm.marrow.state import Effector, Gauge, Tick
+from tme_abm.marrow.state import Effector, Gauge, Tick, copy_marrow
 from tme_abm.mechanisms import (
     adcc,
     adcp,
@@ -814,14 +814,14 @@ def test_t_cells_go_where_there_is_chemokine_and_macrophages_do_not(bare, put):
 
 def paths(bare, put, clone, taste, steps):
     """Displacements of lone T cells of a clonotype along both axes in a step [sites], the second one towards chemokine."""
-    ways = []
+    ways, placed = [], bare(128, 128)
+    placed.fields.chemokine[:] = 1.0 + np.arange(128 * 128) % 128
+    start = np.arange(32, 128, 32)[:, None] * 128 + np.arange(40, 90, 12)[None, :]
+    put(placed, start.ravel(), T, clone=clone, granzyme=1.0)
+    homes = {int(uid): int(site) for site, uid in zip(start.ravel(), placed.cells.uid[start.ravel()], strict=True)}
+    roster.index_cells(placed)
     for step in range(steps):
-        marrow = bare(128, 128)
-        marrow.fields.chemokine[:] = 1.0 + np.arange(128 * 128) % 128
-        start = np.arange(32, 128, 32)[:, None] * 128 + np.arange(40, 90, 12)[None, :]
-        put(marrow, start.ravel(), T, clone=clone, granzyme=1.0)
-        homes = {int(uid): int(site) for site, uid in zip(start.ravel(), marrow.cells.uid[start.ravel()], strict=True)}
-        roster.index_cells(marrow)
+        marrow = copy_marrow(placed)
         motility.walk(marrow, int(T), *marrow.roster.start[T : T + 2], motility.Params(chemotaxis=taste), Tick(6.0, step, 9))
         for site in np.flatnonzero(marrow.cells.kind == T):
             home = homes[int(marrow.cells.uid[site])]
