@@ -20,6 +20,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 DAY = "Number(document.querySelector('.tme-time b').textContent.replace(/[^0-9]/g, ''))"  # the day that the page names
 FRAMES = "window.tmeFrames ? window.tmeFrames[1] : 0"
 START = 240  # seconds within which a server starts, on a computer with much else to do
+END = 60  # seconds within which it ends
 HERE = Path(__file__).resolve().parent
 
 
@@ -102,7 +103,12 @@ def serving(
         yield address, process.pid
     finally:
         process.terminate()
-        process.wait(60)
+        try:
+            process.wait(END)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
 
 
 @contextmanager
