@@ -1,5 +1,7 @@
 """What makes the page one that can be followed and needs no more than one size of the window; test_page_sizes.py has the rest."""
 
+import math
+
 import browser as driver
 import pytest
 from browser import DAY, key, picture, settle
@@ -96,14 +98,18 @@ def test_a_step_takes_few_frames_of_the_browser(visit):
         if drawn == [0, 0]:
             break
     assert drawn == [0, 0]
+    panels = "[...document.querySelectorAll('.tme-panel')].map(e => e.__vue__)"
+    page.evaluate(f"window.tmeCame = []; {panels}.forEach(panel => panel.$watch('moment', () => tmeCame.push(performance.now())))")
     for _ in range(8):  # not in every step a cell dies
-        page.evaluate("window.tmeFramed.clear()")
+        page.evaluate("window.tmeFramed.clear(); tmeCame.length = 0")
         key(page, "ArrowRight")
-        page.wait_for_timeout(200)
-        if page.evaluate(deaths):
+        page.wait_for_function("tmeCame.length >= 2", polling=20)
+        if page.evaluate(f"{panels}.some(panel => panel.moment.deaths.length)"):
             break
     page.wait_for_timeout(1500)
-    assert page.evaluate(deaths) == 0 and 1 <= page.evaluate("window.tmeFramed.size") <= 4
+    apart = page.evaluate("tmeCame[1] - tmeCame[0]")  # ms: on a busy computer one marrow comes later, and flashes on for as long
+    later = max(0, math.ceil((apart - 20.0) / 200.0))  # paintings, one in 200 ms
+    assert page.evaluate(deaths) == 0 and 1 <= page.evaluate("window.tmeFramed.size") <= 4 + later
 
 
 def test_no_panel_shows_another_state_than_the_marrow(visit):
