@@ -18,6 +18,7 @@ from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 DAY = "Number(document.querySelector('.tme-time b').textContent.replace(/[^0-9]/g, ''))"  # the day that the page names
+PANELS = "[...document.querySelectorAll('.tme-panel')].map(p => p.__vue__)"  # both marrows
 FRAMES = "window.tmeFrames ? window.tmeFrames[1] : 0"
 START = 240  # seconds within which a server starts, on a computer with much else to do
 END = 60  # seconds within which it ends

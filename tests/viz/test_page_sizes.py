@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import browser as driver
 import pytest
-from browser import DAY, key, settle
+from browser import DAY, PANELS, key, settle
 from tme_viz.choice import Choice
 from tme_viz.lessons import lessons
 from tme_viz.session import SETTLED
@@ -19,7 +19,6 @@ SIZES = ((1440, 900), (1920, 1080), (1024, 768), (390, 844))
 PLAIN = "size=32&arms=isa-pd,pd"
 TRANSPORT = "document.querySelector('.tme-transport').parentElement.__vue__"
 ADDRESS = "document.querySelector('.tme-address').__vue__"
-PANELS = "[...document.querySelectorAll('.tme-panel')].map(p => p.__vue__)"
 SAID = f"""(() => {{
   const said = new URLSearchParams({ADDRESS}.link), now = {TRANSPORT}.state;
   return Number(said.get('day') || 0) === now.last && said.getAll('event').length === now.events.length;
